@@ -1,0 +1,3 @@
+"""Ostiary: the software inside a face door."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,67 @@
+"""The words in which the door decides."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did. The values are part of the MQTT contract."""
+
+    GRANTED = "granted"
+    UNKNOWN_FACE = "unknown_face"
+    PRESENTATION_ATTACK = "presentation_attack"
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    LOW_QUALITY = "low_quality"
+    UNCERTAIN = "uncertain"
+    PIPELINE_ERROR = "pipeline_error"
+
+
+MESSAGES = {
+    Reason.GRANTED: "Welcome, {username}.",
+    Reason.UNKNOWN_FACE: "A live person, but nobody who is registered.",
+    Reason.PRESENTATION_ATTACK: "The face is a photo or a screen, not a live person.",
+    Reason.NO_FACE: "No face in the picture.",
+    Reason.SEVERAL_FACES: "More than one face; one person at a time, please.",
+    Reason.LOW_QUALITY: "The face is too small, blurred, dark or turned away to decide.",
+    Reason.UNCERTAIN: "The frames do not agree; denied to be safe.",
+    Reason.PIPELINE_ERROR: "Something failed while deciding; denied to be safe.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The nearest registered person.
+
+    `distance` is the Euclidean distance between descriptors, 0 or more; whether it is near
+    enough is the policy's to say.
+    """
+
+    username: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the door answers.
+
+    `distance` and `liveness` (P(live), 0 to 1) are None where they were not measured.
+    """
+
+    reason: Reason
+    username: str | None = None
+    distance: float | None = None
+    liveness: float | None = None
+
+    @property
+    def success(self) -> bool:
+        return self.reason is Reason.GRANTED
+
+    @property
+    def similarity(self) -> float | None:
+        """1 - distance, as the first version defined it."""
+        return None if self.distance is None else 1.0 - self.distance
+
+    @property
+    def message(self) -> str:
+        return MESSAGES[self.reason].format(username=self.username)

@@ -1,0 +1,215 @@
+"""Every setting, declared once: name, type, range, default and what it is for.
+
+The tree is read from a TOML file and from the environment (`OSTIARY_MQTT__HOST=broker` sets
+`mqtt.host`; the environment wins). `config/ostiary.toml` is generated from these classes by
+`ostiary config --defaults`, and `make lint` fails when it is stale.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ostiary.errors import ConfigError
+
+TopicLevel = Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeviceSettings(Section):
+    """Which door this is."""
+
+    id: TopicLevel = Field(
+        "door", description="Names this door in every topic: ostiary/<id>/…  No /, +, # or space."
+    )
+    name: str = Field("Door", description="How people call it; shown in Home Assistant.")
+
+
+class CameraSettings(Section):
+    """One camera. Repeat the table for several (in and out)."""
+
+    name: TopicLevel = Field("front", description="Names the camera in events.")
+    source: str = Field(
+        "0",
+        description="A device number (0), a device path (/dev/v4l/by-id/…), rtsp://…, http://… "
+        "(MJPEG), a video file, or a folder of images.",
+    )
+    width: int = Field(640, ge=64, le=7680, description="Requested width, pixels.")
+    height: int = Field(480, ge=64, le=4320, description="Requested height, pixels.")
+    fps: float = Field(15.0, gt=0, le=120, description="Requested rate, frames a second.")
+    loop: bool = Field(False, description="Begin a file or folder again when it ends.")
+    stall_after_s: float = Field(
+        3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
+    )
+
+
+class VisionSettings(Section):
+    """What is looked for in a frame, and with which models."""
+
+    models: Path | None = Field(
+        None, description="Folder of the models. Unset: resources/models, or the installed one."
+    )
+    liveness: Literal["v2", "ensemble"] = Field(
+        "v2", description="v2: MiniFASNetV2 alone. ensemble: mean of V2 and V1SE (half as fast)."
+    )
+    provider: str = Field(
+        "cpu", description="ONNX Runtime's execution provider: cpu, openvino, cuda, …"
+    )
+    threads: int = Field(1, ge=1, le=64, description="Threads a network may use.")
+
+
+class AccessSettings(Section):
+    """When somebody may pass."""
+
+    distance_threshold: float = Field(
+        0.6, gt=0, le=2, description="Largest Euclidean distance that is still the same person."
+    )
+    live_threshold: Fraction = Field(
+        0.8, description="P(live) from which a frame counts as showing a live person."
+    )
+    attack_threshold: Fraction = Field(
+        0.2, description="P(live) up to which a frame is a clear attack."
+    )
+    votes: int = Field(3, ge=1, le=100, description="Frames that must agree…")
+    window: int = Field(5, ge=1, le=100, description="…of the last so many of a track.")
+    decide_within_s: float = Field(
+        4.0, gt=0, description="A face undecided for so long is denied."
+    )
+    cooldown_s: Seconds = Field(
+        10.0, description="The same outcome for the same person within so long is one event."
+    )
+    one_person_only: bool = Field(
+        True, description="Deny while several near faces are in view (tailgating)."
+    )
+
+
+class StoreSettings(Section):
+    """Where people and events are kept."""
+
+    path: Path = Field(Path("ostiary.db"), description="The SQLite database.")
+
+
+class MqttSettings(Section):
+    """The broker."""
+
+    host: str = Field("127.0.0.1", description="Host name or address of the broker.")
+    port: int = Field(1883, ge=1, le=65535, description="TCP port: 1883 plain, 8883 TLS.")
+    base_topic: TopicLevel = Field("ostiary", description="First level of every topic.")
+    keepalive_s: int = Field(15, ge=1, le=3600, description="Seconds between pings.")
+
+
+class CommandSettings(Section):
+    """What may be asked over MQTT and HTTP, and how large."""
+
+    allow_unverified_enrolment: bool = Field(
+        False, description='Permit `"require_live": false` in register: enrol from a photo.'
+    )
+    payload_limit_bytes: int = Field(
+        8 * 1024 * 1024, ge=1024, description="Largest accepted command."
+    )
+    image_pixel_limit: int = Field(
+        25_000_000, ge=4096, description="Largest accepted image, width × height."
+    )
+    image_side_limit: int = Field(10_000, ge=64, description="Largest accepted width or height.")
+    camera_timeout_s: float = Field(
+        8.0, gt=0, description='How long `"source": "camera"` waits for a good face.'
+    )
+
+
+class HttpSettings(Section):
+    """The local console and the HTTP API (needs the extra `ostiary[console]`)."""
+
+    enabled: bool = Field(False, description="Serve it.")
+    host: str = Field("127.0.0.1", description="Address to bind.")
+    port: int = Field(8080, ge=1, le=65535, description="TCP port.")
+
+
+class ServiceSettings(Section):
+    """The daemon itself."""
+
+    state_every_s: float = Field(30.0, gt=0, description="How often `state` is published.")
+
+
+class LogSettings(Section):
+    """What is written, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least important line that is written."
+    )
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="auto: text on a terminal, JSON otherwise."
+    )
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OSTIARY_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    device: DeviceSettings = Field(default_factory=DeviceSettings)
+    cameras: tuple[CameraSettings, ...] = Field(
+        default_factory=lambda: (CameraSettings(),), min_length=1
+    )
+    vision: VisionSettings = Field(default_factory=VisionSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    commands: CommandSettings = Field(default_factory=CommandSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read the settings from `path` (None: defaults) and the environment.
+
+    Raises ConfigError that names every key that is unknown or has a wrong value.
+    """
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            if path is None:
+                return (env_settings,)
+            return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+
+    where = path if path is not None else "the environment"
+    if path is not None and not path.is_file():
+        raise ConfigError(f"{path}: no such file. Start from config/ostiary.toml.")
+    try:
+        return FromFile()
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {describe_validation(error)}") from None
+
+
+def describe_validation(error: ValidationError) -> str:
+    """One line a problem: the dotted key and what is wrong. Never the given value."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "(top)"
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{key}: {'unknown key' if unknown else problem['msg']}")
+    return "; ".join(lines)

@@ -1,0 +1,199 @@
+"""Every error a person or a program may meet, each with a stable code.
+
+`code` is what MQTT answers and HTTP problem documents carry; `exit_status` is what the command
+line ends with (sysexits.h). The message says what was wrong and what to do about it, and never
+holds a descriptor, an image or a secret.
+"""
+
+from typing import ClassVar
+
+
+class OstiaryError(Exception):
+    """Base of all errors that are told to somebody."""
+
+    code: ClassVar[str] = "internal_error"
+    exit_status: ClassVar[int] = 70
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+# --- set-up ---------------------------------------------------------------------------------
+
+
+class ConfigError(OstiaryError):
+    """The configuration has an unknown key, a wrong value, or is not TOML."""
+
+    code = "config_invalid"
+    exit_status = 78
+
+
+class ModelMissing(OstiaryError):
+    """A model file is not where it should be."""
+
+    code = "model_missing"
+    exit_status = 66
+
+
+class ModelInvalid(OstiaryError):
+    """A model file is there but is not the model it should be."""
+
+    code = "model_invalid"
+    exit_status = 65
+
+
+class CameraUnavailable(OstiaryError):
+    """A camera does not open, or gives no picture."""
+
+    code = "camera_unavailable"
+    exit_status = 69
+
+
+class DatabaseCorrupt(OstiaryError):
+    """The database file fails SQLite's own check."""
+
+    code = "database_corrupt"
+    exit_status = 65
+
+
+class DatabaseUnwritable(OstiaryError):
+    """The database cannot be written: read-only, no space, or no permission."""
+
+    code = "database_unwritable"
+    exit_status = 73
+
+
+class DatabaseVersion(OstiaryError):
+    """The database was written by a newer Ostiary, or is not one of ours."""
+
+    code = "database_version"
+    exit_status = 65
+
+
+class BrokerUnavailable(OstiaryError):
+    """The MQTT broker cannot be reached or refuses the connection."""
+
+    code = "broker_unavailable"
+    exit_status = 69
+
+
+# --- images and faces -----------------------------------------------------------------------
+
+
+class ImageInvalid(OstiaryError):
+    """The bytes are not a whole JPEG, PNG or WebP image."""
+
+    code = "image_invalid"
+    exit_status = 65
+
+
+class ImageTooLarge(OstiaryError):
+    """The image has more bytes or pixels than allowed."""
+
+    code = "image_too_large"
+    exit_status = 65
+
+
+class NoFace(OstiaryError):
+    """No face where one is needed."""
+
+    code = "no_face"
+    exit_status = 65
+
+
+class SeveralFaces(OstiaryError):
+    """More than one face where exactly one is needed."""
+
+    code = "several_faces"
+    exit_status = 65
+
+
+class LowQuality(OstiaryError):
+    """The face is too small, too blurred, too dark or turned away."""
+
+    code = "low_quality"
+    exit_status = 65
+
+
+class NotLive(OstiaryError):
+    """The face is judged to be a photo or a screen."""
+
+    code = "presentation_attack"
+    exit_status = 65
+
+
+# --- people ---------------------------------------------------------------------------------
+
+
+class UsernameInvalid(OstiaryError):
+    """A user name is empty, too long, or has control characters."""
+
+    code = "username_invalid"
+    exit_status = 65
+
+
+class UserExists(OstiaryError):
+    """The name is taken."""
+
+    code = "user_exists"
+    exit_status = 65
+
+
+class UserUnknown(OstiaryError):
+    """Nobody has that name."""
+
+    code = "user_unknown"
+    exit_status = 65
+
+
+# --- commands -------------------------------------------------------------------------------
+
+
+class RequestMalformed(OstiaryError):
+    """A command is not JSON, has an unknown field, or a value of the wrong type."""
+
+    code = "request_malformed"
+    exit_status = 65
+
+
+class RequestTooLarge(OstiaryError):
+    """A command has more bytes than allowed."""
+
+    code = "request_too_large"
+    exit_status = 65
+
+
+class CommandUnknown(OstiaryError):
+    """There is no such command."""
+
+    code = "command_unknown"
+    exit_status = 64
+
+
+class NotAllowed(OstiaryError):
+    """The configuration or the caller's role does not permit this."""
+
+    code = "not_allowed"
+    exit_status = 77
+
+
+class TransactionConflict(OstiaryError):
+    """A transaction id was used before, with another request."""
+
+    code = "transaction_conflict"
+    exit_status = 65
+
+
+class Busy(OstiaryError):
+    """Too many commands are waiting."""
+
+    code = "busy"
+    exit_status = 75
+
+
+class TimedOut(OstiaryError):
+    """A command was not finished, or a camera gave no usable face, in time."""
+
+    code = "timed_out"
+    exit_status = 75

@@ -1,0 +1,55 @@
+"""What Ostiary tells the building: one model an event, from which schema and docs are made."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+from ostiary.access.decision import Reason
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with milliseconds and `Z`, so that texts sort as the moments do."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+
+
+class Message(BaseModel):
+    """Base of everything that crosses the wire: unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Event(Message):
+    """What all events have in common."""
+
+    event_id: UUID = Field(description="UUIDv7. A repeated id is the same event, delivered again.")
+    seq: int = Field(ge=1, description="Grows by one with every event of this device.")
+    timestamp: Timestamp = Field(description="When it was decided: RFC 3339, UTC.")
+
+
+class LoginEvent(Event):
+    """One decision about one person before the door."""
+
+    success: bool = Field(description="True for granted, false for denied.")
+    username: str | None = Field(description="Who it was, or who it would have been.")
+    distance: float | None = Field(
+        ge=0, description="Euclidean distance to the nearest template; smaller is more alike."
+    )
+    similarity: float | None = Field(description="1 - distance.")
+    liveness: float | None = Field(ge=0, le=1, description="P(live), 0 to 1.")
+    reason: Reason = Field(description="Why it was decided so.")
+    message: str = Field(description="The same in words.")
+    source: str = Field(description="The camera's name, or `mqtt` or `http` for one sent image.")
+
+
+class UserEvent(Event):
+    """A person was registered, changed or removed."""
+
+    action: Literal["registered", "updated", "renamed", "deleted"]
+    username: str
+    previous_username: str | None = Field(default=None, description="Set when renamed.")
+    source: str = Field(description="Who asked: `mqtt`, `http` or `cli`.")
