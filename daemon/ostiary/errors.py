@@ -57,6 +57,13 @@ class DatabaseCorrupt(OstiaryError):
     exit_status = 65
 
 
+class DatabaseInUse(OstiaryError):
+    """The database file is open in a running program and must not be replaced now."""
+
+    code = "database_in_use"
+    exit_status = 75
+
+
 class DatabaseUnwritable(OstiaryError):
     """The database cannot be written: read-only, no space, or no permission."""
 
@@ -124,6 +131,27 @@ class NotLive(OstiaryError):
 
 
 # --- people ---------------------------------------------------------------------------------
+
+
+class DescriptorInvalid(OstiaryError):
+    """A face descriptor has the wrong length or a number that is not finite."""
+
+    code = "descriptor_invalid"
+    exit_status = 65
+
+
+class LastTemplate(OstiaryError):
+    """A person's only template cannot be removed: delete the person instead."""
+
+    code = "last_template"
+    exit_status = 65
+
+
+class TemplateUnknown(OstiaryError):
+    """There is no such template."""
+
+    code = "template_unknown"
+    exit_status = 65
 
 
 class UsernameInvalid(OstiaryError):

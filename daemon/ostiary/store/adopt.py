@@ -1,0 +1,53 @@
+"""Users of the first version, found in its own database file, made matchable."""
+
+import sqlite3
+
+import structlog
+
+from ostiary.errors import DescriptorInvalid, UsernameInvalid
+from ostiary.messages.username import checked_username
+from ostiary.store import moment
+from ostiary.store.descriptor import from_bytes, to_float32_bytes
+
+log = structlog.get_logger(__name__)
+
+_WITHOUT_TEMPLATE = """
+    SELECT rowid, CAST(username AS BLOB), encoding, created_at FROM users
+    WHERE NOT EXISTS (SELECT 1 FROM templates WHERE templates.username = users.username)
+    ORDER BY rowid
+"""
+
+
+def adopt_users(connection: sqlite3.Connection) -> None:
+    """Give every user without a template the one in `encoding`. Call it inside a transaction.
+
+    A name is brought into its stored form (NFC). A row with a name or an encoding that cannot be
+    used is left as it is, matches nobody, and is logged by name.
+    """
+    for rowid, name_bytes, encoding, created_at in connection.execute(_WITHOUT_TEMPLATE).fetchall():
+        name = (name_bytes or b"").decode("utf-8", errors="replace")
+        try:
+            username = checked_username(name)
+            descriptor = from_bytes(encoding)
+            if username != name:
+                _rename(connection, rowid, username)
+        except (UsernameInvalid, DescriptorInvalid) as error:
+            log.warning("user_not_adopted", username=name, reason=error.message)
+            continue
+        created = moment.from_text(created_at)
+        connection.execute(
+            "INSERT INTO templates (username, descriptor, created_at, source) VALUES (?, ?, ?, ?)",
+            (
+                username,
+                to_float32_bytes(descriptor),
+                moment.to_text(created) if created else None,
+                "first_version",
+            ),
+        )
+        log.info("user_adopted", username=username)
+
+
+def _rename(connection: sqlite3.Connection, rowid: int, username: str) -> None:
+    if connection.execute("SELECT 1 FROM users WHERE username = ?", (username,)).fetchone():
+        raise UsernameInvalid("Another user's name differs only in how it is written.")
+    connection.execute("UPDATE users SET username = ? WHERE rowid = ?", (username, rowid))

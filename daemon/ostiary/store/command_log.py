@@ -1,0 +1,88 @@
+"""Answers of commands that were run, so that one delivered twice runs once.
+
+Recorded in the transaction of the command's effect: after a power cut there are both or neither.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from ostiary.errors import TransactionConflict
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKey:
+    """What makes two deliveries the same command.
+
+    `requester` sets askers apart who count alike (the response topic, or empty);
+    `transaction` is the request's transaction text or MQTT 5 correlation data.
+    """
+
+    requester: str
+    command: str
+    transaction: bytes
+    digest: bytes  # SHA-256 of the payload
+
+    @classmethod
+    def of(
+        cls, command: str, transaction: str | bytes, payload: bytes, requester: str = ""
+    ) -> Self:
+        """The key of a request as it came."""
+        if isinstance(transaction, str):
+            transaction = transaction.encode("utf-8", errors="surrogatepass")
+        return cls(requester, command, transaction, hashlib.sha256(payload).digest())
+
+
+class CommandLog:
+    """The table `commands`. Each change is one transaction, or joins the caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def answer(self, key: CommandKey) -> bytes | None:
+        """The recorded answer, None where the command is new.
+
+        Raises TransactionConflict where the transaction was used with another payload.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT digest, answer FROM commands"
+                " WHERE requester = ? AND command = ? AND transaction_id = ?",
+                (key.requester, key.command, key.transaction),
+            ).fetchone()
+        if row is None:
+            return None
+        digest, answer = row
+        if digest != key.digest:
+            raise TransactionConflict(
+                f"This transaction was used for another {key.command} request; take a new one."
+            )
+        assert isinstance(answer, bytes)
+        return answer
+
+    def record(self, key: CommandKey, answer: bytes, now: datetime) -> None:
+        """Keep the answer. Raises TransactionConflict where there is one already."""
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    key.requester,
+                    key.command,
+                    key.transaction,
+                    key.digest,
+                    answer,
+                    moment.to_text(now),
+                ),
+            ).rowcount
+        if not changed:
+            raise TransactionConflict(f"This {key.command} request was answered already.")
+
+    def prune(self, now: datetime, *, keep_for: timedelta) -> int:
+        """Forget answers older than `keep_for`; how many."""
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM commands WHERE answered_at < ?", (moment.to_text(now - keep_for),)
+            ).rowcount

@@ -1,0 +1,238 @@
+"""One SQLite file: a writer that commits to the disk, and a reader that never waits for it.
+
+Every write happens in `Database.transaction()`. A commit has reached the disk when the block ends
+(WAL with synchronous=FULL), so what was acknowledged survives a power cut.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable
+from ostiary.store import schema
+from ostiary.store.adopt import adopt_users
+
+log = structlog.get_logger(__name__)
+
+_BUSY_TIMEOUT_S = 5.0
+_WAL_LIMIT_BYTES = 16 * 1024 * 1024
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNWRITABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+class Database:
+    """An open database. Safe to use from several threads; make one for each process."""
+
+    def __init__(
+        self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, presence: int
+    ) -> None:
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+        self._presence = presence
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.Lock()
+        self._depth = 0  # of nested transactions; guarded by _write_lock
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create the database at `path`, check it and bring its schema up to date.
+
+        A database of the first version becomes one of ours (`ostiary.store.adopt`). Raises
+        DatabaseCorrupt (nothing is changed; see `ostiary.store.aside`), DatabaseVersion,
+        or DatabaseUnwritable.
+        """
+        path = path.absolute()
+        presence = _announce(path)
+        connections: list[sqlite3.Connection] = []
+        try:
+            with explained(path):
+                writer = _connect(path)
+                connections.append(writer)
+                check(writer, path)
+                schema.refuse_foreign(writer, path)
+                _prepare_writer(writer, path)
+                reader = _connect(path)
+                connections.append(reader)
+                reader.execute("PRAGMA query_only = ON")
+            database = cls(path, writer, reader, presence)
+            with database.transaction() as connection:
+                schema.migrate(connection)
+                adopt_users(connection)
+        except BaseException:
+            for connection in connections:
+                connection.close()
+            os.close(presence)
+            raise
+        return database
+
+    def close(self) -> None:
+        """Write the WAL back into the file and let go of it. May be called twice."""
+        with self._write_lock, self._read_lock:
+            if self._presence < 0:
+                return
+            self._reader.close()
+            with suppress(sqlite3.Error):  # it stays in the WAL, from where it is read next time
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.close()
+            os.close(self._presence)
+            self._presence = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything in the block is committed to disk at its end, or, on an exception, nothing.
+
+        Blocks in one thread may be nested and commit together at the end of the outermost; an
+        inner one that fails undoes only its own part. Other threads wait. Raises
+        DatabaseUnwritable (nothing was written) or DatabaseCorrupt.
+        """
+        with self._write_lock, explained(self.path):
+            nested = self._depth > 0
+            if nested and not self._writer.in_transaction:
+                raise DatabaseUnwritable(f"{self.path}: an earlier write of this step failed.")
+            name = f"level{self._depth}"
+            self._writer.execute(f"SAVEPOINT {name}" if nested else "BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield self._writer
+                if not self._writer.in_transaction:  # SQLite gave up on all of it (disk full)
+                    raise DatabaseUnwritable(f"{self.path}: a write of this step failed.")
+                self._writer.execute(f"RELEASE {name}" if nested else "COMMIT")
+            except BaseException:
+                if self._writer.in_transaction and nested:
+                    self._writer.execute(f"ROLLBACK TO {name}")
+                    self._writer.execute(f"RELEASE {name}")
+                elif self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth -= 1
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for SELECTs: inside this thread's transaction its own, which sees what it
+        has written so far; otherwise the reader, which sees what is committed."""
+        if self._owns_transaction():
+            with explained(self.path):
+                yield self._writer
+            return
+        with self._read_lock, explained(self.path):
+            yield self._reader
+
+    def _owns_transaction(self) -> bool:
+        if not self._write_lock.acquire(blocking=False):
+            return False
+        try:
+            return self._depth > 0
+        finally:
+            self._write_lock.release()
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors about the file itself into ours, which say what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            raise _corrupt(path, str(error)) from error
+        if code in _UNWRITABLE:
+            raise DatabaseUnwritable(
+                f"{path}: {error}. Check free space, permissions, and that nothing else writes it."
+            ) from error
+        raise
+
+
+def check(connection: sqlite3.Connection, path: Path, *, thorough: bool = False) -> None:
+    """SQLite's own check of the file: quick, or thorough (also every index). Raises
+    DatabaseCorrupt that names the first thing found."""
+    pragma = "integrity_check(1)" if thorough else "quick_check(1)"
+    (finding,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    if finding != "ok":
+        raise _corrupt(path, finding)
+
+
+def _corrupt(path: Path, finding: str) -> DatabaseCorrupt:
+    finding = " ".join(finding.split())
+    return DatabaseCorrupt(
+        f"{path}: damaged or not a database ({finding}). It was left as it is. Restore a backup, "
+        "which sets this file aside, or set it aside to begin with nobody registered."
+    )
+
+
+def lock_path(path: Path) -> Path:
+    """The file beside the database on which running programs hold a shared lock."""
+    return path.with_name(path.name + ".lock")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new, renamed and removed names in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _announce(path: Path) -> int:
+    """Hold a shared lock that ends with this process, however it ends; create the file.
+
+    New files are for their owner only: they hold biometric data."""
+    try:
+        presence = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DatabaseUnwritable(f"{path}: {error.strerror} in its folder.") from error
+    try:
+        fcntl.flock(presence, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        sync_folder(path.parent)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        os.close(presence)
+        if isinstance(error, BlockingIOError):
+            raise DatabaseUnwritable(f"{path}: is just being replaced; try again.") from error
+        raise DatabaseUnwritable(f"{path}: {error.strerror}.") from error
+    return presence
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _prepare_writer(writer: sqlite3.Connection, path: Path) -> None:
+    (mode,) = writer.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        log.warning("database_without_wal", path=str(path), journal_mode=mode)
+    writer.execute("PRAGMA synchronous = FULL")
+    writer.execute(
+        "PRAGMA secure_delete = ON"
+    )  # a deleted descriptor is overwritten, not just free
+    writer.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")

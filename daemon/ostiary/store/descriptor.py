@@ -1,0 +1,44 @@
+"""Face descriptors as bytes: 128 little-endian floats."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ostiary.errors import DescriptorInvalid
+
+Descriptor = NDArray[np.float32]
+"""Shape (128,)."""
+
+LENGTH = 128
+
+
+def checked_descriptor(values: ArrayLike) -> Descriptor:
+    """`values` as float32 of shape (128,), all finite. Raises DescriptorInvalid."""
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, refused below
+        descriptor = np.asarray(values).astype(np.float32)
+    if descriptor.shape != (LENGTH,):
+        raise DescriptorInvalid(f"A descriptor has {LENGTH} numbers, not {descriptor.shape}.")
+    if not np.isfinite(descriptor).all():
+        raise DescriptorInvalid("The descriptor has a number that is not finite.")
+    return descriptor
+
+
+def to_float32_bytes(descriptor: Descriptor) -> bytes:
+    """512 bytes, as `templates.descriptor` holds it."""
+    return descriptor.astype("<f4").tobytes()
+
+
+def to_float64_bytes(descriptor: Descriptor) -> bytes:
+    """1024 bytes, as the first version wrote `users.encoding`."""
+    return descriptor.astype("<f8").tobytes()
+
+
+def from_bytes(data: object) -> Descriptor:
+    """Reads 128 float64 (1024 bytes) or 128 float32 (512 bytes). Raises DescriptorInvalid."""
+    if not isinstance(data, bytes):
+        raise DescriptorInvalid("The descriptor is not stored as bytes.")
+    kinds = {LENGTH * 8: "<f8", LENGTH * 4: "<f4"}
+    if len(data) not in kinds:
+        raise DescriptorInvalid(
+            f"The descriptor has {len(data)} bytes; 1024 (float64) or 512 (float32) are right."
+        )
+    return checked_descriptor(np.frombuffer(data, dtype=kinds[len(data)]))

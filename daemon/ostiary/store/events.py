@@ -1,0 +1,262 @@
+"""Everything that happened: audit trail and outbox in one table.
+
+An event is committed with the decision it tells of and stays undelivered until the broker has
+acknowledged it. So it can be sent twice, never lost, and always carries the same id.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from ostiary.messages.events import LoginEvent, UserEvent
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+AnyEvent = LoginEvent | UserEvent
+Action = Literal["registered", "updated", "renamed", "deleted"]
+
+_COLUMNS = (
+    "seq, event_id, kind, timestamp, username, message, source, success, reason, distance, "
+    "liveness, action, previous_username"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events; None asks nothing. `since` is included, `until` is not."""
+
+    kind: Literal["login", "user"] | None = None
+    reason: str | None = None
+    username: str | None = None
+    success: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events and the `cursor` to ask for the next with, None after the last."""
+
+    events: tuple[AnyEvent, ...]
+    cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many old events were removed, and how many of those had never been delivered."""
+
+    deleted: int
+    dropped: int
+
+
+class Events:
+    """The table `events`. Each change is one transaction, or joins the caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append_login(
+        self,
+        *,
+        success: bool,
+        reason: str,
+        message: str,
+        source: str,
+        now: datetime,
+        username: str | None = None,
+        distance: float | None = None,
+        liveness: float | None = None,
+    ) -> LoginEvent:
+        """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
+        returns. Raises pydantic's ValidationError for values that no event may have (NaN)."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "INSERT INTO events (event_id, kind, timestamp, username, message, source,"
+                " success, reason, distance, liveness) VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?)"
+                f" RETURNING {_COLUMNS}",
+                (
+                    uuid7().bytes,
+                    moment.to_text(now),
+                    username,
+                    message,
+                    source,
+                    success,
+                    str(reason),
+                    distance,
+                    liveness,
+                ),
+            ).fetchone()
+            return _login_event(row)
+
+    def append_user(
+        self,
+        *,
+        action: Action,
+        username: str,
+        source: str,
+        now: datetime,
+        previous_username: str | None = None,
+    ) -> UserEvent:
+        """Record that a person was registered, changed or removed."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "INSERT INTO events (event_id, kind, timestamp, username, source,"
+                " action, previous_username) VALUES (?, 'user', ?, ?, ?, ?, ?)"
+                f" RETURNING {_COLUMNS}",
+                (uuid7().bytes, moment.to_text(now), username, source, action, previous_username),
+            ).fetchone()
+            return _user_event(row)
+
+    def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
+        """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM events"
+                " WHERE delivered_at IS NULL AND seq > ? ORDER BY seq LIMIT ?",
+                (after_seq, limit),
+            ).fetchall()
+        return tuple(map(_event, rows))
+
+    def mark_delivered(self, seqs: Iterable[int], now: datetime) -> None:
+        """The broker has these. Marking one twice, or one that was pruned, does nothing."""
+        at = moment.to_text(now)
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE events SET delivered_at = ? WHERE seq = ? AND delivered_at IS NULL",
+                [(at, seq) for seq in seqs],
+            )
+
+    def queue_length(self) -> int:
+        """How many events are undelivered."""
+        return self._number("SELECT COUNT(*) FROM events WHERE delivered_at IS NULL")
+
+    def dropped(self) -> int:
+        """How many events were ever removed undelivered, since the database was made."""
+        return self._number("SELECT value FROM counters WHERE name = 'events_dropped'")
+
+    def last_seq(self) -> int:
+        """The newest event's number, 0 before the first."""
+        return self._number("SELECT COALESCE(MAX(seq), 0) FROM events")
+
+    def page(
+        self,
+        where: EventFilter = EventFilter(),
+        *,
+        cursor: int | None = None,
+        limit: int = 100,
+        newest_first: bool = True,
+    ) -> Page:
+        """One page of the audit trail. Going from cursor to cursor meets every matching event
+        once, whatever is appended meanwhile. `limit` is 1 or more."""
+        if limit < 1:
+            raise ValueError("a page holds at least one event")
+        conditions, values = _conditions(where)
+        if cursor is not None:
+            conditions.append("seq < ?" if newest_first else "seq > ?")
+            values.append(cursor)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions) or 'TRUE'}"
+                f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
+                (*values, limit + 1),
+            ).fetchall()
+        events = tuple(map(_event, rows[:limit]))
+        return Page(events, events[-1].seq if len(rows) > limit else None)
+
+    def prune(
+        self, now: datetime, *, keep_for: timedelta, keep_at_most: int, queue_limit: int
+    ) -> Pruned:
+        """Remove delivered events that are older than `keep_for` or, oldest first, more than
+        `keep_at_most`. Undelivered ones stay whatever their age until there are more than
+        `queue_limit`; then the oldest go, are counted in `dropped()`, and logged."""
+        with self._database.transaction() as connection:
+            old = connection.execute(
+                "DELETE FROM events WHERE delivered_at IS NOT NULL AND timestamp < ?",
+                (moment.to_text(now - keep_for),),
+            ).rowcount
+            dropped = connection.execute(
+                "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
+                " WHERE delivered_at IS NULL ORDER BY seq DESC LIMIT -1 OFFSET ?)",
+                (queue_limit,),
+            ).rowcount
+            surplus = self._number("SELECT COUNT(*) FROM events") - keep_at_most
+            many = connection.execute(
+                "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
+                " WHERE delivered_at IS NOT NULL ORDER BY seq LIMIT ?)",
+                (max(surplus, 0),),
+            ).rowcount
+            connection.execute(
+                "UPDATE counters SET value = value + ? WHERE name = 'events_dropped'", (dropped,)
+            )
+        if dropped:
+            log.error("undelivered_events_dropped", count=dropped, queue_limit=queue_limit)
+        return Pruned(deleted=old + dropped + many, dropped=dropped)
+
+    def _number(self, query: str) -> int:
+        with self._database.reading() as connection:
+            number: int = connection.execute(query).fetchone()[0]
+        return number
+
+
+def _conditions(where: EventFilter) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    values: list[object] = []
+    for condition, value in (
+        ("kind = ?", where.kind),
+        ("reason = ?", where.reason),
+        ("success = ?", where.success),
+        ("timestamp >= ?", where.since and moment.to_text(where.since)),
+        ("timestamp < ?", where.until and moment.to_text(where.until)),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    if where.username is not None:
+        conditions.append("? IN (username, previous_username)")
+        values.append(where.username)
+    return conditions, values
+
+
+def _event(row: Sequence[object]) -> AnyEvent:
+    return _login_event(row) if row[2] == "login" else _user_event(row)
+
+
+def _common(row: Sequence[object]) -> dict[str, object]:
+    seq, event_id, _, timestamp, username, _, source = row[:7]
+    assert isinstance(event_id, bytes)
+    return {
+        "seq": seq,
+        "event_id": UUID(bytes=event_id),
+        "timestamp": moment.from_text(timestamp),
+        "username": username,
+        "source": source,
+    }
+
+
+def _login_event(row: Sequence[object]) -> LoginEvent:
+    success, reason, distance, liveness = row[7:11]
+    return LoginEvent.model_validate(
+        {
+            **_common(row),
+            "message": row[5],
+            "success": bool(success),
+            "reason": reason,
+            "distance": distance,
+            "similarity": 1.0 - distance if isinstance(distance, float) else None,
+            "liveness": liveness,
+        }
+    )
+
+
+def _user_event(row: Sequence[object]) -> UserEvent:
+    action, previous_username = row[11:13]
+    return UserEvent.model_validate(
+        {**_common(row), "action": action, "previous_username": previous_username}
+    )

@@ -1,0 +1,26 @@
+"""Moments as the database holds them: RFC 3339, UTC, milliseconds, so that texts sort in time."""
+
+from datetime import UTC, datetime
+
+from ostiary.messages.events import rfc3339
+
+
+def to_text(moment: datetime) -> str:
+    """Raises ValueError for a moment without a time zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs a time zone")
+    return rfc3339(moment.astimezone(UTC))
+
+
+def from_text(text: object) -> datetime | None:
+    """The moment in `text`, None where there is none or it cannot be read.
+
+    The first version wrote local SQLite texts (`2024-05-01 08:30:00`) that are in UTC.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

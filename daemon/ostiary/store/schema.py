@@ -1,0 +1,74 @@
+"""The schema's history: numbered SQL files, each applied once, all or nothing."""
+
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from ostiary.errors import DatabaseVersion
+
+APPLICATION_ID = 0x4F535449  # "OSTI", in the file's header
+FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
+
+
+def migrations() -> list[str]:
+    """The SQL of every migration; number N is item N - 1."""
+    folder = files("ostiary.store") / "migrations"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    numbers = [int(name.split("_")[0]) for name in names]
+    if numbers != list(range(1, len(names) + 1)):
+        raise AssertionError(f"migrations are not numbered without a gap: {names}")
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """How many migrations the database has had; 0 for a new one or the first version's."""
+    number: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return number
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises DatabaseVersion unless this is an empty database, the first version's, or ours."""
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    newest = len(migrations())
+    if owner == APPLICATION_ID:
+        if version(connection) > newest:
+            raise DatabaseVersion(
+                f"{path}: its schema is number {version(connection)}, this Ostiary knows up to "
+                f"{newest}. Install the newer Ostiary again, or restore an older backup."
+            )
+        return
+    if owner != 0 or version(connection) != 0 or not _is_new_or_first_version(connection):
+        raise DatabaseVersion(f"{path}: a database, but not one of Ostiary. Choose another path.")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing. Call it inside a transaction."""
+    for number, script in enumerate(migrations(), start=1):
+        if number > version(connection):
+            for statement in _statements(script):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _is_new_or_first_version(connection: sqlite3.Connection) -> bool:
+    tables = {
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    if "users" not in tables:
+        return not tables
+    columns = connection.execute("SELECT name, pk FROM pragma_table_info('users')").fetchall()
+    return {name for name, _ in columns} == FIRST_VERSION_COLUMNS and [
+        name for name, key in columns if key
+    ] == ["username"]
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
