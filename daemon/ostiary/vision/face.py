@@ -1,0 +1,55 @@
+"""What a detector finds."""
+
+from dataclasses import dataclass
+
+from ostiary.vision.arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned rectangle in pixels of the whole image; it may reach outside the image."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+    def overlap(self, other: "Box") -> float:
+        """Intersection over union, 0 to 1."""
+        across = min(self.right, other.right) - max(self.x, other.x)
+        down = min(self.bottom, other.bottom) - max(self.y, other.y)
+        if across <= 0 or down <= 0:
+            return 0.0
+        shared = across * down
+        return shared / (self.area + other.area - shared)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in an image.
+
+    `score` is the detector's own confidence (YuNet: 0 to 1; HOG: a margin, above 0).
+    `landmarks` is (5, 2) float32, x and y in pixels, in the order right eye, left eye, tip of the
+    nose, right and left corner of the mouth (right and left are the person's own), or None where
+    the detector gives none.
+    """
+
+    box: Box
+    score: float
+    landmarks: FloatArray | None = None
