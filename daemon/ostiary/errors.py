@@ -50,6 +50,13 @@ class CameraUnavailable(OstiaryError):
     exit_status = 69
 
 
+class BackupRefused(OstiaryError):
+    """A backup would be written over something, or is the database itself."""
+
+    code = "backup_refused"
+    exit_status = 73
+
+
 class DatabaseCorrupt(OstiaryError):
     """The database file fails SQLite's own check."""
 
@@ -75,6 +82,13 @@ class DatabaseVersion(OstiaryError):
     """The database was written by a newer Ostiary, or is not one of ours."""
 
     code = "database_version"
+    exit_status = 65
+
+
+class ImportInvalid(OstiaryError):
+    """The file to import is not there, or not a database of the first version."""
+
+    code = "import_invalid"
     exit_status = 65
 
 

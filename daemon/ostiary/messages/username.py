@@ -43,6 +43,16 @@ def checked_username(text: str) -> str:
     return name
 
 
+def decoded_username(data: object) -> str:
+    """A name as a file has it, before it is checked. Raises UsernameInvalid unless UTF-8 bytes."""
+    if not isinstance(data, bytes):
+        raise UsernameInvalid("The name is not a text.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsernameInvalid("The name is not valid UTF-8.") from error
+
+
 Username = Annotated[
     str,
     AfterValidator(checked_username),

@@ -5,14 +5,16 @@ import sqlite3
 import structlog
 
 from ostiary.errors import DescriptorInvalid, UsernameInvalid
-from ostiary.messages.username import checked_username
+from ostiary.messages.username import checked_username, decoded_username
 from ostiary.store import moment
 from ostiary.store.descriptor import from_bytes, to_float32_bytes
 
 log = structlog.get_logger(__name__)
 
 _WITHOUT_TEMPLATE = """
-    SELECT rowid, CAST(username AS BLOB), encoding, created_at FROM users
+    SELECT rowid, CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,
+        username, encoding, created_at
+    FROM users
     WHERE NOT EXISTS (SELECT 1 FROM templates WHERE templates.username = users.username)
     ORDER BY rowid
 """
@@ -24,15 +26,17 @@ def adopt_users(connection: sqlite3.Connection) -> None:
     A name is brought into its stored form (NFC). A row with a name or an encoding that cannot be
     used is left as it is, matches nobody, and is logged by name.
     """
-    for rowid, name_bytes, encoding, created_at in connection.execute(_WITHOUT_TEMPLATE).fetchall():
-        name = (name_bytes or b"").decode("utf-8", errors="replace")
+    for rowid, name_bytes, shown, encoding, created_at in connection.execute(
+        _WITHOUT_TEMPLATE
+    ).fetchall():
         try:
+            name = decoded_username(name_bytes)
             username = checked_username(name)
             descriptor = from_bytes(encoding)
             if username != name:
                 _rename(connection, rowid, username)
         except (UsernameInvalid, DescriptorInvalid) as error:
-            log.warning("user_not_adopted", username=name, reason=error.message)
+            log.warning("user_not_adopted", username=str(shown), reason=error.message)
             continue
         created = moment.from_text(created_at)
         connection.execute(

@@ -4,7 +4,6 @@ Every write happens in `Database.transaction()`. A commit has reached the disk w
 (WAL with synchronous=FULL), so what was acknowledged survives a power cut.
 """
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -18,6 +17,7 @@ import structlog
 from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable
 from ostiary.store import schema
 from ostiary.store.adopt import adopt_users
+from ostiary.store.presence import announce, create
 
 log = structlog.get_logger(__name__)
 
@@ -56,12 +56,13 @@ class Database:
 
         A database of the first version becomes one of ours (`ostiary.store.adopt`). Raises
         DatabaseCorrupt (nothing is changed; see `ostiary.store.aside`), DatabaseVersion,
-        or DatabaseUnwritable.
+        DatabaseUnwritable, or DatabaseInUse while it is being replaced.
         """
         path = path.absolute()
-        presence = _announce(path)
+        presence = announce(path)
         connections: list[sqlite3.Connection] = []
         try:
+            create(path)
             with explained(path):
                 writer = _connect(path)
                 connections.append(writer)
@@ -178,53 +179,22 @@ def check(connection: sqlite3.Connection, path: Path, *, thorough: bool = False)
 def _corrupt(path: Path, finding: str) -> DatabaseCorrupt:
     finding = " ".join(finding.split())
     return DatabaseCorrupt(
-        f"{path}: damaged or not a database ({finding}). It was left as it is. Restore a backup, "
-        "which sets this file aside, or set it aside to begin with nobody registered."
+        f"{path}: damaged or not a database ({finding}). It was left as it is. Restore a good "
+        "backup, or set this file aside to begin with nobody registered."
     )
-
-
-def lock_path(path: Path) -> Path:
-    """The file beside the database on which running programs hold a shared lock."""
-    return path.with_name(path.name + ".lock")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new, renamed and removed names in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _announce(path: Path) -> int:
-    """Hold a shared lock that ends with this process, however it ends; create the file.
-
-    New files are for their owner only: they hold biometric data."""
-    try:
-        presence = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DatabaseUnwritable(f"{path}: {error.strerror} in its folder.") from error
-    try:
-        fcntl.flock(presence, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        sync_folder(path.parent)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        os.close(presence)
-        if isinstance(error, BlockingIOError):
-            raise DatabaseUnwritable(f"{path}: is just being replaced; try again.") from error
-        raise DatabaseUnwritable(f"{path}: {error.strerror}.") from error
-    return presence
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = _text
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="backslashreplace")  # one bad row must not hide the rest
 
 
 def _prepare_writer(writer: sqlite3.Connection, path: Path) -> None:

@@ -15,12 +15,12 @@ def to_text(moment: datetime) -> str:
 def from_text(text: object) -> datetime | None:
     """The moment in `text`, None where there is none or it cannot be read.
 
-    The first version wrote local SQLite texts (`2024-05-01 08:30:00`) that are in UTC.
+    The first version wrote SQLite's own form (`2024-05-01 08:30:00`), which is in UTC.
     """
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

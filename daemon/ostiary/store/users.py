@@ -42,6 +42,7 @@ class Template:
 _USERS = """
     SELECT username, users.created_at, COUNT(templates.id)
     FROM users LEFT JOIN templates USING (username)
+    WHERE typeof(username) = 'text'
 """
 
 
@@ -52,7 +53,7 @@ class Users:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     def add(
         self, username: str, descriptors: Sequence[ArrayLike], now: datetime, *, source: str
@@ -65,7 +66,7 @@ class Users:
         checked = [checked_descriptor(values) for values in descriptors]
         if not checked:
             raise ValueError("a user needs at least one descriptor")
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             if _exists(connection, name):
                 raise UserExists(f"{name} is registered already.")
             connection.execute(
@@ -81,7 +82,7 @@ class Users:
     ) -> Template:
         """Give a person one more descriptor. Raises UserUnknown, DescriptorInvalid."""
         checked = checked_descriptor(descriptor)
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             name = _known(connection, username)
             number = _insert_template(connection, name, checked, now, source)
             _keep_encoding_in_step(connection, name)
@@ -89,7 +90,7 @@ class Users:
 
     def remove_template(self, username: str, template_id: int) -> None:
         """Raises UserUnknown, TemplateUnknown, or LastTemplate for the only one."""
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             name = _known(connection, username)
             numbers = [template.id for template in self.templates_of(name)]
             if template_id not in numbers:
@@ -101,14 +102,14 @@ class Users:
 
     def delete(self, username: str) -> None:
         """Remove a person and all templates; the events stay. Raises UserUnknown."""
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             name = _known(connection, username)
             connection.execute("DELETE FROM users WHERE username = ?", (name,))
 
     def rename(self, old: str, new: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
         name = checked_username(new)
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             known = _known(connection, old)
             if name != known and _exists(connection, name):
                 raise UserExists(f"{name} is registered already.")
@@ -117,26 +118,28 @@ class Users:
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             name = _known(connection, username)
-            row = connection.execute(f"{_USERS} WHERE username = ?", (name,)).fetchone()
+            row = connection.execute(f"{_USERS} AND username = ?", (name,)).fetchone()
         return _user(row)
 
     def list(self) -> tuple[User, ...]:
         """Everybody, by name."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(f"{_USERS} GROUP BY username ORDER BY username").fetchall()
         return tuple(_user(row) for row in rows)
 
     def count(self) -> int:
         """How many people are registered."""
-        with self._database.reading() as connection:
-            number: int = connection.execute("SELECT COUNT(*) FROM users").fetchone()[0]
+        with self.database.reading() as connection:
+            number: int = connection.execute(
+                "SELECT COUNT(*) FROM users WHERE typeof(username) = 'text'"
+            ).fetchone()[0]
         return number
 
     def templates(self) -> tuple[tuple[str, Descriptor], ...]:
         """Every (username, descriptor) to match against, oldest first."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT username, descriptor FROM templates ORDER BY id"
             ).fetchall()
@@ -144,7 +147,7 @@ class Users:
 
     def templates_of(self, username: str) -> tuple[Template, ...]:
         """One person's templates, oldest first; empty for nobody."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT id, created_at, source FROM templates WHERE username = ? ORDER BY id",
                 (same_name(username),),

@@ -1,0 +1,74 @@
+"""Bring the people of a first-version database over."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ostiary.errors import DescriptorInvalid, ImportInvalid, UserExists, UsernameInvalid
+from ostiary.messages.username import decoded_username
+from ostiary.store import moment
+from ostiary.store.descriptor import from_bytes
+from ostiary.store.schema import FIRST_VERSION_COLUMNS
+from ostiary.store.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A person who was not taken, and why."""
+
+    username: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """Every row of the source is in one of the two."""
+
+    taken: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+
+
+def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
+    """Register everybody in the table `users` of the database at `path`, which is only read.
+
+    Encodings are 128 float64 or 128 float32. Refused, each with its reason, are other sizes,
+    numbers that are not finite, names that are not allowed, and names that are taken, by
+    somebody registered or by an earlier row. All that can be taken is taken in one transaction.
+    Raises ImportInvalid, and then nothing was taken, or DatabaseUnwritable.
+    """
+    rows = _rows(path.absolute())
+    taken: list[str] = []
+    refused: list[Refusal] = []
+    with users.database.transaction():
+        for name_bytes, encoding, created_at in rows:
+            registered = moment.from_text(created_at) or now
+            try:
+                name = decoded_username(name_bytes)
+                user = users.add(name, [from_bytes(encoding)], registered, source="import")
+            except (DescriptorInvalid, UserExists, UsernameInvalid) as error:
+                shown = (name_bytes or b"").decode("utf-8", errors="backslashreplace")
+                refused.append(Refusal(shown, error.message))
+            else:
+                taken.append(user.username)
+    return ImportReport(tuple(taken), tuple(refused))
+
+
+def _rows(path: Path) -> list[tuple[bytes | None, object, object]]:
+    if not path.is_file():
+        raise ImportInvalid(f"{path}: no such file.")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            columns = {
+                name
+                for (name,) in connection.execute("SELECT name FROM pragma_table_info('users')")
+            }
+            if not columns >= FIRST_VERSION_COLUMNS:
+                raise ImportInvalid(f"{path}: has no table users (username, encoding, created_at).")
+            return connection.execute(
+                "SELECT CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,"
+                " encoding, created_at FROM users"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise ImportInvalid(f"{path}: cannot be read as a database: {error}.") from error
