@@ -4,6 +4,7 @@ An event is committed with the decision it tells of and stays undelivered until 
 acknowledged it. So it can be sent twice, never lost, and always carries the same id.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -75,7 +76,9 @@ class Events:
         liveness: float | None = None,
     ) -> LoginEvent:
         """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
-        returns. Raises pydantic's ValidationError for values that no event may have (NaN)."""
+        returns. Raises ValueError for numbers that no event may have."""
+        if not all(math.isfinite(number) for number in (distance, liveness) if number is not None):
+            raise ValueError("a distance or liveness is not finite")  # SQLite would make it NULL
         with self._database.transaction() as connection:
             row = connection.execute(
                 "INSERT INTO events (event_id, kind, timestamp, username, message, source,"

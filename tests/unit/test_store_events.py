@@ -1,0 +1,208 @@
+"""The audit trail that is also the outbox."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostiary.access.decision import Reason
+from ostiary.messages.events import LoginEvent
+from ostiary.store.database import Database
+from ostiary.store.events import AnyEvent, EventFilter, Events
+
+NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+FOREVER = timedelta(days=36500)
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Iterator[Events]:
+    with Database.open(tmp_path / "ostiary.db") as database:
+        yield Events(database)
+
+
+def login(
+    events: Events,
+    username: str | None = "Anna",
+    now: datetime = NOW,
+    reason: Reason = Reason.GRANTED,
+) -> LoginEvent:
+    return events.append_login(
+        success=reason is Reason.GRANTED,
+        reason=reason,
+        message="…",
+        source="front",
+        now=now,
+        username=username,
+        distance=0.25,
+        liveness=0.99,
+    )
+
+
+def test_an_event_says_the_same_when_it_is_made_and_when_it_is_sent(events: Events) -> None:
+    made = login(events, now=datetime(2025, 3, 1, 12, 0, 0, 123456, tzinfo=UTC))
+    user = events.append_user(
+        action="renamed", username="Ann", source="mqtt", now=NOW, previous_username="Anna"
+    )
+    assert events.pending(0, 10) == (made, user)
+    assert made.similarity == 0.75
+    assert made.event_id.version == 7
+    assert made.model_dump(mode="json")["timestamp"] == "2025-03-01T12:00:00.123Z"
+
+
+def test_sequence_numbers_grow_by_one_and_are_never_given_again(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "ostiary.db") as database:
+        events = Events(database)
+        assert events.last_seq() == 0
+        assert [login(events).seq for _ in range(3)] == [1, 2, 3]
+        events.mark_delivered([1, 2, 3], NOW)
+        events.prune(NOW + FOREVER, keep_for=timedelta(0), keep_at_most=0, queue_limit=0)
+    with Database.open(tmp_path / "ostiary.db") as database:
+        assert login(Events(database)).seq == 4
+
+
+def test_an_event_whose_transaction_fails_never_happened(events: Events, tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "ostiary.db")
+
+    def decide_and_fail() -> None:
+        with database.transaction():
+            login(Events(database))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        decide_and_fail()
+    database.close()
+    assert events.queue_length() == 0
+    assert login(events).seq == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_a_decision_with_a_distance_that_is_none_is_not_recorded(
+    events: Events, value: float
+) -> None:
+    with pytest.raises(ValueError, match="distance"):
+        events.append_login(
+            success=True, reason="granted", message="", source="front", now=NOW, distance=value
+        )
+    assert events.queue_length() == 0
+
+
+def test_delivered_events_leave_the_queue_and_stay_in_the_trail(events: Events) -> None:
+    first, second, third = (login(events) for _ in range(3))
+    events.mark_delivered([first.seq, third.seq], NOW)
+    events.mark_delivered([first.seq, 99], NOW)
+    assert events.pending(0, 10) == (second,)
+    assert events.pending(second.seq, 10) == ()
+    assert events.queue_length() == 1
+    assert len(events.page().events) == 3
+
+
+def test_the_window_in_flight_is_bounded(events: Events) -> None:
+    made = [login(events) for _ in range(5)]
+    assert events.pending(made[0].seq, 2) == tuple(made[1:3])
+
+
+def test_old_delivered_events_go_and_undelivered_ones_stay(events: Events) -> None:
+    old_sent, old_waiting = login(events), login(events)
+    later = NOW + timedelta(days=10)
+    new = login(events, now=later)
+    events.mark_delivered([old_sent.seq, new.seq], NOW)
+    pruned = events.prune(later, keep_for=timedelta(days=5), keep_at_most=1000, queue_limit=1000)
+    assert (pruned.deleted, pruned.dropped) == (1, 0)
+    assert events.page(newest_first=False).events == (old_waiting, new)
+    assert events.dropped() == 0
+
+
+def test_more_than_can_be_kept_go_oldest_first(events: Events) -> None:
+    made = [login(events) for _ in range(10)]
+    events.mark_delivered([event.seq for event in made if event.seq != 2], NOW)
+    pruned = events.prune(NOW, keep_for=FOREVER, keep_at_most=4, queue_limit=1000)
+    assert (pruned.deleted, pruned.dropped) == (6, 0)
+    assert [event.seq for event in events.page(newest_first=False).events] == [2, 8, 9, 10]
+
+
+def test_events_dropped_undelivered_are_counted_for_good(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "ostiary.db") as database:
+        events = Events(database)
+        for _ in range(10):
+            login(events)
+        pruned = events.prune(NOW, keep_for=FOREVER, keep_at_most=1000, queue_limit=7)
+        assert (pruned.deleted, pruned.dropped) == (3, 3)
+        assert [event.seq for event in events.pending(0, 100)] == list(range(4, 11))
+    with Database.open(tmp_path / "ostiary.db") as database:
+        assert Events(database).dropped() == 3
+        Events(database).prune(NOW, keep_for=FOREVER, keep_at_most=1000, queue_limit=0)
+        assert Events(database).dropped() == 10
+
+
+def test_the_trail_can_be_asked_for_a_person_a_reason_a_time(events: Events) -> None:
+    granted = login(events)
+    denied = login(events, "Ben", NOW + timedelta(hours=1), Reason.UNKNOWN_FACE)
+    renamed = events.append_user(
+        action="renamed",
+        username="Ann",
+        source="mqtt",
+        now=NOW + timedelta(hours=2),
+        previous_username="Anna",
+    )
+
+    def found(**conditions: object) -> tuple[AnyEvent, ...]:
+        return events.page(EventFilter(**conditions), newest_first=False).events  # type: ignore[arg-type]
+
+    assert found() == (granted, denied, renamed)
+    assert found(username="Anna") == (granted, renamed)
+    assert found(kind="user") == (renamed,)
+    assert found(success=False) == (denied,)
+    assert found(reason=Reason.UNKNOWN_FACE) == (denied,)
+    assert found(since=denied.timestamp) == (denied, renamed)
+    assert found(until=denied.timestamp) == (granted,)
+    assert found(success=True, username="Ben") == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.lists(st.sampled_from(["Anna", "Ben", None]), max_size=25),
+    wanted=st.sampled_from(["Anna", None]),
+    limit=st.integers(1, 8),
+    newest_first=st.booleans(),
+    arrivals=st.integers(0, 3),
+)
+def test_paging_meets_every_event_once_in_order_whatever_arrives(
+    tmp_path_factory: pytest.TempPathFactory,
+    names: list[str | None],
+    wanted: str | None,
+    limit: int,
+    newest_first: bool,
+    arrivals: int,
+) -> None:
+    with Database.open(tmp_path_factory.mktemp("page") / "ostiary.db") as database:
+        events = Events(database)
+        made = [login(events, name).seq for name in names]
+        expected = [
+            seq for seq, name in zip(made, names, strict=True) if wanted is None or name == wanted
+        ]
+        met: list[int] = []
+        cursor: int | None = None
+        while True:
+            page = events.page(
+                EventFilter(username=wanted), cursor=cursor, limit=limit, newest_first=newest_first
+            )
+            assert len(page.events) <= limit
+            met += [event.seq for event in page.events]
+            cursor = page.cursor
+            if cursor is None:
+                break
+            for _ in range(arrivals if len(met) <= len(expected) else 0):
+                login(events, wanted)
+        assert met[: len(expected)] == sorted(expected, reverse=newest_first)
+        assert len(met) == len(set(met))
+        if newest_first:
+            assert len(met) == len(expected)
+
+
+def test_a_page_without_room_is_refused(events: Events) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        events.page(limit=0)
