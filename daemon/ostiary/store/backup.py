@@ -67,10 +67,10 @@ def restore(source: Path, path: Path, now: datetime) -> Restored:
     changed.
     """
     source, path = source.absolute(), path.absolute()
+    verify(source)
     with alone(path), _beside(path) as copy:
         if path.exists() and path.samefile(source):
             raise BackupRefused(f"{source}: is the database itself, not a backup of it.")
-        verify(source)
         _copy(source, copy)
         _continue_sequence(copy, _last_seq(path))
         contents = verify(copy)
