@@ -1,0 +1,161 @@
+"""Is this a live person, or a photo or a screen? MiniFASNet (minivision-ai, Apache-2.0).
+
+The networks see a square of 80×80 BGR pixels as floats 0–255 (not scaled: the original's own
+`ToTensor` does not divide) and give three logits; class 1 is *live*.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, Self
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ostiary.errors import ModelInvalid
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.detect import YuNetDetector
+from ostiary.vision.face import Box
+from ostiary.vision.models import (
+    MINIFASNET_V1SE,
+    MINIFASNET_V2,
+    YUNET,
+    model_path,
+    models_directory,
+)
+from ostiary.vision.runtime import open_session, provider_in_use
+
+INPUT_SIZE = 80
+LIVE_CLASS = 1
+
+
+def crop_window(width: int, height: int, box: Box, scale: float) -> tuple[int, int, int, int]:
+    """The part of an image of `width` × `height` pixels that a network looks at.
+
+    The box grown by `scale` about its centre, the growth capped so that it fits the image, and
+    shifted inside. Returns left, top, right, bottom in pixels; right and bottom are included.
+    Truncation is the original's, to the pixel. Raises ValueError when `box` has no area.
+    """
+    if not (box.width > 0 and box.height > 0):
+        raise ValueError(f"a face's box needs a positive size, not {box.width} × {box.height}")
+    scale = min(scale, (height - 1) / box.height, (width - 1) / box.width)
+    left, right = _shifted_inside(box.x + box.width / 2, box.width * scale, width - 1)
+    top, bottom = _shifted_inside(box.y + box.height / 2, box.height * scale, height - 1)
+    return left, top, right, bottom
+
+
+def _shifted_inside(centre: float, length: float, limit: int) -> tuple[int, int]:
+    low, high = centre - length / 2, centre + length / 2
+    if low < 0:
+        low, high = 0.0, high - low
+    if high > limit:
+        low, high = low - (high - limit), float(limit)
+    # Capped to the limit, a length may still miss it by the last bit of a float.
+    return max(int(low), 0), min(int(high), limit)
+
+
+def crop(bgr: BGRImage, box: Box, scale: float) -> BGRImage:
+    """What a network sees of the face in `box`: (80, 80, 3) BGR uint8."""
+    height, width = bgr.shape[:2]
+    left, top, right, bottom = crop_window(width, height, box, scale)
+    window = bgr[top : bottom + 1, left : right + 1]
+    return np.asarray(cv2.resize(window, (INPUT_SIZE, INPUT_SIZE)), dtype=np.uint8)
+
+
+def network_input(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 80, 80, 3) BGR uint8 to (N, 3, 80, 80) float32 in 0–255."""
+    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Softmax over the last dimension, in double precision."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessNetwork:
+    """One MiniFASNet with the crop it was trained on."""
+
+    session: ort.InferenceSession
+    scale: float
+
+    @classmethod
+    def load(cls, path: Path, provider: str = "cpu", threads: int = 1) -> Self:
+        """Open the file. Raises ModelMissing, or ModelInvalid when it is not a MiniFASNet."""
+        session = open_session(path, provider, threads, batch=1)
+        about = session.get_modelmeta().custom_metadata_map
+        if about.get("class_order", "").split(",")[LIVE_CLASS : LIVE_CLASS + 1] != ["live"]:
+            raise ModelInvalid(f"{path}: not a MiniFASNet written by ostiary-export.")
+        return cls(session, float(about["scale"]))
+
+    def probabilities(self, bgr: BGRImage, box: Box) -> NDArray[np.float64]:
+        """The three classes' probabilities, (3,), for the face in `box` of a BGR image."""
+        seen = network_input(crop(bgr, box, self.scale)[np.newaxis])
+        (logits,) = self.session.run(["logits"], {"crop": seen})
+        return softmax(logits[0])
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessModel:
+    """MiniFASNetV2 alone, or the mean of V2's and V1SE's probabilities. Safe to share."""
+
+    networks: tuple[LivenessNetwork, ...]
+
+    @classmethod
+    def load(
+        cls,
+        models: Path | None = None,
+        kind: Literal["v2", "ensemble"] = "v2",
+        provider: str = "cpu",
+        threads: int = 1,
+    ) -> Self:
+        """Load from the folder `models` (None: where `models_directory` finds one)."""
+        directory = models_directory(models)
+        names = (MINIFASNET_V2,) if kind == "v2" else (MINIFASNET_V2, MINIFASNET_V1SE)
+        return cls(
+            tuple(
+                LivenessNetwork.load(model_path(directory, name), provider, threads)
+                for name in names
+            )
+        )
+
+    @property
+    def provider(self) -> str:
+        """The execution provider in use: "cpu", "openvino", …"""
+        return provider_in_use(self.networks[0].session)
+
+    def probabilities(self, bgr: BGRImage, box: Box) -> NDArray[np.float64]:
+        """Mean of the networks' probabilities, (3,); class 1 is live."""
+        return np.mean([network.probabilities(bgr, box) for network in self.networks], axis=0)
+
+    def score(self, bgr: BGRImage, box: Box) -> float:
+        """P(live) in 0–1. A network that answers with no number counts as 0: not live."""
+        live = float(self.probabilities(bgr, box)[LIVE_CLASS])
+        return live if np.isfinite(live) else 0.0
+
+
+@cache
+def load_model(device_id: int = 0) -> LivenessModel:  # noqa: ARG001
+    """MiniFASNetV2, loaded once. `device_id` is the first version's and has no effect."""
+    return LivenessModel.load()
+
+
+@cache
+def _detector() -> YuNetDetector:
+    return YuNetDetector(model_path(models_directory(), YUNET))
+
+
+def check_liveness(bgr: BGRImage) -> bool:
+    """Whether the largest face of a BGR image is live, by MiniFASNetV2 alone.
+
+    As in the first version: the largest of the three classes is class 1. Without a face: False.
+    """
+    faces = _detector().detect(bgr)
+    if not faces:
+        return False
+    largest = max(faces, key=lambda face: face.box.width * face.box.height)
+    return int(np.argmax(load_model().probabilities(bgr, largest.box))) == LIVE_CLASS

@@ -1,0 +1,218 @@
+"""`ostiary-export`: from published weights to verified models."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ostiary.errors import OstiaryError
+from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, MINIFASNET_V1SE, MINIFASNET_V2, YUNET
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from ostiary_export.build import PLAIN, Step, Workshop, code_of
+from ostiary_export.catalogue import load_catalogue
+from ostiary_export.fetch import fetch_portraits
+from ostiary_export.files import sha256_of
+from ostiary_export.report import Report
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+console = Console(stderr=True)
+
+MINIFASNETS = {MINIFASNET_V2: "minifasnet_v2", MINIFASNET_V1SE: "minifasnet_v1se"}
+
+Out = Annotated[Path, typer.Option(help="Folder in which the models are built.")]
+CatalogueFile = Annotated[
+    Path | None, typer.Option("--catalogue", help="models.toml; unset: the one beside the folder.")
+]
+DEFAULT_OUT = Path("resources/models")
+
+
+@app.command()
+def fetch(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Bring the published weights and the portraits here, verified."""
+    with Progress(console=console, transient=True) as progress:
+        workshop = _workshop(out, catalogue, progress)
+        for name in workshop.catalogue.sources:
+            if name != "portraits":
+                workshop.source(name)
+        _make(workshop, _detector(workshop))
+        portraits = fetch_portraits(workshop.catalogue, out / "sources", _portraits(out))
+    console.print(f"weights in {out / 'sources'}, portraits in {portraits}")
+
+
+@app.command()
+def minifasnet(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Export MiniFASNetV2 and V1SE from PyTorch to ONNX as they are."""
+    workshop = _workshop(out, catalogue)
+    for name in MINIFASNETS:
+        _make(workshop, _plain(workshop, name))
+
+
+@app.command()
+def optimize(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Rewrite the exported liveness networks so that ONNX Runtime runs them fast."""
+    workshop = _workshop(out, catalogue)
+    for name in MINIFASNETS:
+        _make(workshop, _plain(workshop, name))
+        _make(workshop, _optimized(workshop, name))
+
+
+@app.command(name="dlib-resnet")
+def dlib_resnet(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Build dlib's face descriptor network as ONNX."""
+    workshop = _workshop(out, catalogue)
+    _make(workshop, _dlib_resnet(workshop))
+
+
+@app.command()
+def landmarks(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Turn dlib's 5-point predictor into arrays."""
+    workshop = _workshop(out, catalogue)
+    _make(workshop, _landmarks(workshop))
+
+
+@app.command()
+def verify(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Compare every built file with its original on real faces; fail if one differs."""
+    _verify(_workshop(out, catalogue))
+
+
+@app.command(name="all")
+def build_all(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Fetch, build and verify everything. What is up to date is left alone."""
+    from ostiary_export.verify import is_verified
+
+    fetch(out, catalogue)
+    optimize(out, catalogue)
+    dlib_resnet(out, catalogue)
+    landmarks(out, catalogue)
+    if is_verified(out, (*MINIFASNETS, DLIB_RESNET, LANDMARKS5)):
+        console.print("verified before, unchanged since")
+    else:
+        verify(out, catalogue)
+
+
+def main() -> None:
+    """Entry point. An error that has a code ends with its message and exit status."""
+    try:
+        app()
+    except OstiaryError as error:
+        console.print(f"[red]{error.code}[/red]: ", end="")
+        console.print(error.message, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_status)
+
+
+def _workshop(out: Path, catalogue: Path | None, progress: Progress | None = None) -> Workshop:
+    return Workshop(load_catalogue(catalogue or out.parent / "models.toml"), out, progress)
+
+
+def _portraits(out: Path) -> Path:
+    return out.parent / "portraits"
+
+
+def _make(workshop: Workshop, step: Step) -> Path:
+    target, built = workshop.make(step)
+    console.print(f"{target}: {'built' if built else 'up to date'}", highlight=False)
+    return target
+
+
+def _detector(workshop: Workshop) -> Step:
+    def copy(source: Path, target: Path) -> None:
+        shutil.copyfile(source, target)
+
+    return Step(YUNET, workshop.source("yunet"), (), copy)
+
+
+def _plain(workshop: Workshop, name: str) -> Step:
+    def build(source: Path, target: Path) -> None:
+        from ostiary_export import minifasnet as networks  # torch takes seconds to import
+
+        networks.export_plain(networks.load(source, networks.PLANS[MINIFASNETS[name]]), target)
+
+    return Step(f"{PLAIN}/{name}", workshop.source(MINIFASNETS[name]), ("minifasnet",), build)
+
+
+def _optimized(workshop: Workshop, name: str) -> Step:
+    modules = ("minifasnet", "optimize")
+
+    def build(source: Path, target: Path) -> None:
+        from ostiary_export import minifasnet as networks
+        from ostiary_export.optimize import optimize as rewrite
+
+        plan = networks.PLANS[MINIFASNETS[name]]
+        about = {
+            "source_sha256": sha256_of(workshop.source(MINIFASNETS[name])),
+            "scale": str(plan.scale),
+            "colour_order": "BGR",
+            "value_range": "0-255",
+            "class_order": ",".join(networks.CLASS_ORDER),
+            "opset": str(networks.OPSET),
+            "exporter": code_of(modules),
+        }
+        rewrite(source, target, about)
+
+    return Step(name, workshop.out / PLAIN / name, modules, build)
+
+
+def _dlib_resnet(workshop: Workshop) -> Step:
+    def build(_source: Path, target: Path) -> None:
+        from ostiary_export import dlib_resnet as network
+
+        _into(target, network.export)
+
+    modules = ("dlib_format", "dlib_models", "dlib_network", "dlib_resnet")
+    return Step(DLIB_RESNET, workshop.source("dlib_resnet"), modules, build)
+
+
+def _landmarks(workshop: Workshop) -> Step:
+    def build(_source: Path, target: Path) -> None:
+        from ostiary_export import dlib_landmarks as predictor
+
+        _into(target, predictor.export)
+
+    modules = ("dlib_format", "dlib_models", "dlib_landmarks")
+    return Step(LANDMARKS5, workshop.source("dlib_landmarks"), modules, build)
+
+
+def _into(target: Path, export: Callable[[Path], Path]) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        export(Path(folder)).replace(target)
+
+
+def _verify(workshop: Workshop) -> None:
+    from ostiary_export import minifasnet as networks
+    from ostiary_export.crops import liveness_crops, load_portraits
+    from ostiary_export.verify import refuse_failures, verify_minifasnet, write_report
+
+    out = workshop.out
+    portraits = load_portraits(_portraits(out), out / YUNET)
+    reports: list[Report] = []
+    for name, source in MINIFASNETS.items():
+        plan = networks.PLANS[source]
+        network = networks.load(workshop.source(source), plan)
+        crops = liveness_crops(portraits, plan.scale)
+        reports.append(verify_minifasnet(network, out / name, crops))
+    write_report(reports, out)
+    console.print(_table(reports))
+    refuse_failures(reports)
+
+
+def _table(reports: list[Report]) -> Table:
+    table = Table("model", "crops", "largest difference", "allowed", "decisions that differ", "")
+    for report in reports:
+        table.add_row(
+            report.name,
+            str(report.crops),
+            f"{report.max_abs_diff:.2e}",
+            f"{report.limit:.0e}",
+            str(report.differing_decisions),
+            "[green]equal[/green]" if report.passed else "[red]NOT EQUAL[/red]",
+        )
+    return table

@@ -1,0 +1,66 @@
+"""What `verify` looks at: faces of real portraits at jittered boxes, and random pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.detect import YuNetDetector
+from ostiary.vision.face import Box
+from ostiary.vision.liveness import INPUT_SIZE, crop
+
+from ostiary_export.errors import SourceInvalid
+
+REAL = 480
+RANDOM = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A picture and the boxes of the faces in it."""
+
+    bgr: BGRImage
+    boxes: tuple[Box, ...]
+
+
+def load_portraits(folder: Path, detector: Path) -> tuple[Portrait, ...]:
+    """Every JPEG of `folder` in which the YuNet model `detector` finds a face."""
+    yunet = YuNetDetector(detector)
+    portraits = []
+    for path in sorted(folder.glob("*.jpg")):
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise SourceInvalid(f"{path}: not an image.")
+        pixels = np.asarray(bgr, dtype=np.uint8)
+        boxes = tuple(face.box for face in yunet.detect(pixels))
+        if boxes:
+            portraits.append(Portrait(pixels, boxes))
+    if not portraits:
+        raise SourceInvalid(f"{folder}: no portrait with a face. Run `ostiary-export fetch`.")
+    return tuple(portraits)
+
+
+def jittered(box: Box, random: np.random.Generator) -> Box:
+    """The box moved by up to a tenth of its size and grown by 0.8 to 1.25."""
+    move_x, move_y = random.uniform(-0.1, 0.1, 2)
+    grow_x, grow_y = np.exp(random.uniform(np.log(0.8), np.log(1.25), 2))
+    return Box(
+        box.x + box.width * move_x,
+        box.y + box.height * move_y,
+        box.width * grow_x,
+        box.height * grow_y,
+    )
+
+
+def liveness_crops(portraits: tuple[Portrait, ...], scale: float) -> NDArray[np.uint8]:
+    """(REAL + RANDOM, 80, 80, 3) BGR: the same ones every time."""
+    random = np.random.default_rng(20230621)
+    faces = [(portrait.bgr, box) for portrait in portraits for box in portrait.boxes]
+    real = [
+        crop(bgr, jittered(box, random), scale)
+        for bgr, box in (faces[index % len(faces)] for index in range(REAL))
+    ]
+    noise = random.integers(0, 256, (RANDOM, INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
+    return np.concatenate([np.stack(real), noise])
