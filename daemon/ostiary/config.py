@@ -99,6 +99,21 @@ class StoreSettings(Section):
     """Where people and events are kept."""
 
     path: Path = Field(Path("ostiary.db"), description="The SQLite database.")
+    keep_events_days: float = Field(
+        365.0, gt=0, description="Events that were delivered are removed after so many days…"
+    )
+    keep_events: int = Field(
+        200_000, ge=1000, description="…or, oldest first, when there are more than so many."
+    )
+    queue_limit: int = Field(
+        100_000,
+        ge=100,
+        description="Undelivered events are kept whatever their age. Over so many, the oldest go, "
+        "are counted in `state` and logged.",
+    )
+    keep_answers_hours: float = Field(
+        24.0, gt=0, description="How long a command that is delivered again gets its first answer."
+    )
 
 
 class MqttSettings(Section):
@@ -108,6 +123,32 @@ class MqttSettings(Section):
     port: int = Field(1883, ge=1, le=65535, description="TCP port: 1883 plain, 8883 TLS.")
     base_topic: TopicLevel = Field("ostiary", description="First level of every topic.")
     keepalive_s: int = Field(15, ge=1, le=3600, description="Seconds between pings.")
+    reconnect_at_most_s: float = Field(
+        30.0, ge=0.5, le=3600, description="Longest wait before another try to connect."
+    )
+    session_expiry_s: int = Field(
+        3600,
+        ge=60,
+        le=0xFFFFFFFE,
+        description="How long the broker keeps commands for a daemon that is away.",
+    )
+    window: int = Field(
+        16, ge=1, le=1000, description="Events sent and not yet acknowledged, at most."
+    )
+    resend_s: Seconds = Field(
+        30.0,
+        description="After a broken connection, send events acknowledged within so long before it "
+        "once more (same event_id): a broker that died may not have stored them. Keep it above "
+        "the broker's autosave_interval.",
+    )
+    door_expiry_s: int = Field(
+        60, ge=1, le=3600, description="A granted decision older than this opens no door."
+    )
+    response_prefixes: tuple[str, ...] = Field(
+        (),
+        description="MQTT 5 Response Topics are honoured under <base>/<id>/response/ and under "
+        "these beginnings.",
+    )
 
 
 class CommandSettings(Section):
@@ -125,6 +166,12 @@ class CommandSettings(Section):
     image_side_limit: int = Field(10_000, ge=64, description="Largest accepted width or height.")
     camera_timeout_s: float = Field(
         8.0, gt=0, description='How long `"source": "camera"` waits for a good face.'
+    )
+    queue_limit: int = Field(
+        16, ge=1, le=1000, description="Commands that may wait; more are answered `busy`."
+    )
+    time_limit_s: float = Field(
+        30.0, gt=0, description="A command not done so long after it came has no effect."
     )
 
 

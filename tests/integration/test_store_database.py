@@ -227,6 +227,22 @@ def test_a_damaged_database_is_refused_with_what_to_do_and_left_untouched(path: 
     assert path.read_bytes() == before
 
 
+def test_a_damaged_database_with_a_wal_is_left_untouched_too(path: Path) -> None:
+    with Database.open(path) as database:
+        for _ in range(200):
+            deny(Events(database))
+    with Database.open(path) as database:
+        deny(Events(database))
+        files = {end: path.with_name(path.name + end).read_bytes() for end in ("", "-wal")}
+    half = len(files[""]) // 2
+    files[""] = files[""][:half] + b"\xff" * 20_000 + files[""][half + 20_000 :]
+    for end, content in files.items():
+        path.with_name(path.name + end).write_bytes(content)
+    with pytest.raises(DatabaseCorrupt):
+        Database.open(path)
+    assert {end: path.with_name(path.name + end).read_bytes() for end in files} == files
+
+
 @pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"\xff" * 5000, b"hello " * 2000])
 def test_a_file_that_is_no_database_is_refused_and_left_untouched(
     path: Path, content: bytes

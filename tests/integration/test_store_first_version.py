@@ -1,5 +1,6 @@
 """Databases that the first version wrote: opened as they are, or imported."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -114,6 +115,23 @@ def test_a_name_in_another_unicode_form_is_found_after_opening(tmp_path: Path) -
     assert [log["username"] for log in logs if log["event"] == "user_not_adopted"] == [
         "Zoe\u0308 B"
     ]
+
+
+def test_what_a_killed_first_version_left_half_written_is_undone(tmp_path: Path) -> None:
+    path = first_version(tmp_path / "user_encodings.db", GOOD)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA cache_size = 1")  # so that unfinished pages reach the file
+    connection.executemany(
+        "INSERT INTO users VALUES (?, ?, NULL)", [(f"u{n}", ANNA.tobytes()) for n in range(200)]
+    )
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for file in tmp_path.glob("user_encodings.db*"):
+        shutil.copy(file, killed)
+    connection.close()
+    assert (killed / "user_encodings.db-journal").stat().st_size > 0
+    with Database.open(killed / "user_encodings.db") as database:
+        assert [name for name, _ in Users(database).templates()] == ["Anna", "张三"]
 
 
 # --- imported -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import structlog
 
 from ostiary.errors import BackupRefused, DatabaseCorrupt, DatabaseUnwritable, DatabaseVersion
 from ostiary.store import schema
-from ostiary.store.database import check, explained
+from ostiary.store.database import check, explained, read_only
 from ostiary.store.presence import alone, create, move_aside, sync
 
 log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ def verify(path: Path) -> Contents:
 
     Raises DatabaseCorrupt, DatabaseVersion, or DatabaseUnwritable where it cannot be opened.
     """
-    with _read_only(path) as connection:
+    with read_only(path) as connection:
         check(connection, path, thorough=True)
         schema.refuse_foreign(connection, path)
         number = schema.version(connection)
@@ -97,17 +97,6 @@ def verify(path: Path) -> Contents:
             "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM events)"
         ).fetchone()
     return Contents(users, events, number)
-
-
-@contextmanager
-def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.is_file():
-        raise DatabaseUnwritable(f"{path}: no such file.")
-    with (
-        explained(path),
-        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection,
-    ):
-        yield connection
 
 
 @contextmanager
@@ -124,7 +113,7 @@ def _copy(source: Path, copy: Path) -> None:
     """SQLite's online backup: one consistent state, as a single file without a WAL."""
     create(copy)
     with (
-        _read_only(source) as old,
+        read_only(source) as old,
         explained(copy),
         closing(sqlite3.connect(copy, isolation_level=None)) as new,
     ):
@@ -146,7 +135,7 @@ def _last_seq(path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        with _read_only(path) as connection:
+        with read_only(path) as connection:
             row = connection.execute(
                 "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
             ).fetchone()

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +47,7 @@ class Database:
         self._reader = reader
         self._presence = presence
         self._write_lock = threading.RLock()
-        self._read_lock = threading.Lock()
+        self._read_lock = threading.RLock()
         self._depth = 0  # of nested transactions; guarded by _write_lock
 
     @classmethod
@@ -63,11 +63,12 @@ class Database:
         connections: list[sqlite3.Connection] = []
         try:
             create(path)
+            with read_only(path) as connection:  # a writer would alter a damaged file on closing
+                check(connection, path)
+                schema.refuse_foreign(connection, path)
             with explained(path):
                 writer = _connect(path)
                 connections.append(writer)
-                check(writer, path)
-                schema.refuse_foreign(writer, path)
                 _prepare_writer(writer, path)
                 reader = _connect(path)
                 connections.append(reader)
@@ -167,6 +168,22 @@ def explained(path: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that leaves the file as it is, also when that has a WAL to be written back.
+
+    Except where SQLite itself must first undo what a killed writer left half done (`-journal`).
+    """
+    if not path.is_file():
+        raise DatabaseUnwritable(f"{path}: no such file.")
+    mode = "rw" if path.with_name(path.name + "-journal").exists() else "ro"
+    with (
+        explained(path),
+        closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)) as connection,
+    ):
+        yield connection
+
+
 def check(connection: sqlite3.Connection, path: Path, *, thorough: bool = False) -> None:
     """SQLite's own check of the file: quick, or thorough (also every index). Raises
     DatabaseCorrupt that names the first thing found."""
@@ -202,7 +219,5 @@ def _prepare_writer(writer: sqlite3.Connection, path: Path) -> None:
     if mode != "wal":
         log.warning("database_without_wal", path=str(path), journal_mode=mode)
     writer.execute("PRAGMA synchronous = FULL")
-    writer.execute(
-        "PRAGMA secure_delete = ON"
-    )  # a deleted descriptor is overwritten, not just free
+    writer.execute("PRAGMA secure_delete = ON")  # a deleted descriptor is overwritten
     writer.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
