@@ -1,0 +1,55 @@
+# Each target calls a real tool; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+MODELS := resources/models
+# A mirror beside the checkout serves where the sources of the models cannot be reached.
+OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
+export OSTIARY_MODEL_MIRROR
+
+.PHONY: help setup demo test lint format bench export console chaos soak deb debian clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(BIN)/.installed export ## install into .venv and build the models
+
+$(BIN)/.installed: constraints.txt requirements-dev.txt daemon/pyproject.toml export/pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade "pip>=23.2" "setuptools<81" wheel
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
+	touch $@
+
+export: $(BIN)/.installed ## build resources/models (quick where they are up to date)
+	$(BIN)/ostiary-export all --out $(MODELS)
+
+demo: setup ## run the whole appliance once on real images, with an embedded broker
+	$(BIN)/python -m demo $(ARGS)
+
+debian: ## install the Debian packages that the tests need
+	bash tests/install-debian-packages
+
+test: debian setup ## run every test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(BIN)/.installed ## style, types, and generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy daemon/ostiary export/ostiary_export demo bench tests
+	$(BIN)/ostiary config --defaults | diff config/ostiary.toml - || { echo "config/ostiary.toml is stale: make format"; exit 1; }
+	$(BIN)/python -m ostiary.mqtt.documentation --check docs
+
+format: $(BIN)/.installed ## format the code and write the generated files
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/ostiary config --defaults > config/ostiary.toml
+	$(BIN)/python -m ostiary.mqtt.documentation docs
+
+bench: setup ## measure side by side with the reference stack
+	$(BIN)/python -m bench $(ARGS)
+
+chaos: debian setup ## N events while daemon and broker are killed
+	$(BIN)/python -m tests.integration.chaos --events $(or $(N),5000)
+
+clean: ## remove what was built; keeps .venv
+	rm -rf build $(MODELS) resources/portraits

@@ -1,0 +1,124 @@
+"""Everything that one camera remembers between frames, and when it speaks.
+
+A person standing there is one event and not a hundred: an outcome is told once for a track, and
+the same outcome for the same person again only after the cool-down. Whatever goes wrong is a
+denial.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from ostiary.access import vote
+from ostiary.access.decision import Decision, Reason
+from ostiary.access.policy import Policy
+from ostiary.access.track import Track, follow
+from ostiary.access.vote import Observation
+from ostiary.vision.face import Face
+
+Outcome = tuple[Reason, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """The state before one camera. Every method returns the next state; times are seconds."""
+
+    policy: Policy
+    tracks: tuple[Track, ...] = ()
+    next_id: int = 1
+    crowded_frames: int = 0
+    told: Mapping[Outcome, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def saw(self, faces: Sequence[Face], now: float) -> "Doorway":
+        """A frame with these faces (only those near enough to matter) was seen at `now`."""
+        tracks = follow(self.tracks, faces, now, self.next_id, self.policy.forget_after_s)
+        crowded = self.policy.one_person_only and len(faces) > 1
+        if crowded:  # what was seen of one person says nothing about who now steps through
+            tracks = tuple(replace(track, observations=()) for track in tracks)
+        return replace(
+            self,
+            tracks=tracks,
+            next_id=max((self.next_id, *(track.id + 1 for track in tracks))),
+            crowded_frames=self.crowded_frames + 1 if crowded else 0,
+        )
+
+    def to_judge(self, now: float) -> tuple[Track, ...]:
+        """The faces of this frame whose liveness and descriptor are wanted."""
+        if self.crowded_frames:
+            return ()
+        return tuple(track for track in self.tracks if track.seen == now and track.is_judged(now))
+
+    def observed(self, track_id: int, observation: Observation) -> "Doorway":
+        """One face was judged."""
+        return replace(
+            self,
+            tracks=tuple(
+                track.observed(observation, self.policy.window) if track.id == track_id else track
+                for track in self.tracks
+            ),
+        )
+
+    def conclude(self, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
+        """What can be decided now, and the state after it was told."""
+        if self.crowded_frames:
+            if self.crowded_frames < self.policy.votes:
+                return self, ()
+            return self._tell(Decision(Reason.SEVERAL_FACES), now)
+        state = self
+        decisions: list[Decision] = []
+        for track in self.tracks:
+            decision = self._decide(track, now)
+            if decision is None:
+                continue
+            again = track.told is not None and _outcome(track.told) == _outcome(decision)
+            spoken: tuple[Decision, ...] = ()
+            if not again:
+                state, spoken = state._tell(decision, now)
+            decisions += spoken
+            told = decision if again or spoken else track.told
+            rested = track.resting(now + self._rest(decision), told)
+            state = state._with(rested)
+        return state, tuple(decisions)
+
+    def failed(self, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
+        """The pipeline failed on this frame: nobody passes on what was gathered until now."""
+        emptied = replace(
+            self, tracks=tuple(replace(track, observations=()) for track in self.tracks)
+        )
+        return emptied._tell(Decision(Reason.PIPELINE_ERROR), now)
+
+    def interrupted(self) -> "Doorway":
+        """The stream stopped: faces seen before it say nothing about those seen after it."""
+        return replace(self, tracks=(), crowded_frames=0)
+
+    def _decide(self, track: Track, now: float) -> Decision | None:
+        if track.seen != now or not track.is_judged(now):
+            return None
+        decision = vote.tally(track.observations, self.policy)
+        if decision is None and now - track.since >= self.policy.decide_within_s:
+            return vote.give_up(track.observations, self.policy)
+        return decision
+
+    def _rest(self, decision: Decision) -> float:
+        return self.policy.cooldown_s if decision.success else self.policy.recheck_s
+
+    def _tell(self, decision: Decision, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
+        recent = {
+            outcome: when
+            for outcome, when in self.told.items()
+            if now - when < self.policy.cooldown_s
+        }
+        if _outcome(decision) in recent:
+            return self, ()
+        recent[_outcome(decision)] = now
+        return replace(self, told=MappingProxyType(recent)), (decision,)
+
+    def _with(self, changed: Track) -> "Doorway":
+        return replace(
+            self,
+            tracks=tuple(changed if track.id == changed.id else track for track in self.tracks),
+        )
+
+
+def _outcome(decision: Decision) -> Outcome:
+    return decision.reason, decision.username
