@@ -40,7 +40,9 @@ class DeviceSettings(Section):
 class CameraSettings(Section):
     """One camera. Repeat the table for several (in and out)."""
 
-    name: TopicLevel = Field("front", description="Names the camera in events.")
+    name: Annotated[TopicLevel, Field(pattern=r"^(?!(mqtt|http|cli)$)")] = Field(
+        "front", description="Names the camera in events. Not mqtt, http or cli."
+    )
     source: str = Field(
         "0",
         description="A device number (0), a device path (/dev/v4l/by-id/…), rtsp://…, http://… "

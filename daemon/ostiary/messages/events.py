@@ -8,6 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 
 from ostiary.access.decision import Reason
 
+NOT_A_CAMERA = ("mqtt", "http", "cli")
+"""Sources of an event that are nobody at the door."""
+
 
 def rfc3339(moment: datetime) -> str:
     """UTC with milliseconds and `Z`, so that texts sort as the moments do."""
@@ -53,3 +56,12 @@ class UserEvent(Event):
     username: str
     previous_username: str | None = Field(default=None, description="Set when renamed.")
     source: str = Field(description="Who asked: `mqtt`, `http` or `cli`.")
+
+
+class DoorEvent(Event):
+    """Open the door, now. Sent only for a granted decision of a camera, and only while it is
+    fresh; a lock ignores one that it has seen, or that has expired."""
+
+    username: str
+    source: str = Field(description="The camera's name.")
+    expires: Timestamp = Field(description="From then on it must not open anything.")

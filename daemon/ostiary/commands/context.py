@@ -1,0 +1,23 @@
+"""Who asks, and under which conditions."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from ostiary.errors import TimedOut
+from ostiary.store.command_log import CommandKey
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
+    `time.monotonic()`; a command that is not done by then has no effect."""
+
+    source: Literal["mqtt", "http", "cli"]
+    key: CommandKey | None = None
+    deadline: float | None = None
+
+    def check_deadline(self) -> None:
+        """Raises TimedOut."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise TimedOut("The command was not done in time and had no effect.")

@@ -1,0 +1,145 @@
+"""One function a command.
+
+A handler does the slow part (images) at once and returns the effect, which `Commands` calls
+inside one transaction. So the database is never held while a face is looked at.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ostiary import __version__
+from ostiary.commands.context import Context
+from ostiary.commands.examine import is_live, judge, one_face
+from ostiary.commands.room import Room
+from ostiary.errors import CameraUnavailable, NotAllowed, NotLive, UserExists
+from ostiary.messages.commands import (
+    Answer,
+    DeleteAnswer,
+    DeleteRequest,
+    LoginAnswer,
+    LoginRequest,
+    PingAnswer,
+    PingRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    UserRecord,
+    UsersAnswer,
+    UsersRequest,
+)
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.image import ImageLimits, decode_image
+
+Effect = Callable[[], Answer]
+Handler = Callable[[Room, Any, Context], Effect]
+
+
+def ping(room: Room, _request: PingRequest, _context: Context) -> Effect:
+    return lambda: PingAnswer(version=__version__, timestamp=room.clock())
+
+
+def users(room: Room, _request: UsersRequest, _context: Context) -> Effect:
+    return lambda: UsersAnswer(
+        users=tuple(
+            UserRecord(username=user.username, created_at=user.created_at, templates=user.templates)
+            for user in room.people.list()
+        )
+    )
+
+
+def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
+    """Raises UserExists before anything costly, and again where somebody was quicker."""
+    allowed = room.settings.commands.allow_unverified_enrolment
+    if not request.require_live and not allowed:
+        raise NotAllowed(
+            '"require_live": false is not permitted here (commands.allow_unverified_enrolment).'
+        )
+    if room.people.has(request.username):
+        raise UserExists(f"{request.username} is registered already.")
+    image = _picture(room, request)
+    context.check_deadline()
+    face = one_face(room.engine, image)
+    liveness = room.engine.live_score(image, face)
+    if request.require_live and not is_live(liveness, room.settings.access):
+        raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
+    descriptor = room.engine.describe(image, face)
+
+    def effect() -> RegisterAnswer:
+        user = room.people.register(
+            request.username, descriptor, room.clock(), source=context.source
+        )
+        return RegisterAnswer(
+            success=True,
+            username=user.username,
+            distance=None,
+            similarity=None,
+            message=f"{user.username} is registered.",
+            liveness=liveness if 0.0 <= liveness <= 1.0 else None,
+        )
+
+    return effect
+
+
+def login(room: Room, request: LoginRequest, context: Context) -> Effect:
+    claimed = None if request.username is None else room.people.get(request.username).username
+    image = _decoded(room, request.image)
+    context.check_deadline()
+    decision = judge(room.engine, room.people, room.settings.access, image, claimed)
+
+    def effect() -> LoginAnswer:
+        event = room.events.append_login(
+            success=decision.success,
+            reason=decision.reason,
+            message=decision.message,
+            source=context.source,
+            now=room.clock(),
+            username=decision.username,
+            distance=decision.distance,
+            liveness=decision.liveness,
+        )
+        return LoginAnswer(
+            success=decision.success,
+            username=decision.username,
+            distance=decision.distance,
+            similarity=decision.similarity,
+            message=decision.message,
+            reason=decision.reason,
+            liveness=decision.liveness,
+            event_id=str(event.event_id),
+        )
+
+    return effect
+
+
+def delete(room: Room, request: DeleteRequest, context: Context) -> Effect:
+    return lambda: DeleteAnswer(
+        username=room.people.delete(request.username, room.clock(), source=context.source)
+    )
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "ping": ping,
+    "users": users,
+    "register": register,
+    "login": login,
+    "delete": delete,
+}
+
+
+def _picture(room: Room, request: RegisterRequest) -> BGRImage:
+    if request.image is not None:
+        return _decoded(room, request.image)
+    if room.camera is None:
+        raise CameraUnavailable("There is no camera to take the picture with; send an image.")
+    return room.camera.capture(room.settings.commands.camera_timeout_s)
+
+
+def _decoded(room: Room, data: bytes) -> BGRImage:
+    limits = room.settings.commands
+    return decode_image(
+        data,
+        ImageLimits(
+            data_bytes=limits.payload_limit_bytes,
+            pixels=limits.image_pixel_limit,
+            side=limits.image_side_limit,
+        ),
+    )

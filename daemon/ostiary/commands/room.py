@@ -1,0 +1,39 @@
+"""What the commands work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from ostiary.commands.people import People
+from ostiary.config import Settings
+from ostiary.store.events import Events
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.engine import VisionEngine
+
+
+class FaceCapture(Protocol):
+    """The camera, asked for one picture of whoever stands before it."""
+
+    def capture(self, timeout: float) -> BGRImage:
+        """The next frame with exactly one good, live face, within `timeout` seconds.
+
+        Raises TimedOut where none came, CameraUnavailable where there is no picture at all.
+        """
+        ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`camera` is None where the daemon has no camera."""
+
+    settings: Settings
+    people: People
+    events: Events
+    engine: VisionEngine
+    camera: FaceCapture | None = None
+    clock: Callable[[], datetime] = utc_now

@@ -1,0 +1,222 @@
+"""What may be asked, and what is answered: one request and one answer model a command.
+
+The same models serve MQTT, HTTP and the command line; the schema and the pages in docs/ are made
+from them.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from ostiary.messages.events import Message, Timestamp
+from ostiary.messages.username import Username
+
+Transaction = (
+    Annotated[str, Field(min_length=1, max_length=128)]
+    | Annotated[int, Field(ge=-(2**53), le=2**53)]
+)
+
+
+def _decoded_base64(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("Input should be base64 text")
+    text = value
+    if text.startswith("data:"):  # as a browser's canvas gives it
+        _, _, text = text.partition(";base64,")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("Input should be base64 text") from None
+    if not data:
+        raise ValueError("Input should be base64 text that is not empty")
+    return data
+
+
+Base64Image = Annotated[
+    bytes,
+    BeforeValidator(_decoded_base64),
+    PlainSerializer(lambda data: base64.b64encode(data).decode("ascii"), return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "A JPEG, PNG or WebP image, in base64; a data: URL is taken too.",
+        }
+    ),
+]
+
+
+class Request(Message):
+    """Base of all requests. Types are strict: `"true"` is not true, and 1 is not "1"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    transaction: Transaction | None = Field(
+        default=None,
+        description="Comes back in the response. A command that changes something and is sent "
+        "again with the same transaction runs once and is answered with the same answer.",
+    )
+
+
+class Answer(Message):
+    """Base of all answers: the `data` of a response whose `status` is `ok`."""
+
+
+# --- ping -----------------------------------------------------------------------------------
+
+
+class PingRequest(Request):
+    """Is somebody there?"""
+
+
+class PingAnswer(Answer):
+    version: str = Field(description="Of Ostiary.")
+    timestamp: Timestamp = Field(description="The door's own clock: RFC 3339, UTC.")
+
+
+# --- users ----------------------------------------------------------------------------------
+
+
+class UsersRequest(Request):
+    """Who is registered?"""
+
+
+class UserRecord(Message):
+    """One registered person."""
+
+    username: str
+    created_at: Timestamp | None = Field(description="None where an old database does not say.")
+    templates: int = Field(ge=0, description="Stored face templates.")
+
+
+class UsersAnswer(Answer):
+    users: tuple[UserRecord, ...] = Field(description="Everybody, by name.")
+
+
+# --- register -------------------------------------------------------------------------------
+
+
+class RegisterRequest(Request):
+    """Register a person from one image, or from who stands before the camera now."""
+
+    username: Username
+    image: Base64Image | None = None
+    source: Literal["camera"] | None = Field(
+        default=None, description="`camera` instead of `image`: take the picture yourself."
+    )
+    require_live: bool = Field(
+        default=True,
+        description="false enrols from a photo; only where the configuration permits it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_image_and_source(self) -> Self:
+        if (self.image is None) == (self.source is None):
+            raise ValueError('Give either "image" or "source": "camera"')
+        return self
+
+
+class FirstVersionAnswer(Answer):
+    """The fields that the first version answered, which its clients still read."""
+
+    success: bool
+    username: str | None
+    distance: float | None = Field(description="Euclidean distance to the nearest template.")
+    similarity: float | None = Field(description="1 - distance.")
+    message: str = Field(description="The outcome in words.")
+
+
+class RegisterAnswer(FirstVersionAnswer):
+    liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+
+
+# --- login ----------------------------------------------------------------------------------
+
+
+class LoginRequest(Request):
+    """Judge one image as if its face stood at the door. Recorded; opens no door."""
+
+    image: Base64Image
+    username: Username | None = Field(
+        default=None, description="Who it claims to be; anybody else is then denied."
+    )
+
+
+class LoginAnswer(FirstVersionAnswer):
+    reason: str = Field(description="Why, as in `event/login`.")
+    liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+    event_id: str = Field(description="The event this became.")
+
+
+# --- delete ---------------------------------------------------------------------------------
+
+
+class DeleteRequest(Request):
+    """Forget a person and all their templates."""
+
+    username: Username
+
+
+class DeleteAnswer(Answer):
+    username: str = Field(description="Who is no longer registered.")
+
+
+# --- all of them ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKind:
+    """A command's name and models. `recorded`: it changes something, so that its answer is kept
+    and a second delivery is answered from there."""
+
+    name: str
+    request: type[Request]
+    answer: type[Answer]
+    recorded: bool = False
+
+
+COMMANDS: dict[str, CommandKind] = {
+    kind.name: kind
+    for kind in (
+        CommandKind("ping", PingRequest, PingAnswer),
+        CommandKind("users", UsersRequest, UsersAnswer),
+        CommandKind("register", RegisterRequest, RegisterAnswer, recorded=True),
+        CommandKind("login", LoginRequest, LoginAnswer, recorded=True),
+        CommandKind("delete", DeleteRequest, DeleteAnswer, recorded=True),
+    )
+}
+
+
+# --- the envelope ---------------------------------------------------------------------------
+
+
+class ErrorDetail(Message):
+    code: str = Field(description="Stable, for programs.")
+    message: str = Field(description="What was wrong and what to do, for people.")
+
+
+class OkResponse(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Literal["ok"] = "ok"
+    data: Answer
+    transaction: Transaction | None = None
+
+
+class ErrorResponse(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Literal["error"] = "error"
+    error: ErrorDetail
+    transaction: Transaction | None = None

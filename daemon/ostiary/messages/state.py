@@ -1,0 +1,41 @@
+"""The daemon's own report, retained under `…/state`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ostiary.messages.events import Message, Timestamp
+
+
+class CameraState(Message):
+    """One camera."""
+
+    name: str
+    status: Literal["ok", "stalled", "reconnecting", "absent", "ended"]
+    fps: float = Field(ge=0, description="Frames that arrive, a second.")
+
+
+class ModelState(Message):
+    """One model file."""
+
+    name: str
+    sha256: str
+
+
+class State(Message):
+    """Is the door well?"""
+
+    timestamp: Timestamp
+    version: str
+    health: Literal["ok", "degraded", "failed"] = Field(
+        description="degraded: something needs attention; failed: everybody is denied."
+    )
+    problems: tuple[str, ...] = Field(default=(), description="What is wrong, as stable words.")
+    uptime_s: float = Field(ge=0)
+    cameras: tuple[CameraState, ...]
+    users: int = Field(ge=0, description="Registered people.")
+    queue_length: int = Field(ge=0, description="Events the broker does not have yet.")
+    events_dropped: int = Field(
+        ge=0, description="Events ever removed undelivered, because too many waited."
+    )
+    models: tuple[ModelState, ...] = ()

@@ -1,0 +1,160 @@
+"""Stays connected to the broker: one connection after another, each a `Connection`."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from ostiary.errors import BrokerUnavailable
+from ostiary.mqtt.backoff import Backoff
+from ostiary.mqtt.connection import (
+    MQTT5,
+    MQTT311,
+    Connection,
+    Incoming,
+    Login,
+    ProtocolRefused,
+)
+
+log = structlog.get_logger(__name__)
+
+_FIRST_WAIT_S = 0.25
+_STABLE_AFTER_S = 5.0
+_LARGEST_WINDOW = 64  # QoS 1 messages under way at once
+
+
+class Session(Protocol):
+    """What is done with a connection."""
+
+    def connected(self, connection: Connection) -> None:
+        """A new connection is there (called on the client's own thread)."""
+
+    def message(self, incoming: Incoming) -> None:
+        """A message came (called on the network thread: only hand it over)."""
+
+    def lost(self, connection: Connection) -> None:
+        """The connection ended by itself."""
+
+    def closing(self, connection: Connection) -> None:
+        """The last words before a clean end."""
+
+
+class MqttClient:
+    """Connects, and connects again with back-off, until it is stopped.
+
+    Speaks MQTT 5, and 3.1.1 with a broker that has only that.
+    """
+
+    def __init__(
+        self, login: Callable[[], Login], session: Session, *, reconnect_at_most_s: float = 30.0
+    ) -> None:
+        self._login = login  # read again before each try: certificates and passwords change
+        self._session = session
+        self._backoff = Backoff(_FIRST_WAIT_S, reconnect_at_most_s)
+        self._protocol = MQTT5
+        self._window = _LARGEST_WINDOW
+        self._connection: Connection | None = None
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._lost = threading.Event()
+        self._error: BrokerUnavailable | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    @property
+    def connection(self) -> Connection | None:
+        """The living connection, None while there is none."""
+        connection = self._connection
+        return connection if connection is not None and connection.alive else None
+
+    @property
+    def error(self) -> BrokerUnavailable | None:
+        """Why there is no connection, where that is known."""
+        return self._error
+
+    def start(self) -> None:
+        """Begin to connect, and return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End cleanly, within about a second. May be called twice."""
+        self._stopping.set()
+        self._lost.set()
+        if self._thread.is_alive():
+            self._thread.join(1.5)
+
+    def wait_connected(self, timeout_s: float) -> Connection:
+        """The connection once there is one. Raises BrokerUnavailable with the latest reason."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.connection is not None, timeout_s)
+        connection = self.connection
+        if connection is None:
+            raise self._error or BrokerUnavailable("The broker did not answer in time.")
+        return connection
+
+    def message(self, incoming: Incoming) -> None:
+        """For `Connection`: a message came."""
+        self._session.message(incoming)
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        """For `Connection`: it ended."""
+        if connection is self._connection:
+            if not self._stopping.is_set():
+                log.warning("broker_lost", reason=reason)
+            self._lost.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            connection = self._try_to_connect()
+            if connection is not None:
+                since = time.monotonic()
+                self._stay(connection)
+                if time.monotonic() - since >= _STABLE_AFTER_S:
+                    self._backoff.reset()
+            self._stopping.wait(self._backoff.wait_s())
+
+    def _try_to_connect(self) -> Connection | None:
+        self._lost.clear()
+        if self._stopping.is_set():
+            return None
+        try:
+            login = self._login()
+            connection = self._open(login)
+            if connection.receive_maximum < self._window:
+                self._window = connection.receive_maximum
+                connection.close()
+                connection = self._open(login)
+        except BrokerUnavailable as error:
+            if isinstance(error, ProtocolRefused):
+                self._protocol = MQTT311 if self._protocol == MQTT5 else MQTT5
+            if self._error is None or self._error.message != error.message:
+                log.error("broker_unavailable", reason=error.message)
+            self._error = error
+            return None
+        self._error = None
+        log.info(
+            "broker_connected",
+            host=login.host,
+            port=login.port,
+            mqtt="5" if self._protocol == MQTT5 else "3.1.1",
+            session_present=connection.session_present,
+        )
+        return connection
+
+    def _open(self, login: Login) -> Connection:
+        connection = Connection(login, self._protocol, self._window, self)
+        self._connection = connection
+        connection.open()
+        return connection
+
+    def _stay(self, connection: Connection) -> None:
+        self._session.connected(connection)
+        with self._changed:
+            self._changed.notify_all()
+        self._lost.wait()
+        if connection.alive:  # so it is we who want to stop
+            self._session.closing(connection)
+            connection.close()
+        else:
+            self._session.lost(connection)

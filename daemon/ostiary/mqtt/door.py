@@ -1,0 +1,109 @@
+"""The MQTT side of one door, put together: availability, state, events out, commands in."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ostiary.commands.commands import Commands
+from ostiary.commands.room import utc_now
+from ostiary.config import Settings
+from ostiary.errors import BrokerUnavailable
+from ostiary.messages.state import State
+from ostiary.mqtt.client import MqttClient
+from ostiary.mqtt.connection import Connection, Incoming, Login, Will
+from ostiary.mqtt.publisher import Publisher
+from ostiary.mqtt.requests import Requests
+from ostiary.mqtt.topics import Topics
+from ostiary.store.command_log import CommandLog
+from ostiary.store.events import Events
+
+ONLINE = b"online"
+OFFLINE = b"offline"
+
+
+class MqttDoor:
+    """Start it, `wake` it after each commit that has an event, stop it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        commands: Commands,
+        events: Events,
+        command_log: CommandLog,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.topics = Topics.of(settings)
+        self._settings = settings
+        self._state: bytes | None = None
+        self._client = MqttClient(
+            self._login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
+        )
+        self._publisher = Publisher(events, command_log, self.topics, settings, clock)
+        self._requests = Requests(commands, self._client, self.topics, settings)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client.connection is not None
+
+    @property
+    def error(self) -> BrokerUnavailable | None:
+        """Why there is no connection, where that is known."""
+        return self._client.error
+
+    def start(self) -> None:
+        """Returns at once; the door works without a broker, too."""
+        self._publisher.start()
+        self._requests.start()
+        self._client.start()
+
+    def wait_connected(self, timeout_s: float) -> None:
+        """Raises BrokerUnavailable with the latest reason."""
+        self._client.wait_connected(timeout_s)
+
+    def stop(self) -> None:
+        """Send what waits, say `offline`, and part cleanly; less than two seconds in all."""
+        self._requests.stop(0.3)
+        self._publisher.stop(0.4)
+        self._client.stop()
+
+    def wake(self) -> None:
+        """An event was committed."""
+        self._publisher.wake()
+
+    def publish_state(self, state: State) -> None:
+        """Retained; kept here for the next connection where there is none now."""
+        self._state = state.model_dump_json().encode()
+        connection = self._client.connection
+        if connection is not None:
+            connection.publish(self.topics.state, self._state, retain=True)
+
+    # what MqttClient tells
+
+    def connected(self, connection: Connection) -> None:
+        connection.subscribe(self.topics.requests)
+        connection.publish(self.topics.availability, ONLINE, retain=True)
+        if self._state is not None:
+            connection.publish(self.topics.state, self._state, retain=True)
+        self._publisher.attach(connection)
+
+    def message(self, incoming: Incoming) -> None:
+        self._requests.arrived(incoming)
+
+    def lost(self, _connection: Connection) -> None:
+        self._publisher.attach(None)
+
+    def closing(self, connection: Connection) -> None:
+        self._publisher.attach(None)
+        connection.publish_and_wait(self.topics.availability, OFFLINE, retain=True, timeout_s=0.5)
+
+    def _login(self) -> Login:
+        mqtt = self._settings.mqtt
+        return Login(
+            host=mqtt.host,
+            port=mqtt.port,
+            client_id=f"{mqtt.base_topic}-{self._settings.device.id}",
+            keepalive_s=mqtt.keepalive_s,
+            session_expiry_s=mqtt.session_expiry_s,
+            receive_maximum=self._settings.commands.queue_limit,
+            packet_limit=2 * self._settings.commands.payload_limit_bytes,
+            will=Will(self.topics.availability, OFFLINE),
+        )

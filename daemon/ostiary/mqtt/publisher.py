@@ -1,0 +1,233 @@
+"""Sends every event to the broker, in order, until it is acknowledged.
+
+The database is the queue: what is in memory here is only where in it we are. The same event can
+be sent twice, always with the same `event_id`; none is ever left out.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from ostiary.config import Settings
+from ostiary.errors import BrokerUnavailable, OstiaryError
+from ostiary.messages.events import NOT_A_CAMERA, DoorEvent, LoginEvent
+from ostiary.mqtt.backoff import Backoff
+from ostiary.mqtt.connection import Connection
+from ostiary.mqtt.topics import Topics
+from ostiary.store.command_log import CommandLog
+from ostiary.store.events import AnyEvent, EventFilter, Events
+
+log = structlog.get_logger(__name__)
+
+_PRUNE_EVERY_S = 60.0
+
+
+@dataclass(slots=True)
+class _Flight:
+    """What one connection has under way."""
+
+    connection: Connection
+    sent_seq: int
+    """The last event that was sent."""
+    seen_seq: int
+    """Up to here the broker may know everything: sent again, it opens no door."""
+    unacknowledged: dict[int, int] = field(default_factory=dict)
+    """How many PUBACKs each event under way still waits for."""
+
+
+class Publisher:
+    """A thread of its own. `wake` it after each commit that has an event."""
+
+    def __init__(
+        self,
+        events: Events,
+        command_log: CommandLog,
+        topics: Topics,
+        settings: Settings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._events = events
+        self._command_log = command_log
+        self._topics = topics
+        self._settings = settings
+        self._clock = clock
+        self._wake = threading.Event()
+        self._stopping = False
+        self._connection: Connection | None = None
+        self._flight: _Flight | None = None
+        self._acknowledged: queue.SimpleQueue[tuple[Connection, int, str | None]] = (
+            queue.SimpleQueue()
+        )
+        self._recent: deque[tuple[float, int]] = deque()  # (monotonic s, seq) as acknowledged
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Send what waits, if the broker takes it in that time; the rest is sent next time."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """There may be something to do. Costs nothing."""
+        self._wake.set()
+
+    def attach(self, connection: Connection | None) -> None:
+        """From now on send by this connection (None: by none)."""
+        self._connection = connection
+        self._wake.set()
+
+    def _run(self) -> None:
+        backoff = Backoff(0.5, 30.0)
+        next_prune = time.monotonic()
+        while True:
+            self._wake.clear()
+            try:
+                self._step()
+                if time.monotonic() >= next_prune:
+                    next_prune = time.monotonic() + _PRUNE_EVERY_S
+                    self._prune()
+                backoff.reset()
+            except OstiaryError as error:  # the disk is full, or the broker refuses events
+                log.error("publisher_waits", code=error.code, reason=error.message)
+                self._flight = None
+                time.sleep(backoff.wait_s())
+                self._wake.set()
+            if self._stopping and self._nothing_to_send():
+                return
+            self._wake.wait(max(0.0, next_prune - time.monotonic()))
+
+    def _nothing_to_send(self) -> bool:
+        flight = self._flight
+        return flight is None or not flight.connection.alive or not flight.unacknowledged
+
+    def _step(self) -> None:
+        connection = self._connection
+        if connection is None or not connection.alive:
+            self._settle()
+            return
+        if self._flight is None or self._flight.connection is not connection:
+            self._settle()
+            self._flight = self._begin(connection)
+        self._settle()
+        self._send(self._flight)
+
+    def _begin(self, connection: Connection) -> _Flight:
+        """Where to go on: at the first event that was not acknowledged, or a little before, as a
+        broker that was killed can have forgotten what it acknowledged last."""
+        last_acknowledged = self._events.last_seq()
+        if pending := self._events.pending(0, 1):
+            last_acknowledged = pending[0].seq - 1
+        start = min(last_acknowledged, self._resend_after())
+        return _Flight(connection, sent_seq=start, seen_seq=last_acknowledged)
+
+    def _resend_after(self) -> int:
+        """Every event after this one is young enough to be sent again."""
+        window = timedelta(seconds=self._settings.mqtt.resend_s)
+        if not self._recent:
+            young = EventFilter(since=self._clock() - window)
+            first = self._events.page(young, limit=1, newest_first=False).events
+            return first[0].seq - 1 if first else self._events.last_seq()
+        since = self._recent[-1][0] - window.total_seconds()
+        return min(seq for at, seq in self._recent if at >= since) - 1
+
+    def _settle(self) -> None:
+        """Mark what the broker has acknowledged."""
+        flight = self._flight
+        delivered: list[int] = []
+        while not self._acknowledged.empty():
+            connection, seq, refused = self._acknowledged.get()
+            if flight is None or connection is not flight.connection:
+                continue
+            if refused is not None:
+                raise BrokerUnavailable(
+                    f"The broker refuses events ({refused}). Does its ACL let this door publish?"
+                )
+            flight.unacknowledged[seq] -= 1
+            if not flight.unacknowledged[seq]:
+                del flight.unacknowledged[seq]
+                delivered.append(seq)
+        if delivered:
+            self._events.mark_delivered(delivered, self._clock())
+            self._remember(delivered)
+
+    def _remember(self, seqs: list[int]) -> None:
+        now = time.monotonic()
+        self._recent.extend((now, seq) for seq in seqs)
+        while self._recent[0][0] < now - self._settings.mqtt.resend_s:
+            self._recent.popleft()
+
+    def _send(self, flight: _Flight) -> None:
+        while room := self._settings.mqtt.window - len(flight.unacknowledged):
+            events = self._events.page(
+                cursor=flight.sent_seq, limit=room, newest_first=False
+            ).events
+            for event in events:
+                if not self._publish(flight, event):
+                    return
+            if len(events) < room:
+                return
+
+    def _publish(self, flight: _Flight, event: AnyEvent) -> bool:
+        messages: list[tuple[str, bytes, int | None]] = [
+            (self._topic(event), event.model_dump_json().encode(), None)
+        ]
+        door = self._door_event(event) if event.seq > flight.seen_seq else None
+        if door is not None:
+            left = max(1, int((door.expires - self._clock()).total_seconds()))
+            messages.append((self._topics.door, door.model_dump_json().encode(), left))
+        flight.sent_seq = event.seq
+        flight.unacknowledged[event.seq] = len(messages)
+        return all(
+            flight.connection.publish(
+                topic,
+                payload,
+                expiry_s=expiry_s,
+                acknowledged=partial(self._on_acknowledged, flight.connection, event.seq),
+            )
+            for topic, payload, expiry_s in messages
+        )
+
+    def _on_acknowledged(self, connection: Connection, seq: int, refused: str | None) -> None:
+        self._acknowledged.put((connection, seq, refused))
+        self._wake.set()
+
+    def _topic(self, event: AnyEvent) -> str:
+        is_login = isinstance(event, LoginEvent)
+        return self._topics.event_login if is_login else self._topics.event_user
+
+    def _door_event(self, event: AnyEvent) -> DoorEvent | None:
+        """None for what opens no door: denied, a sent image, or too old."""
+        if not isinstance(event, LoginEvent) or not event.success or event.username is None:
+            return None
+        expires = event.timestamp + timedelta(seconds=self._settings.mqtt.door_expiry_s)
+        if event.source in NOT_A_CAMERA or self._clock() >= expires:
+            return None
+        return DoorEvent(
+            event_id=event.event_id,
+            seq=event.seq,
+            timestamp=event.timestamp,
+            username=event.username,
+            source=event.source,
+            expires=expires,
+        )
+
+    def _prune(self) -> None:
+        store = self._settings.store
+        now = self._clock()
+        self._events.prune(
+            now,
+            keep_for=timedelta(days=store.keep_events_days),
+            keep_at_most=store.keep_events,
+            queue_limit=store.queue_limit,
+        )
+        self._command_log.prune(now, keep_for=timedelta(hours=store.keep_answers_hours))

@@ -1,0 +1,189 @@
+"""Commands that come by MQTT: taken in, run one at a time by a worker, answered.
+
+A command is acknowledged to the broker only after its answer has been. So after a crash the
+broker delivers it again, and the command log keeps it from running twice.
+"""
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ostiary.commands.commands import Commands
+from ostiary.commands.context import Context
+from ostiary.config import Settings, describe_validation
+from ostiary.errors import (
+    Busy,
+    CommandUnknown,
+    NotAllowed,
+    OstiaryError,
+    RequestMalformed,
+    RequestTooLarge,
+)
+from ostiary.messages.commands import (
+    COMMANDS,
+    Answer,
+    ErrorDetail,
+    ErrorResponse,
+    OkResponse,
+    Request,
+    Transaction,
+)
+from ostiary.mqtt.acks import AckOrder
+from ostiary.mqtt.client import MqttClient
+from ostiary.mqtt.connection import Incoming
+from ostiary.mqtt.topics import Topics
+from ostiary.store.command_log import CommandKey
+
+log = structlog.get_logger(__name__)
+
+
+class _TransactionOnly(BaseModel):
+    """What is left to answer with where the rest of a request is wrong."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    transaction: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    incoming: Incoming
+    since: float  # monotonic seconds
+
+
+class Requests:
+    """The worker. `arrived` is called on the network thread, everything else happens on its own."""
+
+    def __init__(
+        self, commands: Commands, client: MqttClient, topics: Topics, settings: Settings
+    ) -> None:
+        self._commands = commands
+        self._client = client
+        self._topics = topics
+        self._limits = settings.commands
+        self._response_prefixes = (topics.response(""), *settings.mqtt.response_prefixes)
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._acks = AckOrder()
+        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """The command that runs may end; those that wait are delivered again later."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def arrived(self, incoming: Incoming) -> None:
+        """Take in one message, or say at once that there are too many."""
+        self._acks.arrived(incoming)
+        if self._queue.qsize() >= self._limits.queue_limit:
+            self._answer(incoming, _failed(incoming.payload, Busy("Too many commands wait.")))
+        else:
+            self._queue.put(_Waiting(incoming, time.monotonic()))
+
+    def _run(self) -> None:
+        while (waiting := self._queue.get()) is not None:
+            incoming = waiting.incoming
+            response: OkResponse | ErrorResponse | None
+            try:
+                response = self._handle(incoming, waiting.since)
+            except OstiaryError as error:
+                log.info("command_refused", topic=incoming.topic, code=error.code)
+                response = _failed(incoming.payload, error)
+            except Exception:  # one command must not end the worker
+                log.exception("command_failed", topic=incoming.topic)
+                response = _failed(incoming.payload, OstiaryError("Something failed; see the log."))
+            if response is None:
+                self._acks.done(incoming)
+            else:
+                self._answer(incoming, response)
+
+    def _handle(self, incoming: Incoming, since: float) -> OkResponse | None:
+        name = self._topics.command_of(incoming.topic)
+        if name is None:
+            return None
+        if incoming.retain:
+            log.warning("retained_command_ignored", topic=incoming.topic)
+            return None
+        kind = COMMANDS.get(name)
+        if kind is None:
+            raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
+        self._check_response_topic(incoming)
+        if len(incoming.payload) > self._limits.payload_limit_bytes:
+            raise RequestTooLarge(
+                f"A command has at most {self._limits.payload_limit_bytes} bytes; "
+                f"this has {len(incoming.payload)}."
+            )
+        request = parse(kind.request, incoming.payload)
+        context = Context(
+            source="mqtt",
+            key=_key(name, incoming, request.transaction),
+            deadline=since + self._limits.time_limit_s,
+        )
+        answer: Answer = self._commands.run(name, request, context)
+        return OkResponse(data=answer, transaction=request.transaction)
+
+    def _check_response_topic(self, incoming: Incoming) -> None:
+        topic = incoming.response_topic
+        if topic is not None and not self._permitted(topic):
+            raise NotAllowed(
+                f"A Response Topic must begin with {' or '.join(self._response_prefixes)}."
+            )
+
+    def _permitted(self, topic: str) -> bool:
+        return topic.startswith(self._response_prefixes) and not set(topic) & set("+#\0")
+
+    def _answer(self, incoming: Incoming, response: OkResponse | ErrorResponse) -> None:
+        connection = self._client.connection
+        if connection is None:
+            return  # the command is not acknowledged: it comes again, and is answered then
+        topic = self._topics.response(self._topics.command_of(incoming.topic) or "")
+        if incoming.response_topic is not None and self._permitted(incoming.response_topic):
+            topic = incoming.response_topic
+        if topic == self._topics.response(""):
+            self._acks.done(incoming)
+            return
+        leave_out = {"transaction"} if response.transaction is None else None
+        payload = response.model_dump_json(exclude=leave_out, serialize_as_any=True).encode()
+        connection.publish(
+            topic,
+            payload,
+            correlation=incoming.correlation,
+            acknowledged=lambda refused: self._answered(incoming, refused),
+        )
+
+    def _answered(self, incoming: Incoming, refused: str | None) -> None:
+        if refused is not None:
+            log.error("answer_refused", topic=incoming.topic, reason=refused)
+        self._acks.done(incoming)
+
+
+def parse(model: type[Request], payload: bytes) -> Request:
+    """Read a request. Raises RequestMalformed that names each wrong field, or UsernameInvalid."""
+    try:
+        return model.model_validate_json(payload or b"{}")
+    except ValidationError as error:
+        raise RequestMalformed(describe_validation(error)) from None
+
+
+def _failed(payload: bytes, error: OstiaryError) -> ErrorResponse:
+    try:
+        transaction = _TransactionOnly.model_validate_json(payload).transaction
+    except ValidationError:
+        transaction = None
+    detail = ErrorDetail(code=error.code, message=error.message)
+    return ErrorResponse(error=detail, transaction=transaction)
+
+
+def _key(name: str, incoming: Incoming, transaction: Transaction | None) -> CommandKey | None:
+    """None: nothing tells a repetition from a new command."""
+    requester = incoming.response_topic or ""
+    if transaction is not None:
+        return CommandKey.of(name, f"{transaction!r}", incoming.payload, requester)
+    if incoming.correlation is not None:
+        return CommandKey.of(name, incoming.correlation, incoming.payload, f"mqtt5:{requester}")
+    return None

@@ -1,0 +1,53 @@
+"""Every topic, made in one place."""
+
+from dataclasses import dataclass
+
+from ostiary.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one door. `base` is `ostiary/<device_id>` by default."""
+
+    base: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Topics":
+        return cls(f"{settings.mqtt.base_topic}/{settings.device.id}")
+
+    @property
+    def availability(self) -> str:
+        return f"{self.base}/availability"
+
+    @property
+    def state(self) -> str:
+        return f"{self.base}/state"
+
+    @property
+    def event_login(self) -> str:
+        return f"{self.base}/event/login"
+
+    @property
+    def event_user(self) -> str:
+        return f"{self.base}/event/user"
+
+    @property
+    def door(self) -> str:
+        return f"{self.base}/door"
+
+    @property
+    def requests(self) -> str:
+        """The filter that takes every command."""
+        return f"{self.base}/request/+"
+
+    def request(self, command: str) -> str:
+        return f"{self.base}/request/{command}"
+
+    def response(self, command: str) -> str:
+        return f"{self.base}/response/{command}"
+
+    def command_of(self, topic: str) -> str | None:
+        """The command that is asked on `topic`, None where it asks none."""
+        prefix = self.request("")
+        name = topic.removeprefix(prefix)
+        return name if name != topic and name and "/" not in name else None
