@@ -1,0 +1,33 @@
+"""Whether a picture shows anything at all. Pure arithmetic on a picture."""
+
+import numpy as np
+
+from ostiary.camera.frame import ViewCondition
+from ostiary.vision.arrays import BGRImage
+
+STEP = 8
+"""Every eighth pixel each way says enough: 4800 of a 640×480 picture, 0.1 ms."""
+DARK = 40
+"""Covered when 99 % of the pixels are darker. Even a dim room has a lamp or a window in view."""
+FLAT = 5.0
+"""Covered when the grey levels' standard deviation is less: one tone, whatever its brightness."""
+WHITE = 245
+WHITE_SHARE = 0.6
+"""Over-exposed when more of the picture than this is clipped to white."""
+
+
+def view_condition(image: BGRImage) -> ViewCondition:
+    """CLEAR, COVERED or OVEREXPOSED, from one picture ((height, width, 3) uint8 BGR)."""
+    gray = image[::STEP, ::STEP].mean(axis=2)
+    if np.count_nonzero(gray >= WHITE) > WHITE_SHARE * gray.size:
+        return ViewCondition.OVEREXPOSED
+    if gray.std() < FLAT or np.percentile(gray, 99) < DARK:
+        return ViewCondition.COVERED
+    return ViewCondition.CLEAR
+
+
+def same_picture(a: BGRImage | None, b: BGRImage) -> bool:
+    """Whether the two are identical, bit for bit. Cheap when they are not."""
+    if a is None or a.shape != b.shape:
+        return False
+    return np.array_equal(a[::64, ::16], b[::64, ::16]) and np.array_equal(a, b)
