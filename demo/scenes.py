@@ -1,0 +1,117 @@
+"""What the camera sees: everybody who comes to the door, and what the door must answer.
+
+Made from real portraits, the same bytes every time. Frames are 480 × 640, upright as in a door
+station, 12 a second, with a sensor's noise on them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from ostiary.vision.image import encode_jpeg
+
+from demo import attacks, room
+from demo.portraits import Portrait, stepping_up
+from ostiary.access.decision import Reason
+from ostiary.vision.arrays import BGRImage
+
+FPS = 12
+SCENE_FRAMES = 3 * FPS
+ROOM_FRAMES = FPS
+JPEG_QUALITY = 90
+REGISTERED = "obama"
+ENROLMENT_PORTRAIT = "obama.jpg"
+REPLAY_SAMPLE = "replay_attack.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A few seconds before the camera. `frames` are JPEG files.
+
+    `expected` is the reason that the door must give, `username` whom it must let in; both are
+    None where nobody is in view and the door must say nothing.
+    """
+
+    name: str
+    title: str
+    frames: tuple[bytes, ...]
+    expected: Reason | None = None
+    username: str | None = None
+
+    def picture(self, number: int) -> BGRImage:
+        """One frame, (640, 480, 3) BGR."""
+        picture = cv2.imdecode(np.frombuffer(self.frames[number], np.uint8), cv2.IMREAD_COLOR)
+        return np.asarray(picture, dtype=np.uint8)
+
+
+def empty_room() -> Scene:
+    """Nobody in view."""
+    return Scene("empty", "Nobody in view", _seen([room.empty()] * ROOM_FRAMES))
+
+
+def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
+    """Everybody who comes to the door. Neighbours must get different answers.
+
+    `portraits` is the folder of the portraits; `samples` is where the replay sample may be: it
+    comes last, or not at all where it is not at hand. Raises PortraitMissing.
+    """
+    enrolled, first, second, stranger = (
+        Portrait.load(portraits / name)
+        for name in (ENROLMENT_PORTRAIT, "obama3.jpg", "obama2.jpg", "biden.jpg")
+    )
+    phone, paper = attacks.on_a_phone(enrolled), attacks.on_paper(first)
+    scenes = [
+        Scene(
+            "registered",
+            "A registered person steps up",
+            _seen(stepping_up(first, SCENE_FRAMES, far=3.2, near=2.4)),
+            Reason.GRANTED,
+            REGISTERED,
+        ),
+        Scene(
+            "phone",
+            "The same on a phone (simulated)",
+            _seen(attacks.held_up(*phone, SCENE_FRAMES, degrees=-4)),
+            Reason.PRESENTATION_ATTACK,
+        ),
+        Scene(
+            "stranger",
+            "A stranger steps up",
+            _seen(stepping_up(stranger, SCENE_FRAMES, far=3.2, near=2.4)),
+            Reason.UNKNOWN_FACE,
+        ),
+        Scene(
+            "print",
+            "The same printed (simulated)",
+            _seen(attacks.held_up(*paper, SCENE_FRAMES, degrees=3)),
+            Reason.PRESENTATION_ATTACK,
+        ),
+        Scene(
+            "registered-again",
+            "The registered person again",
+            _seen(stepping_up(second, SCENE_FRAMES, far=3.2, near=2.2)),
+            Reason.GRANTED,
+            REGISTERED,
+        ),
+    ]
+    if samples is not None and (samples / REPLAY_SAMPLE).is_file():
+        replayed = Portrait.load(samples / REPLAY_SAMPLE)
+        scenes.append(
+            Scene(
+                "replay",
+                "A replay attack (recorded)",
+                _seen(stepping_up(replayed, SCENE_FRAMES, far=2.4, near=2.2)),
+                Reason.PRESENTATION_ATTACK,
+            )
+        )
+    return tuple(scenes)
+
+
+def _seen(pictures: Iterable[BGRImage]) -> tuple[bytes, ...]:
+    """The pictures as the camera sends them: with its noise, as JPEG."""
+    return tuple(
+        encode_jpeg(room.with_sensor_noise(picture, number), JPEG_QUALITY)
+        for number, picture in enumerate(pictures)
+    )

@@ -1,0 +1,67 @@
+"""Whether the door answered a scene as it should, and what that means in one line."""
+
+from dataclasses import dataclass
+
+from demo.scenes import Scene
+from ostiary.access.decision import Reason
+from ostiary.messages.events import LoginEvent
+
+EXPLANATIONS = {
+    Reason.GRANTED: "A live person whose face is {username}'s: the door opens.",
+    Reason.UNKNOWN_FACE: "A live person, but nobody who is registered: the door stays shut.",
+    Reason.PRESENTATION_ATTACK: "A picture of a face and not a face: shut, whoever it shows.",
+    Reason.NO_FACE: "No face in the picture: shut.",
+    Reason.SEVERAL_FACES: "More than one face at once: shut.",
+    Reason.LOW_QUALITY: "The face is not seen well enough: shut.",
+    Reason.UNCERTAIN: "The frames do not agree: shut, to be safe.",
+    Reason.PIPELINE_ERROR: "Something failed while deciding: shut, to be safe.",
+}
+
+
+def explain(event: LoginEvent) -> str:
+    """One line for people."""
+    return EXPLANATIONS[event.reason].format(username=event.username)
+
+
+def measured(event: LoginEvent) -> str:
+    """The numbers behind a decision."""
+    live = "-" if event.liveness is None else f"{event.liveness:.3f}"
+    distance = "-" if event.distance is None else f"{event.distance:.2f}"
+    return f"P(live) {live}, distance {distance}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A scene and every event that the door published during it."""
+
+    scene: Scene
+    events: tuple[LoginEvent, ...]
+
+    @property
+    def as_expected(self) -> bool:
+        """Nobody in view: no event. Else at least one, and every one as it must be."""
+        scene = self.scene
+        if scene.expected is None:
+            return not self.events
+        return bool(self.events) and all(
+            event.reason is scene.expected
+            and (scene.username is None or event.username == scene.username)
+            for event in self.events
+        )
+
+    @property
+    def answer(self) -> str:
+        """What the door said, in a word or two."""
+        if not self.events:
+            return "nothing"
+        event = next((event for event in self.events if event.success), self.events[0])
+        return f"{event.reason.value}: {event.username}" if event.success else event.reason.value
+
+    @property
+    def expected(self) -> str:
+        """What it should have said."""
+        scene = self.scene
+        if scene.expected is None:
+            return "nothing"
+        name = f": {scene.username}" if scene.username else ""
+        return f"{scene.expected.value}{name}"
