@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,10 +18,20 @@ from pydantic_settings import (
 )
 
 from ostiary.errors import ConfigError
+from ostiary.messages.events import NOT_A_CAMERA
 
 TopicLevel = Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
+
+
+def _not_reserved(name: str) -> str:
+    if name in NOT_A_CAMERA:
+        raise ValueError(f"{name} stands for something else in events; choose another name")
+    return name
+
+
+CameraName = Annotated[TopicLevel, AfterValidator(_not_reserved)]
 
 
 class Section(BaseModel):
@@ -40,7 +50,7 @@ class DeviceSettings(Section):
 class CameraSettings(Section):
     """One camera. Repeat the table for several (in and out)."""
 
-    name: Annotated[TopicLevel, Field(pattern=r"^(?!(mqtt|http|cli)$)")] = Field(
+    name: CameraName = Field(
         "front", description="Names the camera in events. Not mqtt, http or cli."
     )
     source: str = Field(
@@ -86,9 +96,7 @@ class AccessSettings(Section):
     )
     votes: int = Field(3, ge=1, le=100, description="Frames that must agree…")
     window: int = Field(5, ge=1, le=100, description="…of the last so many of a track.")
-    decide_within_s: float = Field(
-        4.0, gt=0, description="A face undecided for so long is denied."
-    )
+    decide_within_s: float = Field(4.0, gt=0, description="A face undecided for so long is denied.")
     cooldown_s: Seconds = Field(
         10.0, description="The same outcome for the same person within so long is one event."
     )
