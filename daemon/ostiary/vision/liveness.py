@@ -130,7 +130,8 @@ class LivenessModel:
 
     def probabilities(self, bgr: BGRImage, box: Box) -> NDArray[np.float64]:
         """Mean of the networks' probabilities, (3,); class 1 is live."""
-        return np.mean([network.probabilities(bgr, box) for network in self.networks], axis=0)
+        each = np.stack([network.probabilities(bgr, box) for network in self.networks])
+        return np.asarray(each.mean(axis=0))
 
     def score(self, bgr: BGRImage, box: Box) -> float:
         """P(live) in 0–1. A network that answers with no number counts as 0: not live."""
