@@ -76,8 +76,7 @@ class Doorway:
                 state, spoken = state._tell(decision, now)
             decisions += spoken
             told = decision if again or spoken else track.told
-            rested = track.resting(now + self._rest(decision), told)
-            state = state._with(rested)
+            state = state._with(track.resting(now + self.policy.recheck_s, told))
         return state, tuple(decisions)
 
     def failed(self, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
@@ -98,9 +97,6 @@ class Doorway:
         if decision is None and now - track.since >= self.policy.decide_within_s:
             return vote.give_up(track.observations, self.policy)
         return decision
-
-    def _rest(self, decision: Decision) -> float:
-        return self.policy.cooldown_s if decision.success else self.policy.recheck_s
 
     def _tell(self, decision: Decision, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
         recent = {

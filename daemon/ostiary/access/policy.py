@@ -14,7 +14,7 @@ class Policy:
     window: int = 5
     decide_within_s: float = 4.0
     cooldown_s: float = 10.0
-    recheck_s: float = 2.0
+    recheck_s: float = 3.0
     forget_after_s: float = 1.0
     one_person_only: bool = True
 

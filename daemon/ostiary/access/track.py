@@ -47,6 +47,7 @@ def follow(
     Tracking-by-Detection Without Using Image Information" (AVSS 2017). Tracks unseen for more
     than `forget_after_s` end. New tracks count up from `next_id`.
     """
+    tracks = [track for track in tracks if now - track.seen <= forget_after_s]
     pairs = sorted(
         (
             (track.face.box.overlap(face.box), -which, -index)
@@ -66,7 +67,6 @@ def follow(
     followed = [
         replace(track, face=faces[matched[which]], seen=now) if which in matched else track
         for which, track in enumerate(tracks)
-        if which in matched or now - track.seen <= forget_after_s
     ]
     opened = [
         Track(id=next_id + offset, face=faces[index], since=now, seen=now)

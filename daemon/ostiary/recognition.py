@@ -1,0 +1,219 @@
+"""One camera's loop: the newest frame in, decisions out. The rooms do the work; this joins them.
+
+Fail closed: whatever goes wrong on a frame becomes a denial with a reason and a log line, and the
+loop goes on with the next frame.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from ostiary.access.decision import Candidate, Decision
+from ostiary.access.doorway import Doorway
+from ostiary.access.policy import Policy
+from ostiary.access.track import Track
+from ostiary.access.vote import Observation
+from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
+from ostiary.camera.reader import CameraReader
+from ostiary.config import AccessSettings
+from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
+from ostiary.vision.arrays import BGRImage, Descriptor
+from ostiary.vision.engine import VisionEngine
+from ostiary.vision.face import Box, Face
+from ostiary.vision.motion import MotionGate
+
+log = structlog.get_logger(__name__)
+
+WAIT_FOR_FRAME_S = 0.5
+LOOK_ANYWAY_S = 1.0  # a person who stands still moves too little for the gate
+
+Match = Callable[[Descriptor], Candidate | None]
+Record = Callable[[Decision, str], object]
+"""Commits a decision with its camera's name; only then it exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """One face as it is shown to people; what was not judged on this frame is None."""
+
+    box: Box
+    observation: Observation | None = None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The newest frame with what was seen in it."""
+
+    frame: Frame
+    faces: tuple[SeenFace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What the loop has done since its start."""
+
+    frames: int = 0
+    looked_at: int = 0
+    judged: int = 0
+
+
+def policy_of(settings: AccessSettings) -> Policy:
+    """The policy that the settings ask for; ValueError names what contradicts."""
+    return Policy(
+        distance_threshold=settings.distance_threshold,
+        live_threshold=settings.live_threshold,
+        attack_threshold=settings.attack_threshold,
+        votes=settings.votes,
+        window=settings.window,
+        decide_within_s=settings.decide_within_s,
+        cooldown_s=settings.cooldown_s,
+        one_person_only=settings.one_person_only,
+    )
+
+
+class Recognition:
+    """Runs in a thread of its own between `start` and `stop`.
+
+    `beat` is called about twice a second or more while the loop is alive.
+    """
+
+    def __init__(
+        self,
+        camera: CameraReader,
+        engine: VisionEngine,
+        match: Match,
+        record: Record,
+        policy: Policy,
+        beat: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.camera = camera
+        self.name = camera.state.camera
+        self._engine = engine
+        self._match = match
+        self._record = record
+        self._beat = beat
+        self._doorway = Doorway(policy)
+        self._motion = MotionGate()
+        self._looked_at = -LOOK_ANYWAY_S
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._view: View | None = None
+        self._thread = threading.Thread(target=self._run, name=f"recognition-{self.name}")
+
+    @property
+    def view(self) -> View | None:
+        """The newest frame that was looked at; None before the first."""
+        return self._view
+
+    def start(self) -> None:
+        self.camera.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the frame that is being judged."""
+        self._stopping.set()
+        self.camera.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wait_view(self, after: int, timeout: float) -> View | None:
+        """The newest view whose frame number is above `after`; None if none comes in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_newer(after), timeout)
+        view = self._view
+        return view if view is not None and view.frame.number > after else None
+
+    def capture(self, timeout: float) -> BGRImage:
+        """The next frame with exactly one good face, as `commands.room.FaceCapture` asks.
+
+        Liveness is for the caller to demand. Raises TimedOut, or CameraUnavailable where there is
+        no picture at all.
+        """
+        until = time.monotonic() + timeout
+        view = self._view
+        after = 0 if view is None else view.frame.number
+        while (left := until - time.monotonic()) > 0:
+            view = self.wait_view(after, left)
+            if view is None:
+                break
+            after = view.frame.number
+            if len(view.faces) == 1 and view.faces[0].observation is not None:
+                return view.frame.image
+        if self.camera.state.status is not CameraStatus.OK:
+            raise CameraUnavailable(f"Camera {self.name} gives no picture; see `ostiary doctor`.")
+        raise TimedOut(f"No good picture of exactly one face within {timeout:g} s. Come nearer.")
+
+    def _is_newer(self, after: int) -> bool:
+        return self._view is not None and self._view.frame.number > after
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopping.is_set():
+            self._beat()
+            frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
+            if frame is None:
+                self._doorway = self._doorway.interrupted()
+                continue
+            number = frame.number
+            try:
+                view = self._look(frame)
+            except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
+                self._fail(error, frame)
+                continue
+            with self._changed:
+                self._view = view
+                self._changed.notify_all()
+
+    def _look(self, frame: Frame) -> View:
+        now = frame.captured_at
+        if frame.view is not ViewCondition.CLEAR:
+            self._doorway = self._doorway.interrupted()
+            return View(frame)
+        moved = self._motion.moved(frame.image, now)
+        if not moved and not self._doorway.tracks and now - self._looked_at < LOOK_ANYWAY_S:
+            return View(frame)
+        self._looked_at = now
+        faces = [face for face in self._engine.detect(frame.image) if self._engine.is_near(face)]
+        self._doorway = self._doorway.saw(faces, now)
+        judged: dict[int, Observation] = {}
+        for track in self._doorway.to_judge(now):
+            observation = self._observe(frame.image, track.face)
+            if observation is not None:
+                judged[track.id] = observation
+                self._doorway = self._doorway.observed(track.id, observation)
+        concluded, decisions = self._doorway.conclude(now)
+        for decision in decisions:  # if this fails nothing was decided, and the votes begin anew
+            self._record(decision, self.name)
+        self._doorway = concluded
+        return View(frame, tuple(_seen(track, judged, now) for track in self._doorway.tracks))
+
+    def _observe(self, bgr: BGRImage, face: Face) -> Observation | None:
+        """None for a face that is not good enough to be judged."""
+        if not self._engine.quality(bgr, face).good:
+            return None
+        liveness = self._engine.live_score(bgr, face)
+        return Observation(liveness, self._match(self._engine.describe(bgr, face)))
+
+    def _fail(self, error: Exception, frame: Frame) -> None:
+        log.error(
+            "pipeline_failed",
+            camera=self.name,
+            frame=frame.number,
+            error=type(error).__name__,
+            exc_info=error,
+        )
+        self._doorway, decisions = self._doorway.failed(frame.captured_at)
+        for decision in decisions:
+            try:
+                self._record(decision, self.name)
+            except OstiaryError as unrecorded:
+                log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
+
+
+def _seen(track: Track, judged: dict[int, Observation], now: float) -> SeenFace:
+    fresh = track.observations[-1] if track.observations and track.seen == now else None
+    return SeenFace(track.face.box, judged.get(track.id, fresh), track.told)

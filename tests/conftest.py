@@ -1,0 +1,44 @@
+"""Real models, real portraits and a real broker for every test."""
+
+import os
+from pathlib import Path
+
+import pytest
+from ostiary.vision.engine import VisionEngine
+
+from ostiary.config import VisionSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _folder(path: Path, made_by: str) -> Path:
+    if not path.is_dir():
+        pytest.fail(f"{path} is not there; {made_by} makes it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The built models."""
+    return _folder(ROOT / "resources" / "models", "`make setup`")
+
+
+@pytest.fixture(scope="session")
+def portraits() -> Path:
+    """obama.jpg, obama2.jpg, obama3.jpg, biden.jpg … of face_recognition's source distribution."""
+    return _folder(ROOT / "resources" / "portraits", "`make setup`")
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """genuine.jpg and replay_attack.jpg of Silent-Face-Anti-Spoofing, where they are at hand."""
+    folder = Path(os.environ.get("OSTIARY_SAMPLES", ROOT.parent / "shared" / "samples"))
+    if not (folder / "replay_attack.jpg").is_file():
+        pytest.skip("the samples genuine.jpg and replay_attack.jpg are not at hand")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(models: Path) -> VisionEngine:
+    """Every network, loaded once."""
+    return VisionEngine.load(VisionSettings(models=models))

@@ -1,0 +1,222 @@
+"""What the door says, and how often, as faces come and go."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary.access.decision import Candidate, Decision, Reason
+from ostiary.access.doorway import Doorway
+from ostiary.access.policy import Policy
+from ostiary.access.vote import Observation
+from ostiary.vision.face import Box, Face
+
+POLICY = Policy()
+ANNA = Candidate("Anna", 0.4)
+BO = Candidate("Bo", 0.3)
+NOBODY = Candidate("Anna", 0.9)
+LIVE, ATTACK, UNSURE = 0.99, 0.01, 0.5
+
+Seen = tuple[float, Candidate | None] | None
+
+
+def face(x: float = 0.0) -> Face:
+    return Face(Box(x, 0, 100, 100), 0.9)
+
+
+def stands(
+    door: Doorway, seen: list[Seen], start: float = 0.0, step: float = 0.1
+) -> tuple[Doorway, list[Decision]]:
+    """One face in each frame, judged as `seen` says (None: not good enough to judge)."""
+    decisions: list[Decision] = []
+    for number, each in enumerate(seen):
+        now = start + number * step
+        door = door.saw([face()], now)
+        for track in door.to_judge(now):
+            if each is not None:
+                door = door.observed(track.id, Observation(*each))
+        door, told = door.conclude(now)
+        decisions += told
+    return door, decisions
+
+
+def test_a_live_registered_person_is_granted_after_three_frames() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    assert decisions == []
+    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    assert decisions == [Decision(Reason.GRANTED, "Anna", 0.4, LIVE)]
+
+
+def test_a_replayed_photo_is_denied_as_attack_and_never_granted() -> None:
+    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 50)
+    assert [decision.reason for decision in decisions] == [Reason.PRESENTATION_ATTACK]
+    assert decisions[0].username == "Anna"
+
+
+def test_one_clear_attack_among_live_frames_holds_the_grant_back() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA), (ATTACK, ANNA), *[(LIVE, ANNA)] * 4])
+    assert decisions == []
+
+
+def test_a_live_face_cannot_lend_its_liveness_to_another_persons_photo() -> None:
+    seen: list[Seen] = [(LIVE, NOBODY), (UNSURE, ANNA)] * 20
+    _, decisions = stands(Doorway(POLICY), seen)
+    assert all(not decision.success for decision in decisions)
+
+
+def test_a_live_stranger_is_unknown_only_after_a_whole_window() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, NOBODY)] * 4)
+    assert decisions == []
+    _, decisions = stands(Doorway(POLICY), [(LIVE, NOBODY)] * 5)
+    assert decisions == [Decision(Reason.UNKNOWN_FACE, None, 0.9, LIVE)]
+
+
+def test_with_nobody_registered_everybody_is_unknown() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, None)] * 5)
+    assert decisions == [Decision(Reason.UNKNOWN_FACE, None, None, LIVE)]
+
+
+def test_a_person_who_stands_there_is_one_event() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 600)
+    assert len(decisions) == 1
+
+
+def test_a_person_who_was_unknown_at_first_is_granted_when_recognised() -> None:
+    _, decisions = stands(Doorway(POLICY), [*[(LIVE, NOBODY)] * 5, *[(LIVE, ANNA)] * 40])
+    assert [decision.reason for decision in decisions] == [Reason.UNKNOWN_FACE, Reason.GRANTED]
+
+
+def test_a_track_that_is_decided_is_not_judged_while_it_rests() -> None:
+    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door = door.saw([face()], 0.4)
+    assert door.to_judge(0.4) == ()
+
+
+def test_a_person_who_comes_back_is_told_again_only_after_the_cool_down() -> None:
+    door, first = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door, soon = stands(door, [(LIVE, ANNA)] * 3, start=5.0)
+    door, later = stands(door, [(LIVE, ANNA)] * 3, start=60.0)
+    assert [len(first), len(soon), len(later)] == [1, 0, 1]
+
+
+def test_the_cool_down_of_one_person_does_not_hold_another() -> None:
+    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    _, decisions = stands(door, [(LIVE, BO)] * 3, start=2.0)
+    assert [decision.username for decision in decisions] == ["Bo"]
+
+
+def test_two_near_faces_are_denied_together_and_none_is_judged() -> None:
+    door, decisions = Doorway(POLICY), []
+    for number in range(5):
+        door = door.saw([face(0), face(300)], number * 0.1)
+        assert door.to_judge(number * 0.1) == ()
+        door, told = door.conclude(number * 0.1)
+        decisions += told
+    assert [decision.reason for decision in decisions] == [Reason.SEVERAL_FACES]
+
+
+def test_a_second_face_wipes_what_was_seen_of_the_first() -> None:
+    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    door = door.saw([face(0), face(300)], 0.2)
+    door, _ = door.conclude(0.2)
+    _, decisions = stands(door, [(LIVE, ANNA)] * 2, start=0.3)
+    assert decisions == []
+
+
+def test_two_people_may_come_together_where_the_policy_says_so() -> None:
+    door, decisions = Doorway(Policy(one_person_only=False)), []
+    for number in range(3):
+        now = number * 0.1
+        door = door.saw([face(0), face(300)], now)
+        for track, who in zip(door.to_judge(now), (ANNA, BO), strict=True):
+            door = door.observed(track.id, Observation(LIVE, who))
+        door, told = door.conclude(now)
+        decisions += told
+    assert {decision.username for decision in decisions} == {"Anna", "Bo"}
+
+
+def test_a_face_never_good_enough_is_denied_as_low_quality() -> None:
+    _, decisions = stands(Doorway(POLICY), [None] * 50)
+    assert decisions == [Decision(Reason.LOW_QUALITY)]
+
+
+def test_frames_that_do_not_agree_end_as_uncertain() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA), (UNSURE, ANNA), (LIVE, BO)] * 20)
+    assert [decision.reason for decision in decisions] == [Reason.UNCERTAIN]
+
+
+def test_a_failure_forgets_the_votes_and_denies_once() -> None:
+    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    door, first = door.failed(0.2)
+    door, second = door.failed(0.3)
+    assert [decision.reason for decision in first + second] == [Reason.PIPELINE_ERROR]
+    _, decisions = stands(door, [(LIVE, ANNA)] * 2, start=0.4)
+    assert decisions == []
+
+
+def test_votes_do_not_survive_an_interrupted_stream() -> None:
+    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    _, decisions = stands(door.interrupted(), [(LIVE, ANNA)] * 2, start=0.2)
+    assert decisions == []
+
+
+@pytest.mark.parametrize("liveness", [math.nan, -0.1, 1.1])
+def test_a_liveness_that_is_no_probability_is_refused(liveness: float) -> None:
+    with pytest.raises(ValueError, match="P\\(live\\)"):
+        Observation(liveness, ANNA)
+
+
+def test_a_distance_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="distance"):
+        Observation(LIVE, Candidate("Anna", math.nan))
+
+
+def test_a_policy_that_can_never_grant_is_refused() -> None:
+    with pytest.raises(ValueError, match="votes"):
+        Policy(votes=6, window=5)
+    with pytest.raises(ValueError, match="live_threshold"):
+        Policy(attack_threshold=0.9)
+
+
+candidates = st.sampled_from([ANNA, BO, NOBODY, None])
+frames = st.none() | st.tuples(st.floats(0, 1), candidates)
+
+
+@given(st.lists(frames, max_size=60))
+def test_whatever_is_seen_a_grant_has_three_live_frames_of_that_person_and_no_attack(
+    seen: list[Seen],
+) -> None:
+    door = Doorway(POLICY)
+    for number, each in enumerate(seen):
+        now = number * 0.1
+        door = door.saw([face()], now)
+        for track in door.to_judge(now):
+            if each is not None:
+                door = door.observed(track.id, Observation(*each))
+        window = [track.observations for track in door.tracks]
+        door, told = door.conclude(now)
+        for decision in told:
+            if decision.success:
+                (votes,) = window
+                agreeing = [
+                    vote
+                    for vote in votes
+                    if vote.liveness >= POLICY.live_threshold
+                    and vote.username(POLICY) == decision.username
+                ]
+                assert decision.username is not None
+                assert len(agreeing) >= POLICY.votes
+                assert all(vote.liveness > POLICY.attack_threshold for vote in votes)
+
+
+@given(st.lists(frames, max_size=200))
+def test_the_same_outcome_is_told_at_most_once_in_a_cool_down(seen: list[Seen]) -> None:
+    door = Doorway(POLICY)
+    last: dict[tuple[Reason, str | None], float] = {}
+    for number, each in enumerate(seen):
+        door, told = stands(door, [each], start=number * 0.1)
+        for decision in told:
+            outcome = (decision.reason, decision.username)
+            assert number * 0.1 - last.get(outcome, -math.inf) >= POLICY.cooldown_s
+            last[outcome] = number * 0.1
