@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_WAIT_S = 0.25
 _STABLE_AFTER_S = 5.0
-_LARGEST_WINDOW = 64  # QoS 1 messages under way at once
+_LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default
 
 
 class Session(Protocol):
@@ -123,6 +123,7 @@ class MqttClient:
             connection = self._open(login)
             if connection.receive_maximum < self._window:
                 self._window = connection.receive_maximum
+                self._connection = None
                 connection.close()
                 connection = self._open(login)
         except BrokerUnavailable as error:

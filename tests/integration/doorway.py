@@ -1,0 +1,84 @@
+"""A door without a camera: the real store, commands and MQTT, as `ostiary.app` wires them.
+
+Inside a test it is a context manager; as `python -m tests.integration.doorway` it is a process
+that can be killed.
+"""
+
+import argparse
+import signal
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ostiary.vision.engine import VisionEngine
+
+from ostiary.commands.commands import Commands
+from ostiary.commands.people import People
+from ostiary.commands.room import FaceCapture, Room
+from ostiary.config import Settings
+from ostiary.mqtt.door import MqttDoor
+from ostiary.store.command_log import CommandLog
+from ostiary.store.database import Database
+from ostiary.store.events import Events
+from ostiary.store.users import Users
+
+BASE = "ostiary/test"
+
+
+def door_settings(folder: Path, port: int, **sections: dict[str, Any]) -> Settings:
+    """Settings of a test's door; `sections` go over them."""
+    values: dict[str, dict[str, Any]] = {
+        "device": {"id": "test"},
+        "mqtt": {"port": port, "reconnect_at_most_s": 0.5},
+        "store": {"path": folder / "ostiary.db"},
+    }
+    for name, section in sections.items():
+        values[name] = {**values.get(name, {}), **section}
+    return Settings.model_validate(values)
+
+
+class Doorway:
+    """Starts on entering, stops cleanly on leaving."""
+
+    def __init__(
+        self, settings: Settings, engine: VisionEngine, camera: FaceCapture | None = None
+    ) -> None:
+        self.database = Database.open(settings.store.path)
+        self.events = Events(self.database)
+        self.people = People(Users(self.database), self.events)
+        command_log = CommandLog(self.database)
+        room = Room(settings, self.people, self.events, engine, camera)
+        self.commands = Commands(room, command_log, lambda: self.mqtt.wake())
+        self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
+
+    def __enter__(self) -> Self:
+        self.mqtt.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.mqtt.stop()
+        self.database.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    settings = door_settings(
+        arguments.folder, arguments.port, commands={"allow_unverified_enrolment": True}
+    )
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with Doorway(settings, VisionEngine.load(settings.vision)):
+        stop.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""Commands over a real mosquitto."""
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from ostiary.vision.engine import VisionEngine
+
+from tests.integration.broker import Mosquitto
+from tests.integration.doorway import BASE, Doorway, door_settings
+from tests.integration.probe import Probe
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def probe(broker: Mosquitto) -> Iterator[Probe]:
+    with Probe(broker.port, f"{BASE}/#", "clients/#") as running:
+        yield running
+
+
+@pytest.fixture
+def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Doorway]:
+    settings = door_settings(tmp_path, broker.port, mqtt={"response_prefixes": ["clients/"]})
+    with Doorway(settings, engine) as running:
+        running.mqtt.wait_connected(5)
+        yield running
+
+
+def base64_of(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def empty_picture() -> str:
+    _, data = cv2.imencode(".jpg", np.zeros((240, 320, 3), np.uint8))
+    return base64.b64encode(data.tobytes()).decode()
+
+
+def enrol(door: Doorway, *names: str) -> None:
+    for number, name in enumerate(names):
+        descriptor = np.full(128, number / 10, np.float32)
+        door.people.register(name, descriptor, datetime.now(UTC), source="cli")
+
+
+def error_code(response: Any) -> str:
+    assert response["status"] == "error"
+    assert response["error"]["message"]
+    code: str = response["error"]["code"]
+    return code
+
+
+def test_ping_is_answered(door: Doorway, probe: Probe) -> None:
+    response = probe.ask(BASE, "ping", {})
+    assert response["status"] == "ok"
+    assert response["data"]["version"]
+
+
+def test_an_empty_message_is_an_empty_request(door: Doorway, probe: Probe) -> None:
+    probe.send(f"{BASE}/request/ping", b"")
+    response = probe.wait(f"{BASE}/response/ping")[0].json
+    assert response["status"] == "ok"
+    assert "transaction" not in response
+
+
+def test_register_login_users_and_delete(door: Doorway, probe: Probe, portraits: Path) -> None:
+    image = base64_of(portraits / "obama.jpg")
+    registered = probe.ask(BASE, "register", {"username": "张三", "image": image})
+    assert registered["status"] == "ok"
+    assert registered["data"]["success"] is True
+    assert registered["data"]["username"] == "张三"
+    assert [user["username"] for user in probe.ask(BASE, "users", {})["data"]["users"]] == ["张三"]
+
+    image = base64_of(portraits / "obama2.jpg")
+    granted = probe.ask(BASE, "login", {"image": image})["data"]
+    assert granted["success"] is True
+    assert granted["username"] == "张三"
+    assert granted["distance"] < 0.6
+    assert granted["similarity"] == pytest.approx(1 - granted["distance"])
+    event = probe.wait(f"{BASE}/event/login")[0].json
+    assert event["event_id"] == granted["event_id"]
+    assert event["source"] == "mqtt"
+
+    stranger = probe.ask(BASE, "login", {"image": base64_of(portraits / "biden.jpg")})["data"]
+    assert stranger["success"] is False
+    assert stranger["reason"] == "unknown_face"
+
+    assert probe.ask(BASE, "delete", {"username": "张三"})["status"] == "ok"
+    after = probe.ask(BASE, "login", {"image": image})["data"]
+    assert after["reason"] == "unknown_face"
+    actions = [heard.json["action"] for heard in probe.wait(f"{BASE}/event/user", 2)]
+    assert actions == ["registered", "deleted"]
+
+
+def test_a_replayed_photo_neither_registers_nor_logs_in(
+    door: Doorway, probe: Probe, samples: Path
+) -> None:
+    image = base64_of(samples / "replay_attack.jpg")
+    refused = probe.ask(BASE, "register", {"username": "Eve", "image": image})
+    assert error_code(refused) == "presentation_attack"
+    denied = probe.ask(BASE, "login", {"image": image})["data"]
+    assert (denied["success"], denied["reason"]) == (False, "presentation_attack")
+    assert door.people.count() == 0
+
+
+def test_a_picture_without_a_face_is_refused_and_denied(door: Doorway, probe: Probe) -> None:
+    image = empty_picture()
+    assert error_code(probe.ask(BASE, "register", {"username": "Ada", "image": image})) == "no_face"
+    assert probe.ask(BASE, "login", {"image": image})["data"]["reason"] == "no_face"
+
+
+def test_claiming_to_be_somebody_else_is_denied(
+    door: Doorway, probe: Probe, portraits: Path
+) -> None:
+    enrol(door, "Ben")
+    image = base64_of(portraits / "obama.jpg")
+    assert probe.ask(BASE, "register", {"username": "Ada", "image": image})["status"] == "ok"
+    claim = {"image": image, "username": "Ben"}
+    assert probe.ask(BASE, "login", claim)["data"]["reason"] == "unknown_face"
+    unknown = {"image": image, "username": "Cleo"}
+    assert error_code(probe.ask(BASE, "login", unknown)) == "user_unknown"
+
+
+def test_a_taken_name_is_refused(door: Doorway, probe: Probe) -> None:
+    enrol(door, "Ada")
+    response = probe.ask(BASE, "register", {"username": " Ada ", "image": empty_picture()})
+    assert error_code(response) == "user_exists"
+
+
+def test_deleting_nobody_is_refused(door: Doorway, probe: Probe) -> None:
+    assert error_code(probe.ask(BASE, "delete", {"username": "Nobody"})) == "user_unknown"
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "code", "named"),
+    [
+        ("users", b"{", "request_malformed", "JSON"),
+        ("users", b"\xff\xfe", "request_malformed", ""),
+        ("users", b"[]", "request_malformed", ""),
+        ("users", b'{"colour": 1}', "request_malformed", "colour"),
+        ("delete", b"{}", "request_malformed", "username"),
+        ("delete", b'{"username": 7}', "request_malformed", "username"),
+        ("delete", b'{"username": ""}', "username_invalid", "empty"),
+        ("delete", b'{"username": "a\\u0000b"}', "username_invalid", "control"),
+        ("login", b'{"image": "%%%"}', "request_malformed", "image"),
+        ("login", b'{"image": "aGVsbG8="}', "image_invalid", ""),
+        ("register", b'{"username": "Ada"}', "request_malformed", "image"),
+        ("register", b'{"username": "Ada", "source": "moon"}', "request_malformed", "source"),
+        ("register", b'{"username": "Ada", "source": "camera"}', "camera_unavailable", "camera"),
+        (
+            "register",
+            b'{"username": "Ada", "source": "camera", "require_live": false}',
+            "not_allowed",
+            "require_live",
+        ),
+        (
+            "register",
+            b'{"username": "Ada", "source": "camera", "require_live": "false"}',
+            "request_malformed",
+            "require_live",
+        ),
+        ("fly", b"{}", "command_unknown", "ping"),
+        ("ping", b'{"x": ' + b"[" * 20000, "request_malformed", ""),
+    ],
+)
+def test_a_wrong_command_is_refused_by_name_of_what_is_wrong(
+    door: Doorway, probe: Probe, command: str, payload: bytes, code: str, named: str
+) -> None:
+    probe.send(f"{BASE}/request/{command}", payload)
+    response = probe.wait(f"{BASE}/response/{command}")[0].json
+    assert error_code(response) == code
+    assert named in response["error"]["message"]
+    assert probe.ask(BASE, "ping", {})["status"] == "ok"
+
+
+def test_even_a_refusal_carries_the_transaction(door: Doorway, probe: Probe) -> None:
+    assert error_code(probe.ask(BASE, "users", {"colour": 1})) == "request_malformed"
+
+
+def test_a_command_that_is_too_large_is_refused(door: Doorway, probe: Probe) -> None:
+    probe.send(f"{BASE}/request/ping", b" " * (8 * 1024 * 1024 + 1))
+    response = probe.wait(f"{BASE}/response/ping")[0].json
+    assert error_code(response) == "request_too_large"
+
+
+def test_a_command_sent_twice_runs_once_and_gets_the_same_answer(
+    door: Doorway, probe: Probe
+) -> None:
+    enrol(door, "Ada")
+    for _ in range(2):
+        probe.send(f"{BASE}/request/delete", {"username": "Ada", "transaction": "t1"})
+    first, second = probe.wait(f"{BASE}/response/delete", 2)
+    assert first.payload == second.payload
+    assert first.json["status"] == "ok"
+
+
+def test_a_refusal_is_repeated_even_if_it_would_succeed_now(door: Doorway, probe: Probe) -> None:
+    request = {"username": "Ada", "transaction": 7}
+    probe.send(f"{BASE}/request/delete", request)
+    probe.wait(f"{BASE}/response/delete")
+    enrol(door, "Ada")
+    probe.send(f"{BASE}/request/delete", request)
+    first, second = probe.wait(f"{BASE}/response/delete", 2)
+    assert first.payload == second.payload
+    assert door.people.count() == 1
+
+
+def test_a_transaction_used_for_something_else_is_a_conflict(door: Doorway, probe: Probe) -> None:
+    enrol(door, "Ada", "Ben")
+    probe.send(f"{BASE}/request/delete", {"username": "Ada", "transaction": "t1"})
+    probe.send(f"{BASE}/request/delete", {"username": "Ben", "transaction": "t1"})
+    _, second = probe.wait(f"{BASE}/response/delete", 2)
+    assert error_code(second.json) == "transaction_conflict"
+    assert [user.username for user in door.people.list()] == ["Ben"]
+
+
+def test_a_retained_command_is_ignored(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    probe.send(f"{BASE}/request/ping", b"{}", retain=True)
+    with Doorway(door_settings(tmp_path, broker.port), engine) as door:
+        door.mqtt.wait_connected(5)
+        assert probe.ask(BASE, "users", {})["status"] == "ok"
+    assert not probe.of(f"{BASE}/response/ping")
+
+
+def test_response_topic_and_correlation_data_are_honoured(door: Doorway, probe: Probe) -> None:
+    probe.send(
+        f"{BASE}/request/ping", b"{}", response_topic="clients/panel", correlation=b"\x00\x01"
+    )
+    answer = probe.wait("clients/panel")[0]
+    assert answer.correlation == b"\x00\x01"
+    assert answer.json["status"] == "ok"
+
+
+@pytest.mark.parametrize("topic", [f"{BASE}/door", f"{BASE}/request/delete", "elsewhere"])
+def test_a_response_topic_outside_the_permitted_ones_is_refused(
+    door: Doorway, probe: Probe, topic: str
+) -> None:
+    probe.send(f"{BASE}/request/ping", b"{}", response_topic=topic)
+    assert error_code(probe.wait(f"{BASE}/response/ping")[0].json) == "not_allowed"
+
+
+def test_commands_wait_at_the_broker_while_the_door_is_away(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    settings = door_settings(tmp_path, broker.port)
+    with Doorway(settings, engine) as door:
+        door.mqtt.wait_connected(5)
+        probe.ask(BASE, "ping", {})
+    probe.send(f"{BASE}/request/users", {"transaction": "later"})
+    with Doorway(settings, engine):
+        assert probe.response(BASE, "users", "later")["status"] == "ok"
