@@ -5,7 +5,9 @@ MobileFaceNet of inverted bottlenecks with PReLU, in V1SE with squeeze-and-excit
 of each stage. Fields are named as in the checkpoints, so that `load_state_dict` is strict.
 """
 
+import logging
 import pickle
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +196,14 @@ def load(checkpoint: Path, plan: Plan) -> MiniFASNet:
 def export_plain(network: MiniFASNet, target: Path) -> None:
     """Write `network` as PyTorch itself exports it: input `crop`, output `logits`, free batch."""
     example = torch.zeros(2, 3, INPUT_SIZE, INPUT_SIZE)
+    # The exporter warns of its own deprecations and of an absent torchvision: nothing to act on.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        _export(network, example, target)
+
+
+def _export(network: MiniFASNet, example: Tensor, target: Path) -> None:
     torch.onnx.export(
         network,
         (example,),
