@@ -43,12 +43,12 @@ def kind_of(source: str) -> SourceKind:
     if source.isdecimal() or source.startswith("/dev/"):
         return SourceKind.V4L2
     path = Path(source)
-    if path.is_dir():
+    if source and path.is_dir():
         return SourceKind.FOLDER
-    if path.is_file():
+    if source and path.is_file():
         return SourceKind.FILE
     raise CameraUnavailable(
-        f"{source}: no such file or folder. Give a device number (0), a device path "
+        f"{source or '(empty)'}: no such file or folder. Give a device number (0), a device path "
         "(/dev/v4l/by-id/…), rtsp://…, http://…, a video file or a folder of images."
     )
 

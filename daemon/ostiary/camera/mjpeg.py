@@ -33,7 +33,9 @@ class NewestPart:
     """
 
     def __init__(self, boundary: bytes) -> None:
-        self._delimiter = b"--" + boundary.lstrip(b"-")
+        name = re.escape(boundary.lstrip(b"-"))
+        self._start = re.compile(rb"--" + name)
+        self._end = re.compile(rb"\r\n--+" + name)
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> bytes | None:
@@ -47,22 +49,23 @@ class NewestPart:
         return newest
 
     def _take(self) -> bytes | None:
-        start = self._buffer.find(self._delimiter)
-        if start < 0:
+        start = self._start.search(self._buffer)
+        if start is None:
             return None
-        head_end = self._buffer.find(b"\r\n\r\n", start)
+        head_end = self._buffer.find(b"\r\n\r\n", start.end())
         if head_end < 0:
             return None
-        head, body = bytes(self._buffer[start:head_end]), head_end + 4
+        head, body = bytes(self._buffer[start.end() : head_end]), head_end + 4
         length = re.search(rb"(?im)^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", head)
         if length is not None:
             end = body + int(length[1])
             if len(self._buffer) < end:
                 return None
         else:
-            end = self._buffer.find(b"\r\n" + self._delimiter, body)
-            if end < 0:
+            found = self._end.search(self._buffer, body)
+            if found is None:
                 return None
+            end = found.start()
         part = bytes(self._buffer[body:end])
         del self._buffer[:end]
         return part

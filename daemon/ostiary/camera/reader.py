@@ -92,14 +92,17 @@ class CameraReader:
     def newest(self, after: int = 0, timeout: float = 0.0) -> Frame | None:
         """The newest frame, if its number is above `after`; waits up to `timeout` seconds for one.
 
-        None: nothing new in time, or the camera is stopped or ended (then at once).
+        None: nothing new in time, or the reader is stopped (then at once).
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: self._fresh(after) is not None or self._ended or self._stopping.is_set(),
-                timeout,
+                lambda: self._fresh(after) is not None or self._stopping.is_set(), timeout
             )
             return None if self._stopping.is_set() else self._fresh(after)
+
+    @property
+    def name(self) -> str:
+        return self._settings.name
 
     @property
     def state(self) -> CameraState:
