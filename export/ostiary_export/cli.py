@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ostiary.errors import OstiaryError
-from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, MINIFASNET_V1SE, MINIFASNET_V2, YUNET
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ostiary.errors import OstiaryError
+from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, MINIFASNET_V1SE, MINIFASNET_V2, YUNET
 from ostiary_export.build import PLAIN, Step, Workshop, code_of
 from ostiary_export.catalogue import load_catalogue
 from ostiary_export.fetch import fetch_portraits

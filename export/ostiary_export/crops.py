@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box
 from ostiary.vision.liveness import INPUT_SIZE, crop
-
 from ostiary_export.errors import SourceInvalid
 
 REAL = 480

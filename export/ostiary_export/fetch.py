@@ -89,6 +89,7 @@ def _is_portrait(member: tarfile.TarInfo) -> bool:
     path = PurePosixPath(member.name)
     return (
         member.isreg()
+        and not path.is_absolute()
         and path.parts[1:-1] == ("tests", "test_images")
         and path.suffix == ".jpg"
         and member.size <= _PORTRAIT_LIMIT_BYTES

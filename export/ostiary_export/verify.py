@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from ostiary.vision.liveness import network_input
 from ostiary.vision.runtime import open_session
-
 from ostiary_export.errors import NotEqual
 from ostiary_export.files import sha256_of, written_whole
 from ostiary_export.minifasnet import MiniFASNet
