@@ -197,6 +197,12 @@ class ServiceSettings(Section):
     """The daemon itself."""
 
     state_every_s: float = Field(30.0, gt=0, description="How often `state` is published.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Prometheus metrics at http://127.0.0.1:<port>/metrics; 0: none.",
+    )
 
 
 class LogSettings(Section):

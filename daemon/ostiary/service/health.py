@@ -1,0 +1,87 @@
+"""Is the door well? Pure: readings of the other rooms in, `messages.state.State` out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ostiary import __version__
+from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.messages.state import CameraState as CameraReport
+from ostiary.messages.state import ModelState, State
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What the rooms say of themselves at one moment.
+
+    `hanging`: threads whose heartbeat is overdue. `failures`: stable words for what is broken so
+    that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
+    events were removed undelivered since the daemon started.
+    """
+
+    cameras: tuple[CameraState, ...]
+    users: int
+    queue_length: int
+    events_dropped: int
+    uptime_s: float
+    broker_connected: bool = True
+    events_dropped_now: bool = False
+    hanging: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    models: tuple[ModelState, ...] = ()
+
+
+def state_of(readings: Readings, now: datetime) -> State:
+    """The report that goes out under `…/state`."""
+    problems = tuple(dict.fromkeys(_problems(readings)))
+    return State(
+        timestamp=now,
+        version=__version__,
+        health=_health(readings, problems),
+        problems=problems,
+        uptime_s=readings.uptime_s,
+        cameras=tuple(
+            CameraReport(name=camera.camera, status=camera.status.value, fps=camera.fps)
+            for camera in readings.cameras
+        ),
+        users=readings.users,
+        queue_length=readings.queue_length,
+        events_dropped=readings.events_dropped,
+        models=readings.models,
+    )
+
+
+def status_text(state: State) -> str:
+    """One line for `systemctl status`: `camera ok, 12 users, queue 0`."""
+    alone = len(state.cameras) == 1
+    cameras = [f"{'camera' if alone else camera.name} {camera.status}" for camera in state.cameras]
+    people = "1 user" if state.users == 1 else f"{state.users} users"
+    others = [problem for problem in state.problems if not problem.startswith("camera_")]
+    return ", ".join([*cameras, people, f"queue {state.queue_length}", *others])
+
+
+def _health(readings: Readings, problems: tuple[str, ...]) -> Literal["ok", "degraded", "failed"]:
+    nobody_passes = not any(_sees(camera) for camera in readings.cameras)
+    if readings.failures or readings.hanging or nobody_passes:
+        return "failed"
+    return "degraded" if problems else "ok"
+
+
+def _sees(camera: CameraState) -> bool:
+    return camera.status is CameraStatus.OK and camera.view is ViewCondition.CLEAR
+
+
+def _problems(readings: Readings) -> Iterable[str]:
+    yield from readings.failures
+    if readings.hanging:
+        yield "thread_hangs"
+    for camera in readings.cameras:
+        if camera.status is not CameraStatus.OK:
+            yield f"camera_{camera.status.value}"
+        if camera.view is not ViewCondition.CLEAR:
+            yield f"camera_{camera.view.value}"
+    if not readings.broker_connected:
+        yield "broker_unavailable"
+    if readings.events_dropped_now:
+        yield "events_dropped"
