@@ -121,6 +121,11 @@ class StoreSettings(Section):
         description="Undelivered events are kept whatever their age. Over so many, the oldest go, "
         "are counted in `state` and logged.",
     )
+    keep_snapshots_days: float = Field(
+        0.0,
+        ge=0,
+        description="Keep a small picture with each decision, for so many days. 0: none are kept.",
+    )
     keep_answers_hours: float = Field(
         24.0, gt=0, description="How long a command that is delivered again gets its first answer."
     )
@@ -191,6 +196,32 @@ class HttpSettings(Section):
     enabled: bool = Field(False, description="Serve it.")
     host: str = Field("127.0.0.1", description="Address to bind.")
     port: int = Field(8080, ge=1, le=65535, description="TCP port.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file, the certificate first. Needed unless host is loopback."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    legacy_api: Literal["loopback", "token", "off"] = Field(
+        "loopback",
+        description="The first version's /register, /login and /users. loopback: without "
+        "authentication while host is loopback, otherwise as token. token: with an API token "
+        "only. off: not at all.",
+    )
+    session_hours: float = Field(
+        12.0, gt=0, le=720, description="Sign in again after so long, or after a restart."
+    )
+    sign_in_tries: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Wrong passwords in a row that lock an account for a minute, "
+        "then for longer each time.",
+    )
+    requests_per_second: float = Field(
+        30.0, gt=0, le=10_000, description="Of one client, on average; three times as many at once."
+    )
+    viewers: int = Field(8, ge=0, le=100, description="Live pictures watched at the same time.")
+    live_fps: float = Field(8.0, gt=0, le=30, description="Live pictures a second, at most.")
+    live_width: int = Field(640, ge=160, le=1920, description="Their width, pixels, at most.")
 
 
 class ServiceSettings(Section):

@@ -239,3 +239,83 @@ class TimedOut(OstiaryError):
 
     code = "timed_out"
     exit_status = 75
+
+
+# --- console --------------------------------------------------------------------------------
+
+
+class AccountExists(OstiaryError):
+    """The console has an account of that name, or was set up already."""
+
+    code = "account_exists"
+    exit_status = 65
+
+
+class AccountUnknown(OstiaryError):
+    """The console has no account of that name."""
+
+    code = "account_unknown"
+    exit_status = 65
+
+
+class LastOperator(OstiaryError):
+    """The only operator cannot be removed."""
+
+    code = "last_operator"
+    exit_status = 65
+
+
+class NotSignedIn(OstiaryError):
+    """Nobody is signed in, and no valid token was sent."""
+
+    code = "not_signed_in"
+    exit_status = 77
+
+
+class PasswordWeak(OstiaryError):
+    """The password is too short, too long, or is the account's name."""
+
+    code = "password_weak"
+    exit_status = 65
+
+
+class SettingInvalid(OstiaryError):
+    """A setting that is changed while running is out of range or contradicts another."""
+
+    code = "setting_invalid"
+    exit_status = 65
+
+
+class SignInFailed(OstiaryError):
+    """Wrong name, password or set-up code."""
+
+    code = "sign_in_failed"
+    exit_status = 77
+
+
+class SnapshotUnknown(OstiaryError):
+    """No picture of that event was kept."""
+
+    code = "snapshot_unknown"
+    exit_status = 65
+
+
+class TokenExists(OstiaryError):
+    """There is an API token of that name."""
+
+    code = "token_exists"
+    exit_status = 65
+
+
+class TokenUnknown(OstiaryError):
+    """There is no such API token."""
+
+    code = "token_unknown"
+    exit_status = 65
+
+
+class TooManyAttempts(OstiaryError):
+    """Too many requests or failed sign-ins; wait."""
+
+    code = "too_many_attempts"
+    exit_status = 75

@@ -1,0 +1,216 @@
+"""Who may use the console, and which programs the API.
+
+Neither a password nor a token is stored: passwords as argon2id hashes, which the caller makes;
+tokens as SHA-256, which is enough for 256 random bits.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ostiary.errors import AccountExists, AccountUnknown, LastOperator, TokenExists, TokenUnknown
+from ostiary.messages.username import checked_username, same_name
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+USED_AT_STEP = timedelta(hours=1)
+"""How exactly it is known when a token was last used: not each use is worth a write."""
+
+
+class Role(StrEnum):
+    """What somebody may do. An operator may all that a viewer may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+
+    def includes(self, other: "Role") -> bool:
+        return self is other or self is Role.OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One person who signs in."""
+
+    name: str
+    role: Role
+    created_at: datetime
+    password_changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """One program's access, without the token itself."""
+
+    id: int
+    name: str
+    role: Role
+    created_by: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class Accounts:
+    """The table `accounts`. Names are stored in NFC, as user names are."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def count(self) -> int:
+        with self.database.reading() as connection:
+            number: int = connection.execute("SELECT COUNT(*) FROM accounts").fetchone()[0]
+        return number
+
+    def list(self) -> tuple[Account, ...]:
+        """Everybody, by name."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT name, role, created_at, password_changed_at FROM accounts ORDER BY name"
+            ).fetchall()
+        return tuple(_account(row) for row in rows)
+
+    def get(self, name: str) -> Account:
+        """Raises AccountUnknown."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT name, role, created_at, password_changed_at FROM accounts WHERE name = ?",
+                (same_name(name),),
+            ).fetchone()
+        if row is None:
+            raise AccountUnknown(f"There is no account {same_name(name)}.")
+        return _account(row)
+
+    def password_hash(self, name: str) -> str | None:
+        """None where there is no such account."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT password FROM accounts WHERE name = ?", (same_name(name),)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def add(self, name: str, password_hash: str, role: Role, now: datetime) -> Account:
+        """Raises UsernameInvalid, AccountExists."""
+        checked = checked_username(name)
+        at = moment.to_text(now)
+        with self.database.transaction() as connection:
+            added = connection.execute(
+                "INSERT OR IGNORE INTO accounts VALUES (?, ?, ?, ?, ?)",
+                (checked, password_hash, role.value, at, at),
+            ).rowcount
+            if not added:
+                raise AccountExists(f"There is an account {checked} already.")
+            return self.get(checked)
+
+    def add_first(self, name: str, password_hash: str, now: datetime) -> Account:
+        """The first account, an operator. Raises AccountExists where there is any."""
+        with self.database.transaction():
+            if self.count():
+                raise AccountExists("The console was set up already; sign in.")
+            return self.add(name, password_hash, Role.OPERATOR, now)
+
+    def set_password(self, name: str, password_hash: str, now: datetime) -> None:
+        """Raises AccountUnknown."""
+        with self.database.transaction() as connection:
+            account = self.get(name)
+            connection.execute(
+                "UPDATE accounts SET password = ?, password_changed_at = ? WHERE name = ?",
+                (password_hash, moment.to_text(now), account.name),
+            )
+
+    def delete(self, name: str) -> Account:
+        """Raises AccountUnknown, or LastOperator: somebody must be able to let others in."""
+        with self.database.transaction() as connection:
+            account = self.get(name)
+            operators = [each for each in self.list() if each.role is Role.OPERATOR]
+            if operators == [account]:
+                raise LastOperator(f"{account.name} is the only operator; add another one first.")
+            connection.execute("DELETE FROM accounts WHERE name = ?", (account.name,))
+            return account
+
+    def delete_all(self) -> int:
+        """Begin anew with the set-up page: what to do about a forgotten password."""
+        with self.database.transaction() as connection:
+            return connection.execute("DELETE FROM accounts").rowcount
+
+
+class ApiTokens:
+    """The table `api_tokens`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def list(self) -> tuple[ApiToken, ...]:
+        """All of them, by name."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, name, role, created_by, created_at, last_used_at"
+                " FROM api_tokens ORDER BY name"
+            ).fetchall()
+        return tuple(_token(row) for row in rows)
+
+    def add(self, name: str, token: str, role: Role, created_by: str, now: datetime) -> ApiToken:
+        """Raises UsernameInvalid, TokenExists."""
+        checked = checked_username(name)
+        with self.database.transaction() as connection:
+            row = connection.execute(
+                "INSERT OR IGNORE INTO api_tokens (name, digest, role, created_by, created_at)"
+                " VALUES (?, ?, ?, ?, ?)"
+                " RETURNING id, name, role, created_by, created_at, last_used_at",
+                (checked, _digest(token), role.value, created_by, moment.to_text(now)),
+            ).fetchone()
+        if row is None:
+            raise TokenExists(f"There is a token {checked} already.")
+        return _token(row)
+
+    def find(self, token: str, now: datetime) -> ApiToken | None:
+        """Whose token this is, and note that it was used."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT id, name, role, created_by, created_at, last_used_at"
+                " FROM api_tokens WHERE digest = ?",
+                (_digest(token),),
+            ).fetchone()
+        if row is None:
+            return None
+        found = _token(row)
+        if found.last_used_at is None or now - found.last_used_at >= USED_AT_STEP:
+            with self.database.transaction() as connection:
+                connection.execute(
+                    "UPDATE api_tokens SET last_used_at = ? WHERE id = ?",
+                    (moment.to_text(now), found.id),
+                )
+        return found
+
+    def delete(self, token_id: int) -> ApiToken:
+        """Raises TokenUnknown."""
+        with self.database.transaction() as connection:
+            row = connection.execute(
+                "DELETE FROM api_tokens WHERE id = ?"
+                " RETURNING id, name, role, created_by, created_at, last_used_at",
+                (token_id,),
+            ).fetchone()
+        if row is None:
+            raise TokenUnknown(f"There is no token {token_id}.")
+        return _token(row)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", errors="surrogatepass")).digest()
+
+
+def _moment(text: object) -> datetime:
+    known = moment.from_text(text)
+    assert known is not None  # written by this module
+    return known
+
+
+def _account(row: tuple[str, str, str, str]) -> Account:
+    name, role, created_at, changed_at = row
+    return Account(name, Role(role), _moment(created_at), _moment(changed_at))
+
+
+def _token(row: tuple[int, str, str, str, str, str | None]) -> ApiToken:
+    number, name, role, created_by, created_at, last_used_at = row
+    return ApiToken(
+        number, name, Role(role), created_by, _moment(created_at), moment.from_text(last_used_at)
+    )

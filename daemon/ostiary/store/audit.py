@@ -1,0 +1,76 @@
+"""Who changed what: one row a change, written with the change."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+Detail = Mapping[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """`actor` did `action` to `subject`, from the network address `address`."""
+
+    id: int
+    at: datetime | None
+    actor: str
+    action: str
+    subject: str
+    detail: Detail
+    address: str
+
+
+class Audit:
+    """The table `audit`. Rows are added and, when old, removed; never altered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        address: str,
+        now: datetime,
+        detail: Detail | None = None,
+    ) -> None:
+        """On disk when this, or the caller's transaction, ends."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO audit (at, actor, action, subject, detail, address)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    moment.to_text(now),
+                    actor,
+                    action,
+                    subject,
+                    json.dumps(dict(detail or {}), ensure_ascii=False),
+                    address,
+                ),
+            )
+
+    def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
+        """At most `limit` rows, newest first, with an id below `before`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, at, actor, action, subject, detail, address FROM audit"
+                " WHERE id < ? ORDER BY id DESC LIMIT ?",
+                (2**63 - 1 if before is None else before, limit),
+            ).fetchall()
+        return tuple(
+            AuditRow(number, moment.from_text(at), actor, action, subject, json.loads(detail), by)
+            for number, at, actor, action, subject, detail, by in rows
+        )
+
+    def prune(self, now: datetime, *, keep_for: timedelta) -> int:
+        """Remove rows older than `keep_for`; how many."""
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM audit WHERE at < ?", (moment.to_text(now - keep_for),)
+            ).rowcount

@@ -1,0 +1,46 @@
+"""Small pictures of the moment of a decision, for as long as the configuration keeps them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+
+class Snapshots:
+    """The table `snapshots`: a JPEG for an event's `seq`. It goes when the event goes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, seq: int, jpeg: bytes, now: datetime) -> None:
+        """Keep the picture of the event `seq`; the first one given stays. An event that was
+        removed meanwhile gets none."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO snapshots SELECT ?, ?, ?"
+                " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ?)",
+                (seq, jpeg, moment.to_text(now), seq),
+            )
+
+    def get(self, seq: int) -> bytes | None:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT jpeg FROM snapshots WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def present(self, seqs: Iterable[int]) -> frozenset[int]:
+        """Those of `seqs` that have a picture."""
+        wanted = tuple(seqs)
+        marks = ", ".join("?" * len(wanted))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT seq FROM snapshots WHERE seq IN ({marks})", wanted
+            ).fetchall()
+        return frozenset(seq for (seq,) in rows)
+
+    def prune(self, now: datetime, *, keep_for: timedelta) -> int:
+        """Remove pictures older than `keep_for`; how many."""
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM snapshots WHERE taken_at < ?", (moment.to_text(now - keep_for),)
+            ).rowcount
