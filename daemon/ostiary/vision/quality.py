@@ -1,0 +1,115 @@
+"""Whether a face is good enough to be judged."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import cv2
+import numpy as np
+
+from ostiary.config import VisionSettings
+from ostiary.vision.arrays import BGRImage, FloatArray, GrayImage
+from ostiary.vision.face import Box, Face
+
+MEASURED_WIDTH = 96
+OVER_EXPOSED = 250
+
+
+class Flaw(StrEnum):
+    """What is wrong with a face, in the order in which it is looked for."""
+
+    TOO_SMALL = "too_small"
+    CUT_OFF = "cut_off"
+    TURNED_AWAY = "turned_away"
+    TOO_DARK = "too_dark"
+    OVER_EXPOSED = "over_exposed"
+    BLURRED = "blurred"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Measures of one face.
+
+    `size_px`: width of the box. `inside`: share of the box inside the image, 0 to 1.
+    `brightness`: mean grey level of the box, 0 to 255. `over_exposed`: share of its pixels that
+    are nearly white, 0 to 1. `sharpness`: variance of the Laplacian over variance of the grey
+    levels, at a width of 96 pixels; a sharp face has 0.05 and more, and contrast does not matter.
+    `yaw`: how far the nose is off the middle line, in eye distances; 0 is frontal, about 0.3 is
+    30°, negative is turned to the picture's left. None where the detector gives no landmarks.
+    """
+
+    size_px: float
+    inside: float
+    brightness: float
+    over_exposed: float
+    sharpness: float
+    yaw: float | None
+
+
+def assess(bgr: BGRImage, face: Face) -> Quality:
+    """Measure a face of a BGR image. A box outside the image measures 0 in everything."""
+    left, top = max(0, round(face.box.x)), max(0, round(face.box.y))
+    window = bgr[top : max(0, round(face.box.bottom)), left : max(0, round(face.box.right))]
+    yaw = None if face.landmarks is None else yaw_of(face.landmarks)
+    if window.size == 0:
+        return Quality(face.box.width, 0.0, 0.0, 0.0, 0.0, yaw)
+    grey = _at_measured_width(window)
+    return Quality(
+        size_px=face.box.width,
+        inside=_share_inside(face.box, bgr.shape[1], bgr.shape[0]),
+        brightness=float(grey.mean()),
+        over_exposed=float((grey >= OVER_EXPOSED).mean()),
+        sharpness=sharpness_of(grey),
+        yaw=yaw,
+    )
+
+
+def flaw_of(quality: Quality, limits: VisionSettings) -> Flaw | None:
+    """The first thing that is wrong with a face, None when it can be judged."""
+    yaw = 0.0 if quality.yaw is None else quality.yaw
+    # Written so that a NaN is a flaw.
+    checks = (
+        (quality.size_px >= limits.min_face_px, Flaw.TOO_SMALL),
+        (quality.inside >= limits.min_inside, Flaw.CUT_OFF),
+        (abs(yaw) <= limits.max_yaw, Flaw.TURNED_AWAY),
+        (quality.brightness >= limits.min_brightness, Flaw.TOO_DARK),
+        (quality.over_exposed <= limits.max_over_exposed, Flaw.OVER_EXPOSED),
+        (quality.sharpness >= limits.min_sharpness, Flaw.BLURRED),
+    )
+    return next((flaw for good, flaw in checks if not good), None)
+
+
+def yaw_of(landmarks: FloatArray) -> float:
+    """How far the nose is off the middle line, in eye distances; NaN if the eyes coincide.
+
+    `landmarks` is (5, 2): right eye, left eye, nose, right and left corner of the mouth.
+    """
+    right_eye, left_eye, nose, right_mouth, left_mouth = np.asarray(landmarks, np.float64)
+    across = left_eye - right_eye
+    middle = (right_eye + left_eye + right_mouth + left_mouth) / 4
+    square = float(across @ across)
+    return float((nose - middle) @ across) / square if square > 0 else float("nan")
+
+
+def sharpness_of(grey: GrayImage) -> float:
+    """Variance of the Laplacian over variance of the grey levels; 0 for a flat picture."""
+    spread = float(grey.var())
+    if spread < 1.0:
+        return 0.0
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread
+
+
+def _at_measured_width(window: BGRImage) -> GrayImage:
+    height = max(3, round(window.shape[0] * MEASURED_WIDTH / window.shape[1]))
+    smaller = window.shape[1] > MEASURED_WIDTH
+    small = cv2.resize(
+        window,
+        (MEASURED_WIDTH, min(height, 4 * MEASURED_WIDTH)),
+        interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR,
+    )
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _share_inside(box: Box, width: int, height: int) -> float:
+    across = min(box.right, width) - max(box.x, 0)
+    down = min(box.bottom, height) - max(box.y, 0)
+    return max(0.0, across) * max(0.0, down) / box.area if box.area > 0 else 0.0
