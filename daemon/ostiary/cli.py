@@ -8,6 +8,7 @@ import structlog
 import typer
 
 from ostiary import __version__
+from ostiary.client import cli as client
 from ostiary.config import Settings, load_settings
 from ostiary.errors import OstiaryError
 from ostiary.service.logging import configure_logging
@@ -20,6 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(client.users, name="users")
+app.command("login")(client.login)
+app.command("events")(client.events)
+app.command("enroll")(client.enroll)
 
 ConfigOption = Annotated[
     Path | None,

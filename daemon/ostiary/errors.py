@@ -319,3 +319,9 @@ class TooManyAttempts(OstiaryError):
 
     code = "too_many_attempts"
     exit_status = 75
+
+
+def error_of(code: str) -> type[OstiaryError]:
+    """The class with this code, for an error that was told by another process."""
+    kinds = {kind.code: kind for kind in OstiaryError.__subclasses__()}
+    return kinds.get(code, OstiaryError)

@@ -15,6 +15,7 @@ from ostiary.errors import (
     OstiaryError,
     TimedOut,
     TransactionConflict,
+    error_of,
 )
 from ostiary.messages.commands import COMMANDS, Answer, CommandKind, ErrorDetail, Request
 from ostiary.store.command_log import CommandLog
@@ -86,9 +87,4 @@ def _replayed(kind: CommandKind, recorded: bytes) -> Answer:
     if recorded.startswith(_OK):
         return kind.answer.model_validate_json(recorded.removeprefix(_OK))
     detail = ErrorDetail.model_validate_json(recorded.removeprefix(_ERROR))
-    raise _error_with(detail.code)(detail.message)
-
-
-def _error_with(code: str) -> type[OstiaryError]:
-    kinds = {kind.code: kind for kind in OstiaryError.__subclasses__()}
-    return kinds.get(code, OstiaryError)
+    raise error_of(detail.code)(detail.message)

@@ -1,0 +1,286 @@
+"""The commands of an operator, spoken to a running door over MQTT."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from ostiary.client.remote import AnyEvent, RemoteDoor, new_client_id
+from ostiary.config import MqttSettings, Settings, load_settings
+from ostiary.errors import ImageInvalid, OstiaryError
+from ostiary.messages.commands import (
+    DeleteAnswer,
+    DeleteRequest,
+    EventsAnswer,
+    EventsRequest,
+    LoginAnswer,
+    LoginRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    UsersAnswer,
+    UsersRequest,
+)
+from ostiary.messages.events import LoginEvent
+from ostiary.mqtt.connection import Login
+from ostiary.mqtt.topics import Topics
+
+IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
+
+users = typer.Typer(help="People, on a running door.", no_args_is_help=True)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Where broker and device are set.")
+]
+Host = Annotated[str | None, typer.Option(help="The broker; overrides mqtt.host.")]
+Port = Annotated[int | None, typer.Option(help="The broker's port; overrides mqtt.port.")]
+Device = Annotated[str | None, typer.Option(help="Which door; overrides device.id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
+Name = Annotated[str, typer.Argument(help="Who.")]
+Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP image.")]
+NotLive = Annotated[
+    bool, typer.Option("--from-photo", help="Take a photo for live; if the door permits it.")
+]
+
+
+@users.command("add")
+def add(
+    name: Name,
+    photo: Photo,
+    from_photo: NotLive = False,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a person from one photo."""
+    with _door(config, host, port, device) as door:
+        _show(_register(door, name, photo, from_photo), as_json)
+
+
+@users.command("list")
+def list_users(
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who is registered."""
+    with _door(config, host, port, device) as door:
+        answer = door.ask("users", UsersRequest(), UsersAnswer)
+    if as_json:
+        _show(answer, as_json)
+        return
+    table = Table("name", "since", "templates")
+    for user in answer.users:
+        since = "" if user.created_at is None else f"{user.created_at:%Y-%m-%d %H:%M}"
+        table.add_row(user.username, since, str(user.templates))
+    Console().print(table)
+
+
+@users.command("remove")
+def remove(
+    name: Name,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a person and all their templates."""
+    with _door(config, host, port, device) as door:
+        answer = door.ask("delete", DeleteRequest(username=name), DeleteAnswer)
+    if as_json:
+        _show(answer, as_json)
+    else:
+        typer.echo(f"{answer.username} is no longer registered.")
+
+
+def login(
+    name: Name,
+    photo: Photo,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one photo as the door would; exit status 1 where it would be denied."""
+    request = LoginRequest.model_validate({"username": name, "image": _read(photo)})
+    with _door(config, host, port, device) as door:
+        answer = door.ask("login", request, LoginAnswer)
+    _show(answer, as_json)
+    if not answer.success:
+        raise typer.Exit(1)
+
+
+def events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new ones.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many past ones.")] = 20,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """The last events, oldest first; with --follow also those to come, until interrupted."""
+    with _door(config, host, port, device) as door:
+        past = door.ask("events", EventsRequest(limit=limit), EventsAnswer).events
+        for event in chain(reversed(past), door.follow() if follow else ()):
+            typer.echo(event.model_dump_json() if as_json else line_of(event))
+
+
+def enroll(
+    folder: Annotated[
+        Path, typer.Argument(help="One image, or one sub-folder with an image, a person.")
+    ],
+    from_photo: NotLive = False,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register everybody in a folder; exit status 1 where somebody could not be."""
+    people = people_in(folder)
+    outcomes: list[Outcome] = []
+    progress = Progress(console=Console(stderr=True), disable=as_json)
+    with _door(config, host, port, device) as door, progress:
+        for name, photo in progress.track(people, description="Registering"):
+            try:
+                _register(door, name, photo, from_photo)
+                outcomes.append(Outcome(name, photo, None, ""))
+            except OstiaryError as error:
+                outcomes.append(Outcome(name, photo, error.code, error.message))
+    for outcome in outcomes:
+        typer.echo(outcome.as_json() if as_json else outcome.as_text())
+    refused = sum(outcome.code is not None for outcome in outcomes)
+    if not as_json:
+        typer.echo(f"{len(outcomes) - refused} registered, {refused} refused")
+    if refused:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one person of a folder fared; `code` is None for a person who was registered."""
+
+    name: str
+    photo: Path
+    code: str | None
+    message: str
+
+    def as_text(self) -> str:
+        if self.code is None:
+            return f"registered  {self.name}"
+        return f"refused     {self.name} ({self.photo.name}): {self.code}: {self.message}"
+
+    def as_json(self) -> str:
+        record = {"username": self.name, "photo": str(self.photo), "success": self.code is None}
+        if self.code is not None:
+            record |= {"code": self.code, "message": self.message}
+        return json.dumps(record, ensure_ascii=False)
+
+
+def people_in(folder: Path) -> list[tuple[str, Path]]:
+    """Names and their photos: `Ann.jpg` is Ann, and so is the first image in `Ann/`.
+
+    Raises ImageInvalid where there is no folder or nobody in it.
+    """
+    if not folder.is_dir():
+        raise ImageInvalid(f"{folder}: no such folder.")
+    people: list[tuple[str, Path]] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            photos = [photo for photo in sorted(entry.iterdir()) if _is_image(photo)]
+            people += [(entry.name, photos[0])] if photos else []
+        elif _is_image(entry):
+            people.append((entry.stem, entry))
+    if not people:
+        raise ImageInvalid(f"{folder}: no image (JPEG, PNG, WebP) in it or one folder below.")
+    return people
+
+
+def line_of(event: AnyEvent) -> str:
+    """One event in one line."""
+    when = f"{event.timestamp:%Y-%m-%d %H:%M:%S}"
+    if not isinstance(event, LoginEvent):
+        return f"{when}  #{event.seq}  user     {event.username} {event.action}"
+    verdict = "granted" if event.success else "denied "
+    numbers = "".join(
+        f"  {name} {value:.3f}"
+        for name, value in (("distance", event.distance), ("liveness", event.liveness))
+        if value is not None
+    )
+    return f"{when}  #{event.seq}  {verdict}  {event.source}: {event.message}{numbers}"
+
+
+@contextmanager
+def _door(
+    config: Path | None, host: str | None, port: int | None, device: str | None
+) -> Iterator[RemoteDoor]:
+    settings = _overridden(load_settings(config), host, port, device)
+    with RemoteDoor(_login(settings), Topics.of(settings)) as door:
+        yield door
+
+
+def _login(settings: Settings) -> Login:
+    mqtt = settings.mqtt
+    return Login(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=new_client_id(),
+        keepalive_s=mqtt.keepalive_s,
+        session_expiry_s=0,
+        receive_maximum=settings.commands.queue_limit,
+        packet_limit=2 * settings.commands.payload_limit_bytes,
+    )
+
+
+def _overridden(
+    settings: Settings, host: str | None, port: int | None, device: str | None
+) -> Settings:
+    given = {"host": host, "port": port}
+    mqtt = settings.mqtt.model_dump() | {k: v for k, v in given.items() if v is not None}
+    door = settings.device if device is None else settings.device.model_copy(update={"id": device})
+    return settings.model_copy(update={"mqtt": MqttSettings(**mqtt), "device": door})
+
+
+def _register(door: RemoteDoor, name: str, photo: Path, from_photo: bool) -> RegisterAnswer:
+    request = RegisterRequest.model_validate(
+        {"username": name, "image": _read(photo), "require_live": not from_photo}
+    )
+    return door.ask("register", request, RegisterAnswer)
+
+
+def _read(photo: Path) -> str:
+    try:
+        return base64.b64encode(photo.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise ImageInvalid(f"{photo}: {error.strerror}.") from error
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in IMAGES
+
+
+def _show(answer: BaseModel, as_json: bool) -> None:
+    if as_json:
+        typer.echo(answer.model_dump_json())
+        return
+    table = Table(show_header=False)
+    for name, value in answer.model_dump(mode="json").items():
+        if value is not None:
+            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    Console().print(table)
