@@ -31,7 +31,10 @@ def main(
         Path, typer.Option(help="Folder of the portraits, as `ostiary-export fetch` makes it.")
     ] = Path("resources/portraits"),
     samples: Annotated[
-        Path, typer.Option(help="Folder of the replay sample; done without where it is not there.")
+        Path,
+        typer.Option(
+            envvar="OSTIARY_SAMPLES", help="Folder of the replay sample, if there is one."
+        ),
     ] = Path("../shared/samples"),
     models: Annotated[Path | None, typer.Option(help="Folder of the models.")] = None,
 ) -> None:

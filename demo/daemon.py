@@ -1,5 +1,6 @@
 """The real daemon, as a process of its own, with a configuration written for the demo."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,7 @@ def running(config: Path, log: Path) -> Iterator[Daemon]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env={key: value for key, value in os.environ.items() if not key.startswith("OSTIARY_")},
             start_new_session=True,  # Ctrl-C is the demo's; the daemon is asked to stop below
         )
     try:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from ostiary.vision.detect import YuNetDetector
 from rich.console import Console
 
 from demo import daemon
@@ -18,9 +17,9 @@ from demo.screen import Screen
 from demo.sheet import write_sheet
 from demo.stream import Camera, write_clip
 from demo.verdict import Outcome
-from ostiary.config import load_settings
 from ostiary.messages.events import LoginEvent
 from ostiary.mqtt.topics import Topics
+from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.models import (
     DLIB_RESNET,
     LANDMARKS5,
@@ -72,7 +71,7 @@ def run(plan: Plan, console: Console) -> bool:
         port = stack.enter_context(embedded_broker(output))
         camera = stack.enter_context(Camera(nobody))
         config = daemon.write_config(output, camera.url, port, models)
-        topics = Topics.of(load_settings(config))
+        topics = Topics(f"ostiary/{daemon.DEVICE}")
         door = stack.enter_context(Door(port, topics))
         process = stack.enter_context(daemon.running(config, output / "daemon.log"))
         begin = time.monotonic()

@@ -1,0 +1,79 @@
+"""The scenes are what they say: the networks see a live person where there should be one."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from demo.errors import PortraitMissing
+from demo.room import HEIGHT, WIDTH
+from demo.scenes import ENROLMENT_PORTRAIT, FPS, SCENE_FRAMES, Scene, empty_room, visitors
+from ostiary.access.decision import Reason
+from ostiary.camera.frame import ViewCondition
+from ostiary.camera.view import view_condition
+from ostiary.vision.engine import VisionEngine
+
+SURELY_LIVE, SURELY_NOT = 0.9, 0.05
+
+
+@pytest.fixture(scope="module")
+def scenes(portraits: Path, samples: Path) -> tuple[Scene, ...]:
+    return visitors(portraits, samples)
+
+
+def test_the_scenes_are_the_same_every_time(
+    portraits: Path, samples: Path, scenes: tuple[Scene, ...]
+) -> None:
+    assert visitors(portraits, samples) == scenes
+
+
+def test_every_scene_lasts_three_seconds_upright(scenes: tuple[Scene, ...]) -> None:
+    for scene in scenes:
+        assert len(scene.frames) == SCENE_FRAMES == 3 * FPS
+        assert scene.picture(0).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_no_frame_equals_the_one_before_it(scenes: tuple[Scene, ...]) -> None:
+    for scene in (empty_room(), *scenes):
+        assert all(one != other for one, other in pairwise(scene.frames)), scene.name
+
+
+def test_neighbours_get_different_answers(scenes: tuple[Scene, ...]) -> None:
+    assert all(one.expected is not other.expected for one, other in pairwise(scenes))
+    assert {scene.expected for scene in scenes} == {
+        Reason.GRANTED,
+        Reason.UNKNOWN_FACE,
+        Reason.PRESENTATION_ATTACK,
+    }
+
+
+def test_without_the_replay_sample_there_is_one_scene_less(
+    portraits: Path, tmp_path: Path, scenes: tuple[Scene, ...]
+) -> None:
+    assert visitors(portraits, tmp_path) == visitors(portraits) == scenes[:-1]
+
+
+def test_a_missing_portrait_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PortraitMissing, match=ENROLMENT_PORTRAIT):
+        visitors(tmp_path)
+
+
+def test_nobody_is_seen_in_the_empty_room(engine: VisionEngine) -> None:
+    room = empty_room()
+    for number in range(len(room.frames)):
+        assert view_condition(room.picture(number)) is ViewCondition.CLEAR
+        assert engine.detect(room.picture(number)) == ()
+
+
+def test_every_frame_shows_one_face_that_is_surely_live_or_surely_not(
+    engine: VisionEngine, scenes: tuple[Scene, ...]
+) -> None:
+    for scene in scenes:
+        for number in range(len(scene.frames)):
+            picture = scene.picture(number)
+            (face,) = engine.detect(picture)
+            live = engine.live_score(picture, face)
+            if scene.expected is Reason.PRESENTATION_ATTACK:
+                assert live <= SURELY_NOT, (scene.name, number)
+            else:
+                assert live >= SURELY_LIVE, (scene.name, number)
