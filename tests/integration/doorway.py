@@ -42,18 +42,23 @@ class Doorway:
     """Starts on entering, stops cleanly on leaving."""
 
     def __init__(
-        self, settings: Settings, engine: VisionEngine, camera: FaceCapture | None = None
+        self,
+        settings: Settings,
+        engine: VisionEngine,
+        camera: FaceCapture | None = None,
+        **room: Any,
     ) -> None:
         self.database = Database.open(settings.store.path)
         self.events = Events(self.database)
         self.people = People(Users(self.database), self.events)
         command_log = CommandLog(self.database)
-        room = Room(settings, self.people, self.events, engine, camera)
-        self.commands = Commands(room, command_log, lambda: self.mqtt.wake())
+        self.room = Room(settings, self.people, self.events, engine, camera, **room)
+        self.commands = Commands(self.room, command_log, lambda: self.mqtt.wake())
         self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
 
     def __enter__(self) -> Self:
         self.mqtt.start()
+        self.mqtt.wait_connected(10)
         return self
 
     def __exit__(

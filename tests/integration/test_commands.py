@@ -1,7 +1,10 @@
 """Commands over a real mosquitto."""
 
 import base64
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import numpy as np
 import pytest
 from ostiary.vision.engine import VisionEngine
 
+from ostiary.errors import TimedOut, UserExists
+from ostiary.vision.arrays import BGRImage
 from tests.integration.broker import Mosquitto
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
@@ -32,7 +37,6 @@ def probe(broker: Mosquitto) -> Iterator[Probe]:
 def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Doorway]:
     settings = door_settings(tmp_path, broker.port, mqtt={"response_prefixes": ["clients/"]})
     with Doorway(settings, engine) as running:
-        running.mqtt.wait_connected(5)
         yield running
 
 
@@ -58,20 +62,23 @@ def error_code(response: Any) -> str:
     return code
 
 
-def test_ping_is_answered(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_ping_is_answered(probe: Probe) -> None:
     response = probe.ask(BASE, "ping", {})
     assert response["status"] == "ok"
     assert response["data"]["version"]
 
 
-def test_an_empty_message_is_an_empty_request(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_an_empty_message_is_an_empty_request(probe: Probe) -> None:
     probe.send(f"{BASE}/request/ping", b"")
     response = probe.wait(f"{BASE}/response/ping")[0].json
     assert response["status"] == "ok"
     assert "transaction" not in response
 
 
-def test_register_login_users_and_delete(door: Doorway, probe: Probe, portraits: Path) -> None:
+@pytest.mark.usefixtures("door")
+def test_register_login_users_and_delete(probe: Probe, portraits: Path) -> None:
     image = base64_of(portraits / "obama.jpg")
     registered = probe.ask(BASE, "register", {"username": "张三", "image": image})
     assert registered["status"] == "ok"
@@ -111,7 +118,8 @@ def test_a_replayed_photo_neither_registers_nor_logs_in(
     assert door.people.count() == 0
 
 
-def test_a_picture_without_a_face_is_refused_and_denied(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_a_picture_without_a_face_is_refused_and_denied(probe: Probe) -> None:
     image = empty_picture()
     assert error_code(probe.ask(BASE, "register", {"username": "Ada", "image": image})) == "no_face"
     assert probe.ask(BASE, "login", {"image": image})["data"]["reason"] == "no_face"
@@ -135,7 +143,8 @@ def test_a_taken_name_is_refused(door: Doorway, probe: Probe) -> None:
     assert error_code(response) == "user_exists"
 
 
-def test_deleting_nobody_is_refused(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_deleting_nobody_is_refused(probe: Probe) -> None:
     assert error_code(probe.ask(BASE, "delete", {"username": "Nobody"})) == "user_unknown"
 
 
@@ -171,8 +180,9 @@ def test_deleting_nobody_is_refused(door: Doorway, probe: Probe) -> None:
         ("ping", b'{"x": ' + b"[" * 20000, "request_malformed", ""),
     ],
 )
+@pytest.mark.usefixtures("door")
 def test_a_wrong_command_is_refused_by_name_of_what_is_wrong(
-    door: Doorway, probe: Probe, command: str, payload: bytes, code: str, named: str
+    probe: Probe, command: str, payload: bytes, code: str, named: str
 ) -> None:
     probe.send(f"{BASE}/request/{command}", payload)
     response = probe.wait(f"{BASE}/response/{command}")[0].json
@@ -181,11 +191,13 @@ def test_a_wrong_command_is_refused_by_name_of_what_is_wrong(
     assert probe.ask(BASE, "ping", {})["status"] == "ok"
 
 
-def test_even_a_refusal_carries_the_transaction(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_even_a_refusal_carries_the_transaction(probe: Probe) -> None:
     assert error_code(probe.ask(BASE, "users", {"colour": 1})) == "request_malformed"
 
 
-def test_a_command_that_is_too_large_is_refused(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_a_command_that_is_too_large_is_refused(probe: Probe) -> None:
     probe.send(f"{BASE}/request/ping", b" " * (8 * 1024 * 1024 + 1))
     response = probe.wait(f"{BASE}/response/ping")[0].json
     assert error_code(response) == "request_too_large"
@@ -226,13 +238,13 @@ def test_a_retained_command_is_ignored(
     tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
 ) -> None:
     probe.send(f"{BASE}/request/ping", b"{}", retain=True)
-    with Doorway(door_settings(tmp_path, broker.port), engine) as door:
-        door.mqtt.wait_connected(5)
+    with Doorway(door_settings(tmp_path, broker.port), engine):
         assert probe.ask(BASE, "users", {})["status"] == "ok"
     assert not probe.of(f"{BASE}/response/ping")
 
 
-def test_response_topic_and_correlation_data_are_honoured(door: Doorway, probe: Probe) -> None:
+@pytest.mark.usefixtures("door")
+def test_response_topic_and_correlation_data_are_honoured(probe: Probe) -> None:
     probe.send(
         f"{BASE}/request/ping", b"{}", response_topic="clients/panel", correlation=b"\x00\x01"
     )
@@ -242,9 +254,8 @@ def test_response_topic_and_correlation_data_are_honoured(door: Doorway, probe: 
 
 
 @pytest.mark.parametrize("topic", [f"{BASE}/door", f"{BASE}/request/delete", "elsewhere"])
-def test_a_response_topic_outside_the_permitted_ones_is_refused(
-    door: Doorway, probe: Probe, topic: str
-) -> None:
+@pytest.mark.usefixtures("door")
+def test_a_response_topic_outside_the_permitted_ones_is_refused(probe: Probe, topic: str) -> None:
     probe.send(f"{BASE}/request/ping", b"{}", response_topic=topic)
     assert error_code(probe.wait(f"{BASE}/response/ping")[0].json) == "not_allowed"
 
@@ -253,9 +264,142 @@ def test_commands_wait_at_the_broker_while_the_door_is_away(
     tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
 ) -> None:
     settings = door_settings(tmp_path, broker.port)
-    with Doorway(settings, engine) as door:
-        door.mqtt.wait_connected(5)
+    with Doorway(settings, engine):
         probe.ask(BASE, "ping", {})
     probe.send(f"{BASE}/request/users", {"transaction": "later"})
     with Doorway(settings, engine):
         assert probe.response(BASE, "users", "later")["status"] == "ok"
+
+
+def test_a_person_gets_another_name(door: Doorway, probe: Probe) -> None:
+    enrol(door, "Ada", "Ben")
+    renamed = probe.ask(BASE, "rename", {"username": "Ada", "new_username": "Zoë"})
+    assert renamed["data"] == {"username": "Zoë", "previous_username": "Ada"}
+    assert [user.username for user in door.people.list()] == ["Ben", "Zoë"]
+    matched = door.people.match(np.zeros(128, np.float32))
+    assert matched is not None
+    assert matched.username == "Zoë"
+    taken = probe.ask(BASE, "rename", {"username": "Zoë", "new_username": "Ben"})
+    assert error_code(taken) == "user_exists"
+    event = probe.wait(f"{BASE}/event/user", 3)[-1].json
+    assert (event["action"], event["previous_username"]) == ("renamed", "Ada")
+
+
+def test_the_audit_trail_is_read_page_by_page(door: Doorway, probe: Probe) -> None:
+    enrol(door, *(f"user {number}" for number in range(5)))
+    first = probe.ask(BASE, "events", {"limit": 3, "newest_first": False})["data"]
+    assert [event["seq"] for event in first["events"]] == [1, 2, 3]
+    rest = probe.ask(BASE, "events", {"cursor": first["cursor"], "newest_first": False})["data"]
+    assert [event["seq"] for event in rest["events"]] == [4, 5]
+    assert rest["cursor"] is None
+    nothing = probe.ask(BASE, "events", {"kind": "login"})["data"]
+    assert nothing["events"] == []
+
+
+def test_a_snapshot_shows_what_the_camera_sees(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    with Doorway(door_settings(tmp_path, broker.port), engine, latest_image=lambda: picture):
+        data = probe.ask(BASE, "snapshot", {})["data"]
+    assert (data["width"], data["height"]) == (64, 48)
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(data["image"]), np.uint8), 1)
+    assert image is not None
+    assert image.shape == picture.shape
+
+
+@pytest.mark.usefixtures("door")
+def test_without_a_picture_there_is_no_snapshot(probe: Probe) -> None:
+    assert error_code(probe.ask(BASE, "snapshot", {})) == "camera_unavailable"
+
+
+def test_reload_is_answered_before_the_door_starts_anew(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    asked = threading.Event()
+    settings = door_settings(tmp_path, broker.port)
+    with Doorway(settings, engine, reload=asked.set):
+        probe.send(f"{BASE}/request/reload", b"{}")
+        assert asked.wait(5)
+    assert probe.wait(f"{BASE}/response/reload")[0].json["status"] == "ok"
+    asked.clear()
+    with Doorway(settings, engine, reload=asked.set):
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+    assert not asked.is_set()
+
+
+class SlowCamera:
+    """Somebody who takes their time to step before the camera."""
+
+    def __init__(self) -> None:
+        self.may_come = threading.Event()
+
+    def capture(self, timeout: float) -> BGRImage:
+        if not self.may_come.wait(timeout):
+            raise TimedOut("Nobody came.")
+        return np.zeros((48, 64, 3), np.uint8)
+
+
+def test_commands_beyond_the_queue_are_answered_busy(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    camera = SlowCamera()
+    settings = door_settings(tmp_path, broker.port, commands={"queue_limit": 2})
+    with Doorway(settings, engine, camera):
+        probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
+        for number in range(5):
+            probe.send(f"{BASE}/request/ping", {"transaction": number}, qos=0)
+        busy = probe.wait(f"{BASE}/response/ping", 2)
+        assert {error_code(heard.json) for heard in busy} == {"busy"}
+        camera.may_come.set()
+        probe.wait(f"{BASE}/response/ping", 5)
+    assert error_code(probe.wait(f"{BASE}/response/register")[0].json) == "no_face"
+
+
+def test_acknowledged_commands_beyond_the_queue_wait_at_the_broker(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    settings = door_settings(tmp_path, broker.port, commands={"queue_limit": 2})
+    with Doorway(settings, engine):
+        for number in range(100):
+            probe.send(f"{BASE}/request/ping", {"transaction": number})
+        answers = probe.wait(f"{BASE}/response/ping", 100)
+    assert [heard.json["transaction"] for heard in answers] == list(range(100))
+    assert all(heard.json["status"] == "ok" for heard in answers)
+
+
+def test_a_command_that_waited_too_long_has_no_effect(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+) -> None:
+    camera = SlowCamera()
+    settings = door_settings(tmp_path, broker.port, commands={"time_limit_s": 0.3})
+    with Doorway(settings, engine, camera) as door:
+        enrol(door, "Ben")
+        probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
+        probe.send(f"{BASE}/request/delete", {"username": "Ben"})
+        time.sleep(0.5)
+        camera.may_come.set()
+        for command in ("register", "delete"):
+            heard = probe.wait(f"{BASE}/response/{command}")[0]
+            assert error_code(heard.json) == "timed_out"
+        assert [user.username for user in door.people.list()] == ["Ben"]
+
+
+def test_nobody_is_matched_who_was_not_stored(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
+) -> None:
+    people = Doorway(door_settings(tmp_path, broker.port), engine).people
+    descriptor = np.zeros(128, np.float32)
+    now = datetime.now(UTC)
+    with suppress(ZeroDivisionError), people.changing():
+        people.register("Ada", descriptor, now, source="cli")
+        raise ZeroDivisionError
+    assert people.match(descriptor) is None
+    with people.changing():
+        with suppress(UserExists):
+            people.register("Ben", descriptor, now, source="cli")
+            people.register("Ben", descriptor, now, source="cli")
+        assert people.match(descriptor) is None
+    matched = people.match(descriptor)
+    assert matched is not None
+    assert matched.username == "Ben"

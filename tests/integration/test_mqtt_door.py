@@ -38,7 +38,6 @@ def probe(broker: Mosquitto) -> Iterator[Probe]:
 @pytest.fixture
 def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Doorway]:
     with Doorway(door_settings(tmp_path, broker.port), engine) as running:
-        running.mqtt.wait_connected(5)
         yield running
 
 
@@ -71,9 +70,8 @@ def test_the_door_says_online_and_on_a_clean_stop_offline(
     probe.wait_for(AVAILABILITY, b"offline", 1)
 
 
-def test_availability_is_retained_for_whoever_comes_later(
-    broker: Mosquitto, door: Doorway, probe: Probe
-) -> None:
+@pytest.mark.usefixtures("door")
+def test_availability_is_retained_for_whoever_comes_later(broker: Mosquitto, probe: Probe) -> None:
     probe.wait_for(AVAILABILITY, b"online")
     with Probe(broker.port, AVAILABILITY) as late:
         assert late.wait(AVAILABILITY)[0].retain
@@ -83,8 +81,10 @@ def test_a_killed_door_is_offline_by_its_will(
     tmp_path: Path, broker: Mosquitto, probe: Probe
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.doorway"]
-        + ["--folder", str(tmp_path), "--port", str(broker.port)]
+        [
+            *(sys.executable, "-m", "tests.integration.doorway"),
+            *("--folder", str(tmp_path), "--port", str(broker.port)),
+        ]
     )
     try:
         probe.wait_for(AVAILABILITY, b"online", 30)

@@ -7,24 +7,35 @@ from ostiary.errors import LowQuality, NoFace, SeveralFaces
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
+from ostiary.vision.quality import Flaw
+
+
+ADVICE = {
+    Flaw.TOO_SMALL: "The face is too small. Come nearer.",
+    Flaw.CUT_OFF: "The face is cut off. Show all of it.",
+    Flaw.TURNED_AWAY: "The face is turned away. Look straight into the camera.",
+    Flaw.TOO_DARK: "The face is too dark. Find more light.",
+    Flaw.OVER_EXPOSED: "The face is over-exposed. Find softer light.",
+    Flaw.BLURRED: "The face is blurred. Keep still, and check the focus.",
+}
 
 
 def one_face(engine: VisionEngine, image: BGRImage) -> Face:
-    """The only face in `image`, good enough to be judged.
+    """The only near face in `image`, good enough to be judged. Small ones behind do not count.
 
     Raises NoFace, SeveralFaces, LowQuality.
     """
-    faces = engine.detect(image)
+    faces = engine.detect_still(image)
     if not faces:
         raise NoFace("No face in the image. Show one whole face, from the front, in good light.")
-    if len(faces) > 1:
-        raise SeveralFaces(f"{len(faces)} faces in the image; exactly one is needed.")
-    quality = engine.quality(image, faces[0])
-    if not quality.good:
-        raise LowQuality(
-            "The face is too small, blurred, dark or turned away. Come nearer and look straight on."
-        )
-    return faces[0]
+    flaws = [(face, engine.flaw(engine.quality(image, face))) for face in faces]
+    near = [(face, flaw) for face, flaw in flaws if flaw is not Flaw.TOO_SMALL]
+    if len(near) > 1:
+        raise SeveralFaces(f"{len(near)} faces in the image; exactly one is needed.")
+    face, flaw = near[0] if near else flaws[0]
+    if flaw is not None:
+        raise LowQuality(ADVICE[flaw])
+    return face
 
 
 def is_live(score: float, access: AccessSettings) -> bool:

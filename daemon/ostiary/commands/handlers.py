@@ -16,18 +16,29 @@ from ostiary.messages.commands import (
     Answer,
     DeleteAnswer,
     DeleteRequest,
+    EventsAnswer,
+    EventsRequest,
     LoginAnswer,
     LoginRequest,
     PingAnswer,
     PingRequest,
     RegisterAnswer,
     RegisterRequest,
+    ReloadAnswer,
+    ReloadRequest,
+    RenameAnswer,
+    RenameRequest,
+    SnapshotAnswer,
+    SnapshotRequest,
     UserRecord,
     UsersAnswer,
     UsersRequest,
 )
+from ostiary.store.events import EventFilter
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.image import ImageLimits, decode_image
+from ostiary.vision.image import ImageLimits, decode_image, encode_jpeg
+
+SNAPSHOT_QUALITY = 85  # JPEG, of 100
 
 Effect = Callable[[], Answer]
 Handler = Callable[[Room, Any, Context], Effect]
@@ -116,12 +127,62 @@ def delete(room: Room, request: DeleteRequest, context: Context) -> Effect:
     )
 
 
+def rename(room: Room, request: RenameRequest, context: Context) -> Effect:
+    def effect() -> RenameAnswer:
+        old = room.people.get(request.username).username
+        user = room.people.rename(old, request.new_username, room.clock(), source=context.source)
+        return RenameAnswer(username=user.username, previous_username=old)
+
+    return effect
+
+
+def events(room: Room, request: EventsRequest, _context: Context) -> Effect:
+    where = EventFilter(
+        kind=request.kind,
+        reason=request.reason,
+        username=request.username,
+        success=request.success,
+        since=request.since,
+        until=request.until,
+    )
+    page = room.events.page(
+        where, cursor=request.cursor, limit=request.limit, newest_first=request.newest_first
+    )
+    return lambda: EventsAnswer(events=page.events, cursor=page.cursor)
+
+
+def snapshot(room: Room, _request: SnapshotRequest, _context: Context) -> Effect:
+    image = room.latest_image()
+    if image is None:
+        raise CameraUnavailable("The camera gives no picture; see `state`.")
+    height, width = image.shape[:2]
+    answer = SnapshotAnswer(
+        image=encode_jpeg(image, SNAPSHOT_QUALITY),
+        width=width,
+        height=height,
+        timestamp=room.clock(),
+    )
+    return lambda: answer
+
+
+def reload(room: Room, _request: ReloadRequest, _context: Context) -> Effect:
+    def effect() -> ReloadAnswer:
+        room.reload()
+        return ReloadAnswer(message="The door starts anew with the configuration as it is now.")
+
+    return effect
+
+
 HANDLERS: Mapping[str, Handler] = {
     "ping": ping,
     "users": users,
     "register": register,
     "login": login,
     "delete": delete,
+    "rename": rename,
+    "events": events,
+    "snapshot": snapshot,
+    "reload": reload,
 }
 
 
@@ -138,7 +199,7 @@ def _decoded(room: Room, data: bytes) -> BGRImage:
     return decode_image(
         data,
         ImageLimits(
-            data_bytes=limits.payload_limit_bytes,
+            bytes=limits.payload_limit_bytes,
             pixels=limits.image_pixel_limit,
             side=limits.image_side_limit,
         ),

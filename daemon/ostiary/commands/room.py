@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ostiary.commands.people import People
 from ostiary.config import Settings
+from ostiary.errors import NotAllowed
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
@@ -23,17 +24,28 @@ class FaceCapture(Protocol):
         ...
 
 
+def _no_image() -> BGRImage | None:
+    return None
+
+
+def _no_reload() -> None:
+    raise NotAllowed("This door cannot be reloaded.")
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`camera` is None where the daemon has no camera."""
+    """`camera` is None where the daemon has no camera. `latest_image` gives what it sees now.
+    `reload` asks the daemon to start anew, and returns at once."""
 
     settings: Settings
     people: People
     events: Events
     engine: VisionEngine
     camera: FaceCapture | None = None
+    latest_image: Callable[[], BGRImage | None] = _no_image
+    reload: Callable[[], None] = _no_reload
     clock: Callable[[], datetime] = utc_now

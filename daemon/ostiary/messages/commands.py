@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from ostiary.messages.events import Message, Timestamp
+from ostiary.access.decision import Reason
+from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
 from ostiary.messages.username import Username
 
 Transaction = (
@@ -29,6 +31,8 @@ Transaction = (
 
 
 def _decoded_base64(value: object) -> bytes:
+    if isinstance(value, bytes):  # never so in JSON; an answer is made from the image itself
+        return value
     if not isinstance(value, str):
         raise ValueError("Input should be base64 text")
     text = value
@@ -172,6 +176,72 @@ class DeleteAnswer(Answer):
     username: str = Field(description="Who is no longer registered.")
 
 
+# --- rename ---------------------------------------------------------------------------------
+
+
+class RenameRequest(Request):
+    """Give a person another name; templates stay, and old events keep the old name."""
+
+    username: Username
+    new_username: Username
+
+
+class RenameAnswer(Answer):
+    username: str = Field(description="The name from now on.")
+    previous_username: str
+
+
+# --- events ---------------------------------------------------------------------------------
+
+
+class EventsRequest(Request):
+    """A page of the audit trail; also what a consumer asks for that saw a gap in `seq`."""
+
+    cursor: int | None = Field(
+        default=None, ge=0, le=2**62, description="Go on from here: the last answer's `cursor`."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    newest_first: bool = Field(
+        default=True, description="false: oldest first; `cursor` N then gives `seq` above N."
+    )
+    kind: Literal["login", "user"] | None = None
+    username: Username | None = None
+    reason: Reason | None = None
+    success: bool | None = None
+    since: AwareDatetime | None = Field(default=None, description="RFC 3339; included.")
+    until: AwareDatetime | None = Field(default=None, description="RFC 3339; not included.")
+
+
+class EventsAnswer(Answer):
+    events: tuple[LoginEvent | UserEvent, ...]
+    cursor: int | None = Field(description="Ask with it for the next page; None after the last.")
+
+
+# --- snapshot -------------------------------------------------------------------------------
+
+
+class SnapshotRequest(Request):
+    """What does the camera see now?"""
+
+
+class SnapshotAnswer(Answer):
+    image: Base64Image
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    timestamp: Timestamp
+
+
+# --- reload ---------------------------------------------------------------------------------
+
+
+class ReloadRequest(Request):
+    """Read the configuration again and start anew with it."""
+
+
+class ReloadAnswer(Answer):
+    message: str
+
+
 # --- all of them ----------------------------------------------------------------------------
 
 
@@ -194,6 +264,10 @@ COMMANDS: dict[str, CommandKind] = {
         CommandKind("register", RegisterRequest, RegisterAnswer, recorded=True),
         CommandKind("login", LoginRequest, LoginAnswer, recorded=True),
         CommandKind("delete", DeleteRequest, DeleteAnswer, recorded=True),
+        CommandKind("rename", RenameRequest, RenameAnswer, recorded=True),
+        CommandKind("events", EventsRequest, EventsAnswer),
+        CommandKind("snapshot", SnapshotRequest, SnapshotAnswer),
+        CommandKind("reload", ReloadRequest, ReloadAnswer, recorded=True),
     )
 }
 

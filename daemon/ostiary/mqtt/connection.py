@@ -95,6 +95,7 @@ class Connection:
         self._settled = threading.Event()  # accepted, refused or closed
         self._accepted = False
         self._ended = threading.Event()
+        self._subscribed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._refusal: BrokerUnavailable | None = None
         self._ledger = threading.Lock()  # never held while paho is called
         self._waiting: dict[int, Acknowledged] = {}
@@ -140,7 +141,17 @@ class Connection:
             )
 
     def subscribe(self, topic: str) -> None:
+        """Ask for `topic` and wait for the broker's word. Raises BrokerUnavailable."""
         self._client.subscribe(topic, qos=1)
+        try:
+            reason = self._subscribed.get(timeout=CONNECT_TIMEOUT_S)
+        except queue.Empty:
+            reason = "no answer"
+        if reason is not None:
+            raise BrokerUnavailable(
+                f"The broker refuses the subscription to {topic}: {reason}. "
+                "Does its ACL let this door read it?"
+            )
 
     def publish(
         self,
@@ -218,6 +229,7 @@ class Connection:
             client.tls_set_context(login.tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
@@ -252,6 +264,16 @@ class Connection:
         self._settled.set()
         if self._accepted:
             self._listener.lost(self, str(reason))
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self._subscribed.put(str(reasons[0]) if reasons[0].is_failure else None)
 
     def _on_message(
         self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
+
 from ostiary.commands.commands import Commands
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings
@@ -15,6 +17,8 @@ from ostiary.mqtt.requests import Requests
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
+
+log = structlog.get_logger(__name__)
 
 ONLINE = b"online"
 OFFLINE = b"offline"
@@ -79,7 +83,10 @@ class MqttDoor:
     # what MqttClient tells
 
     def connected(self, connection: Connection) -> None:
-        connection.subscribe(self.topics.requests)
+        try:
+            connection.subscribe(self.topics.requests)
+        except BrokerUnavailable as error:
+            log.error("commands_not_heard", reason=error.message)
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             connection.publish(self.topics.state, self._state, retain=True)
