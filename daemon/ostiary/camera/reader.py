@@ -170,7 +170,8 @@ class CameraReader:
                     self._opened(source)
                 self._pump(source)
             except CameraUnavailable as error:
-                self._lost(error)
+                if not self._stopping.is_set():
+                    self._lost(error)
             finally:
                 if source is not None:
                     source.close()

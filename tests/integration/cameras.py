@@ -1,0 +1,149 @@
+"""A real HTTP MJPEG camera whose picture tells when it was made; and how to watch one."""
+
+import base64
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+
+from ostiary.camera.frame import Frame
+from ostiary.camera.reader import CameraReader
+from ostiary.config import CameraSettings
+from tests.integration.rtsp import clock_picture, shown_at
+
+
+def reader(source: str | Path, **settings: object) -> CameraReader:
+    return CameraReader(CameraSettings.model_validate({"source": str(source), **settings}))
+
+
+def until(what: Callable[[], bool], within: float) -> float:
+    """Seconds until it held; fails when it does not in time."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < within, f"not within {within} s"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def watch(camera: CameraReader, seconds: float) -> list[Frame]:
+    """Every frame that a consumer who does nothing else gets."""
+    frames: list[Frame] = []
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        frame = camera.newest(frames[-1].number if frames else 0, left)
+        frames += [frame] if frame else []
+    return frames
+
+
+def ages(camera: CameraReader, count: int, within: float = 2.0) -> list[float]:
+    """Seconds from the making of a clock picture to its hand-over, for `count` in a row."""
+    number = 0
+    seen: list[float] = []
+    while len(seen) < count:
+        frame = camera.newest(number, within)
+        assert frame is not None, f"no picture for {within} s"
+        seen.append(time.monotonic() - shown_at(frame.image))
+        number = frame.number
+    return seen
+
+
+class MjpegCamera:
+    """Serves `http://127.0.0.1:<port>/video` to any number of clients."""
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        width: int = 640,
+        height: int = 480,
+        fps: float = 15.0,
+        login: str | None = None,
+        say_length: bool = True,
+    ) -> None:
+        self.size = (width, height)
+        self.fps = fps
+        self.login = login
+        self.say_length = say_length
+        self.silent = threading.Event()
+        self.held = threading.Event()
+        self.painted: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+        """Sent instead of the clock, with fresh noise in each picture."""
+        camera = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                camera._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self._closing = threading.Event()
+        self._last = b""
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://127.0.0.1:{self.port}/video"
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}" if self.login else None
+        if wanted and request.headers["Authorization"] != wanted:
+            request.send_response(401)
+            request.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            request.end_headers()
+            return
+        if request.path != "/video":
+            request.send_response(200)
+            request.send_header("Content-Type", "text/html")
+            request.end_headers()
+            return
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=cut")
+        request.end_headers()
+        try:
+            while not self._closing.wait(1 / self.fps):
+                if not self.silent.is_set():
+                    request.wfile.write(self._part())
+        except OSError:
+            pass  # the client went away
+
+    def _part(self) -> bytes:
+        if not (self.held.is_set() and self._last):
+            self._last = self._jpeg()
+        length = f"Content-Length: {len(self._last)}\r\n" if self.say_length else ""
+        head = f"--cut\r\nContent-Type: image/jpeg\r\n{length}\r\n"
+        return head.encode() + self._last + b"\r\n"
+
+    def _jpeg(self) -> bytes:
+        width, height = self.size
+        if self.painted is not None:
+            noise = np.random.default_rng().integers(0, 8, self.painted.shape, np.uint8)
+            image = cv2.add(self.painted, noise)
+        else:
+            made = clock_picture(width, height, int(time.monotonic() * 1000))
+            i420 = np.frombuffer(made, np.uint8).reshape(height * 3 // 2, width)
+            image = cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420)
+        return cv2.imencode(".jpg", image)[1].tobytes()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """As a power cut: every connection ends."""
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()

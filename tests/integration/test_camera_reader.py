@@ -1,0 +1,301 @@
+"""Cameras as a reader sees them: folders and clips of real portraits, and a real MJPEG server."""
+
+import socket
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ostiary.camera.frame import CameraStatus, ViewCondition
+from ostiary.camera.reader import CameraReader
+from ostiary.camera.view import same_picture
+from ostiary.errors import CameraUnavailable
+from tests.integration.cameras import MjpegCamera, ages, reader, until, watch
+from tests.integration.rtsp import shown_at
+
+
+@pytest.fixture
+def folder(portraits: Path, tmp_path: Path) -> Path:
+    """Obama, Obama again, Biden: three real portraits, 480×360."""
+    for number, name in enumerate(("obama.jpg", "obama2.jpg", "biden.jpg")):
+        image = cv2.imread(str(portraits / name))
+        assert image is not None
+        cv2.imwrite(str(tmp_path / f"{number}.png"), cv2.resize(image, (480, 360)))
+    return tmp_path
+
+
+@pytest.fixture
+def clip(folder: Path, tmp_path: Path) -> Path:
+    """The three as a video of 10 frames a second."""
+    path = tmp_path / "clip.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (480, 360))
+    for image in sorted(folder.glob("*.png")):
+        loaded = cv2.imread(str(image))
+        assert loaded is not None
+        video.write(loaded)
+    video.release()
+    return path
+
+
+# --- folders and files ------------------------------------------------------------------------
+
+
+def test_a_folder_is_shown_in_order_at_its_rate_and_ends(folder: Path) -> None:
+    with reader(folder, fps=10) as camera:
+        frames = watch(camera, 0.6)
+        until(lambda: camera.state.status is CameraStatus.ENDED, 1)
+    assert [frame.number for frame in frames] == [1, 2, 3]
+    for frame, path in zip(frames, sorted(folder.glob("*.png")), strict=True):
+        expected = cv2.imread(str(path))
+        assert expected is not None
+        assert same_picture(frame.image, expected.astype(np.uint8))
+    gaps = np.diff([frame.captured_at for frame in frames])
+    assert np.all(np.abs(gaps - 0.1) < 0.05)
+
+
+def test_the_last_image_can_still_be_had_after_the_end_but_only_once(folder: Path) -> None:
+    with reader(folder, fps=100) as camera:
+        until(lambda: camera.state.status is CameraStatus.ENDED, 2)
+        last = camera.newest()
+        assert last is not None
+        assert last.number == 3
+        assert camera.newest(last.number, 0.1) is None
+
+
+def test_a_looped_folder_goes_on_and_its_numbers_never_repeat(folder: Path) -> None:
+    with reader(folder, fps=50, loop=True) as camera:
+        frames = watch(camera, 0.5)
+        assert camera.state.status is CameraStatus.OK
+    numbers = [frame.number for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] > 10
+
+
+def test_a_folder_of_one_image_is_a_picture_again_and_again(folder: Path) -> None:
+    for path in sorted(folder.glob("*.png"))[1:]:
+        path.unlink()
+    with reader(folder, fps=50, loop=True) as camera:
+        assert len(watch(camera, 0.3)) > 5
+        assert camera.state.status is CameraStatus.OK
+
+
+def test_a_file_among_the_images_that_is_none_is_passed_over(folder: Path) -> None:
+    (folder / "00.jpg").write_bytes(b"not an image")
+    (folder / "notes.txt").write_text("a note")
+    with reader(folder, fps=50) as camera:
+        until(lambda: camera.state.status is CameraStatus.ENDED, 2)
+        frame = camera.newest()
+        assert frame is not None
+        assert frame.number == 3
+
+
+def test_a_clip_is_shown_in_its_own_time_and_ends(clip: Path) -> None:
+    with reader(clip, fps=100) as camera:
+        frames = watch(camera, 0.6)
+        until(lambda: camera.state.status is CameraStatus.ENDED, 1)
+    assert len(frames) == 3
+    assert np.all(np.abs(np.diff([frame.captured_at for frame in frames]) - 0.1) < 0.05)
+    assert frames[0].image.shape == (360, 480, 3)
+
+
+def test_a_looped_clip_goes_on(clip: Path) -> None:
+    with reader(clip, loop=True) as camera:
+        assert len(watch(camera, 1.0)) >= 8
+        assert camera.state.status is CameraStatus.OK
+
+
+def test_only_the_newest_picture_is_kept(folder: Path) -> None:
+    with reader(folder, fps=50, loop=True) as camera:
+        assert camera.newest(0, 1) is not None
+        time.sleep(0.5)
+        late = camera.newest()
+        assert late is not None
+        assert late.number > 15
+        assert time.monotonic() - late.captured_at < 0.1
+
+
+def test_what_cannot_be_shown_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(CameraUnavailable, match="no image in it"):
+        reader(tmp_path).start()
+    with pytest.raises(CameraUnavailable, match="no such file"):
+        reader(tmp_path / "missing.mp4")
+
+
+# --- HTTP MJPEG -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("say_length", [True, False])
+def test_an_mjpeg_frame_is_at_most_200_ms_old_when_handed_over(say_length: bool) -> None:
+    with MjpegCamera(say_length=say_length) as served, reader(served.url) as camera:
+        seen = ages(camera, 45)
+        state = camera.state
+    assert statistics.median(seen) < (0.05 if say_length else 0.12)
+    assert np.percentile(seen, 95) <= 0.2
+    assert state.status is CameraStatus.OK
+    assert (state.width, state.height) == (640, 480)
+    assert state.fps == pytest.approx(15, abs=3)
+
+
+def test_the_first_mjpeg_picture_comes_at_once() -> None:
+    with MjpegCamera() as served, reader(served.url) as camera:
+        began = time.monotonic()
+        assert camera.newest(0, 2) is not None
+        assert time.monotonic() - began < 0.5
+
+
+def test_a_slow_consumer_gets_new_pictures_and_no_queue() -> None:
+    with MjpegCamera(fps=30) as served, reader(served.url) as camera:
+        seen = []
+        number = 0
+        for _ in range(6):
+            time.sleep(0.4)
+            frame = camera.newest(number, 1)
+            assert frame is not None
+            seen.append(time.monotonic() - shown_at(frame.image))
+            number = frame.number
+    assert max(seen) <= 0.2
+
+
+def test_a_camera_that_falls_silent_is_stalled_and_hands_over_nothing() -> None:
+    with MjpegCamera() as served, reader(served.url, stall_after_s=1) as camera:
+        last = ages(camera, 5) and camera.newest()
+        served.silent.set()
+        assert until(lambda: camera.state.status is CameraStatus.STALLED, 2) > 0.5
+        assert last is not None
+        assert camera.newest(0, 0.2) is None
+        served.silent.clear()
+        assert until(lambda: camera.state.status is CameraStatus.OK, 5) <= 5
+        assert max(ages(camera, 5)) <= 0.2
+
+
+def test_the_same_picture_again_and_again_is_frozen_and_none_of_them_is_new() -> None:
+    with MjpegCamera() as served, reader(served.url, stall_after_s=1) as camera:
+        ages(camera, 5)
+        served.held.set()
+        time.sleep(0.2)
+        number = watch(camera, 0.2)[-1].number
+        assert camera.newest(number, 0.5) is None
+        until(lambda: camera.state.status is CameraStatus.STALLED, 2)
+        assert camera.state.view == "frozen"
+        assert camera.newest(0, 0.2) is None
+        served.held.clear()
+        until(lambda: camera.state.status is CameraStatus.OK, 1)
+        assert camera.state.view == "clear"
+
+
+def test_a_covered_and_an_overexposed_camera_are_reported_as_such(portraits: Path) -> None:
+    portrait = cv2.imread(str(portraits / "obama.jpg"))
+    assert portrait is not None
+    with MjpegCamera() as served:
+        served.painted = portrait.astype(np.uint8)
+        with reader(served.url) as camera:
+            until(lambda: camera.state.status is CameraStatus.OK, 2)
+            time.sleep(1.2)
+            assert camera.state.view is ViewCondition.CLEAR
+            for painted, view in (
+                (np.full_like(served.painted, 9), ViewCondition.COVERED),
+                (np.full_like(served.painted, 250), ViewCondition.OVEREXPOSED),
+            ):
+                served.painted = painted
+                until(lambda: camera.state.view is view, 3)  # noqa: B023 - used at once
+                frame = camera.newest()
+                assert frame is not None
+                assert frame.view is view
+                assert camera.state.status is CameraStatus.OK
+            served.painted = portrait.astype(np.uint8)
+            until(lambda: camera.state.view is ViewCondition.CLEAR, 3)
+
+
+def test_a_camera_started_late_is_absent_and_then_found(free_port: int) -> None:
+    with reader(f"http://127.0.0.1:{free_port}/video") as camera:
+        until(lambda: camera.state.status is CameraStatus.ABSENT, 2)
+        assert "Check that the camera is on" in (camera.state.detail or "")
+        time.sleep(2)
+        with MjpegCamera(free_port):
+            assert until(lambda: camera.state.status is CameraStatus.OK, 5) <= 5
+            assert camera.state.detail is None
+
+
+def test_a_camera_that_comes_back_with_another_size_goes_on(free_port: int) -> None:
+    with reader(f"http://127.0.0.1:{free_port}/video") as camera:
+        with MjpegCamera(free_port):
+            assert ages(camera, 5)
+        until(lambda: camera.state.status is CameraStatus.RECONNECTING, 2)
+        assert watch(camera, 0.5)[1:] == []
+        with MjpegCamera(free_port, width=800, height=600):
+            assert until(lambda: camera.state.status is CameraStatus.OK, 5) <= 5
+            frame = camera.newest(0, 1)
+            assert frame is not None
+            assert frame.image.shape == (600, 800, 3)
+            assert (camera.state.width, camera.state.height) == (800, 600)
+            assert camera.state.reconnects == 1
+
+
+def test_a_size_that_changes_within_the_stream_is_survived() -> None:
+    with MjpegCamera() as served, reader(served.url) as camera:
+        ages(camera, 3)
+        served.size = (800, 600)
+        until(lambda: camera.state.width == 800, 1)
+        assert camera.state.reconnects == 0
+
+
+def test_login_to_a_camera_works_and_no_secret_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with MjpegCamera(login="door:s3c/ret") as served:
+        right = served.url.replace("://", "://door:s3c%2Fret@")
+        wrong = served.url.replace("://", "://door:not-s3cret@")
+        with reader(right) as camera:
+            assert camera.newest(0, 2) is not None
+            told = repr(camera.state)
+        with reader(wrong) as camera:
+            until(lambda: camera.state.status is CameraStatus.ABSENT, 2)
+            told += repr(camera.state)
+    assert "user and password" in told
+    written = capsys.readouterr()
+    for secret in ("s3c/ret", "s3c%2Fret", "not-s3cret"):
+        assert secret not in told + written.out + written.err
+
+
+def test_an_address_that_is_no_mjpeg_stream_says_what_it_is() -> None:
+    with MjpegCamera() as served, reader(served.url + ".html") as camera:
+        until(lambda: camera.state.detail is not None, 2)
+        assert "text/html, not a multipart/x-mixed-replace" in (camera.state.detail or "")
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_stop_takes_less_than_a_second_while_an_opening_hangs(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        address = f"{scheme}://127.0.0.1:{never_answers.getsockname()[1]}/x"
+        camera = reader(address).start()
+        time.sleep(0.3)
+        assert stopping_took(camera) < 1.0
+        assert camera.newest(0, 5) is None
+
+
+def test_stop_takes_less_than_a_second_while_a_read_hangs() -> None:
+    with MjpegCamera() as served:
+        camera = reader(served.url, stall_after_s=3).start()
+        ages(camera, 3)
+        served.silent.set()
+        time.sleep(0.3)
+        assert stopping_took(camera) < 1.0
+
+
+def test_readers_leave_neither_threads_nor_connections_behind() -> None:
+    with MjpegCamera() as served:
+        for _ in range(5):
+            with reader(served.url) as camera:
+                assert camera.newest(0, 2) is not None
+        names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("camera-")]
+
+
+def stopping_took(camera: CameraReader) -> float:
+    began = time.monotonic()
+    camera.stop()
+    return time.monotonic() - began
