@@ -21,14 +21,15 @@ from ostiary.camera.reader import CameraReader
 from ostiary.config import AccessSettings
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
 from ostiary.vision.arrays import BGRImage, Descriptor
+from ostiary.vision.detect import Search, after_looking, where_to_look
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box, Face
-from ostiary.vision.motion import MotionGate
+from ostiary.vision.motion import Motion
+from ostiary.vision.motion import step as motion_step
 
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
-LOOK_ANYWAY_S = 1.0  # a person who stands still moves too little for the gate
 
 Match = Callable[[Descriptor], Candidate | None]
 Record = Callable[[Decision, str], object]
@@ -50,15 +51,6 @@ class View:
 
     frame: Frame
     faces: tuple[SeenFace, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What the loop has done since its start."""
-
-    frames: int = 0
-    looked_at: int = 0
-    judged: int = 0
 
 
 def policy_of(settings: AccessSettings) -> Policy:
@@ -97,8 +89,8 @@ class Recognition:
         self._record = record
         self._beat = beat
         self._doorway = Doorway(policy)
-        self._motion = MotionGate()
-        self._looked_at = -LOOK_ANYWAY_S
+        self._motion: Motion | None = None
+        self._search = Search()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._view: View | None = None
@@ -173,11 +165,10 @@ class Recognition:
         if frame.view is not ViewCondition.CLEAR:
             self._doorway = self._doorway.interrupted()
             return View(frame)
-        moved = self._motion.moved(frame.image, now)
-        if not moved and not self._doorway.tracks and now - self._looked_at < LOOK_ANYWAY_S:
+        self._motion, moved = motion_step(self._motion, frame.image, now)
+        if not moved and not self._doorway.tracks:
             return View(frame)
-        self._looked_at = now
-        faces = [face for face in self._engine.detect(frame.image) if self._engine.is_near(face)]
+        faces = self._near_faces(frame.image, now)
         self._doorway = self._doorway.saw(faces, now)
         judged: dict[int, Observation] = {}
         for track in self._doorway.to_judge(now):
@@ -191,9 +182,20 @@ class Recognition:
         self._doorway = concluded
         return View(frame, tuple(_seen(track, judged, now) for track in self._doorway.tracks))
 
+    def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
+        """Faces large enough to stand at this door; who passes by far away is left alone."""
+        region = where_to_look(self._search, now)
+        near = tuple(
+            face
+            for face in self._engine.detect(bgr, region)
+            if face.box.width >= self._engine.settings.min_face_px
+        )
+        self._search = after_looking(self._search, near, region, now)
+        return near
+
     def _observe(self, bgr: BGRImage, face: Face) -> Observation | None:
         """None for a face that is not good enough to be judged."""
-        if not self._engine.quality(bgr, face).good:
+        if self._engine.flaw(self._engine.quality(bgr, face)) is not None:
             return None
         liveness = self._engine.live_score(bgr, face)
         return Observation(liveness, self._match(self._engine.describe(bgr, face)))
