@@ -13,12 +13,12 @@ from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.face import Box, Face
 
-# YuNet still finds a face 15 pixels wide. Measured on portraits pasted into noisy 640×480 scenes:
-# faces of 80 pixels (20 at this side) were found in every scene, of 60 pixels too.
-FRAME_SIDE = 160
-# For a picture that comes by itself, where the face may be small and nothing is in a hurry.
-STILL_SIDE = 320
-# A running track's surroundings; the face is about 30 pixels wide then.
+# YuNet finds a face from 15 pixels on. Measured on portraits pasted into noisy 640×480 scenes and
+# searched at 160×120: faces of 80 pixels (20 at that size) were found in every scene, and of 60.
+FACE_SIDE = 20
+SIDES = 160, 640
+PICTURE_SIDE = 320
+# A running track's surroundings; its face is about 30 pixels wide then.
 REGION_SIDE = 96
 REGION_GROWTH = 2.5
 
@@ -30,7 +30,7 @@ MOST_FACES = 50
 class Detector(Protocol):
     """Finds faces, largest first."""
 
-    def detect(self, bgr: BGRImage, side: int = STILL_SIDE) -> tuple[Face, ...]:
+    def detect(self, bgr: BGRImage, side: int = PICTURE_SIDE) -> tuple[Face, ...]:
         """Faces in a (height, width, 3) BGR image, largest first, in the image's own pixels.
 
         The image is scaled down so that its longer side is `side` pixels before it is searched,
@@ -56,7 +56,7 @@ class YuNetDetector:
         self._local = threading.local()
         self._network()
 
-    def detect(self, bgr: BGRImage, side: int = STILL_SIDE) -> tuple[Face, ...]:
+    def detect(self, bgr: BGRImage, side: int = PICTURE_SIDE) -> tuple[Face, ...]:
         """As `Detector.detect`; every face has landmarks."""
         small, scale = shrink(bgr, side)
         network = self._network()
@@ -71,7 +71,7 @@ class YuNetDetector:
                 network = cv2.FaceDetectorYN.create(
                     str(self._path),
                     "",
-                    (FRAME_SIDE, FRAME_SIDE),
+                    (PICTURE_SIDE, PICTURE_SIDE),
                     self._score_threshold,
                     NMS_THRESHOLD,
                     MOST_FACES,
@@ -100,7 +100,7 @@ class HogDetector:
         self._hog = dlib.get_frontal_face_detector()
         self._lock = threading.Lock()
 
-    def detect(self, bgr: BGRImage, side: int = STILL_SIDE) -> tuple[Face, ...]:
+    def detect(self, bgr: BGRImage, side: int = PICTURE_SIDE) -> tuple[Face, ...]:
         """As `Detector.detect`; no face has landmarks."""
         small, scale = shrink(bgr, max(side, 640))
         with self._lock:
@@ -119,9 +119,14 @@ class HogDetector:
         )
 
 
-def detect_in(
-    detector: Detector, bgr: BGRImage, region: Box | None, side: int = FRAME_SIDE
-) -> tuple[Face, ...]:
+def side_for(bgr: BGRImage, smallest_face: float) -> int:
+    """The smallest side at which faces of `smallest_face` pixels are found in the image."""
+    longer = max(bgr.shape[0], bgr.shape[1])
+    wanted = round(longer * FACE_SIDE / smallest_face)
+    return min(max(wanted, SIDES[0]), SIDES[1])
+
+
+def detect_in(detector: Detector, bgr: BGRImage, region: Box | None, side: int) -> tuple[Face, ...]:
     """Search `region` only (None: the whole frame); the faces are in the frame's pixels."""
     if region is None:
         return detector.detect(bgr, side)

@@ -13,15 +13,17 @@ from ostiary.errors import ModelInvalid
 from ostiary.vision.align import face_chip
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (
-    FRAME_SIDE,
-    STILL_SIDE,
     Detector,
     HogDetector,
+    Search,
     YuNetDetector,
+    after_looking,
     detect_in,
+    side_for,
+    where_to_look,
 )
 from ostiary.vision.embed import Embedder
-from ostiary.vision.face import Box, Face, square_of
+from ostiary.vision.face import Face, square_of
 from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.liveness import LivenessModel
 from ostiary.vision.models import (
@@ -31,9 +33,11 @@ from ostiary.vision.models import (
     model_path,
     models_directory,
 )
-from ostiary.vision.quality import Flaw, Quality, assess, flaw_of
+from ostiary.vision.quality import Quality, assess
 
 log = structlog.get_logger(__name__)
+
+NEAR_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +63,27 @@ class VisionEngine:
             LivenessModel.load(directory, settings.liveness, settings.provider, settings.threads),
         )
 
-    def detect(self, bgr: BGRImage, region: Box | None = None) -> tuple[Face, ...]:
-        """Faces of a camera's frame, largest first, or only those of a region of it."""
-        return detect_in(self.detector, bgr, region, FRAME_SIDE)
+    def detect(self, bgr: BGRImage) -> tuple[Face, ...]:
+        """Faces in a BGR image, largest first: all that are large enough to be judged."""
+        return self.detector.detect(bgr, side_for(bgr, self.settings.min_face_px))
 
-    def detect_still(self, bgr: BGRImage) -> tuple[Face, ...]:
-        """Faces of a picture that comes by itself, largest first: slower, finds smaller ones."""
-        return self.detector.detect(bgr, STILL_SIDE)
+    def search(self, search: Search, bgr: BGRImage, now: float) -> tuple[tuple[Face, ...], Search]:
+        """Faces in the next frame of a camera, as `detect`, and what to remember for the next.
+
+        One running face is looked for in its surroundings only, the whole frame every so often.
+        `now` is in monotonic seconds.
+        """
+        region = where_to_look(search, now, self.settings.whole_frame_every_s)
+        faces = detect_in(self.detector, bgr, region, side_for(bgr, self.settings.min_face_px))
+        return faces, after_looking(search, faces, region, now)
+
+    def is_near(self, face: Face) -> bool:
+        """Whether somebody stands at the door: nearly large enough to be judged."""
+        return face.box.width >= NEAR_SHARE * self.settings.min_face_px
 
     def quality(self, bgr: BGRImage, face: Face) -> Quality:
-        """Size, sharpness, brightness and direction of a face."""
-        return assess(bgr, face)
-
-    def flaw(self, quality: Quality) -> Flaw | None:
-        """The first thing that is wrong with a face, by the settings; None: it can be judged."""
-        return flaw_of(quality, self.settings)
+        """Size, sharpness, brightness and direction of a face; `.good` if it can be judged."""
+        return assess(bgr, face, self.settings)
 
     def live_score(self, bgr: BGRImage, face: Face) -> float:
         """P(live), 0 to 1; 0 where the network gives no number."""

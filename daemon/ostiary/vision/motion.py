@@ -1,4 +1,4 @@
-"""The motion gate: whether a frame is worth searching for faces.
+"""The motion gate: whether anything moves in a frame, so that an empty one costs nothing more.
 
 A frame is reduced to 80×60 grey cells and compared with a slowly following background. Each row
 of the background is first brought to the brightness of the frame's row, so that neither a lamp's
@@ -24,8 +24,6 @@ LEAST_CELLS = 16
 """Changed cells that make a motion: 0.33 % of the picture. A face of 80 pixels covers 130."""
 HOLD_S = 1.0
 """How long after the last motion frames still count as moving."""
-LOOK_EVERY_S = 2.0
-"""However still it is, one frame in so long is let through, for what creeps under the gate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,20 +37,18 @@ class Motion:
     noise: float
     at: float
     moved_at: float
-    passed_at: float
 
 
 def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]:
-    """The next state, and whether this frame should be searched. The first frame always is."""
+    """The next state, and whether something moves, or did just now. The first frame always does."""
     cells = _cells(bgr)
     if state is None or state.background.shape != cells.shape:
-        return Motion(cells, LEAST_CHANGE / NOISES, now, now, now), True
+        return Motion(cells, LEAST_CHANGE / NOISES, now, now), True
     gain = np.median((cells + 1) / (state.background + 1), axis=1, keepdims=True)
     change = cells - gain * state.background
     changed = np.abs(change) > max(LEAST_CHANGE, NOISES * state.noise)
     moved = _blob_size(changed) >= LEAST_CELLS
     moved_at = now if moved else state.moved_at
-    passes = now - moved_at <= HOLD_S or now - state.passed_at >= LOOK_EVERY_S
 
     follow = 1.0 - float(np.exp(-max(0.0, now - state.at) / FOLLOW_S))
     background = state.background + np.float32(follow) * (cells - state.background)
@@ -61,7 +57,19 @@ def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]
         # The median absolute deviation of a normal distribution is 0.6745 standard deviations.
         spread = float(np.median(np.abs(change))) / 0.6745
         noise += follow * (spread - noise)
-    return Motion(background, noise, now, moved_at, now if passes else state.passed_at), passes
+    return Motion(background, noise, now, moved_at), now - moved_at <= HOLD_S
+
+
+class MotionGate:
+    """`step` with its state kept, for one camera's loop."""
+
+    def __init__(self) -> None:
+        self._state: Motion | None = None
+
+    def moved(self, bgr: BGRImage, now: float) -> bool:
+        """Whether something moves in the next frame, taken at `now` in monotonic seconds."""
+        self._state, moved = step(self._state, bgr, now)
+        return moved
 
 
 def _cells(bgr: BGRImage) -> FloatArray:

@@ -35,6 +35,7 @@ class Quality:
     levels, at a width of 96 pixels; a sharp face has 0.05 and more, and contrast does not matter.
     `yaw`: how far the nose is off the middle line, in eye distances; 0 is frontal, about 0.3 is
     30°, negative is turned to the picture's left. None where the detector gives no landmarks.
+    `flaw`: the first thing that is wrong, by the settings.
     """
 
     size_px: float
@@ -43,39 +44,35 @@ class Quality:
     over_exposed: float
     sharpness: float
     yaw: float | None
+    flaw: Flaw | None
+
+    @property
+    def good(self) -> bool:
+        """Whether the face can be judged."""
+        return self.flaw is None
 
 
-def assess(bgr: BGRImage, face: Face) -> Quality:
-    """Measure a face of a BGR image. A box outside the image measures 0 in everything."""
+def assess(bgr: BGRImage, face: Face, limits: VisionSettings) -> Quality:
+    """Measure a face of a BGR image. A box outside the image has no brightness or sharpness."""
     left, top = max(0, round(face.box.x)), max(0, round(face.box.y))
     window = bgr[top : max(0, round(face.box.bottom)), left : max(0, round(face.box.right))]
+    grey = _at_measured_width(window) if window.size else np.zeros((1, 1), np.uint8)
+    inside = _share_inside(face.box, bgr.shape[1], bgr.shape[0])
+    brightness = float(grey.mean())
+    over_exposed = float((grey >= OVER_EXPOSED).mean())
+    sharpness = sharpness_of(grey)
     yaw = None if face.landmarks is None else yaw_of(face.landmarks)
-    if window.size == 0:
-        return Quality(face.box.width, 0.0, 0.0, 0.0, 0.0, yaw)
-    grey = _at_measured_width(window)
-    return Quality(
-        size_px=face.box.width,
-        inside=_share_inside(face.box, bgr.shape[1], bgr.shape[0]),
-        brightness=float(grey.mean()),
-        over_exposed=float((grey >= OVER_EXPOSED).mean()),
-        sharpness=sharpness_of(grey),
-        yaw=yaw,
-    )
-
-
-def flaw_of(quality: Quality, limits: VisionSettings) -> Flaw | None:
-    """The first thing that is wrong with a face, None when it can be judged."""
-    yaw = 0.0 if quality.yaw is None else quality.yaw
     # Written so that a NaN is a flaw.
     checks = (
-        (quality.size_px >= limits.min_face_px, Flaw.TOO_SMALL),
-        (quality.inside >= limits.min_inside, Flaw.CUT_OFF),
-        (abs(yaw) <= limits.max_yaw, Flaw.TURNED_AWAY),
-        (quality.brightness >= limits.min_brightness, Flaw.TOO_DARK),
-        (quality.over_exposed <= limits.max_over_exposed, Flaw.OVER_EXPOSED),
-        (quality.sharpness >= limits.min_sharpness, Flaw.BLURRED),
+        (face.box.width >= limits.min_face_px, Flaw.TOO_SMALL),
+        (inside >= limits.min_inside, Flaw.CUT_OFF),
+        (yaw is None or abs(yaw) <= limits.max_yaw, Flaw.TURNED_AWAY),
+        (brightness >= limits.min_brightness, Flaw.TOO_DARK),
+        (over_exposed <= limits.max_over_exposed, Flaw.OVER_EXPOSED),
+        (sharpness >= limits.min_sharpness, Flaw.BLURRED),
     )
-    return next((flaw for good, flaw in checks if not good), None)
+    flaw = next((flaw for good, flaw in checks if not good), None)
+    return Quality(face.box.width, inside, brightness, over_exposed, sharpness, yaw, flaw)
 
 
 def yaw_of(landmarks: FloatArray) -> float:
