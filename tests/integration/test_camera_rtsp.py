@@ -1,0 +1,193 @@
+"""An RTSP camera that fails as real ones do: late, killed, frozen, back with another size."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ostiary.camera.frame import CameraStatus
+from ostiary.camera.reader import CameraReader
+from tests.integration.cameras import ages, reader, until, watch
+from tests.integration.rtsp import RtspServer, shown_at
+
+
+@pytest.fixture
+def camera(free_port: int) -> Iterator[CameraReader]:
+    with reader(f"rtsp://127.0.0.1:{free_port}/door", stall_after_s=1.5) as reading:
+        yield reading
+
+
+def ok(camera: CameraReader) -> bool:
+    return camera.state.status is CameraStatus.OK
+
+
+def test_a_frame_is_at_most_200_ms_old_when_handed_over(
+    free_port: int, camera: CameraReader
+) -> None:
+    with RtspServer(free_port, fps=15):
+        until(lambda: ok(camera), 5)
+        seen = ages(camera, 75)
+        state = camera.state
+    assert statistics.median(seen) <= 0.12
+    assert np.percentile(seen, 95) <= 0.2
+    assert state.fps == pytest.approx(15, abs=3)
+    assert (state.width, state.height) == (640, 480)
+
+
+def test_the_pictures_of_the_probing_are_never_handed_over(free_port: int) -> None:
+    with RtspServer(free_port) as server:
+        for _ in range(3):
+            with reader(server.url) as camera:
+                assert max(ages(camera, 10, within=5)) <= 0.25
+
+
+def test_a_server_started_late_is_found_within_5_s(free_port: int, camera: CameraReader) -> None:
+    until(lambda: camera.state.status is CameraStatus.ABSENT, 3)
+    time.sleep(2.5)
+    with RtspServer(free_port):
+        assert until(lambda: ok(camera), 5) <= 5
+        assert max(ages(camera, 5)) <= 0.25
+
+
+def test_a_killed_server_is_noticed_and_found_again_within_5_s(
+    free_port: int, camera: CameraReader
+) -> None:
+    with RtspServer(free_port):
+        until(lambda: ok(camera), 5)
+        ages(camera, 5)
+    until(lambda: camera.state.status is CameraStatus.RECONNECTING, 3)
+    time.sleep(1)
+    assert camera.newest(0, 1.0) is None
+    with RtspServer(free_port):
+        assert until(lambda: ok(camera), 5) <= 5
+        assert max(ages(camera, 5)) <= 0.25
+        assert camera.state.reconnects == 1
+
+
+def test_a_frozen_server_is_stalled_and_back_within_5_s_with_new_pictures_only(
+    free_port: int, camera: CameraReader
+) -> None:
+    with RtspServer(free_port) as server:
+        until(lambda: ok(camera), 5)
+        ages(camera, 5)
+        server.freeze()
+        until(lambda: camera.state.status is CameraStatus.STALLED, 3)
+        assert camera.newest(0, 0.2) is None
+        time.sleep(4)
+        assert not ok(camera)
+        assert camera.newest(0, 0.2) is None
+        server.thaw()
+        assert until(lambda: ok(camera), 5) <= 5
+        assert max(ages(camera, 10)) <= 0.25
+
+
+def test_a_hang_too_short_for_a_stall_brings_no_old_pictures(
+    free_port: int, camera: CameraReader
+) -> None:
+    with RtspServer(free_port) as server:
+        until(lambda: ok(camera), 5)
+        ages(camera, 15)
+        server.freeze()
+        time.sleep(1)
+        number = watch(camera, 0.1)[0].number if camera.newest() else 0
+        server.thaw()
+        seen = []
+        for _ in range(15):
+            frame = camera.newest(number, 5)
+            assert frame is not None
+            seen.append(time.monotonic() - shown_at(frame.image))
+            number = frame.number
+    assert max(seen) <= 0.35
+
+
+def test_a_held_picture_is_frozen_though_the_stream_goes_on(
+    free_port: int, camera: CameraReader
+) -> None:
+    with RtspServer(free_port) as server:
+        until(lambda: ok(camera), 5)
+        ages(camera, 5)
+        server.hold_picture()
+        until(lambda: camera.state.view == "frozen", 8)
+        assert camera.state.status is CameraStatus.STALLED
+        assert camera.newest(0, 0.3) is None
+        server.hold_picture()
+        until(lambda: ok(camera), 2)
+        assert max(ages(camera, 5)) <= 0.25
+
+
+def test_a_server_restarted_with_another_size_is_followed(
+    free_port: int, camera: CameraReader
+) -> None:
+    with RtspServer(free_port, width=640, height=480):
+        until(lambda: ok(camera), 5)
+        assert camera.state.width == 640
+    with RtspServer(free_port, width=1280, height=720):
+        assert until(lambda: camera.state.width == 1280, 5) <= 5
+        frame = camera.newest(0, 1)
+        assert frame is not None
+        assert frame.image.shape == (720, 1280, 3)
+        assert ok(camera)
+
+
+def test_real_portraits_arrive_as_they_were_sent(
+    free_port: int, camera: CameraReader, portraits: Path, tmp_path: Path
+) -> None:
+    portrait = cv2.imread(str(portraits / "obama.jpg"))
+    assert portrait is not None
+    portrait = cv2.resize(portrait, (640, 480))
+    for number in range(30):  # a living sensor's noise
+        noise = np.random.default_rng(number).integers(0, 6, portrait.shape, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number:05d}.jpg"), cv2.add(portrait, noise))
+    with RtspServer(free_port, frames=tmp_path):
+        frame = camera.newest(0, 5)
+        assert frame is not None
+        assert cv2.PSNR(frame.image, portrait.astype(np.uint8)) > 25
+        assert watch(camera, 3)
+        assert ok(camera)
+
+
+def test_a_login_works_and_a_wrong_one_is_explained(free_port: int) -> None:
+    with RtspServer(free_port, login="door:s3cret"):
+        with reader(f"rtsp://door:s3cret@127.0.0.1:{free_port}/door") as camera:
+            assert camera.newest(0, 5) is not None
+        with reader(f"rtsp://door:wrong-s3cret@127.0.0.1:{free_port}/door") as camera:
+            until(lambda: camera.state.status is CameraStatus.ABSENT, 5)
+            assert "user and password" in (camera.state.detail or "")
+            assert "s3cret" not in repr(camera.state)
+
+
+def test_nothing_is_written_of_a_failing_camera_but_one_line_without_its_password(
+    free_port: int,
+) -> None:
+    program = f"""
+import time
+from ostiary.camera.reader import CameraReader
+from ostiary.config import CameraSettings
+with CameraReader(CameraSettings(source="rtsp://door:s3cret@127.0.0.1:{free_port}/door")):
+    time.sleep(4)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    written = done.stdout + done.stderr
+    assert "camera_lost" in written
+    assert "s3cret" not in written
+    assert len(written.splitlines()) == 1
+
+
+def test_stop_takes_less_than_a_second_while_the_server_is_frozen(free_port: int) -> None:
+    with RtspServer(free_port) as server:
+        camera = reader(server.url).start()
+        ages(camera, 5, within=5)
+        server.freeze()
+        time.sleep(0.5)
+        began = time.monotonic()
+        camera.stop()
+        assert time.monotonic() - began < 1.0
+        assert camera.newest(0, 1) is None
