@@ -3,106 +3,186 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import Enum
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 
 import structlog
 
 from ostiary import __version__
 from ostiary.access.decision import Decision
-from ostiary.camera.frame import CameraStatus
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import Settings
-from ostiary.errors import ConfigError
-from ostiary.messages.state import CameraState, State
+from ostiary.errors import ConfigError, OstiaryError
+from ostiary.messages.state import State
 from ostiary.mqtt.door import MqttDoor
 from ostiary.recognition import Recognition, policy_of
+from ostiary.service.health import Readings, state_of, status_text
+from ostiary.service.metrics import Metrics
+from ostiary.service.notify import Notifier
+from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
+from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 
 log = structlog.get_logger(__name__)
 
-
-class Ending(Enum):
-    """Why `App.run` returned."""
-
-    STOP = "stop"
-    RELOAD = "reload"
+STATE_CHECK_S = 1.0
+RECOGNITION_BEAT_S = 10.0
 
 
 class App:
     """The whole daemon, from open database to open door. Made anew on reload."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises ConfigError, ModelMissing, DatabaseCorrupt… before anything is started."""
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        notifier: Notifier,
+    ) -> None:
+        """`reread` gives the settings as they are now, or raises ConfigError.
+
+        Raises ConfigError, ModelMissing, DatabaseCorrupt… before anything is started.
+        """
         try:
             policy = policy_of(settings.access)
         except ValueError as error:
             raise ConfigError(f"access: {error}") from error
-        self._ending: Ending | None = None
+        self._settings = settings
+        self._reread = reread
+        self._notifier = notifier
+        self._next: Settings | None = None
         self._ended = threading.Event()
+        self._wanted = threading.Event()  # something for the main loop to do
+        self._reload_asked = False
         self._started = time.monotonic()
+        self.metrics = Metrics()
+        self._heartbeats = Heartbeats()
+        self._watchdog = Watchdog(notifier, self._heartbeats)
         self.engine = VisionEngine.load(settings.vision)
         self.database = Database.open(settings.store.path)
         self.events = Events(self.database)
         self.people = People(Users(self.database), self.events)
-        self.command_log = CommandLog(self.database)
         self.recognitions = tuple(
-            Recognition(CameraReader(camera), self.engine, self.people.match, self._record, policy)
+            Recognition(
+                CameraReader(camera),
+                self.engine,
+                self.people.match,
+                self._record,
+                policy,
+                self.metrics,
+                self._heartbeats.expect(f"recognition-{camera.name}", RECOGNITION_BEAT_S),
+            )
             for camera in settings.cameras
         )
-        room = Room(settings, self.people, self.events, self.engine, self.recognitions[0])
-        self.commands = Commands(room, self.command_log, self._committed)
-        self.mqtt = MqttDoor(settings, self.commands, self.events, self.command_log)
+        room = Room(
+            settings,
+            self.people,
+            self.events,
+            self.engine,
+            self.recognitions[0],
+            self._latest_image,
+            self._reload,
+        )
+        command_log = CommandLog(self.database)
+        self.commands = Commands(room, command_log, self._committed)
+        self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
+        self._dropped_before = self.events.dropped()
 
-    def run(self) -> Ending:
-        """Work until `end` is called; then stop within two seconds."""
-        try:
-            self.mqtt.start()
-            for recognition in self.recognitions:
-                recognition.start()
+    def run(self) -> Settings | None:
+        """Work until `stop` or a reload, and close within two seconds.
+
+        Returns the settings to start anew with, None to end.
+        """
+        with ExitStack() as closing:
+            closing.callback(self._close)
+            self._start()
+            self._notifier.ready()
             log.info("started", version=__version__, users=self.people.count())
-            while not self._ended.is_set():
-                self.mqtt.publish_state(self.state())
-                self._ended.wait(self._settings.service.state_every_s)
-        finally:
-            self._close()
-        return self._ending or Ending.STOP
+            self._attend()
+            log.info("stopping")
+        return self._next
 
-    def end(self, ending: Ending) -> None:
+    def stop(self) -> None:
         """Ask `run` to return. May be called from a signal handler or any thread."""
-        self._ending = ending
         self._ended.set()
+        self._wanted.set()
+
+    def ask_reload(self) -> None:
+        """Ask `run` to read the settings again; broken ones are refused, and it goes on."""
+        self._reload_asked = True
+        self._wanted.set()
 
     def state(self) -> State:
         """How the door is, for everybody to see."""
-        cameras = tuple(recognition.camera.state for recognition in self.recognitions)
-        problems = tuple(
-            f"camera_{camera.status}" for camera in cameras if camera.status != CameraStatus.OK
-        )
-        return State(
-            timestamp=utc_now(),
-            version=__version__,
-            health="degraded" if problems else "ok",
-            problems=problems,
-            uptime_s=time.monotonic() - self._started,
-            cameras=tuple(
-                CameraState(name=camera.camera, status=camera.status.value, fps=camera.fps)
-                for camera in cameras
-            ),
+        dropped = self.events.dropped()
+        readings = Readings(
+            cameras=tuple(recognition.camera.state for recognition in self.recognitions),
             users=self.people.count(),
             queue_length=self.events.queue_length(),
-            events_dropped=self.events.dropped(),
+            events_dropped=dropped,
+            uptime_s=time.monotonic() - self._started,
+            broker_connected=self.mqtt.is_connected,
+            events_dropped_now=dropped > self._dropped_before,
+            hanging=self._heartbeats.stale(),
         )
+        return state_of(readings, utc_now())
+
+    def _start(self) -> None:
+        settings = self._settings.service
+        self.metrics.follow(
+            lambda: (recognition.camera.state for recognition in self.recognitions),
+            self.events.queue_length,
+        )
+        if settings.metrics_port:
+            self.metrics.serve(settings.metrics_port)
+        self.mqtt.start()
+        for recognition in self.recognitions:
+            recognition.start()
+
+    def _attend(self) -> None:
+        """The main loop: watchdog, health, reload."""
+        told: State | None = None
+        told_at = 0.0
+        wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
+        while not self._ended.is_set():
+            self._watchdog.feed()
+            state = self.state()
+            now = time.monotonic()
+            due = now - told_at >= self._settings.service.state_every_s
+            if told is None or due or state.problems != told.problems:
+                self.mqtt.publish_state(state)
+                self._notifier.status(status_text(state))
+                told, told_at = state, now
+            self._wanted.wait(wait_s)
+            self._wanted.clear()
+            if self._reload_asked:
+                self._reload_asked = False
+                try:
+                    self._reload()
+                except OstiaryError as error:
+                    log.error("reload_refused", code=error.code, reason=error.message)
+
+    def _reload(self) -> None:
+        """End, to begin anew with the settings as they are now. Raises ConfigError: go on."""
+        settings = self._reread()
+        try:
+            policy_of(settings.access)
+        except ValueError as error:
+            raise ConfigError(f"access: {error}") from error
+        self._next = settings
+        self.stop()
+
+    def _latest_image(self) -> BGRImage | None:
+        view = self.recognitions[0].view
+        return None if view is None else view.frame.image
 
     def _record(self, decision: Decision, source: str) -> None:
         event = self.events.append_login(
@@ -130,9 +210,11 @@ class App:
         self.mqtt.wake()
 
     def _close(self) -> None:
+        self._notifier.reloading() if self._next else self._notifier.stopping()
         for recognition in self.recognitions:
             recognition.stop()
         self.mqtt.stop()
+        self.metrics.close()
         self.database.close()
         log.info("stopped")
 
@@ -142,14 +224,13 @@ def signals_to(app: App) -> Iterator[None]:
     """SIGTERM and SIGINT end the app, SIGHUP asks for a reload."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        app.end(Ending.RELOAD if number == signal.SIGHUP else Ending.STOP)
+        if number == signal.SIGHUP:
+            app.ask_reload()
+        else:
+            app.stop()
 
-    before = {
-        number: signal.signal(number, handle)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    }
-    try:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    with ExitStack() as restored:
+        for number in numbers:
+            restored.callback(partial(signal.signal, number, signal.signal(number, handle)))
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

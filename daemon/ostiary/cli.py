@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from ostiary import __version__
@@ -12,8 +11,6 @@ from ostiary.client import cli as client
 from ostiary.config import Settings, load_settings
 from ostiary.errors import OstiaryError
 from ostiary.service.logging import configure_logging
-
-log = structlog.get_logger(__name__)
 
 app = typer.Typer(
     help="The software inside a face door.",
@@ -36,16 +33,16 @@ ConfigOption = Annotated[
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """Watch the cameras and tell the building, until SIGTERM; SIGHUP reads the settings again."""
-    from ostiary.app import App, Ending, signals_to
+    from ostiary.app import App, signals_to
+    from ostiary.service.notify import Notifier
 
-    settings = _settings(config)
-    while True:
-        door = App(settings)
+    settings: Settings | None = load_settings(config)
+    notifier = Notifier.from_environment()
+    while settings is not None:
+        configure_logging(settings.log)
+        door = App(settings, lambda: load_settings(config), notifier)
         with signals_to(door):
-            ending = door.run()
-        if ending is Ending.STOP:
-            return
-        settings = _reloaded(config, settings)
+            settings = door.run()
 
 
 @app.command("config")
@@ -102,15 +99,6 @@ def _settings(config: Path | None) -> Settings:
     settings = load_settings(config)
     configure_logging(settings.log)
     return settings
-
-
-def _reloaded(config: Path | None, old: Settings) -> Settings:
-    """The settings as they are now; the old ones where the new are broken."""
-    try:
-        return _settings(config)
-    except OstiaryError as error:
-        log.error("reload_refused", code=error.code, reason=error.message)
-        return old
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.config import AccessSettings
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
+from ostiary.service.metrics import Metrics
 from ostiary.vision.arrays import BGRImage, Descriptor
-from ostiary.vision.detect import Search, after_looking, where_to_look
+from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box, Face
 from ostiary.vision.motion import Motion
@@ -80,6 +81,7 @@ class Recognition:
         match: Match,
         record: Record,
         policy: Policy,
+        metrics: Metrics,
         beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.camera = camera
@@ -87,6 +89,7 @@ class Recognition:
         self._engine = engine
         self._match = match
         self._record = record
+        self._metrics = metrics
         self._beat = beat
         self._doorway = Doorway(policy)
         self._motion: Motion | None = None
@@ -179,26 +182,28 @@ class Recognition:
         concluded, decisions = self._doorway.conclude(now)
         for decision in decisions:  # if this fails nothing was decided, and the votes begin anew
             self._record(decision, self.name)
+            self._metrics.decision(decision.reason, time.monotonic() - now)
         self._doorway = concluded
         return View(frame, tuple(_seen(track, judged, now) for track in self._doorway.tracks))
 
     def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
         """Faces large enough to stand at this door; who passes by far away is left alone."""
-        region = where_to_look(self._search, now)
-        near = tuple(
-            face
-            for face in self._engine.detect(bgr, region)
-            if face.box.width >= self._engine.settings.min_face_px
-        )
-        self._search = after_looking(self._search, near, region, now)
-        return near
+        with self._metrics.stage("detect"):
+            faces, self._search = self._engine.search(self._search, bgr, now)
+        self._metrics.frame(self.name, len(faces))
+        return tuple(face for face in faces if self._engine.is_near(face))
 
     def _observe(self, bgr: BGRImage, face: Face) -> Observation | None:
         """None for a face that is not good enough to be judged."""
-        if self._engine.flaw(self._engine.quality(bgr, face)) is not None:
+        with self._metrics.stage("quality"):
+            quality = self._engine.quality(bgr, face)
+        if not quality.good:
             return None
-        liveness = self._engine.live_score(bgr, face)
-        return Observation(liveness, self._match(self._engine.describe(bgr, face)))
+        with self._metrics.stage("liveness"):
+            liveness = self._engine.live_score(bgr, face)
+        with self._metrics.stage("describe"):
+            descriptor = self._engine.describe(bgr, face)
+        return Observation(liveness, self._match(descriptor))
 
     def _fail(self, error: Exception, frame: Frame) -> None:
         log.error(

@@ -9,7 +9,6 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
 from ostiary.vision.quality import Flaw
 
-
 ADVICE = {
     Flaw.TOO_SMALL: "The face is too small. Come nearer.",
     Flaw.CUT_OFF: "The face is cut off. Show all of it.",
@@ -25,10 +24,10 @@ def one_face(engine: VisionEngine, image: BGRImage) -> Face:
 
     Raises NoFace, SeveralFaces, LowQuality.
     """
-    faces = engine.detect_still(image)
+    faces = engine.detect(image)
     if not faces:
         raise NoFace("No face in the image. Show one whole face, from the front, in good light.")
-    flaws = [(face, engine.flaw(engine.quality(image, face))) for face in faces]
+    flaws = [(face, engine.quality(image, face).flaw) for face in faces]
     near = [(face, flaw) for face, flaw in flaws if flaw is not Flaw.TOO_SMALL]
     if len(near) > 1:
         raise SeveralFaces(f"{len(near)} faces in the image; exactly one is needed.")
