@@ -205,7 +205,7 @@ def _verify(workshop: Workshop) -> None:
 
 
 def _table(reports: list[Report]) -> Table:
-    table = Table("model", "crops", "largest difference", "allowed", "decisions that differ", "")
+    table = Table("model", "crops", "difference", "allowed", "differing decisions", "")
     for report in reports:
         table.add_row(
             report.name,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,28 +19,33 @@ from ostiary_export.report import Report
 
 LOGITS_LIMIT = 1e-5
 REPORT = "verify.json"
+_BATCH = 30
 
 
 def verify_minifasnet(network: MiniFASNet, built: Path, crops: NDArray[np.uint8]) -> Report:
-    """Compare `built`, run as the daemon runs it and in one large batch, with PyTorch.
+    """Compare `built`, run as the daemon runs it and in batches, with PyTorch.
 
-    `crops` is (N, 80, 80, 3) BGR uint8. A decision differs when another class is the largest.
+    `crops` is (N, 80, 80, 3) BGR uint8. Logits are held against PyTorch in double precision: what
+    the network says without anybody's rounding. Float32 is up to 6e-6 away from that in PyTorch,
+    in its own export and in ours alike. A decision differs when another class is the largest
+    than in PyTorch's float32.
     """
-    inputs = network_input(crops)
-    with torch.inference_mode():
-        expected = network(torch.from_numpy(inputs)).numpy()
-    one = open_session(built, batch=1)
-    singly = np.concatenate(
-        [
-            one.run(["logits"], {"crop": inputs[index : index + 1]})[0]
-            for index in range(len(inputs))
-        ]
-    )
-    (at_once,) = open_session(built).run(["logits"], {"crop": inputs})
-    # A NaN anywhere makes the difference NaN, which no limit allows.
-    difference = max(float(np.abs(found - expected).max()) for found in (singly, at_once))
-    differing = (singly.argmax(1) != expected.argmax(1)) | (at_once.argmax(1) != expected.argmax(1))
-    return Report(built.name, len(crops), difference, LOGITS_LIMIT, int(differing.sum()))
+    exact_network = deepcopy(network).double()
+    one, many = open_session(built, batch=1), open_session(built)
+    difference, differing = 0.0, 0
+    for start in range(0, len(crops), _BATCH):
+        inputs = network_input(crops[start : start + _BATCH])
+        with torch.inference_mode():
+            tensor = torch.from_numpy(inputs)
+            decided = network(tensor).argmax(1).numpy()
+            exact = exact_network(tensor.double()).numpy()
+        singly = [one.run(["logits"], {"crop": crop[np.newaxis]})[0] for crop in inputs]
+        (at_once,) = many.run(["logits"], {"crop": inputs})
+        found = np.stack([np.concatenate(singly), at_once])
+        # np.maximum keeps a NaN, and no limit allows one.
+        difference = float(np.maximum(difference, np.abs(found - exact).max()))
+        differing += int((found.argmax(-1) != decided).any(axis=0).sum())
+    return Report(built.name, len(crops), difference, LOGITS_LIMIT, differing)
 
 
 def write_report(reports: Iterable[Report], out: Path) -> Path:

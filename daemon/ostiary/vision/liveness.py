@@ -158,5 +158,4 @@ def check_liveness(bgr: BGRImage) -> bool:
     faces = _detector().detect(bgr)
     if not faces:
         return False
-    largest = max(faces, key=lambda face: face.box.width * face.box.height)
-    return int(np.argmax(load_model().probabilities(bgr, largest.box))) == LIVE_CLASS
+    return int(np.argmax(load_model().probabilities(bgr, faces[0].box))) == LIVE_CLASS
