@@ -265,6 +265,25 @@ class ServiceSettings(Section):
         description="Prometheus metrics at http://127.0.0.1:<port>/metrics; 0: none.",
     )
 
+    signed: bool = Field(False, description="Take only commands signed with the shared key.")
+    signing_key_file: Path | None = Field(
+        None,
+        description="File with the shared key, 32 bytes or more. Unset: systemd's credential "
+        "command-key.",
+    )
+    signature_age_s: float = Field(
+        60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."
+    )
+
+
+class RelaySettings(Section):
+    """A relay at this machine that opens the door (needs the extra `ostiary[gpio]`)."""
+
+    enabled: bool = Field(False, description="Pulse it when a camera's face is granted.")
+    chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip.")
+    line: int | str = Field(17, description="The line on the chip: its offset or its name.")
+    active_low: bool = Field(False, description="The relay draws when the line is low.")
+    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is held open, seconds.")
 
 class LogSettings(Section):
     """What is written, and how."""
@@ -337,3 +356,4 @@ def describe_validation(error: ValidationError) -> str:
         unknown = problem["type"] == "extra_forbidden"
         lines.append(f"{key}: {'unknown key' if unknown else problem['msg']}")
     return "; ".join(lines)
+    relay: RelaySettings = Field(default_factory=RelaySettings)

@@ -92,6 +92,13 @@ class ImportInvalid(OstiaryError):
     exit_status = 65
 
 
+class RelayUnavailable(OstiaryError):
+    """The GPIO line of the door's relay cannot be taken."""
+
+    code = "relay_unavailable"
+    exit_status = 69
+
+
 class BrokerUnavailable(OstiaryError):
     """The MQTT broker cannot be reached or refuses the connection."""
 

@@ -1,0 +1,131 @@
+"""A relay on a GPIO line of this machine that opens the door for a moment (extra `ostiary[gpio]`).
+
+The line is inactive from the moment it is taken, and again when it is let go. When the daemon dies
+the kernel closes the line, systemd's drop-in `gpio.conf` then sets it inactive with
+`ostiary release`, and the restarted daemon takes it inactive.
+"""
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol, Self
+
+import structlog
+
+from ostiary.config import RelaySettings
+from ostiary.errors import RelayUnavailable
+
+if TYPE_CHECKING:
+    import gpiod
+
+log = structlog.get_logger(__name__)
+
+CONSUMER = "ostiary"
+RETRY_S = 0.05
+
+
+class Line(Protocol):
+    """One output. Both may raise OSError."""
+
+    def set_active(self, active: bool) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class GpioLine:
+    """A line of the kernel's GPIO character device."""
+
+    def __init__(self, request: "gpiod.LineRequest", offset: int) -> None:
+        self._request = request
+        self._offset = offset
+
+    @classmethod
+    def take(cls, settings: RelaySettings) -> Self:
+        """Take the line as an inactive output. Raises RelayUnavailable."""
+        try:
+            import gpiod
+            from gpiod.line import Direction, Value
+        except ImportError as error:
+            raise RelayUnavailable(
+                "relay.enabled needs gpiod: pip install 'ostiary[gpio]', or set it to false."
+            ) from error
+        where = f"relay: line {settings.line} of {settings.chip}"
+        line = gpiod.LineSettings(
+            direction=Direction.OUTPUT,
+            active_low=settings.active_low,
+            output_value=Value.INACTIVE,
+        )
+        try:
+            request = gpiod.request_lines(
+                str(settings.chip), consumer=CONSUMER, config={settings.line: line}
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RelayUnavailable(
+                f"{where}: {reason}. `gpioinfo` lists chips and lines, and who uses them."
+            ) from error
+        return cls(request, request.offsets[0])
+
+    def set_active(self, active: bool) -> None:
+        from gpiod.line import Value
+
+        self._request.set_value(self._offset, Value.ACTIVE if active else Value.INACTIVE)
+
+    def release(self) -> None:
+        self._request.release()
+
+
+class Relay:
+    """Holds the lock open for `pulse_s` after each `pulse`, from a thread of its own."""
+
+    def __init__(self, line: Line, pulse_s: float) -> None:
+        self._line = line
+        self._pulse_s = pulse_s
+        self._changed = threading.Condition()
+        self._open_until = 0.0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, settings: RelaySettings) -> Self:
+        """Raises RelayUnavailable."""
+        return cls(GpioLine.take(settings), settings.pulse_s)
+
+    def pulse(self) -> None:
+        """Open, or hold open longer. Returns at once and never raises."""
+        with self._changed:
+            self._open_until = time.monotonic() + self._pulse_s
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Lock, and let go of the line. May be called twice."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        active = False
+        with self._changed:
+            while not self._stopping:
+                left = self._open_until - time.monotonic()
+                if active != (left > 0) and self._set(left > 0):
+                    active = not active
+                # A lock that could not be closed is tried again; one not opened waits for a pulse.
+                self._changed.wait(max(left, RETRY_S) if active else None)
+        self._set(False)
+        self._line.release()
+
+    def _set(self, active: bool) -> bool:
+        try:
+            self._line.set_active(active)
+        except OSError as error:
+            log.error("relay_failed", active=active, error=error.strerror)
+            return False
+        return True
+
+
+def release(settings: RelaySettings) -> None:
+    """Set the line inactive and let go of it: `ostiary release`. Raises RelayUnavailable."""
+    if settings.enabled:
+        GpioLine.take(settings).release()
