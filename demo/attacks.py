@@ -21,7 +21,7 @@ PRINT_BORDER = 16
 
 def on_a_phone(portrait: Portrait) -> tuple[BGRImage, Mask]:
     """A phone in a dark case that shows the portrait: bluish, backlit, with fine moiré."""
-    picture = portrait.around_head(1.9, SCREEN).astype(np.float32) / 255
+    picture = portrait.around_head(2.2, SCREEN).astype(np.float32) / 255
     picture = picture**0.7 * np.array([1.0, 0.97, 0.92], dtype=np.float32)
     down, right = np.mgrid[0 : SCREEN[1], 0 : SCREEN[0]].astype(np.float32)
     moire = np.sin(2 * np.pi * (right / 2.7 + down / 9)) + np.sin(2 * np.pi * down / 3.3)

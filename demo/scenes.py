@@ -10,12 +10,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from ostiary.vision.image import encode_jpeg
 
 from demo import attacks, room
 from demo.portraits import Portrait, stepping_up
 from ostiary.access.decision import Reason
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.image import encode_jpeg
 
 FPS = 12
 SCENE_FRAMES = 3 * FPS
@@ -61,7 +61,7 @@ def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
         Portrait.load(portraits / name)
         for name in (ENROLMENT_PORTRAIT, "obama3.jpg", "obama2.jpg", "biden.jpg")
     )
-    phone, paper = attacks.on_a_phone(enrolled), attacks.on_paper(first)
+    phone, paper = attacks.on_a_phone(enrolled), attacks.on_paper(second)
     scenes = [
         Scene(
             "registered",
@@ -102,7 +102,7 @@ def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
             Scene(
                 "replay",
                 "A replay attack (recorded)",
-                _seen(stepping_up(replayed, SCENE_FRAMES, far=2.4, near=2.2)),
+                _seen(stepping_up(replayed, SCENE_FRAMES, far=2.46, near=2.35)),
                 Reason.PRESENTATION_ATTACK,
             )
         )

@@ -3,14 +3,17 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from demo.errors import PortraitMissing
+from demo.portraits import Portrait
 from demo.room import HEIGHT, WIDTH
 from demo.scenes import ENROLMENT_PORTRAIT, FPS, SCENE_FRAMES, Scene, empty_room, visitors
 from ostiary.access.decision import Reason
 from ostiary.camera.frame import ViewCondition
 from ostiary.camera.view import view_condition
+from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 
 SURELY_LIVE, SURELY_NOT = 0.9, 0.05
@@ -69,11 +72,27 @@ def test_every_frame_shows_one_face_that_is_surely_live_or_surely_not(
     engine: VisionEngine, scenes: tuple[Scene, ...]
 ) -> None:
     for scene in scenes:
+        search = Search()
         for number in range(len(scene.frames)):
             picture = scene.picture(number)
-            (face,) = engine.detect(picture)
+            (face,), search = engine.search(search, picture, number / FPS)
+            assert engine.quality(picture, face).good, (scene.name, number)
             live = engine.live_score(picture, face)
             if scene.expected is Reason.PRESENTATION_ATTACK:
                 assert live <= SURELY_NOT, (scene.name, number)
             else:
                 assert live >= SURELY_LIVE, (scene.name, number)
+
+
+def test_only_the_registered_person_is_near_to_the_enrolment(
+    engine: VisionEngine, portraits: Path, scenes: tuple[Scene, ...]
+) -> None:
+    enrolled = Portrait.load(portraits / ENROLMENT_PORTRAIT).image
+    template = engine.describe(enrolled, engine.detect(enrolled)[0])
+    for scene in scenes:
+        for number in range(0, len(scene.frames), 6):
+            picture = scene.picture(number)
+            (face,) = engine.detect(picture)
+            distance = float(np.linalg.norm(engine.describe(picture, face) - template))
+            near = scene.name in {"registered", "registered-again", "phone", "print"}
+            assert distance < 0.5 if near else distance > 0.7, (scene.name, number)
