@@ -24,7 +24,7 @@ from ostiary.service.metrics import Metrics
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
-from ostiary.vision.face import Box, Face
+from ostiary.vision.face import Face
 from ostiary.vision.motion import Motion
 from ostiary.vision.motion import step as motion_step
 
@@ -41,7 +41,7 @@ Record = Callable[[Decision, str], object]
 class SeenFace:
     """One face as it is shown to people; what was not judged on this frame is None."""
 
-    box: Box
+    face: Face
     observation: Observation | None = None
     decision: Decision | None = None
 
@@ -184,7 +184,8 @@ class Recognition:
             self._record(decision, self.name)
             self._metrics.decision(decision.reason, time.monotonic() - now)
         self._doorway = concluded
-        return View(frame, tuple(_seen(track, judged, now) for track in self._doorway.tracks))
+        tracks = (track for track in self._doorway.tracks if track.seen == now)
+        return View(frame, tuple(_seen(track, judged) for track in tracks))
 
     def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
         """Faces large enough to stand at this door; who passes by far away is left alone."""
@@ -221,6 +222,5 @@ class Recognition:
                 log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
 
 
-def _seen(track: Track, judged: dict[int, Observation], now: float) -> SeenFace:
-    fresh = track.observations[-1] if track.observations and track.seen == now else None
-    return SeenFace(track.face.box, judged.get(track.id, fresh), track.told)
+def _seen(track: Track, judged: dict[int, Observation]) -> SeenFace:
+    return SeenFace(track.face, judged.get(track.id), track.told)
