@@ -187,10 +187,14 @@ def _into(target: Path, export: Callable[[Path], Path]) -> None:
 
 
 def _verify(workshop: Workshop) -> None:
+    import torch
+
     from ostiary_export import minifasnet as networks
     from ostiary_export.crops import liveness_crops, load_portraits
     from ostiary_export.verify import refuse_failures, verify_minifasnet, write_report
 
+    # Layers this small take longer with two threads than with one.
+    torch.set_num_threads(1)
     out = workshop.out
     portraits = load_portraits(_portraits(out), out / YUNET)
     reports: list[Report] = []

@@ -19,7 +19,7 @@ from ostiary_export.report import Report
 
 LOGITS_LIMIT = 1e-5
 REPORT = "verify.json"
-_BATCH = 30
+_BATCH = 10
 
 
 def verify_minifasnet(network: MiniFASNet, built: Path, crops: NDArray[np.uint8]) -> Report:
