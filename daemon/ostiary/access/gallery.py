@@ -5,13 +5,20 @@ import threading
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ostiary.access.decision import Candidate
+from ostiary.access.sketch import COLUMNS, Sketch
 from ostiary.vision.arrays import Descriptor, FloatArray
 
 DIMENSIONS = 128
 LARGEST_NORM = 1000.0
 FIRST_CAPACITY = 64
+SKETCH_FROM = 8192
+"""Templates from which a sketch pays; fewer fit the processor's cache."""
+ROUNDING = 1e-4
+"""No product of float32 descriptors is off by more than this, relative to their squared norms."""
+BLOCK = 4096
 
 
 class Gallery:
@@ -19,6 +26,8 @@ class Gallery:
 
     `best_match` is exact: the smallest Euclidean distance of all, and of equal distances the
     alphabetically first name. Every method may be called from any thread.
+    A large gallery keeps a sketch beside the matrix, brought up to date by the next search and
+    fitted anew whenever the gallery has doubled.
     """
 
     def __init__(self, templates: Iterable[tuple[str, Descriptor]] = ()) -> None:
@@ -28,6 +37,10 @@ class Gallery:
         self._matrix = np.empty((FIRST_CAPACITY, DIMENSIONS), np.float32)
         self._half_squares = np.empty(FIRST_CAPACITY, np.float32)
         self._largest_square = 0.0
+        self._sketch: Sketch | None = None
+        self._sketched = np.empty((0, COLUMNS), np.float32)
+        self._sketched_rows = 0
+        self._fitted_rows = 0
         for username, descriptor in templates:
             self.add(username, descriptor)
 
@@ -46,8 +59,8 @@ class Gallery:
         with self._lock:
             at = len(self._names)
             if at == len(self._matrix):
-                self._matrix = _grown(self._matrix)
-                self._half_squares = _grown(self._half_squares)
+                self._matrix = _resized(self._matrix, 2 * at)
+                self._half_squares = _resized(self._half_squares, 2 * at)
             square = float(row @ row)
             self._matrix[at] = row
             self._half_squares[at] = square / 2
@@ -83,22 +96,59 @@ class Gallery:
         """
         probe = _checked(descriptor)
         with self._lock:
-            count = len(self._names)
-            if count == 0:
+            if not self._names:
                 return None
-            # |x-q|²/2 = |q|²/2 - (x·q - |x|²/2): one BLAS product ranks all rows. Its rounding can
-            # swap near-equal rows, so all within that error are compared in float64.
-            scores = self._matrix[:count] @ probe
-            scores -= self._half_squares[:count]
-            error = 1e-5 * (self._largest_square + float(probe @ probe))
-            return self._nearest(np.flatnonzero(scores >= scores.max() - error), probe)
+            return self._nearest(self._possible(probe), probe)
 
-    def _nearest(self, rows: np.ndarray, probe: Descriptor) -> Candidate:
-        apart = self._matrix[rows].astype(np.float64) - probe
-        squares = np.einsum("ij,ij->i", apart, apart)
+    def _possible(self, probe: Descriptor) -> NDArray[np.intp] | slice:
+        """Rows that hold all the nearest ones; few, where the sketch can tell."""
+        everything = slice(0, len(self._names))
+        sketch = self._up_to_date_sketch()
+        if sketch is None:
+            return everything
+        multiplier, square = sketch.probe(probe)
+        bounds = self._sketched[everything] @ multiplier
+        occurs = _squared_distances(self._matrix[[bounds.argmax()]], probe)[0]
+        rows = np.flatnonzero(bounds >= (square - occurs) / 2 - self._error(probe))
+        return rows if 8 * len(rows) < len(bounds) else everything
+
+    def _nearest(self, rows: NDArray[np.intp] | slice, probe: Descriptor) -> Candidate:
+        # |x-q|²/2 = |q|²/2 - (x·q - |x|²/2): one BLAS product ranks the rows. Its rounding can
+        # swap near-equal ones, so all that are as near within it are compared in float64.
+        scores = self._matrix[rows] @ probe
+        scores -= self._half_squares[rows]
+        near = np.flatnonzero(scores >= scores.max() - self._error(probe))
+        if not isinstance(rows, slice):
+            near = rows[near]
+        squares = np.concatenate(
+            [
+                _squared_distances(self._matrix[near[at : at + BLOCK]], probe)
+                for at in range(0, len(near), BLOCK)
+            ]
+        )
         least = squares.min()
-        username = min(self._names[at] for at in rows[squares == least])
+        username = min(self._names[at] for at in near[squares == least])
         return Candidate(username, math.sqrt(least))
+
+    def _error(self, probe: Descriptor) -> float:
+        return ROUNDING * (self._largest_square + float(probe @ probe))
+
+    def _up_to_date_sketch(self) -> Sketch | None:
+        """The sketch with all rows drawn; None where the gallery is small."""
+        count = len(self._names)
+        if count < SKETCH_FROM:
+            self._sketch = None
+            return None
+        sketch = self._sketch
+        if sketch is None or count >= 2 * self._fitted_rows:
+            sketch = self._sketch = Sketch.fit(self._matrix[:count])
+            self._fitted_rows, self._sketched_rows = count, 0
+        if len(self._sketched) < len(self._matrix):
+            self._sketched = _resized(self._sketched, len(self._matrix))
+        pending = slice(self._sketched_rows, count)
+        sketch.draw(self._matrix[pending], self._sketched[pending])
+        self._sketched_rows = count
+        return sketch
 
     def _fill_from_last(self, at: int) -> None:
         last = len(self._names) - 1
@@ -106,21 +156,30 @@ class Gallery:
         if at != last:
             self._matrix[at] = self._matrix[last]
             self._half_squares[at] = self._half_squares[last]
+            if self._sketch is not None and at < self._sketched_rows:
+                row = slice(at, at + 1)
+                self._sketch.draw(self._matrix[row], self._sketched[row])
             self._names[at] = name
             rows = self._rows[name]
             rows[rows.index(last)] = at
+        self._sketched_rows = min(self._sketched_rows, last)
 
 
 def _checked(descriptor: Descriptor) -> Descriptor:
-    row = np.asarray(descriptor, np.float32)
+    row = np.array(descriptor, np.float32)
     if row.shape != (DIMENSIONS,):
         raise ValueError(f"a descriptor has {DIMENSIONS} numbers, not shape {row.shape}")
-    if not float(row @ row) <= LARGEST_NORM**2:  # also refuses NaN
+    if not np.linalg.norm(row.astype(np.float64)) <= LARGEST_NORM:  # also refuses NaN
         raise ValueError("the descriptor is not finite or not a face descriptor")
     return row
 
 
-def _grown(array: FloatArray) -> FloatArray:
-    larger = np.empty((2 * len(array), *array.shape[1:]), array.dtype)
+def _squared_distances(rows: FloatArray, probe: Descriptor) -> NDArray[np.float64]:
+    apart = rows.astype(np.float64) - probe
+    return np.asarray(np.einsum("ij,ij->i", apart, apart), np.float64)
+
+
+def _resized(array: FloatArray, length: int) -> FloatArray:
+    larger = np.empty((length, *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger
