@@ -9,11 +9,11 @@ from typing import Any
 
 from ostiary import __version__
 from ostiary.commands.context import Context
-from ostiary.commands.examine import is_live, judge, one_face
+from ostiary.commands.enrol import Effect, add_template, decoded, register, remove_template
+from ostiary.commands.examine import judge
 from ostiary.commands.room import Room
-from ostiary.errors import CameraUnavailable, NotAllowed, NotLive, UserExists
+from ostiary.errors import CameraUnavailable
 from ostiary.messages.commands import (
-    Answer,
     DeleteAnswer,
     DeleteRequest,
     EventsAnswer,
@@ -22,8 +22,6 @@ from ostiary.messages.commands import (
     LoginRequest,
     PingAnswer,
     PingRequest,
-    RegisterAnswer,
-    RegisterRequest,
     ReloadAnswer,
     ReloadRequest,
     RenameAnswer,
@@ -35,12 +33,10 @@ from ostiary.messages.commands import (
     UsersRequest,
 )
 from ostiary.store.events import EventFilter
-from ostiary.vision.arrays import BGRImage
-from ostiary.vision.image import ImageLimits, decode_image, encode_jpeg
+from ostiary.vision.image import encode_jpeg
 
 SNAPSHOT_QUALITY = 85  # JPEG, of 100
 
-Effect = Callable[[], Answer]
 Handler = Callable[[Room, Any, Context], Effect]
 
 
@@ -57,42 +53,9 @@ def users(room: Room, _request: UsersRequest, _context: Context) -> Effect:
     )
 
 
-def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
-    """Raises UserExists before anything costly, and again where somebody was quicker."""
-    allowed = room.settings.commands.allow_unverified_enrolment
-    if not request.require_live and not allowed:
-        raise NotAllowed(
-            '"require_live": false is not permitted here (commands.allow_unverified_enrolment).'
-        )
-    if room.people.has(request.username):
-        raise UserExists(f"{request.username} is registered already.")
-    image = _picture(room, request)
-    context.check_deadline()
-    face = one_face(room.engine, image)
-    liveness = room.engine.live_score(image, face)
-    if request.require_live and not is_live(liveness, room.settings.access):
-        raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
-    descriptor = room.engine.describe(image, face)
-
-    def effect() -> RegisterAnswer:
-        user = room.people.register(
-            request.username, descriptor, room.clock(), source=context.source
-        )
-        return RegisterAnswer(
-            success=True,
-            username=user.username,
-            distance=None,
-            similarity=None,
-            message=f"{user.username} is registered.",
-            liveness=liveness if 0.0 <= liveness <= 1.0 else None,
-        )
-
-    return effect
-
-
 def login(room: Room, request: LoginRequest, context: Context) -> Effect:
     claimed = None if request.username is None else room.people.get(request.username).username
-    image = _decoded(room, request.image)
+    image = decoded(room, request.image)
     context.check_deadline()
     decision = judge(room.engine, room.people, room.settings.access, image, claimed)
 
@@ -179,28 +142,10 @@ HANDLERS: Mapping[str, Handler] = {
     "register": register,
     "login": login,
     "delete": delete,
+    "add_template": add_template,
+    "remove_template": remove_template,
     "rename": rename,
     "events": events,
     "snapshot": snapshot,
     "reload": reload,
 }
-
-
-def _picture(room: Room, request: RegisterRequest) -> BGRImage:
-    if request.image is not None:
-        return _decoded(room, request.image)
-    if room.camera is None:
-        raise CameraUnavailable("There is no camera to take the picture with; send an image.")
-    return room.camera.capture(room.settings.commands.camera_timeout_s)
-
-
-def _decoded(room: Room, data: bytes) -> BGRImage:
-    limits = room.settings.commands
-    return decode_image(
-        data,
-        ImageLimits(
-            bytes=limits.payload_limit_bytes,
-            pixels=limits.image_pixel_limit,
-            side=limits.image_side_limit,
-        ),
-    )

@@ -11,7 +11,7 @@ from ostiary.access.gallery import Gallery
 from ostiary.errors import UserUnknown
 from ostiary.messages.username import same_name
 from ostiary.store.events import Events
-from ostiary.store.users import User, Users
+from ostiary.store.users import Template, User, Users
 from ostiary.vision.arrays import Descriptor
 
 
@@ -81,6 +81,33 @@ class People:
             self._after_commit.append(partial(self._gallery.add, user.username, descriptor))
             return user
 
+    def add_template(
+        self, username: str, descriptor: Descriptor, now: datetime, *, source: str
+    ) -> Template:
+        """Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable."""
+        with self.changing():
+            template = self._users.add_template(username, descriptor, now, source=source)
+            name = same_name(username)
+            self._events.append_user(action="updated", username=name, source=source, now=now)
+            self._after_commit.append(partial(self._gallery.add, name, descriptor))
+            return template
+
+    def remove_template(
+        self, username: str, template_id: int, now: datetime, *, source: str
+    ) -> str:
+        """Returns the name as it is stored. Raises UserUnknown, TemplateUnknown, LastTemplate."""
+        name = same_name(username)
+        with self.changing():
+            self._users.remove_template(name, template_id)
+            self._events.append_user(action="updated", username=name, source=source, now=now)
+            self._after_commit.append(partial(self._match_anew, name))
+            return name
+
+    def descriptors_of(self, username: str) -> tuple[Descriptor, ...]:
+        """One person's descriptors, oldest first; empty for nobody."""
+        name = same_name(username)
+        return tuple(each for known, each in self._users.templates() if known == name)
+
     def delete(self, username: str, now: datetime, *, source: str) -> str:
         """Returns the name as it was stored. Raises UserUnknown."""
         name = same_name(username)
@@ -106,6 +133,11 @@ class People:
             )
             self._after_commit.append(partial(self._rename, before, user.username))
             return user
+
+    def _match_anew(self, name: str) -> None:
+        self._gallery.remove(name)
+        for descriptor in self.descriptors_of(name):
+            self._gallery.add(name, descriptor)
 
     def _rename(self, old: str, new: str) -> None:
         if old in self._gallery.users():  # not so for a row that could never be matched

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializeAsAny,
     WithJsonSchema,
     model_validator,
 )
@@ -242,6 +243,45 @@ class ReloadAnswer(Answer):
     message: str
 
 
+# --- templates ------------------------------------------------------------------------------
+
+
+class AddTemplateRequest(RegisterRequest):
+    """Give a registered person one more face template, from another image: with glasses, without
+    a beard, in other light."""
+
+
+class TemplateRecord(Message):
+    """One stored template, without its numbers."""
+
+    id: int
+    created_at: Timestamp | None = Field(description="None where an old database does not say.")
+    source: str = Field(description="Who asked: `mqtt`, `http` or `cli`.")
+
+
+class AddTemplateAnswer(Answer):
+    username: str
+    template: TemplateRecord
+    distance: float | None = Field(
+        description="To the person's nearest other template; large is another view, or another "
+        "person."
+    )
+    looks_like: str | None = Field(description="Who it looks more like, if somebody else.")
+    liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+
+
+class RemoveTemplateRequest(Request):
+    """Forget one of a person's templates, but not the only one."""
+
+    username: Username
+    template: int = Field(ge=1, le=2**62, description="Its id.")
+
+
+class RemoveTemplateAnswer(Answer):
+    username: str
+    template: int
+
+
 # --- all of them ----------------------------------------------------------------------------
 
 
@@ -264,6 +304,8 @@ COMMANDS: dict[str, CommandKind] = {
         CommandKind("register", RegisterRequest, RegisterAnswer, recorded=True),
         CommandKind("login", LoginRequest, LoginAnswer, recorded=True),
         CommandKind("delete", DeleteRequest, DeleteAnswer, recorded=True),
+        CommandKind("add_template", AddTemplateRequest, AddTemplateAnswer, recorded=True),
+        CommandKind("remove_template", RemoveTemplateRequest, RemoveTemplateAnswer, recorded=True),
         CommandKind("rename", RenameRequest, RenameAnswer, recorded=True),
         CommandKind("events", EventsRequest, EventsAnswer),
         CommandKind("snapshot", SnapshotRequest, SnapshotAnswer),
@@ -280,17 +322,22 @@ class ErrorDetail(Message):
     message: str = Field(description="What was wrong and what to do, for people.")
 
 
-class OkResponse(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def to_json(self) -> bytes:
+        """As it goes over the wire: without `transaction` where the request had none."""
+        leave_out = {"transaction"} if getattr(self, "transaction", None) is None else None
+        return self.model_dump_json(exclude=leave_out).encode()
+
+
+class OkResponse(_Response):
     status: Literal["ok"] = "ok"
-    data: Answer
+    data: SerializeAsAny[Answer]
     transaction: Transaction | None = None
 
 
-class ErrorResponse(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class ErrorResponse(_Response):
     status: Literal["error"] = "error"
     error: ErrorDetail
     transaction: Transaction | None = None

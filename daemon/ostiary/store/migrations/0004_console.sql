@@ -7,6 +7,15 @@ CREATE TABLE accounts (
     password_changed_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Who is signed in. digest: SHA-256 of the cookie.
+CREATE TABLE sessions (
+    digest  BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    account TEXT NOT NULL REFERENCES accounts (name) ON DELETE CASCADE,
+    csrf    TEXT NOT NULL,
+    ends_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sessions_by_account ON sessions (account);
+
 -- Programs that may use the API. digest: SHA-256 of the token, which is shown only once.
 CREATE TABLE api_tokens (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
