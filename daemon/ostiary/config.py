@@ -6,10 +6,11 @@ The tree is read from a TOML file and from the environment (`OSTIARY_MQTT__HOST=
 """
 
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +24,13 @@ from ostiary.messages.events import NOT_A_CAMERA
 TopicLevel = Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _not_reserved(name: str) -> str:
@@ -166,6 +174,29 @@ class MqttSettings(Section):
 
     host: str = Field("127.0.0.1", description="Host name or address of the broker.")
     port: int = Field(1883, ge=1, le=65535, description="TCP port: 1883 plain, 8883 TLS.")
+    username: str | None = Field(None, description="User name at the broker.")
+    password_file: Path | None = Field(
+        None,
+        description="File with the password, nothing else. Unset: systemd's credential "
+        "mqtt-password, where there is one.",
+    )
+    allow_anonymous: bool = Field(
+        False,
+        description="Permit a broker on another machine without user name and certificate: then "
+        "anybody there can command this door.",
+    )
+    tls: bool = Field(
+        False, description="Encrypt (TLS 1.2 or newer) and check the broker's certificate."
+    )
+    tls_ca: Path | None = Field(
+        None,
+        description="PEM file of the CA that issued the broker's certificate. Unset: the "
+        "system's CAs.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of this door's own certificate, where the broker wants one."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
     base_topic: TopicLevel = Field("ostiary", description="First level of every topic.")
     keepalive_s: int = Field(15, ge=1, le=3600, description="Seconds between pings.")
     reconnect_at_most_s: float = Field(
@@ -194,6 +225,22 @@ class MqttSettings(Section):
         description="MQTT 5 Response Topics are honoured under <base>/<id>/response/ and under "
         "these beginnings.",
     )
+    discovery: bool = Field(
+        False, description="Announce the door to Home Assistant; false takes it back."
+    )
+    discovery_prefix: TopicLevel = Field(
+        "homeassistant", description="Where Home Assistant listens for announcements."
+    )
+
+    @model_validator(mode="after")
+    def _nobody_anonymous_from_afar(self) -> Self:
+        known = self.username is not None or self.tls_certificate is not None
+        if not known and not self.allow_anonymous and not _is_loopback(self.host):
+            raise ValueError(
+                f"the broker {self.host} is another machine: set username and password_file, or "
+                "tls_certificate and tls_key, or allow_anonymous = true"
+            )
+        return self
 
 
 class CommandSettings(Section):
@@ -218,6 +265,25 @@ class CommandSettings(Section):
     time_limit_s: float = Field(
         30.0, gt=0, description="A command not done so long after it came has no effect."
     )
+    signed: bool = Field(False, description="Take only commands signed with the shared key.")
+    signing_key_file: Path | None = Field(
+        None,
+        description="File with the shared key, 32 bytes or more. Unset: systemd's credential "
+        "command-key.",
+    )
+    signature_age_s: float = Field(
+        60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."
+    )
+
+
+class RelaySettings(Section):
+    """A relay at this machine that opens the door (needs the extra `ostiary[gpio]`)."""
+
+    enabled: bool = Field(False, description="Pulse it when a camera's face is granted.")
+    chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip.")
+    line: int | str = Field(17, description="The line on the chip: its offset or its name.")
+    active_low: bool = Field(False, description="The relay draws when the line is low.")
+    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is held open, seconds.")
 
 
 class HttpSettings(Section):
@@ -265,25 +331,6 @@ class ServiceSettings(Section):
         description="Prometheus metrics at http://127.0.0.1:<port>/metrics; 0: none.",
     )
 
-    signed: bool = Field(False, description="Take only commands signed with the shared key.")
-    signing_key_file: Path | None = Field(
-        None,
-        description="File with the shared key, 32 bytes or more. Unset: systemd's credential "
-        "command-key.",
-    )
-    signature_age_s: float = Field(
-        60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."
-    )
-
-
-class RelaySettings(Section):
-    """A relay at this machine that opens the door (needs the extra `ostiary[gpio]`)."""
-
-    enabled: bool = Field(False, description="Pulse it when a camera's face is granted.")
-    chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip.")
-    line: int | str = Field(17, description="The line on the chip: its offset or its name.")
-    active_low: bool = Field(False, description="The relay draws when the line is low.")
-    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is held open, seconds.")
 
 class LogSettings(Section):
     """What is written, and how."""
@@ -312,6 +359,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     commands: CommandSettings = Field(default_factory=CommandSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -356,4 +404,3 @@ def describe_validation(error: ValidationError) -> str:
         unknown = problem["type"] == "extra_forbidden"
         lines.append(f"{key}: {'unknown key' if unknown else problem['msg']}")
     return "; ".join(lines)
-    relay: RelaySettings = Field(default_factory=RelaySettings)

@@ -227,6 +227,13 @@ class NotAllowed(OstiaryError):
     exit_status = 77
 
 
+class SignatureInvalid(OstiaryError):
+    """A command has to be signed and is not, or wrongly, too long ago, or for the second time."""
+
+    code = "signature_invalid"
+    exit_status = 77
+
+
 class TransactionConflict(OstiaryError):
     """A transaction id was used before, with another request."""
 

@@ -114,6 +114,13 @@ class Probe:
         assert enough, f"{topic}: {len(found)} of {count}; heard {[h.topic for h in self.heard]}"
         return found
 
+    def wait_refused(self, count: int, timeout_s: float = 5.0) -> None:
+        """Until the broker has refused that many messages."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.refused) < count:
+            assert time.monotonic() < deadline, f"refused: {self.refused}"
+            time.sleep(0.01)
+
     def wait_for(self, topic: str, payload: bytes, timeout_s: float = 10.0) -> None:
         """Until the newest message of `topic` is `payload`."""
 

@@ -13,6 +13,7 @@ from ostiary.errors import (
     DatabaseUnwritable,
     ModelMissing,
     OstiaryError,
+    SignatureInvalid,
     TimedOut,
     TransactionConflict,
     error_of,
@@ -27,6 +28,7 @@ _PASSING = (
     DatabaseCorrupt,
     DatabaseUnwritable,
     ModelMissing,
+    SignatureInvalid,
     TimedOut,
     TransactionConflict,
 )
@@ -53,30 +55,47 @@ class Commands:
         kind = COMMANDS.get(name)
         if kind is None:
             raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
-        key = context.key if kind.recorded else None
-        recorded = self._log.answer(key) if key is not None else None
-        if recorded is not None:
-            return _replayed(kind, recorded)
+        answered = self._nonce_answer(context)
+        if kind.recorded and answered is None and context.key is not None:
+            answered = self._log.answer(context.key)
+        if kind.recorded and answered is not None:
+            return _replayed(kind, answered)
         try:
             context.check_deadline()
             effect = HANDLERS[name](self._room, request, context)
             context.check_deadline()
             if not kind.recorded:
-                return effect()
+                answer = effect()
+                self._remember(kind, context, _OK)
+                return answer
             with self._room.people.changing():
                 answer = effect()
-                if key is not None:
-                    self._log.record(key, _recorded_answer(answer), self._room.clock())
+                self._remember(kind, context, _OK + answer.model_dump_json().encode())
         except OstiaryError as error:
-            if key is not None and not isinstance(error, _PASSING):
-                self._log.record(key, _recorded_error(error), self._room.clock())
+            if not isinstance(error, _PASSING):
+                self._remember(kind, context, _recorded_error(error))
             raise
         self._committed()
         return answer
 
+    def _nonce_answer(self, context: Context) -> bytes | None:
+        """What was answered to this signature, None where it is new."""
+        if context.nonce is None:
+            return None
+        try:
+            answered = self._log.answer(context.nonce)
+        except TransactionConflict:
+            answered = b""
+        if answered is not None and not context.redelivered:
+            raise SignatureInvalid("This signature was used already. Sign each command anew.")
+        return answered
 
-def _recorded_answer(answer: Answer) -> bytes:
-    return _OK + answer.model_dump_json().encode()
+    def _remember(self, kind: CommandKind, context: Context, outcome: bytes) -> None:
+        now = self._room.clock()
+        if kind.recorded and context.key is not None:
+            self._log.record(context.key, outcome, now)
+        if context.nonce is not None and self._log.answer(context.nonce) is None:
+            self._log.record(context.nonce, outcome, now)
 
 
 def _recorded_error(error: OstiaryError) -> bytes:

@@ -11,11 +11,14 @@ from ostiary.store.command_log import CommandKey
 @dataclass(frozen=True, slots=True)
 class Context:
     """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
-    `time.monotonic()`; a command that is not done by then has no effect."""
+    `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
+    signature, which counts once, unless `redelivered` says that it is the same delivery again."""
 
     source: Literal["mqtt", "http", "cli"]
     key: CommandKey | None = None
     deadline: float | None = None
+    nonce: CommandKey | None = None
+    redelivered: bool = False
 
     def check_deadline(self) -> None:
         """Raises TimedOut."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from ostiary.errors import BrokerUnavailable
+from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import (
     MQTT5,
@@ -119,7 +119,7 @@ class MqttClient:
         if self._stopping.is_set():
             return None
         try:
-            login = self._login()
+            login = self._fresh_login()
             connection = self._open(login)
             if connection.receive_maximum < self._window:
                 self._window = connection.receive_maximum
@@ -142,6 +142,12 @@ class MqttClient:
             session_present=connection.session_present,
         )
         return connection
+
+    def _fresh_login(self) -> Login:
+        try:
+            return self._login()
+        except ConfigError as error:
+            raise BrokerUnavailable(error.message) from error
 
     def _open(self, login: Login) -> Connection:
         connection = Connection(login, self._protocol, self._window, self)

@@ -18,10 +18,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ostiary.errors import BrokerUnavailable
+from ostiary.mqtt.security import explain_connect_error
 
 MQTT5 = MQTTProtocolVersion.MQTTv5
 MQTT311 = MQTTProtocolVersion.MQTTv311
 CONNECT_TIMEOUT_S = 5.0
+_AFTER_TLS = "Does it take this door's certificate (missing, expired, of another CA)?"
+_WITHOUT_TLS = "Does this port want TLS (mqtt.tls)?"
 
 Acknowledged = Callable[[str | None], None]
 """Told once the broker has a message; the text says why it refused it."""
@@ -127,7 +130,7 @@ class Connection:
                 properties=properties,
             )
         except (OSError, ValueError) as error:
-            raise BrokerUnavailable(_explained(error, where, tls=login.tls is not None)) from error
+            raise explain_connect_error(error, where, tls=login.tls is not None) from error
         self._client.loop_start()
         if not self._settled.wait(CONNECT_TIMEOUT_S):
             self.close()
@@ -136,8 +139,8 @@ class Connection:
             raise self._refusal
         if not self._accepted:
             raise ProtocolRefused(
-                f"{where}: the connection was closed before the broker answered"
-                f"{'' if login.tls else '; does this port want TLS?'}"
+                f"{where}: the broker closed the connection before it answered. "
+                f"{_AFTER_TLS if login.tls else _WITHOUT_TLS}"
             )
 
     def subscribe(self, topic: str) -> None:
@@ -325,17 +328,3 @@ def _refusal(reason: ReasonCode, where: str) -> BrokerUnavailable:
             f"{where}: the broker says: not authorised. Are user name and password set and right?"
         )
     return BrokerUnavailable(f"{where}: the broker refuses the connection: {name}.")
-
-
-def _explained(error: Exception, where: str, *, tls: bool) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{where}: the broker's certificate is refused: {error.verify_message}."
-    if isinstance(error, ssl.SSLError):
-        return f"{where}: TLS failed: {error.reason}."
-    if isinstance(error, TimeoutError):
-        return f"{where}: no answer in {CONNECT_TIMEOUT_S:g} s."
-    if isinstance(error, ConnectionResetError) and tls:
-        return f"{where}: the broker closed the connection during TLS. Is that its TLS port?"
-    if isinstance(error, OSError):
-        return f"{where}: {error.strerror or error}."
-    return f"{where}: {error}"

@@ -14,6 +14,7 @@ from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
+from ostiary.mqtt.security import command_signer, read_password, tls_context
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
@@ -25,7 +26,10 @@ OFFLINE = b"offline"
 
 
 class MqttDoor:
-    """Start it, `wake` it after each commit that has an event, stop it."""
+    """Start it, `wake` it after each commit that has an event, stop it.
+
+    Making one raises ConfigError where commands must be signed and there is no key.
+    """
 
     def __init__(
         self,
@@ -39,10 +43,12 @@ class MqttDoor:
         self._settings = settings
         self._state: bytes | None = None
         self._client = MqttClient(
-            self._login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
+            self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
         self._publisher = Publisher(events, command_log, self.topics, settings, clock)
-        self._requests = Requests(commands, self._client, self.topics, settings)
+        self._requests = Requests(
+            commands, self._client, self.topics, settings, command_signer(settings.commands)
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -102,7 +108,8 @@ class MqttDoor:
         self._publisher.attach(None)
         connection.publish_and_wait(self.topics.availability, OFFLINE, retain=True, timeout_s=0.5)
 
-    def _login(self) -> Login:
+    def login(self) -> Login:
+        """How to reach the broker; secrets and certificates are read now. Raises ConfigError."""
         mqtt = self._settings.mqtt
         return Login(
             host=mqtt.host,
@@ -113,4 +120,7 @@ class MqttDoor:
             receive_maximum=self._settings.commands.queue_limit,
             packet_limit=2 * self._settings.commands.payload_limit_bytes,
             will=Will(self.topics.availability, OFFLINE),
+            username=mqtt.username,
+            password=read_password(mqtt),
+            tls=tls_context(mqtt),
         )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ostiary.commands.commands import Commands
 from ostiary.commands.context import Context
+from ostiary.commands.room import utc_now
 from ostiary.config import Settings, describe_validation
 from ostiary.errors import (
     Busy,
@@ -35,6 +36,7 @@ from ostiary.messages.commands import (
 from ostiary.mqtt.acks import AckOrder
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Incoming
+from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandKey
 
@@ -46,6 +48,7 @@ class _TransactionOnly(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
     transaction: Transaction | None = None
+    payload: str | None = None  # of a signed command
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,17 @@ class Requests:
     """The worker. `arrived` is called on the network thread, everything else happens on its own."""
 
     def __init__(
-        self, commands: Commands, client: MqttClient, topics: Topics, settings: Settings
+        self,
+        commands: Commands,
+        client: MqttClient,
+        topics: Topics,
+        settings: Settings,
+        signer: Signer | None = None,
     ) -> None:
         self._commands = commands
         self._client = client
         self._topics = topics
+        self._signer = signer
         self._limits = settings.commands
         self._response_prefixes = (topics.response(""), *settings.mqtt.response_prefixes)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -88,7 +97,6 @@ class Requests:
     def _run(self) -> None:
         while (waiting := self._queue.get()) is not None:
             incoming = waiting.incoming
-            response: OkResponse | ErrorResponse | None
             try:
                 response = self._handle(incoming, waiting.since)
             except OstiaryError as error:
@@ -102,7 +110,8 @@ class Requests:
             else:
                 self._answer(incoming, response)
 
-    def _handle(self, incoming: Incoming, since: float) -> OkResponse | None:
+    def _handle(self, incoming: Incoming, since: float) -> bytes | None:
+        """The response; None for what gets none."""
         name = self._topics.command_of(incoming.topic)
         if name is None:
             return None
@@ -118,14 +127,25 @@ class Requests:
                 f"A command has at most {self._limits.payload_limit_bytes} bytes; "
                 f"this has {len(incoming.payload)}."
             )
-        request = parse(kind.request, incoming.payload)
+        payload, nonce = self._verified(name, incoming)
+        request = parse(kind.request, payload)
         context = Context(
             source="mqtt",
-            key=_key(name, incoming, request.transaction),
+            key=_key(name, incoming, payload, request.transaction),
             deadline=since + self._limits.time_limit_s,
+            nonce=nonce,
+            redelivered=incoming.dup,
         )
         answer: Answer = self._commands.run(name, request, context)
-        return OkResponse(data=answer, transaction=request.transaction)
+        return OkResponse(data=answer, transaction=request.transaction).to_json()
+
+    def _verified(self, name: str, incoming: Incoming) -> tuple[bytes, CommandKey | None]:
+        """The request itself, and what stands for its signature where one is needed."""
+        if self._signer is None:
+            return incoming.payload, None
+        signed = self._signer.verify(incoming.topic, incoming.payload, utc_now())
+        payload = signed.payload.encode("utf-8", "surrogatepass")
+        return payload, CommandKey.of(name, signed.nonce, payload, requester="signature")
 
     def _check_response_topic(self, incoming: Incoming) -> None:
         topic = incoming.response_topic
@@ -137,7 +157,7 @@ class Requests:
     def _permitted(self, topic: str) -> bool:
         return topic.startswith(self._response_prefixes) and not set(topic) & set("+#\0")
 
-    def _answer(self, incoming: Incoming, response: OkResponse | ErrorResponse) -> None:
+    def _answer(self, incoming: Incoming, response: bytes) -> None:
         connection = self._client.connection
         if connection is None:
             return  # the command is not acknowledged: it comes again, and is answered then
@@ -147,11 +167,9 @@ class Requests:
         if topic == self._topics.response(""):
             self._acks.done(incoming)
             return
-        leave_out = {"transaction"} if response.transaction is None else None
-        payload = response.model_dump_json(exclude=leave_out, serialize_as_any=True).encode()
         connection.publish(
             topic,
-            payload,
+            response,
             correlation=incoming.correlation,
             acknowledged=lambda refused: self._answered(incoming, refused),
         )
@@ -170,20 +188,28 @@ def parse(model: type[Request], payload: bytes) -> Request:
         raise RequestMalformed(describe_validation(error)) from None
 
 
-def _failed(payload: bytes, error: OstiaryError) -> ErrorResponse:
-    try:
-        transaction = _TransactionOnly.model_validate_json(payload).transaction
-    except ValidationError:
-        transaction = None
+def _failed(payload: bytes, error: OstiaryError) -> bytes:
     detail = ErrorDetail(code=error.code, message=error.message)
-    return ErrorResponse(error=detail, transaction=transaction)
+    return ErrorResponse(error=detail, transaction=_transaction_in(payload)).to_json()
 
 
-def _key(name: str, incoming: Incoming, transaction: Transaction | None) -> CommandKey | None:
+def _transaction_in(payload: bytes | str) -> Transaction | None:
+    try:
+        found = _TransactionOnly.model_validate_json(payload)
+    except ValidationError:
+        return None
+    if found.transaction is None and found.payload is not None:
+        return _transaction_in(found.payload)
+    return found.transaction
+
+
+def _key(
+    name: str, incoming: Incoming, payload: bytes, transaction: Transaction | None
+) -> CommandKey | None:
     """None: nothing tells a repetition from a new command."""
     requester = incoming.response_topic or ""
     if transaction is not None:
-        return CommandKey.of(name, f"{transaction!r}", incoming.payload, requester)
+        return CommandKey.of(name, f"{transaction!r}", payload, requester)
     if incoming.correlation is not None:
-        return CommandKey.of(name, incoming.correlation, incoming.payload, f"mqtt5:{requester}")
+        return CommandKey.of(name, incoming.correlation, payload, f"mqtt5:{requester}")
     return None

@@ -1,0 +1,104 @@
+"""Secrets and certificates: read from files or systemd credentials, never from a command line."""
+
+import os
+import ssl
+from datetime import timedelta
+from pathlib import Path
+
+from ostiary.config import CommandSettings, MqttSettings
+from ostiary.errors import BrokerUnavailable, ConfigError
+from ostiary.mqtt.signing import Signer
+
+_NOT_OUR_CA = {18, 19, 20, 21}  # X509_V_ERR_*: self-signed, or without the issuer at hand
+_EXPIRED = 10
+_NOT_YET_VALID = 9
+_OTHER_HOST = {62, 64}
+
+
+def read_secret(path: Path | None, credential: str) -> bytes | None:
+    """The content of `path`, or of systemd's credential of that name; None where neither is set.
+
+    Raises ConfigError that names the file.
+    """
+    if path is None:
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if folder is None or not (Path(folder) / credential).is_file():
+            return None
+        path = Path(folder) / credential
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: the secret cannot be read: {error.strerror}.") from error
+    if not secret:
+        raise ConfigError(f"{path}: the secret is empty.")
+    return secret
+
+
+def read_password(settings: MqttSettings) -> str | None:
+    """The password for the broker. Raises ConfigError."""
+    secret = read_secret(settings.password_file, "mqtt-password")
+    try:
+        return None if secret is None else secret.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{settings.password_file}: the password is not UTF-8.") from None
+
+
+def command_signer(settings: CommandSettings) -> Signer | None:
+    """None where commands need no signature. Raises ConfigError where the key is missing."""
+    if not settings.signed:
+        return None
+    key = read_secret(settings.signing_key_file, "command-key")
+    if key is None:
+        raise ConfigError("commands.signed needs commands.signing_key_file or a credential.")
+    return Signer(key, timedelta(seconds=settings.signature_age_s))
+
+
+def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
+    """None where TLS is off. Raises ConfigError that names the file that is wrong."""
+    if not settings.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{settings.tls_ca}: not a PEM file of a CA: {error}.") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.tls_certificate is not None:
+        try:
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"{settings.tls_certificate}: certificate and key do not load: {error}."
+            ) from error
+    return context
+
+
+def explain_connect_error(error: Exception, where: str, *, tls: bool) -> BrokerUnavailable:
+    """What stopped a connection, in words that say what to look at."""
+    return BrokerUnavailable(f"{where}: {_reason(error, tls=tls)}")
+
+
+def _reason(error: Exception, *, tls: bool) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _certificate_reason(error)
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "what answers there does not speak TLS; is that the port for plain text?"
+    if tls and isinstance(error, ssl.SSLError | ConnectionResetError):
+        name = getattr(error, "reason", None) or "connection closed"
+        return f"TLS failed ({name}); does that port speak TLS, and take this door's certificate?"
+    if isinstance(error, TimeoutError):
+        return "no answer in time; is the address right, and the broker up?"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}."
+    return str(error)
+
+
+def _certificate_reason(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code == _EXPIRED:
+        return "the broker's certificate has expired. Renew it there, or set this clock."
+    if error.verify_code == _NOT_YET_VALID:
+        return "the broker's certificate is not valid yet. Is this clock right?"
+    if error.verify_code in _NOT_OUR_CA:
+        return "the broker's certificate was not issued by the CA in mqtt.tls_ca."
+    if error.verify_code in _OTHER_HOST:
+        return "the broker's certificate is for another host name than mqtt.host."
+    return f"the broker's certificate is refused: {error.verify_message}."

@@ -1,0 +1,86 @@
+"""Signed commands: who has the shared key may ask, and each signature counts once.
+
+A signed command is an envelope {"payload", "timestamp", "nonce", "signature"}. `payload` is the
+request as JSON text; `signature` is HMAC-SHA256, in hex, over topic, timestamp, nonce and payload
+with a line feed between each, in UTF-8.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+
+from ostiary.config import describe_validation
+from ostiary.errors import ConfigError, SignatureInvalid
+from ostiary.messages.events import Message, rfc3339
+
+SHORTEST_KEY = 32
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+
+
+class SignedCommand(Message):
+    """The envelope of a signed command."""
+
+    payload: str = Field(description="The request, as JSON text.")
+    timestamp: Annotated[str, Field(max_length=40, pattern=r"^\S+$")] = Field(
+        description="When it was signed: RFC 3339, with a time zone."
+    )
+    nonce: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")] = Field(
+        description="A text never used before."
+    )
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="HMAC-SHA256 in hex."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs and verifies with one shared key."""
+
+    key: bytes
+    age: timedelta
+
+    def __post_init__(self) -> None:
+        if len(self.key) < SHORTEST_KEY:
+            raise ConfigError(f"The key for signed commands needs {SHORTEST_KEY} bytes or more.")
+
+    def sign(self, topic: str, payload: str, now: datetime) -> SignedCommand:
+        """For clients."""
+        timestamp, nonce = rfc3339(now), secrets.token_urlsafe(24)
+        return SignedCommand(
+            payload=payload,
+            timestamp=timestamp,
+            nonce=nonce,
+            signature=self._signature(topic, timestamp, nonce, payload),
+        )
+
+    def verify(self, topic: str, data: bytes, now: datetime) -> SignedCommand:
+        """The command in `data`, if it is rightly signed and fresh; that its nonce is new is for
+        the caller to see. Raises SignatureInvalid."""
+        try:
+            command = SignedCommand.model_validate_json(data)
+        except ValidationError as error:
+            raise SignatureInvalid(
+                f"Commands must be signed here: {describe_validation(error)}"
+            ) from None
+        expected = self._signature(topic, command.timestamp, command.nonce, command.payload)
+        if not hmac.compare_digest(expected, command.signature):
+            raise SignatureInvalid("The signature is wrong: another key, topic or content.")
+        try:
+            signed_at = _MOMENT.validate_python(command.timestamp)
+        except ValidationError:
+            raise SignatureInvalid("The timestamp is not RFC 3339 with a time zone.") from None
+        if abs(now - signed_at) > self.age:
+            raise SignatureInvalid(
+                "The signature is stale, or the clocks differ. Sign the command again."
+            )
+        return command
+
+    def _signature(self, topic: str, timestamp: str, nonce: str, payload: str) -> str:
+        text = "\n".join((topic, timestamp, nonce, payload))
+        return hmac.new(self.key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

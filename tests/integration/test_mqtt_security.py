@@ -1,0 +1,348 @@
+"""The shipped TLS and ACL files on a real mosquitto, and what is refused with which words."""
+
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paho.mqtt.client as paho
+import pytest
+import structlog
+
+from ostiary.config import load_settings
+from ostiary.errors import BrokerUnavailable, ConfigError
+from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import Mosquitto, free_port
+from tests.integration.certificates import Authority, Certificate
+from tests.integration.doorway import Doorway, door_settings
+from tests.integration.probe import Probe
+
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto"
+BASE = "ostiary/door"
+EVERYTHING = f"{BASE}/#"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+def shipped_config(port: int, folder: Path, authority: Authority, broker: Certificate) -> str:
+    """ostiary.conf with the paths and the port of this test."""
+    places = {
+        "/etc/mosquitto/ostiary.acl": SHIPPED / "ostiary.acl",
+        "/etc/mosquitto/certs/ca.crt": authority.ca.certificate,
+        "/etc/mosquitto/certs/broker.crt": broker.certificate,
+        "/etc/mosquitto/certs/broker.key": broker.key,
+        "/var/lib/mosquitto/": f"{folder}/",
+        "listener 8883": f"listener {port} 127.0.0.1",
+    }
+    text = (SHIPPED / "ostiary.conf").read_text(encoding="utf-8")
+    for shipped, here in places.items():
+        assert shipped in text
+        text = text.replace(shipped, str(here))
+    return text
+
+
+def start_broker(folder: Path, authority: Authority, certificate: Certificate) -> Mosquitto:
+    port = free_port()
+    config = shipped_config(port, folder, authority, certificate)
+    broker = Mosquitto(folder, config, port=port, listener=False, persistent=False)
+    return broker.start()
+
+
+@pytest.fixture
+def broker(tmp_path: Path, authority: Authority) -> Iterator[Mosquitto]:
+    running = start_broker(
+        tmp_path / "broker", authority, authority.issue("broker", host="127.0.0.1")
+    )
+    yield running
+    running.kill()
+
+
+def client(broker: Mosquitto, authority: Authority, role: str, *topics: str) -> Probe:
+    own = authority.issue(role)
+
+    def prepare(made: paho.Client) -> None:
+        made.tls_set(str(authority.ca.certificate), str(own.certificate), str(own.key))
+
+    return Probe(broker.port, *topics, prepare=prepare)
+
+
+def secure(tmp_path: Path, port: int, authority: Authority, role: str = "door", **mqtt: Any) -> Any:
+    own = authority.issue(role)
+    return door_settings(
+        tmp_path,
+        port,
+        device={"id": "door"},
+        mqtt={
+            "tls": True,
+            "tls_ca": authority.ca.certificate,
+            "tls_certificate": own.certificate,
+            "tls_key": own.key,
+            **mqtt,
+        },
+    )
+
+
+def why_not(settings: Any, engine: VisionEngine) -> str:
+    """The words with which the connection fails."""
+    door = Doorway(settings, engine)
+    door.mqtt.start()
+    try:
+        with pytest.raises(BrokerUnavailable) as refused:
+            door.mqtt.wait_connected(3)
+        return refused.value.message
+    finally:
+        door.mqtt.stop()
+        door.database.close()
+
+
+def test_door_operator_and_reader_do_what_they_should(
+    tmp_path: Path, broker: Mosquitto, authority: Authority, engine: VisionEngine
+) -> None:
+    with (
+        client(broker, authority, "operator", EVERYTHING) as operator,
+        client(broker, authority, "reader", EVERYTHING) as reader,
+        client(broker, authority, "lock", EVERYTHING) as lock,
+        Doorway(secure(tmp_path, broker.port, authority), engine) as door,
+    ):
+        assert operator.ask(BASE, "ping", {})["status"] == "ok"
+        door.events.append_login(
+            success=True,
+            reason="granted",
+            message="Welcome.",
+            source="front",
+            now=door.room.clock(),
+            username="Ada",
+            distance=0.3,
+            liveness=0.9,
+        )
+        door.mqtt.wake()
+        assert reader.wait(f"{BASE}/event/login")
+        assert operator.wait(f"{BASE}/event/login")
+        assert lock.wait(f"{BASE}/door")
+        reader.wait_for(f"{BASE}/availability", b"online")
+        heard = {message.topic for message in reader.heard}
+        assert heard <= {f"{BASE}/availability", f"{BASE}/state", f"{BASE}/event/login"}
+        assert {message.topic for message in lock.heard} <= {f"{BASE}/availability", f"{BASE}/door"}
+        assert f"{BASE}/request/ping" not in {message.topic for message in operator.heard}
+
+
+@pytest.mark.parametrize("role", ["reader", "lock", "somebody"])
+def test_only_an_operator_may_send_commands(
+    tmp_path: Path, broker: Mosquitto, authority: Authority, engine: VisionEngine, role: str
+) -> None:
+    with (
+        Doorway(secure(tmp_path, broker.port, authority), engine),
+        client(broker, authority, "operator", EVERYTHING) as operator,
+        client(broker, authority, role) as other,
+    ):
+        other.send(f"{BASE}/request/ping", {"transaction": "forbidden"})
+        operator.ask(BASE, "ping", {})
+        answers = [heard.json.get("transaction") for heard in operator.of(f"{BASE}/response/ping")]
+        assert "forbidden" not in answers
+        assert any("Not authorized" in reason for reason in other.refused)
+
+
+@pytest.mark.parametrize("role", ["operator", "reader", "lock"])
+@pytest.mark.parametrize("topic", ["event/login", "door", "availability", "state", "response/ping"])
+def test_nobody_else_may_speak_for_the_door(
+    broker: Mosquitto, authority: Authority, role: str, topic: str
+) -> None:
+    with client(broker, authority, role) as other:
+        other.send(f"{BASE}/{topic}", b"{}")
+        other.send(f"ostiary/other/{topic}", b"{}")
+        other.wait_refused(2)
+
+
+def test_a_door_may_not_speak_for_another(broker: Mosquitto, authority: Authority) -> None:
+    with client(broker, authority, "door") as door:
+        for topic in ("event/login", "door", "request/ping", "response/ping"):
+            door.send(f"ostiary/other/{topic}", b"{}")
+        door.wait_refused(4)
+
+
+def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
+    tmp_path: Path,
+    broker: Mosquitto,
+    authority: Authority,
+    engine: VisionEngine,
+) -> None:
+    settings = secure(tmp_path, broker.port, authority, role="reader")
+    with Doorway(settings, engine) as door:
+        with structlog.testing.capture_logs() as logs:
+            door.people.register("Ada", np.zeros(128), door.room.clock(), source="cli")
+            door.mqtt.wake()
+            time.sleep(1)
+        assert any("ACL" in entry.get("reason", "") for entry in logs)
+        assert door.events.queue_length() == 1
+
+
+def test_a_broker_of_another_ca_is_refused(
+    tmp_path: Path, authority: Authority, engine: VisionEngine
+) -> None:
+    stranger = Authority(tmp_path / "other", "Other CA")
+    running = start_broker(
+        tmp_path / "broker", authority, stranger.issue("broker", host="127.0.0.1")
+    )
+    try:
+        assert "not issued by the CA" in why_not(secure(tmp_path, running.port, authority), engine)
+    finally:
+        running.kill()
+
+
+def test_an_expired_certificate_of_the_broker_is_refused(
+    tmp_path: Path, authority: Authority, engine: VisionEngine
+) -> None:
+    expired = authority.issue("broker", host="127.0.0.1", valid_days=(-2, -1))
+    running = start_broker(tmp_path / "broker", authority, expired)
+    try:
+        assert "has expired" in why_not(secure(tmp_path, running.port, authority), engine)
+    finally:
+        running.kill()
+
+
+def test_a_certificate_for_another_host_is_refused(
+    tmp_path: Path, authority: Authority, engine: VisionEngine
+) -> None:
+    other = authority.issue("broker", host="10.0.0.1")
+    running = start_broker(tmp_path / "broker", authority, other)
+    try:
+        assert "another host name" in why_not(secure(tmp_path, running.port, authority), engine)
+    finally:
+        running.kill()
+
+
+def test_tls_to_a_plain_text_port_is_refused(
+    tmp_path: Path, authority: Authority, engine: VisionEngine
+) -> None:
+    with Mosquitto(tmp_path / "plain") as plain:
+        assert "TLS" in why_not(secure(tmp_path, plain.port, authority), engine)
+
+
+def test_plain_text_to_a_tls_port_is_refused(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
+) -> None:
+    assert "want TLS" in why_not(door_settings(tmp_path, broker.port), engine)
+
+
+def test_an_expired_certificate_of_the_door_is_refused(
+    tmp_path: Path, broker: Mosquitto, authority: Authority, engine: VisionEngine
+) -> None:
+    expired = authority.issue("door", valid_days=(-2, -1))
+    settings = secure(
+        tmp_path,
+        broker.port,
+        authority,
+        tls_certificate=expired.certificate,
+        tls_key=expired.key,
+    )
+    assert "certificate" in why_not(settings, engine)
+
+
+def test_a_missing_ca_file_is_named(
+    tmp_path: Path, broker: Mosquitto, authority: Authority, engine: VisionEngine
+) -> None:
+    settings = secure(tmp_path, broker.port, authority, tls_ca=tmp_path / "nowhere.crt")
+    assert "nowhere.crt" in why_not(settings, engine)
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(
+    tmp_path: Path, authority: Authority, engine: VisionEngine
+) -> None:
+    settings = secure(tmp_path, 1, authority)
+    context = Doorway(settings, engine).mqtt.login().tls
+    assert context is not None
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+@pytest.fixture
+def password_broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "password-broker"
+    folder.mkdir()
+    make_password(folder / "passwords", "door", "right")
+    with Mosquitto(folder, f"password_file {folder}/passwords") as running:
+        yield running
+
+
+def make_password(path: Path, username: str, password: str) -> None:
+    path.touch()
+    subprocess.run(["mosquitto_passwd", "-b", str(path), username, password], check=True)
+
+
+def test_the_password_comes_from_a_file(
+    tmp_path: Path, password_broker: Mosquitto, engine: VisionEngine
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("right\n", encoding="utf-8")
+    mqtt = {"username": "door", "password_file": secret}
+    with Doorway(door_settings(tmp_path, password_broker.port, mqtt=mqtt), engine) as door:
+        assert door.mqtt.is_connected
+
+
+def test_the_password_comes_from_a_systemd_credential(
+    tmp_path: Path,
+    password_broker: Mosquitto,
+    engine: VisionEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "mqtt-password").write_text("right\n", encoding="utf-8")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    settings = door_settings(tmp_path, password_broker.port, mqtt={"username": "door"})
+    with Doorway(settings, engine) as door:
+        assert door.mqtt.is_connected
+
+
+def test_a_wrong_password_is_told_without_the_password(
+    tmp_path: Path, password_broker: Mosquitto, engine: VisionEngine
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a-wrong-one\n", encoding="utf-8")
+    mqtt = {"username": "door", "password_file": secret}
+    words = why_not(door_settings(tmp_path, password_broker.port, mqtt=mqtt), engine)
+    assert "not authorised" in words
+    assert "a-wrong-one" not in words
+
+
+def test_no_broker_is_told(tmp_path: Path, engine: VisionEngine) -> None:
+    assert "refused" in why_not(door_settings(tmp_path, free_port()), engine).lower()
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "accepted"),
+    [
+        ("127.0.0.1", "", True),
+        ("::1", "", True),
+        ("localhost", "", True),
+        ("192.0.2.7", "", False),
+        ("broker.example", "", False),
+        ("broker.example", "allow_anonymous = true", True),
+        ("broker.example", 'username = "door"', True),
+        ("broker.example", 'tls_certificate = "door.crt"', True),
+    ],
+)
+def test_an_anonymous_broker_elsewhere_must_be_asked_for(
+    tmp_path: Path, host: str, more: str, accepted: bool
+) -> None:
+    file = tmp_path / "ostiary.toml"
+    file.write_text(f'[mqtt]\nhost = "{host}"\n{more}\n', encoding="utf-8")
+    if accepted:
+        assert load_settings(file).mqtt.host == host
+    else:
+        with pytest.raises(ConfigError, match="allow_anonymous"):
+            load_settings(file)
+
+
+def test_a_password_in_the_configuration_is_an_unknown_key(tmp_path: Path) -> None:
+    file = tmp_path / "ostiary.toml"
+    file.write_text('[mqtt]\npassword = "hunter2"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_settings(file)
+    assert "mqtt.password: unknown key" in refused.value.message
+    assert "hunter2" not in refused.value.message
