@@ -20,6 +20,8 @@ NOISES = 6.0
 """A cell has changed when it differs by so many standard deviations of the noise…"""
 LEAST_CHANGE = 4.0
 """…and by at least so many grey levels (of 255)."""
+FIRST_NOISE, MOST_NOISE = 2.0, 4.0
+"""Standard deviation of a cell in grey levels, before it is known and at the most."""
 LEAST_CELLS = 16
 """Changed cells that make a motion: 0.33 % of the picture. A face of 80 pixels covers 130."""
 HOLD_S = 1.0
@@ -42,8 +44,8 @@ class Motion:
 def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]:
     """The next state, and whether something moves, or did just now. The first frame always does."""
     cells = _cells(bgr)
-    if state is None or state.background.shape != cells.shape:
-        return Motion(cells, LEAST_CHANGE / NOISES, now, now), True
+    if state is None:
+        return Motion(cells, FIRST_NOISE, now, now), True
     gain = np.median((cells + 1) / (state.background + 1), axis=1, keepdims=True)
     change = cells - gain * state.background
     changed = np.abs(change) > max(LEAST_CHANGE, NOISES * state.noise)
@@ -52,11 +54,10 @@ def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]
 
     follow = 1.0 - float(np.exp(-max(0.0, now - state.at) / FOLLOW_S))
     background = state.background + np.float32(follow) * (cells - state.background)
-    noise = state.noise
-    if not moved:
-        # The median absolute deviation of a normal distribution is 0.6745 standard deviations.
-        spread = float(np.median(np.abs(change))) / 0.6745
-        noise += follow * (spread - noise)
+    # The median absolute deviation of a normal distribution is 0.6745 standard deviations. What
+    # moves covers less than half of the cells as a rule, and where it does not, the cap holds.
+    spread = float(np.median(np.abs(change))) / 0.6745
+    noise = state.noise + follow * (min(spread, MOST_NOISE) - state.noise)
     return Motion(background, noise, now, moved_at), now - moved_at <= HOLD_S
 
 

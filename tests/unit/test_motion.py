@@ -1,0 +1,115 @@
+"""The motion gate on scenes made with the faults of real cameras."""
+
+import numpy as np
+import pytest
+
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.motion import MotionGate
+
+FPS = 10
+
+
+def room(brightness: float = 1.0) -> np.ndarray:
+    """A wall that darkens to the right, with a bright window and a dark door."""
+    scene = np.tile(np.linspace(150, 90, 640, dtype=np.float32), (480, 1))
+    scene[60:200, 60:220] = 220
+    scene[150:480, 420:560] = 40
+    return brightness * np.repeat(scene[..., np.newaxis], 3, axis=2)
+
+
+def photographed(scene: np.ndarray, noise: float, random: np.random.Generator) -> BGRImage:
+    noisy = scene + noise * random.standard_normal(scene.shape, dtype=np.float32)
+    return np.asarray(np.clip(noisy, 0, 255), np.uint8)
+
+
+def seen_moving(frames: list[BGRImage], after_s: float = 1.5) -> list[bool]:
+    """The gate's answers from `after_s` on; before, it holds the first frame's."""
+    gate = MotionGate()
+    answers = [gate.moved(frame, number / FPS) for number, frame in enumerate(frames)]
+    return answers[round(after_s * FPS) :]
+
+
+@pytest.mark.parametrize("noise", [0.0, 4.0, 12.0])
+def test_sensor_noise_is_not_motion(noise: float) -> None:
+    random = np.random.default_rng(0)
+    frames = [photographed(room(), noise, random) for _ in range(60)]
+    assert not any(seen_moving(frames))
+
+
+def test_a_flickering_lamp_is_not_motion() -> None:
+    random = np.random.default_rng(1)
+    frames = [
+        photographed(room(1 + 0.15 * np.sin(2.3 * number)), 4, random) for number in range(60)
+    ]
+    assert not any(seen_moving(frames))
+
+
+def test_bands_of_a_flickering_lamp_in_a_rolling_shutter_are_not_motion() -> None:
+    random = np.random.default_rng(2)
+    rows = np.arange(480)[:, np.newaxis, np.newaxis]
+    frames = [
+        photographed(room() * (1 + 0.1 * np.sin(rows / 40 + 1.7 * number)), 4, random)
+        for number in range(60)
+    ]
+    assert not any(seen_moving(frames))
+
+
+def test_dusk_is_not_motion() -> None:
+    random = np.random.default_rng(3)
+    frames = [photographed(room(1 - 0.004 * number), 4, random) for number in range(120)]
+    assert not any(seen_moving(frames))
+
+
+@pytest.mark.parametrize("noise", [0.0, 4.0, 12.0])
+@pytest.mark.parametrize("size", [80, 200])
+def test_somebody_who_steps_into_view_is_motion_on_that_frame(noise: float, size: int) -> None:
+    random = np.random.default_rng(4)
+    empty = [photographed(room(), noise, random) for _ in range(40)]
+    scene = room()
+    scene[240 : 240 + size, 300 : 300 + size] = (90, 120, 170)
+    answers = seen_moving([*empty, photographed(scene, noise, random)])
+    assert answers[-1]
+    assert not any(answers[:-1])
+
+
+def test_motion_is_held_for_a_second_and_ends() -> None:
+    random = np.random.default_rng(5)
+    scene = room()
+    scene[200:300, 250:350] = (90, 120, 170)
+    frames = [photographed(room(), 4, random) for _ in range(40)]
+    frames += [photographed(scene, 4, random)]
+    frames += [photographed(room(), 4, random) for _ in range(20)]
+    answers = seen_moving(frames, after_s=4.0)
+    assert all(answers[: FPS - 1])
+    assert not any(answers[FPS + 2 :])
+
+
+def test_what_is_put_down_and_stays_becomes_background() -> None:
+    random = np.random.default_rng(6)
+    scene = room()
+    scene[200:300, 250:350] = (90, 120, 170)
+    frames = [photographed(room(), 4, random) for _ in range(20)]
+    frames += [photographed(scene, 4, random) for _ in range(200)]
+    answers = seen_moving(frames)
+    assert any(answers[:20])
+    assert not any(answers[-20:])
+
+
+def test_the_first_frame_counts_as_motion_and_is_held() -> None:
+    gate = MotionGate()
+    grey = np.full((480, 640, 3), 90, np.uint8)
+    assert gate.moved(grey, 0.0)
+    assert gate.moved(grey, 0.5)
+    assert not gate.moved(grey, 5.0)
+
+
+def test_the_same_scene_in_another_size_is_not_motion() -> None:
+    gate = MotionGate()
+    gate.moved(np.full((480, 640, 3), 90, np.uint8), 0.0)
+    assert not gate.moved(np.full((240, 320, 3), 90, np.uint8), 5.0)
+
+
+def test_a_tiny_frame_does_not_break_the_gate() -> None:
+    gate = MotionGate()
+    for number in range(3):
+        gate.moved(np.zeros((4, 4, 3), np.uint8), float(number))
