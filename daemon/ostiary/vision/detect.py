@@ -121,7 +121,7 @@ class HogDetector:
 
 def side_for(bgr: BGRImage, smallest_face: float) -> int:
     """The smallest side at which faces of `smallest_face` pixels are found in the image."""
-    longer = max(bgr.shape[0], bgr.shape[1])
+    longer: int = max(bgr.shape[0], bgr.shape[1])
     wanted = round(longer * FACE_SIDE / smallest_face)
     return min(max(wanted, SIDES[0]), SIDES[1])
 

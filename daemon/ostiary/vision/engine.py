@@ -94,11 +94,11 @@ class VisionEngine:
 
         Raises ModelInvalid when the network gives anything but finite numbers.
         """
-        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
         # HOG's boxes, which come without landmarks, are such squares already.
         box = face.box if face.landmarks is None else square_of(face.box)
         chip = face_chip(rgb, self.predictor.predict(rgb, box))
-        (descriptor,) = self.embedder.embed(chip[np.newaxis])
+        descriptor: Descriptor = self.embedder.embed(chip[np.newaxis])[0]
         if not np.isfinite(descriptor).all():
             raise ModelInvalid(f"{DLIB_RESNET}: the descriptor is not finite. Export it again.")
         return descriptor

@@ -109,4 +109,4 @@ def _at_measured_width(window: BGRImage) -> GrayImage:
 def _share_inside(box: Box, width: int, height: int) -> float:
     across = min(box.right, width) - max(box.x, 0)
     down = min(box.bottom, height) - max(box.y, 0)
-    return max(0.0, across) * max(0.0, down) / box.area if box.area > 0 else 0.0
+    return min(1.0, max(0.0, across) * max(0.0, down) / box.area) if box.area > 0 else 0.0
