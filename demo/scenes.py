@@ -65,14 +65,14 @@ def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
     scenes = [
         Scene(
             "registered",
-            "A registered person steps up",
+            "Obama, who is registered, steps up",
             _seen(stepping_up(first, SCENE_FRAMES, far=3.2, near=2.4)),
             Reason.GRANTED,
             REGISTERED,
         ),
         Scene(
             "phone",
-            "The same on a phone (simulated)",
+            "Obama on a phone (simulated)",
             _seen(attacks.held_up(*phone, SCENE_FRAMES, degrees=-4)),
             Reason.PRESENTATION_ATTACK,
         ),
@@ -84,13 +84,13 @@ def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
         ),
         Scene(
             "print",
-            "The same printed (simulated)",
+            "Obama printed on paper (simulated)",
             _seen(attacks.held_up(*paper, SCENE_FRAMES, degrees=3)),
             Reason.PRESENTATION_ATTACK,
         ),
         Scene(
             "registered-again",
-            "The registered person again",
+            "Obama on another day",
             _seen(stepping_up(second, SCENE_FRAMES, far=3.2, near=2.2)),
             Reason.GRANTED,
             REGISTERED,

@@ -14,9 +14,11 @@ from ostiary.vision.arrays import BGRImage
 
 COLUMNS = 4
 TILE = (360, 480)
-CAPTION_HEIGHT = 120
+CAPTION_HEIGHT = 110
+GAP = 6
 GREEN, RED, GREY = (80, 160, 40), (50, 50, 205), (120, 120, 120)
-PAPER, INK = (250, 250, 250), (40, 40, 40)
+PAPER = 250
+INK = (40, 40, 40)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -53,8 +55,8 @@ def _tile(outcome: Outcome, detector: Detector) -> BGRImage:
         (verdict, INK if outcome.as_expected else RED),
     )
     for number, (line, ink) in enumerate(lines):
-        _write(tile, line, (10, TILE[1] + 30 + 26 * number), ink, 0.55)
-    return tile
+        _write(tile, line, (4, TILE[1] + 30 + 26 * number), ink, 0.55)
+    return np.pad(tile, ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=PAPER)
 
 
 def _label(picture: BGRImage, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
