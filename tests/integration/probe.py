@@ -42,9 +42,11 @@ class Probe:
         client_id: str = "",
         protocol: MQTTProtocolVersion = MQTT5,
         prepare: Callable[[paho.Client], None] | None = None,
+        heard: Callable[[Heard], None] = lambda _heard: None,
     ) -> None:
         self.heard: list[Heard] = []
         self.refused: list[str] = []
+        self._on_heard = heard
         self._changed = threading.Condition()
         self._topics = topics
         self._port = port
@@ -169,14 +171,14 @@ class Probe:
 
     def _on_message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
         properties = message.properties
+        heard = Heard(
+            message.topic,
+            bytes(message.payload),
+            message.retain,
+            getattr(properties, "CorrelationData", None),
+            getattr(properties, "MessageExpiryInterval", None),
+        )
+        self._on_heard(heard)
         with self._changed:
-            self.heard.append(
-                Heard(
-                    message.topic,
-                    bytes(message.payload),
-                    message.retain,
-                    getattr(properties, "CorrelationData", None),
-                    getattr(properties, "MessageExpiryInterval", None),
-                )
-            )
+            self.heard.append(heard)
             self._changed.notify_all()

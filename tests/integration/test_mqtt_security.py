@@ -175,7 +175,7 @@ def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
     settings = secure(tmp_path, broker.port, authority, role="reader")
     with Doorway(settings, engine) as door:
         with structlog.testing.capture_logs() as logs:
-            door.people.register("Ada", np.zeros(128), door.room.clock(), source="cli")
+            door.people.register("Ada", np.zeros(128, np.float32), door.room.clock(), source="cli")
             door.mqtt.wake()
             time.sleep(1)
         assert any("ACL" in entry.get("reason", "") for entry in logs)
