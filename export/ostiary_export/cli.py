@@ -2,8 +2,6 @@
 
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -162,35 +160,32 @@ def _optimized(workshop: Workshop, name: str) -> Step:
 
 
 def _dlib_resnet(workshop: Workshop) -> Step:
-    def build(_source: Path, target: Path) -> None:
+    def build(source: Path, target: Path) -> None:
         from ostiary_export import dlib_resnet as network
 
-        _into(target, network.export)
+        network.build(source, target)
 
-    modules = ("dlib_format", "dlib_models", "dlib_network", "dlib_resnet")
+    modules = ("dlib_format", "dlib_network", "dlib_resnet")
     return Step(DLIB_RESNET, workshop.source("dlib_resnet"), modules, build)
 
 
 def _landmarks(workshop: Workshop) -> Step:
-    def build(_source: Path, target: Path) -> None:
+    def build(source: Path, target: Path) -> None:
         from ostiary_export import dlib_landmarks as predictor
 
-        _into(target, predictor.export)
+        predictor.build(source, target)
 
-    modules = ("dlib_format", "dlib_models", "dlib_landmarks")
+    modules = ("dlib_format", "dlib_landmarks")
     return Step(LANDMARKS5, workshop.source("dlib_landmarks"), modules, build)
-
-
-def _into(target: Path, export: Callable[[Path], Path]) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        export(Path(folder)).replace(target)
 
 
 def _verify(workshop: Workshop) -> None:
     import torch
 
+    from ostiary_export import dlib_landmarks as predictor
+    from ostiary_export import dlib_resnet as descriptors
     from ostiary_export import minifasnet as networks
-    from ostiary_export.crops import liveness_crops, load_portraits
+    from ostiary_export.crops import aligned_faces, chips_of, liveness_crops, load_portraits
     from ostiary_export.verify import refuse_failures, verify_minifasnet, write_report
 
     # Layers this small take longer with two threads than with one.
@@ -203,6 +198,9 @@ def _verify(workshop: Workshop) -> None:
         network = networks.load(workshop.source(source), plan)
         crops = liveness_crops(portraits, plan.scale)
         reports.append(verify_minifasnet(network, out / name, crops))
+    faces = aligned_faces(portraits)
+    reports.extend(predictor.verify(out / LANDMARKS5, faces))
+    reports.append(descriptors.verify(out / DLIB_RESNET, chips_of(out / LANDMARKS5, faces)))
     write_report(reports, out)
     console.print(_table(reports))
     refuse_failures(reports)

@@ -7,14 +7,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.vision.arrays import BGRImage
+from ostiary.vision.align import face_chip
+from ostiary.vision.arrays import BGRImage, RGBImage
 from ostiary.vision.detect import YuNetDetector
-from ostiary.vision.face import Box
+from ostiary.vision.face import Box, square_of
+from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.liveness import INPUT_SIZE, crop
 from ostiary_export.errors import SourceInvalid
 
 REAL = 480
 RANDOM = 120
+ALIGNED = 510
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,22 @@ def liveness_crops(portraits: tuple[Portrait, ...], scale: float) -> NDArray[np.
     ]
     noise = random.integers(0, 256, (RANDOM, INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
     return np.concatenate([np.stack(real), noise])
+
+
+def aligned_faces(portraits: tuple[Portrait, ...]) -> list[tuple[RGBImage, Box]]:
+    """REAL faces as dlib sees them: RGB images and whole-pixel squares at jittered places."""
+    random = np.random.default_rng(20170213)
+    faces = [(portrait.bgr, box) for portrait in portraits for box in portrait.boxes]
+    aligned: list[tuple[RGBImage, Box]] = []
+    for number in range(ALIGNED):
+        bgr, box = faces[number % len(faces)]
+        square = square_of(jittered(box, random))
+        rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        aligned.append((rgb, Box(*np.rint((square.x, square.y, square.width, square.height)))))
+    return aligned
+
+
+def chips_of(landmarks: Path, faces: list[tuple[RGBImage, Box]]) -> NDArray[np.uint8]:
+    """The (N, 150, 150, 3) RGB chips of `faces`."""
+    predictor = LandmarkPredictor.load(landmarks)
+    return np.stack([face_chip(rgb, predictor.predict(rgb, box)) for rgb, box in faces])

@@ -63,10 +63,10 @@ def is_verified(out: Path, names: Iterable[str]) -> bool:
     """Whether the last report is about exactly these files as they are now, and all passed."""
     try:
         entries = json.loads((out / REPORT).read_text("utf-8"))
-        known = {entry["name"]: entry["sha256"] for entry in entries if entry["passed"]}
+        known = {entry["name"]: entry["sha256"] for entry in entries}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
-    return all(
+    return all(entry["passed"] for entry in entries) and all(
         (out / name).is_file() and known.get(name) == sha256_of(out / name) for name in names
     )
 

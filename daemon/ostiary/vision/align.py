@@ -1,0 +1,135 @@
+"""The aligned 150×150 crop that dlib's descriptor network was trained on.
+
+It is `dlib.get_face_chip(image, shape, size=150, padding=0.25)`, rebuilt: a similarity transform
+from five canonical points (`get_face_chip_details` in dlib/image_transforms/interpolation.h),
+halvings with the binomial filter of dlib's `pyramid_down<2>` where the face is much larger than
+the chip, then bilinear interpolation. Equal within one grey level; the difference is in the rounding.
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ostiary.vision.arrays import FloatArray, RGBImage
+
+CHIP_SIZE = 150
+PADDING = 0.25
+
+# Outer and inner corner of the left eye, of the right eye, base of the nose: the mean face, in a
+# unit square without padding.
+MEAN_FACE = np.array(
+    [
+        [0.8595674595992, 0.2134981538014],
+        [0.6460604764104, 0.2289674387677],
+        [0.1205750620789, 0.2137274526848],
+        [0.3340850613712, 0.2290642403242],
+        [0.4901123135679, 0.6277975316475],
+    ]
+)
+CHIP_POINTS = (PADDING + MEAN_FACE) / (2 * PADDING + 1) * CHIP_SIZE
+
+Matrix = NDArray[np.float64]
+
+# What dlib's `pyramid_down<2>::point_down` takes off a halved point. The filter's own centre would
+# be (1, 1); the network was trained with these.
+HALVED = np.array([1.25, 0.75])
+BORDER = 2.0
+GRID = np.stack(
+    [*np.meshgrid(np.arange(CHIP_SIZE), np.arange(CHIP_SIZE)), np.ones((CHIP_SIZE, CHIP_SIZE))],
+    axis=2,
+)  # (150, 150, 3): x, y and 1 of each pixel of the chip
+
+
+def face_chip(rgb: RGBImage, landmarks: FloatArray) -> RGBImage:
+    """The chip of one face.
+
+    `rgb` is (height, width, 3) uint8 RGB; `landmarks` is (5, 2), x and y of dlib's five points in
+    pixels. Returns (150, 150, 3) uint8 RGB; what lies outside the image is black. ValueError
+    where the points do not span anything.
+    """
+    transform = similarity(CHIP_POINTS, np.asarray(landmarks, np.float64))
+    scale = math.hypot(transform[0, 0], transform[1, 0])
+    if not 0 < scale < math.inf:
+        raise ValueError("the landmarks coincide or are not finite")
+    half = (CHIP_SIZE * scale - 1) / 2
+    center = transform @ (CHIP_SIZE / 2, CHIP_SIZE / 2, 1)
+    levels = halvings(half)
+    corners = np.array([[-half, -half], [half, -half], [-half, half], [half, half]])
+    turned = corners @ (transform[:, :2] / scale).T + center
+    left, top, right, bottom = _window(turned, levels, rgb.shape[1], rgb.shape[0])
+    level = rgb[top : bottom + 1, left : right + 1]
+    tl, tr, bl, _ = turned - (left, top)
+    for _ in range(levels):
+        level = halved(level)
+        tl, tr, bl = (point / 2 - HALVED for point in (tl, tr, bl))
+    if min(level.shape[:2]) < 2:
+        return np.zeros((CHIP_SIZE, CHIP_SIZE, 3), np.uint8)
+    # Pixel (0, 0) of the chip is at `tl`, pixel (149, 0) at `tr`, pixel (0, 149) at `bl`.
+    columns = [(tr - tl) / (CHIP_SIZE - 1), (bl - tl) / (CHIP_SIZE - 1), tl]
+    return _interpolated(level, np.stack(columns, axis=1))
+
+
+def similarity(source: Matrix, target: Matrix) -> Matrix:
+    """The (2, 3) rotation, scale and shift that takes `source` nearest to `target`, both (N, 2).
+
+    Umeyama, "Least-squares estimation of transformation parameters between two point patterns"
+    (1991), without reflection; in two dimensions it has this closed form.
+    """
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    x, y = (source - source_mean).T
+    u, v = (target - target_mean).T
+    spread = (x * x + y * y).sum()
+    a = (x * u + y * v).sum() / spread
+    b = (x * v - y * u).sum() / spread
+    turn = np.array([[a, -b], [b, a]])
+    return np.column_stack([turn, target_mean - turn @ source_mean])
+
+
+def halvings(half: float) -> int:
+    """How often to halve the image, so that the square of side 2·half + 1 has about 150 pixels."""
+    levels = 0
+    while (half := half / 2) and (2 * half + 1) ** 2 > CHIP_SIZE**2:
+        levels += 1
+    return levels
+
+
+def halved(rgb: RGBImage) -> RGBImage:
+    """Half the size, filtered with 1 4 6 4 1 both ways and rounded down, without a border."""
+    height, width = rgb.shape[:2]
+    rows, columns = (height - 3) // 2, (width - 3) // 2
+    if min(rows, columns) < 1:
+        return rgb[:0, :0]
+    # OpenCV rounds to nearest; 256 times as large the sums stay whole, and can be rounded down.
+    sums = cv2.pyrDown(rgb.astype(np.uint16) << 8)
+    return np.asarray(sums[1 : rows + 1, 1 : columns + 1] >> 8, np.uint8)
+
+
+def _window(turned: Matrix, levels: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom pixel of what is worth halving, inside the image."""
+    grown = 2.0
+    for _ in range(levels):
+        grown = 2 * grown + BORDER
+    low = np.maximum(turned.min(axis=0) - grown, 0)
+    high = np.minimum(turned.max(axis=0) + grown, (width - 1, height - 1))
+    (left, top), (right, bottom) = np.floor(low + 0.5), np.floor(high + 0.5)
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _interpolated(rgb: RGBImage, chip_to_image: Matrix) -> RGBImage:
+    """Bilinear; black where one of the four neighbours is outside, as dlib has it."""
+    chip = cv2.warpAffine(
+        rgb,
+        chip_to_image,
+        (CHIP_SIZE, CHIP_SIZE),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    limits = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1])
+    last = CHIP_SIZE - 1
+    corners = np.array([[0, 0, 1], [last, 0, 1], [0, last, 1], [last, last, 1]]) @ chip_to_image.T
+    if (corners < 0).any() or (corners >= limits).any():
+        points = GRID @ chip_to_image.T
+        chip[((points < 0) | (points >= limits)).any(axis=2)] = 0
+    return np.asarray(chip, np.uint8)
