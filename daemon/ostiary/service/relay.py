@@ -7,6 +7,8 @@ the kernel closes the line, systemd's drop-in `gpio.conf` then sets it inactive 
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, Self
 
 import structlog
@@ -41,28 +43,18 @@ class GpioLine:
     @classmethod
     def take(cls, settings: RelaySettings) -> Self:
         """Take the line as an inactive output. Raises RelayUnavailable."""
-        try:
+        with _explained(settings):
             import gpiod
             from gpiod.line import Direction, Value
-        except ImportError as error:
-            raise RelayUnavailable(
-                "relay.enabled needs gpiod: pip install 'ostiary[gpio]', or set it to false."
-            ) from error
-        where = f"relay: line {settings.line} of {settings.chip}"
-        line = gpiod.LineSettings(
-            direction=Direction.OUTPUT,
-            active_low=settings.active_low,
-            output_value=Value.INACTIVE,
-        )
-        try:
+
+            line = gpiod.LineSettings(
+                direction=Direction.OUTPUT,
+                active_low=settings.active_low,
+                output_value=Value.INACTIVE,
+            )
             request = gpiod.request_lines(
                 str(settings.chip), consumer=CONSUMER, config={settings.line: line}
             )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RelayUnavailable(
-                f"{where}: {reason}. `gpioinfo` lists chips and lines, and who uses them."
-            ) from error
         return cls(request, request.offsets[0])
 
     def set_active(self, active: bool) -> None:
@@ -123,6 +115,32 @@ class Relay:
             log.error("relay_failed", active=active, error=error.strerror)
             return False
         return True
+
+
+def line_in_use_by(settings: RelaySettings) -> str | None:
+    """Who has the line; None where it is free. It is only looked at. Raises RelayUnavailable."""
+    with _explained(settings):
+        import gpiod
+
+        with gpiod.Chip(str(settings.chip)) as chip:
+            line = chip.get_line_info(settings.line)
+    return line.consumer or "the kernel" if line.used else None
+
+
+@contextmanager
+def _explained(settings: RelaySettings) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise RelayUnavailable(
+            "relay.enabled needs gpiod: pip install 'ostiary[gpio]', or set it to false."
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RelayUnavailable(
+            f"relay: line {settings.line} of {settings.chip}: {reason}. "
+            "`gpioinfo` lists chips and lines, and who uses them."
+        ) from error
 
 
 def release(settings: RelaySettings) -> None:

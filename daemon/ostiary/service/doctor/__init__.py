@@ -1,0 +1,28 @@
+"""`ostiary doctor`: one page that says whether this door is well, and if not, what to do."""
+
+from collections.abc import Iterator
+
+from ostiary.config import Settings
+from ostiary.service.doctor.broker import check_broker
+from ostiary.service.doctor.budget import check_budget
+from ostiary.service.doctor.cameras import check_camera
+from ostiary.service.doctor.check import Check, Level
+from ostiary.service.doctor.clock import check_clock
+from ostiary.service.doctor.database import check_database
+from ostiary.service.doctor.models import check_models
+from ostiary.service.doctor.page import as_json, exit_status, render
+from ostiary.service.doctor.relay import check_relay
+
+__all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
+
+
+def run_checks(settings: Settings) -> Iterator[Check]:
+    """Every check, one after another, each as soon as it is known. Nothing is changed."""
+    yield from check_models(settings.vision)
+    for camera in settings.cameras:
+        yield from check_camera(camera)
+    yield from check_budget(settings.vision, settings.cameras)
+    yield from check_database(settings.store)
+    yield from check_broker(settings)
+    yield from check_relay(settings.relay)
+    yield from check_clock()

@@ -1,0 +1,255 @@
+"""The doctor looks at real models, cameras, databases and brokers."""
+
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ostiary.config import CameraSettings, RelaySettings, Settings, StoreSettings, VisionSettings
+from ostiary.service.doctor import Check, Level, run_checks
+from ostiary.service.doctor.broker import check_broker
+from ostiary.service.doctor.budget import check_budget
+from ostiary.service.doctor.cameras import check_camera
+from ostiary.service.doctor.clock import check_clock
+from ostiary.service.doctor.database import check_database
+from ostiary.service.doctor.models import check_models
+from ostiary.service.doctor.relay import check_relay
+from ostiary.store.database import Database
+from ostiary.store.users import Users
+from ostiary.vision.arrays import BGRImage
+from tests.integration.broker import Mosquitto, free_port
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+NOT_PERMITTED = """
+allow_anonymous true
+acl_file {acl}
+"""
+
+
+def levels(*checks: Check) -> dict[str, Level]:
+    return {check.name: check.level for check in checks}
+
+
+def only(checks: list[Check], name: str) -> Check:
+    (found,) = (check for check in checks if check.name == name)
+    return found
+
+
+def portrait(portraits: Path) -> BGRImage:
+    picture = cv2.imread(str(portraits / "obama.jpg"))
+    assert picture is not None
+    return np.asarray(picture, np.uint8)
+
+
+def folder_camera(folder: Path, *pictures: BGRImage) -> CameraSettings:
+    folder.mkdir()
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return CameraSettings(source=str(folder), loop=True, fps=10)
+
+
+# --- models ---------------------------------------------------------------------------------
+
+
+def test_models_as_they_were_built_are_green(models: Path) -> None:
+    checks = list(check_models(VisionSettings(models=models)))
+    assert levels(*checks) == {"models": Level.GREEN, "provider": Level.GREEN}
+
+
+def test_a_model_with_one_flipped_bit_is_red_and_named(models: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy, ignore=shutil.ignore_patterns("sources", "plain"))
+    altered = bytearray((copy / "minifasnet_v2.onnx").read_bytes())
+    altered[len(altered) // 2] ^= 1
+    (copy / "minifasnet_v2.onnx").write_bytes(altered)
+    check = only(list(check_models(VisionSettings(models=copy))), "models")
+    assert check.level is Level.RED
+    assert "minifasnet_v2.onnx altered" in check.found
+
+
+def test_a_missing_model_is_red_and_named(models: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy, ignore=shutil.ignore_patterns("sources", "plain"))
+    (copy / "dlib_resnet.onnx").unlink()
+    check = only(list(check_models(VisionSettings(models=copy))), "models")
+    assert check.level is Level.RED
+    assert "dlib_resnet.onnx missing" in check.found
+
+
+def test_a_provider_that_is_not_to_be_had_is_yellow(models: Path) -> None:
+    settings = VisionSettings(models=models, provider="tensorrt")
+    check = only(list(check_models(settings)), "provider")
+    assert check.level is Level.YELLOW
+    assert "cpu is used" in check.found
+
+
+def test_the_time_budget_names_every_stage(models: Path) -> None:
+    (check,) = check_budget(VisionSettings(models=models), (CameraSettings(fps=2),))
+    assert check.level is Level.GREEN
+    assert all(stage in check.found for stage in ("detect", "liveness", "describe"))
+
+
+def test_work_that_does_not_fit_between_frames_is_yellow(models: Path) -> None:
+    (check,) = check_budget(VisionSettings(models=models), (CameraSettings(fps=120),))
+    assert check.level is Level.YELLOW
+
+
+# --- cameras --------------------------------------------------------------------------------
+
+
+def test_a_camera_that_shows_a_lit_sharp_picture_is_green(tmp_path: Path, portraits: Path) -> None:
+    picture = portrait(portraits)
+    camera = folder_camera(tmp_path / "camera", picture, picture[:, ::-1])
+    checks = list(check_camera(camera))
+    assert levels(*checks) == {"camera front": Level.GREEN, "camera front picture": Level.GREEN}
+    assert "frames a second" in checks[0].found
+
+
+def test_a_dark_picture_is_yellow_with_advice(tmp_path: Path, portraits: Path) -> None:
+    picture = portrait(portraits) // np.uint8(4)
+    checks = list(check_camera(folder_camera(tmp_path / "camera", picture, picture[:, ::-1])))
+    check = only(checks, "camera front picture")
+    assert (check.level, check.found[:5]) == (Level.YELLOW, "dark:")
+    assert "Light" in check.advice
+
+
+def test_a_blurred_picture_is_yellow(tmp_path: Path, portraits: Path) -> None:
+    picture = np.asarray(cv2.GaussianBlur(portrait(portraits), (0, 0), 15), np.uint8)
+    checks = list(check_camera(folder_camera(tmp_path / "camera", picture, picture[:, ::-1])))
+    assert only(checks, "camera front picture").found.startswith("blurred")
+
+
+def test_a_covered_lens_is_red(tmp_path: Path) -> None:
+    black = np.zeros((480, 640, 3), np.uint8)
+    checks = list(check_camera(folder_camera(tmp_path / "camera", black, black + 1)))
+    assert only(checks, "camera front picture").level is Level.RED
+
+
+@pytest.mark.parametrize("source", ["/dev/video-none", "http://127.0.0.1:9/video"])
+def test_a_camera_that_is_not_there_is_red(source: str) -> None:
+    (check,) = check_camera(CameraSettings(source=source))
+    assert check.level is Level.RED
+
+
+# --- database -------------------------------------------------------------------------------
+
+
+def test_a_whole_database_is_green_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "door.db"
+    with Database.open(path) as database:
+        Users(database).add("ada", [np.zeros(128, np.float32)], NOW, source="test")
+    checks = list(check_database(StoreSettings(path=path)))
+    assert levels(*checks) == {"database": Level.GREEN, "disk": Level.GREEN}
+    assert "1 user(s)" in checks[0].found
+
+
+def test_a_database_that_is_not_there_yet_is_yellow(tmp_path: Path) -> None:
+    check = only(list(check_database(StoreSettings(path=tmp_path / "new.db"))), "database")
+    assert check.level is Level.YELLOW
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_damaged_database_is_red_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "door.db"
+    path.write_bytes(b"\0" * 8192)
+    check = only(list(check_database(StoreSettings(path=path))), "database")
+    assert check.level is Level.RED
+    assert path.read_bytes() == b"\0" * 8192
+
+
+def test_somebody_elses_database_is_red(tmp_path: Path) -> None:
+    path = tmp_path / "door.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE cats (name)")
+    check = only(list(check_database(StoreSettings(path=path))), "database")
+    assert check.level is Level.RED
+
+
+def test_a_folder_that_is_not_there_is_red(tmp_path: Path) -> None:
+    (check,) = check_database(StoreSettings(path=tmp_path / "none" / "door.db"))
+    assert check.level is Level.RED
+
+
+# --- broker, clock, relay, and all of them --------------------------------------------------
+
+
+def door(port: int) -> Settings:
+    return Settings.model_validate({"mqtt": {"port": port}})
+
+
+def test_a_broker_that_lets_the_door_speak_is_green(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        checks = list(check_broker(door(broker.port)))
+    assert levels(*checks) == {
+        "broker": Level.GREEN,
+        "broker publish": Level.GREEN,
+        "broker subscribe": Level.GREEN,
+    }
+
+
+def test_a_broker_whose_acl_forbids_publishing_is_red(tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic read ostiary/door/#\n", encoding="utf-8")
+    acl.chmod(0o644)
+    with Mosquitto(tmp_path / "broker", NOT_PERMITTED.format(acl=acl)) as broker:
+        checks = list(check_broker(door(broker.port)))
+    assert only(checks, "broker subscribe").level is Level.GREEN
+    assert only(checks, "broker publish").level is Level.RED
+    assert "ACL" in only(checks, "broker publish").advice
+
+
+def test_a_broker_that_refuses_the_password_is_red(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path, "allow_anonymous false") as broker:
+        (check,) = check_broker(door(broker.port))
+    assert check.level is Level.RED
+    assert "password" in check.found
+
+
+def test_a_broker_that_is_not_there_is_red() -> None:
+    (check,) = check_broker(door(free_port()))
+    assert check.level is Level.RED
+
+
+def test_the_clock_is_told() -> None:
+    (check,) = check_clock()
+    assert check.level is not Level.RED
+    assert "synchronised" in check.found
+
+
+def test_a_door_without_relay_has_no_line_about_one() -> None:
+    assert list(check_relay(RelaySettings())) == []
+
+
+def test_a_relay_on_a_chip_that_is_not_there_is_red() -> None:
+    (check,) = check_relay(RelaySettings(enabled=True, chip=Path("/dev/gpiochip-none")))
+    assert check.level is Level.RED
+
+
+def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portraits: Path) -> None:
+    picture = portrait(portraits)
+    camera = folder_camera(tmp_path / "camera", picture, picture[:, ::-1])
+    with Mosquitto(tmp_path / "broker") as broker:
+        settings = Settings(
+            cameras=(camera,),
+            vision=VisionSettings(models=models),
+            store=StoreSettings(path=tmp_path / "door.db"),
+            mqtt=door(broker.port).mqtt,
+        )
+        names = [check.name for check in run_checks(settings)]
+    assert names == [
+        "models",
+        "provider",
+        "camera front",
+        "camera front picture",
+        "time budget",
+        "database",
+        "disk",
+        "broker",
+        "broker subscribe",
+        "broker publish",
+        "clock",
+    ]
