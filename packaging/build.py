@@ -1,0 +1,175 @@
+"""Build the Debian package: lay out its files, then let nfpm pack them.
+
+The package carries a virtual environment whose interpreter is Debian's own python3, and the
+wheels that PyPI has for the wanted machine; nothing is compiled, so a package for a Raspberry Pi
+is built on any machine.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ostiary import __version__
+from ostiary.config import ServiceSettings, Settings, StoreSettings, VisionSettings
+from ostiary.config_file import render
+from ostiary.vision.models import (
+    DLIB_RESNET,
+    INSTALLED,
+    LANDMARKS5,
+    MINIFASNET_V1SE,
+    MINIFASNET_V2,
+    YUNET,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+MODELS = (MINIFASNET_V2, MINIFASNET_V1SE, DLIB_RESNET, LANDMARKS5, YUNET, "built.json")
+PYTHON_OF = {"12": "3.11", "13": "3.13"}
+"""Each Debian's python3. Raspberry Pi OS has the same."""
+MACHINE_OF = {"amd64": "x86_64", "arm64": "aarch64"}
+GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
+"""manylinux tags that run on Debian 12 (glibc 2.36), oldest first."""
+LEFTOVERS = ("build", "*.egg-info", "__pycache__")
+EXTRAS = "gpio"
+METRICS_PORT = 9464
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The machine a package is for: Debian's architecture and release."""
+
+    arch: str
+    debian: str
+
+    @property
+    def python(self) -> str:
+        return PYTHON_OF[self.debian]
+
+    @property
+    def version(self) -> str:
+        return f"{__version__}+deb{self.debian}"
+
+    def pip_options(self) -> list[str]:
+        """What makes pip choose this machine's wheels, and never compile."""
+        machine = MACHINE_OF[self.arch]
+        abi = f"cp{self.python.replace('.', '')}"
+        options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={self.python}"]
+        options += [f"--abi={name}" for name in (abi, "abi3", "none")]
+        tags = [f"manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
+        return options + [f"--platform={tag}" for tag in (f"manylinux2014_{machine}", *tags)]
+
+
+def install_environment(target: Target, root: Path, constraints: Path | None) -> None:
+    """Lay out /opt/ostiary under `root`: what `python3 -m venv` makes there, and the wheels."""
+    home = root / "opt/ostiary"
+    packages = home / f"lib/python{target.python}/site-packages"
+    pip = [sys.executable, "-m", "pip"]
+    source, wheels = root.parent / "source", root.parent / "wheels"
+    # From a copy: setuptools would put into the wheel what an earlier build left in build/.
+    shutil.copytree(REPOSITORY / "daemon", source, ignore=shutil.ignore_patterns(*LEFTOVERS))
+    _run([*pip, "wheel", "--quiet", "--no-deps", f"--wheel-dir={wheels}", source])
+    (wheel,) = wheels.glob("ostiary-*.whl")
+    limits = [f"--constraint={constraints}"] if constraints else []
+    quiet = ["--quiet", "--no-compile", "--no-warn-conflicts"]
+    what = [f"--target={packages}", *target.pip_options(), *limits, f"{wheel}[{EXTRAS}]"]
+    _run([*pip, "install", *quiet, *what])
+    shutil.rmtree(packages / "bin", ignore_errors=True)  # scripts of the building interpreter
+    binaries = home / "bin"
+    binaries.mkdir()
+    (binaries / "python3").symlink_to("/usr/bin/python3")
+    (binaries / "python").symlink_to("python3")
+    (home / "pyvenv.cfg").write_text(
+        f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {target.python}\n"
+    )
+    script = binaries / "ostiary"
+    script.write_text("#!/opt/ostiary/bin/python3\nfrom ostiary.cli import main\n\nmain()\n")
+    script.chmod(0o755)
+
+
+def install_rest(root: Path, models: Path) -> None:
+    """The command, the models and the default configuration."""
+    command = root / "usr/bin/ostiary"
+    command.parent.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "packaging/ostiary", command)
+    installed = root / INSTALLED.relative_to("/")
+    installed.mkdir(parents=True)
+    for name in MODELS:
+        shutil.copy(models / name, installed / name)
+    config = root / "etc/ostiary/ostiary.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(render(door_settings()), encoding="utf-8")
+
+
+def door_settings() -> Settings:
+    """The defaults, with the places of an installed door."""
+    return Settings.model_construct(
+        _fields_set={"store", "vision", "service"},
+        store=StoreSettings(path=Path("/var/lib/ostiary/ostiary.db")),
+        vision=VisionSettings(models=INSTALLED),
+        service=ServiceSettings(metrics_port=METRICS_PORT),
+    )
+
+
+def pack(target: Target, root: Path, out: Path) -> Path:
+    """Let nfpm write the .deb into `out`."""
+    major, minor = target.python.split(".")
+    environment = os.environ | {
+        "ARCH": target.arch,
+        "VERSION": target.version,
+        "PYTHON": target.python,
+        "PYTHON_NEXT": f"{major}.{int(minor) + 1}",
+        "ROOT": str(root),
+        "MAINTAINER": os.environ.get("DEBEMAIL", "Ostiary <ostiary@localhost>"),
+    }
+    package = out / f"ostiary_{target.version}_{target.arch}.deb"
+    nfpm = Path(sys.executable).with_name("nfpm")
+    _run(
+        [nfpm, "package", "--config=packaging/nfpm.yaml", "--packager=deb", f"--target={package}"],
+        environment,
+    )
+    return package
+
+
+def build(target: Target, models: Path, out: Path, constraints: Path | None) -> Path:
+    """Build the package and return its path. Whatever fails says so and raises."""
+    root = out / f"{target.arch}-{target.debian}" / "root"
+    shutil.rmtree(root.parent, ignore_errors=True)
+    install_environment(target, root, constraints)
+    install_rest(root, models)
+    _set_modes(root)
+    return pack(target, root, out)
+
+
+def _set_modes(root: Path) -> None:
+    """The builder's umask must not decide who may read what is installed."""
+    for path in root.rglob("*"):
+        if not path.is_symlink():
+            executable = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if executable else 0o644)
+
+
+def _run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> None:
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine)
+    parser.add_argument("--arch", choices=MACHINE_OF, default=machine)
+    parser.add_argument("--debian", choices=PYTHON_OF, default="12")
+    parser.add_argument("--models", type=Path, default=REPOSITORY / "resources/models")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "build/deb")
+    parser.add_argument("--constraints", type=Path)
+    given = parser.parse_args()
+    out = given.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    target = Target(given.arch, given.debian)
+    print(build(target, given.models.resolve(), out, given.constraints))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""A real systemd as PID 1 of a small Debian of its own, to test the package as it will run.
+
+The Debian is made once by debootstrap and kept under build/. Each boot sees it through an overlay,
+so that nothing a test does to it stays. The network is this machine's: its loopback, its broker.
+"""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+RELEASE = "bookworm"
+PACKAGES = "systemd,systemd-sysv,dbus,python3"
+CONTROLLERS = ("cpu", "memory", "pids", "devices", "freezer")
+ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8")
+BOOT_WITHIN_S = 30.0
+LEFT_OUT = (
+    "console-getty",
+    "getty@tty1",
+    "systemd-binfmt",
+    "systemd-modules-load",
+    "systemd-remount-fs",
+    "systemd-sysctl",
+    "systemd-tmpfiles-setup-dev",
+)
+"""Services that would reach for this machine's kernel, devices and consoles."""
+
+BOOT = r"""
+set -eu
+mount -t overlay overlay -o "lowerdir=$BASE,upperdir=$WORK/upper,workdir=$WORK/work" "$WORK/root"
+cd "$WORK/root"
+mount -t proc proc proc
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+mount --rbind /dev dev
+mount -t sysfs sysfs sys -o ro
+mount -t tmpfs tmpfs sys/fs/cgroup
+mkdir sys/fs/cgroup/systemd
+mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
+for controller in $CONTROLLERS; do
+    mkdir "sys/fs/cgroup/$controller"
+    mount -t cgroup -o "$controller" cgroup "sys/fs/cgroup/$controller"
+done
+mount --bind "$SHARED" mnt
+exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    chroot . /lib/systemd/systemd --log-target=console systemd.unified_cgroup_hierarchy=0 $MASKS
+"""
+
+
+def why_not() -> str | None:
+    """Why no systemd can be booted here; None where it can."""
+    if os.geteuid() != 0:
+        return "booting a systemd needs root"
+    if shutil.which("debootstrap") is None:
+        return "debootstrap is not installed"
+    controllers = Path("/proc/cgroups").read_text(encoding="ascii").split()
+    if not Path("/sys/fs/cgroup/systemd").is_dir() or "devices" not in controllers:
+        return "booting a systemd needs the controllers of cgroup v1"
+    return None
+
+
+def debian(cache: Path) -> Path:
+    """The Debian's folder under `cache`, made where it is not there yet (a minute)."""
+    base = cache / f"{RELEASE}-{platform.machine()}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not base.is_dir():
+            making = base.with_suffix(".making")
+            shutil.rmtree(making, ignore_errors=True)
+            options = ["--variant=minbase", f"--include={PACKAGES}"]
+            with base.with_suffix(".log").open("wb") as log:
+                subprocess.run(
+                    ["debootstrap", *options, RELEASE, making], stdout=log, stderr=log, check=True
+                )
+            for archive in (making / "var/cache/apt/archives").glob("*.deb"):
+                archive.unlink()
+            making.rename(base)
+    return base
+
+
+class Machine:
+    """Booted between `__enter__` and `__exit__`; `shared` is its folder /mnt."""
+
+    def __init__(self, base: Path, work: Path, shared: Path) -> None:
+        self._environment = os.environ | {
+            "BASE": str(base),
+            "WORK": str(work),
+            "SHARED": str(shared),
+            "CONTROLLERS": " ".join(CONTROLLERS),
+            "MASKS": " ".join(f"systemd.mask={name}.service" for name in LEFT_OUT),
+        }
+        self._work = work
+        self._boot: subprocess.Popen[bytes] | None = None
+        self._init = 0
+
+    def __enter__(self) -> Self:
+        for name in ("upper", "work", "root"):
+            (self._work / name).mkdir(parents=True)
+        namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--propagation=private"]
+        with (self._work / "console.log").open("wb") as console:
+            self._boot = subprocess.Popen(
+                ["unshare", *namespaces, "--fork", "--kill-child", "bash", "-c", BOOT],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env=self._environment,
+            )
+        until(lambda: bool(self._find_init()), BOOT_WITHIN_S, "systemd has no process")
+        until(self._is_up, BOOT_WITHIN_S, "systemd does not get up")
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        assert self._boot is not None
+        self._boot.kill()
+        self._boot.wait(20)
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command in the machine; what it printed. AssertionError where it fails."""
+        done = subprocess.run(
+            ["nsenter", *self._nsenter(), "--", "env", "-i", *ENVIRONMENT, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"
+        return done.stdout
+
+    def show(self, unit: str, what: str) -> str:
+        """A property of a unit, as `systemctl show` has it."""
+        return self.run("systemctl", "show", "--value", f"--property={what}", unit).strip()
+
+    def journal(self, unit: str) -> str:
+        return self.run("journalctl", "--unit", unit, "--no-pager", "--output=cat")
+
+    def _nsenter(self) -> list[str]:
+        namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"]
+        return [f"--target={self._init}", *namespaces, f"--root=/proc/{self._init}/root", "--wd=/"]
+
+    def _find_init(self) -> int:
+        assert self._boot is not None
+        assert self._boot.poll() is None, (self._work / "console.log").read_text()
+        pid = self._boot.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        if children and "systemd" in Path(f"/proc/{children[0]}/comm").read_text():
+            self._init = int(children[0])
+        return self._init
+
+    def _is_up(self) -> bool:
+        state = self.run("systemctl", "is-system-running", check=False).strip()
+        return state in ("running", "degraded")
+
+
+def until(holds: Callable[[], bool], within_s: float, otherwise: str) -> float:
+    """Wait until it holds; how long that took. AssertionError `otherwise`."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < within_s, f"{otherwise} within {within_s:g} s"
+        time.sleep(0.05)
+    return time.monotonic() - began
