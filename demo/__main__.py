@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -39,6 +40,7 @@ def main(
     models: Annotated[Path | None, typer.Option(help="Folder of the models.")] = None,
 ) -> None:
     """A broker, a made-up camera and the real daemon: who gets in, who does not, and why."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     plan = Plan(output=output, portraits=portraits, samples=samples, models=models, keep=keep)

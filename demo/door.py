@@ -33,7 +33,7 @@ class Door:
         self._seen: set[object] = set()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id="ostiary-demo",
+            client_id="building",
             protocol=MQTTProtocolVersion.MQTTv5,
         )
         self._client.on_connect = self._on_connect

@@ -65,7 +65,7 @@ def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
     scenes = [
         Scene(
             "registered",
-            "Obama, who is registered, steps up",
+            "Obama steps up (registered)",
             _seen(stepping_up(first, SCENE_FRAMES, far=3.2, near=2.4)),
             Reason.GRANTED,
             REGISTERED,
@@ -78,13 +78,13 @@ def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
         ),
         Scene(
             "stranger",
-            "A stranger steps up",
+            "Biden steps up (a stranger)",
             _seen(stepping_up(stranger, SCENE_FRAMES, far=3.2, near=2.4)),
             Reason.UNKNOWN_FACE,
         ),
         Scene(
             "print",
-            "Obama printed on paper (simulated)",
+            "Obama on paper (simulated)",
             _seen(attacks.held_up(*paper, SCENE_FRAMES, degrees=3)),
             Reason.PRESENTATION_ATTACK,
         ),

@@ -47,7 +47,7 @@ class Screen:
     def event(self, event: LoginEvent) -> None:
         colour, sign = ("green", "✔") if event.success else ("red", "✘")
         clock = event.timestamp.strftime("%H:%M:%S")
-        name = f" {event.username}" if event.username else ""
+        name = f" {event.username}" if event.success else ""
         self._console.print(
             f"  [{colour}]{sign} {event.reason.value}{name}[/]  "
             f"[dim]{clock} UTC, {measured(event)}[/]\n    {explain(event)}",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from ostiary.vision.detect import Detector
 
 from demo.errors import DemoError
 from demo.room import HEIGHT, WIDTH
 from demo.verdict import Outcome, measured
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.detect import Detector
 
 COLUMNS = 4
 TILE = (360, 480)

@@ -9,7 +9,7 @@ from ostiary.messages.events import LoginEvent
 EXPLANATIONS = {
     Reason.GRANTED: "A live person whose face is {username}'s: the door opens.",
     Reason.UNKNOWN_FACE: "A live person, but nobody who is registered: the door stays shut.",
-    Reason.PRESENTATION_ATTACK: "A picture of a face and not a face: shut, whoever it shows.",
+    Reason.PRESENTATION_ATTACK: "A picture of {username} and not a person: the door stays shut.",
     Reason.NO_FACE: "No face in the picture: shut.",
     Reason.SEVERAL_FACES: "More than one face at once: shut.",
     Reason.LOW_QUALITY: "The face is not seen well enough: shut.",
@@ -20,7 +20,7 @@ EXPLANATIONS = {
 
 def explain(event: LoginEvent) -> str:
     """One line for people."""
-    return EXPLANATIONS[event.reason].format(username=event.username)
+    return EXPLANATIONS[event.reason].format(username=event.username or "somebody")
 
 
 def measured(event: LoginEvent) -> str:
