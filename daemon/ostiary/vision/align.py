@@ -3,7 +3,8 @@
 It is `dlib.get_face_chip(image, shape, size=150, padding=0.25)`, rebuilt: a similarity transform
 from five canonical points (`get_face_chip_details` in dlib/image_transforms/interpolation.h),
 halvings with the binomial filter of dlib's `pyramid_down<2>` where the face is much larger than
-the chip, then bilinear interpolation. Equal within one grey level; the difference is in the rounding.
+the chip, then bilinear interpolation. Equal within one grey level: dlib rounds down, OpenCV to
+the nearest.
 """
 
 import math

@@ -39,7 +39,7 @@ class Stage:
     threshold: FloatArray
     leaves: FloatArray
     anchors: Indices
-    deltas: NDArray[np.float64]
+    deltas: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ class LandmarkPredictor:
                     file["threshold"],
                     file["leaves"].reshape(len(file["first"]), -1, 2 * POINTS),
                     file["anchors"].astype(np.intp),
-                    file["deltas"].astype(np.float64),
+                    file["deltas"],
                 )
                 stages = tuple(Stage(*rows) for rows in zip(*columns, strict=True))
                 return cls(file["initial"], stages)
@@ -83,10 +83,20 @@ class LandmarkPredictor:
         shape = self.initial
         for stage in self.stages:
             turn = similarity(self.initial.astype(np.float64), shape.astype(np.float64))[:, :2]
-            places = stage.deltas @ turn.T + shape[stage.anchors]
-            grey = _grey_at(rgb, places * span + origin)
+            grey = _grey_at(rgb, _places(stage, turn.astype(np.float32), shape) * span + origin)
             shape = _moved(shape, stage, grey)
         return np.floor(shape * span + origin + 0.5).astype(np.float32)
+
+
+def _places(stage: Stage, turn: FloatArray, shape: FloatArray) -> FloatArray:
+    """Where the stage's pixels are, (pixels, 2) in the unit square.
+
+    In float32 and in dlib's order of operations: a pixel further left can be another branch of
+    a tree, and so another shape.
+    """
+    x, y = stage.deltas.T
+    turned = np.stack([turn[0, 0] * x + turn[0, 1] * y, turn[1, 0] * x + turn[1, 1] * y], axis=1)
+    return np.asarray(turned + shape[stage.anchors], np.float32)
 
 
 def _grey_at(rgb: RGBImage, places: NDArray[np.float64]) -> NDArray[np.int16]:
