@@ -7,7 +7,7 @@ loop goes on with the next frame.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -91,6 +91,7 @@ class Recognition:
         self._record = record
         self._metrics = metrics
         self._beat = beat
+        self._policy = policy
         self._doorway = Doorway(policy)
         self._motion: Motion | None = None
         self._search = Search()
@@ -103,6 +104,10 @@ class Recognition:
     def view(self) -> View | None:
         """The newest frame that was looked at; None before the first."""
         return self._view
+
+    def apply(self, policy: Policy) -> None:
+        """Judge by another policy, from the next frame on."""
+        self._policy = policy
 
     def start(self) -> None:
         self.camera.start()
@@ -154,6 +159,7 @@ class Recognition:
                 self._doorway = self._doorway.interrupted()
                 continue
             number = frame.number
+            self._doorway = replace(self._doorway, policy=self._policy)
             try:
                 view = self._look(frame)
             except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on

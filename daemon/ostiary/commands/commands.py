@@ -70,6 +70,7 @@ class Commands:
                 return answer
             with self._room.people.changing():
                 answer = effect()
+                context.also()
                 self._remember(kind, context, _OK + answer.model_dump_json().encode())
         except OstiaryError as error:
             if not isinstance(error, _PASSING):

@@ -1,6 +1,7 @@
 """Who asks, and under which conditions."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,17 +9,24 @@ from ostiary.errors import TimedOut
 from ostiary.store.command_log import CommandKey
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
     `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
-    signature, which counts once, unless `redelivered` says that it is the same delivery again."""
+    signature, which counts once, unless `redelivered` says that it is the same delivery again.
+    `also` is called in the transaction of a command that changes something, once it has: both
+    happen or neither."""
 
     source: Literal["mqtt", "http", "cli"]
     key: CommandKey | None = None
     deadline: float | None = None
     nonce: CommandKey | None = None
     redelivered: bool = False
+    also: Callable[[], object] = _nothing
 
     def check_deadline(self) -> None:
         """Raises TimedOut."""

@@ -112,7 +112,7 @@ def _examined(
     context.check_deadline()
     face = one_face(room.engine, image)
     liveness = room.engine.live_score(image, face)
-    if request.require_live and not is_live(liveness, room.settings.access):
+    if request.require_live and not is_live(liveness, room.access):
         raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
     return room.engine.describe(image, face), liveness if 0.0 <= liveness <= 1.0 else None
 

@@ -57,7 +57,7 @@ def login(room: Room, request: LoginRequest, context: Context) -> Effect:
     claimed = None if request.username is None else room.people.get(request.username).username
     image = decoded(room, request.image)
     context.check_deadline()
-    decision = judge(room.engine, room.people, room.settings.access, image, claimed)
+    decision = judge(room.engine, room.people, room.access, image, claimed)
 
     def effect() -> LoginAnswer:
         event = room.events.append_login(

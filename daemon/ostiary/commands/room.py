@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ostiary.commands.people import People
-from ostiary.config import Settings
+from ostiary.config import AccessSettings, Settings
 from ostiary.errors import NotAllowed
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
@@ -39,7 +39,8 @@ def utc_now() -> datetime:
 @dataclass(frozen=True, slots=True)
 class Room:
     """`camera` is None where the daemon has no camera. `latest_image` gives what it sees now.
-    `reload` asks the daemon to start anew, and returns at once."""
+    `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
+    where they can change while running."""
 
     settings: Settings
     people: People
@@ -49,3 +50,9 @@ class Room:
     latest_image: Callable[[], BGRImage | None] = _no_image
     reload: Callable[[], None] = _no_reload
     clock: Callable[[], datetime] = utc_now
+    thresholds: Callable[[], AccessSettings] | None = None
+
+    @property
+    def access(self) -> AccessSettings:
+        """When somebody may pass, as of now."""
+        return self.settings.access if self.thresholds is None else self.thresholds()
