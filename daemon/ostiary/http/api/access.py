@@ -1,0 +1,236 @@
+"""Thresholds, accounts, tokens, and who changed what."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from ostiary.errors import SignInFailed
+from ostiary.http.attempts import LockOut
+from ostiary.http.gate import TOKEN_PREFIX, Caller, Gate, Operator, Viewer
+from ostiary.http.messages import (
+    AccountList,
+    AccountRecord,
+    AuditPage,
+    AuditRecord,
+    ChangedOutcome,
+    NewAccount,
+    NewPassword,
+    NewToken,
+    ThresholdPreview,
+    ThresholdValues,
+    TokenList,
+    TokenMade,
+    TokenRecord,
+)
+from ostiary.http.messages import Thresholds as ThresholdsAnswer
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.passwords import Passwords, check_strength
+from ostiary.http.problems import responses
+from ostiary.http.thresholds import Thresholds
+from ostiary.overrides import ADJUSTABLE, Values
+from ostiary.store.accounts import Account, Accounts, ApiToken, ApiTokens
+from ostiary.store.audit import Audit
+from ostiary.store.sessions import Sessions
+
+AccountName = Annotated[str, Path(min_length=1, examples=["anna"])]
+
+
+def thresholds_router(thresholds: Thresholds, parts: ConsoleParts, gate: Gate) -> APIRouter:
+    router = APIRouter(tags=["thresholds"], responses=responses(401, 429, 503))
+
+    @router.get("/settings", summary="The thresholds in force")
+    def settings(_caller: Viewer) -> ThresholdsAnswer:
+        return _thresholds(thresholds)
+
+    @router.post(
+        "/settings/preview",
+        summary="What thresholds would have done to the last decisions",
+        responses=responses(422),
+    )
+    def preview(values: ThresholdValues, _caller: Viewer) -> ThresholdPreview:
+        """Changes nothing. Nearly exact: an event keeps the medians of its frames."""
+        found = thresholds.preview(_values(values))
+        return ThresholdPreview(
+            judged=found.judged,
+            unknown=found.unknown,
+            granted_before=found.granted_before,
+            granted_after=found.granted_after,
+            changes=tuple(
+                ChangedOutcome(
+                    seq=change.event.seq,
+                    timestamp=change.event.timestamp,
+                    username=change.event.username,
+                    distance=change.event.distance,
+                    liveness=change.event.liveness,
+                    before=change.event.reason,
+                    after=change.reason,
+                )
+                for change in found.changes
+            ),
+        )
+
+    @router.patch("/settings", summary="Set thresholds", responses=responses(403, 422))
+    def change(values: ThresholdValues, caller: Operator) -> ThresholdsAnswer:
+        """At once and for good: kept beside the database, over the configuration file."""
+        changed = _values(values)
+        with parts.database.transaction():
+            gate.note(caller, "thresholds_set", "access", changed)
+            thresholds.set(changed)
+        return _thresholds(thresholds)
+
+    @router.delete("/settings", summary="Back to the configuration", responses=responses(403))
+    def reset(caller: Operator) -> ThresholdsAnswer:
+        with parts.database.transaction():
+            gate.note(caller, "thresholds_reset", "access")
+            thresholds.reset()
+        return _thresholds(thresholds)
+
+    return router
+
+
+def accounts_router(
+    parts: ConsoleParts, gate: Gate, passwords: Passwords, lock_out: LockOut
+) -> APIRouter:
+    router = APIRouter(tags=["accounts"], responses=responses(401, 403, 429, 503))
+    accounts, sessions = Accounts(parts.database), Sessions(parts.database)
+
+    @router.get("/accounts", summary="Who may sign in")
+    def listed(_caller: Operator) -> AccountList:
+        return AccountList(accounts=tuple(map(_account, accounts.list())))
+
+    @router.post(
+        "/accounts", status_code=201, summary="Let somebody sign in", responses=responses(409, 422)
+    )
+    def add(new: NewAccount, caller: Operator) -> AccountRecord:
+        check_strength(new.password, new.name)
+        hashed = passwords.hash(new.password)
+        with parts.database.transaction():
+            account = accounts.add(new.name, hashed, new.role, parts.clock())
+            gate.note(caller, "account_added", account.name, {"role": account.role.value})
+        return _account(account)
+
+    @router.put(
+        "/password", status_code=204, summary="Change one's own password", responses=responses(422)
+    )
+    def change_password(new: NewPassword, caller: Viewer) -> None:
+        """Ends all one's sessions. Only for somebody who is signed in."""
+        account = _signed_in(caller)
+        lock_out.check(f"account:{account}")
+        if not passwords.verify(accounts.password_hash(account), new.current):
+            lock_out.failed(f"account:{account}")
+            raise SignInFailed("The current password is wrong.")
+        check_strength(new.password, account)
+        hashed = passwords.hash(new.password)
+        with parts.database.transaction():
+            accounts.set_password(account, hashed, parts.clock())
+            sessions.close_all_of(account)
+            gate.note(caller, "password_changed", account)
+
+    @router.delete(
+        "/accounts/{name:path}",
+        summary="Somebody may no longer sign in",
+        responses=responses(404, 409, 422),
+    )
+    def delete(name: AccountName, caller: Operator) -> AccountRecord:
+        with parts.database.transaction():
+            account = accounts.delete(name)
+            gate.note(caller, "account_deleted", account.name)
+        return _account(account)
+
+    return router
+
+
+def tokens_router(parts: ConsoleParts, gate: Gate) -> APIRouter:
+    router = APIRouter(tags=["tokens"], responses=responses(401, 403, 429, 503))
+    tokens, audit = ApiTokens(parts.database), Audit(parts.database)
+
+    @router.get("/tokens", summary="Which programs may ask")
+    def listed(_caller: Operator) -> TokenList:
+        return TokenList(tokens=tuple(map(_token, tokens.list())))
+
+    @router.post(
+        "/tokens", status_code=201, summary="Let a program ask", responses=responses(409, 422)
+    )
+    def add(new: NewToken, caller: Operator) -> TokenMade:
+        """The token is shown this once; only its SHA-256 is stored."""
+        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        with parts.database.transaction():
+            made = tokens.add(new.name, token, new.role, caller.name, parts.clock())
+            gate.note(caller, "token_added", made.name, {"role": made.role.value})
+        return TokenMade(token=token, record=_token(made))
+
+    @router.delete(
+        "/tokens/{token_id}",
+        summary="A program may no longer ask",
+        responses=responses(404, 422),
+    )
+    def delete(token_id: Annotated[int, Path(ge=1, le=2**62)], caller: Operator) -> TokenRecord:
+        with parts.database.transaction():
+            gone = tokens.delete(token_id)
+            gate.note(caller, "token_deleted", gone.name)
+        return _token(gone)
+
+    @router.get("/audit", summary="Who changed what", responses=responses(422))
+    def rows(
+        _caller: Operator,
+        cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    ) -> AuditPage:
+        found = audit.newest(limit, cursor)
+        return AuditPage(
+            rows=tuple(
+                AuditRecord(
+                    id=row.id,
+                    timestamp=row.at,
+                    actor=row.actor,
+                    action=row.action,
+                    subject=row.subject,
+                    detail=dict(row.detail),
+                    address=row.address,
+                )
+                for row in found
+            ),
+            cursor=found[-1].id if len(found) == limit else None,
+        )
+
+    return router
+
+
+def _signed_in(caller: Caller) -> str:
+    if caller.session is None:
+        raise SignInFailed("A token has no password; sign in.")
+    return caller.session.account
+
+
+def _values(values: ThresholdValues) -> Values:
+    return values.model_dump(exclude_none=True)
+
+
+def _thresholds(thresholds: Thresholds) -> ThresholdsAnswer:
+    current = thresholds.current.model_dump(include=set(ADJUSTABLE))
+    return ThresholdsAnswer(
+        **current,
+        set_here=tuple(sorted(thresholds.overridden())),
+        fixed=tuple(sorted(thresholds.fixed())),
+    )
+
+
+def _account(account: Account) -> AccountRecord:
+    return AccountRecord(
+        name=account.name,
+        role=account.role,
+        created_at=account.created_at,
+        password_changed_at=account.password_changed_at,
+    )
+
+
+def _token(token: ApiToken) -> TokenRecord:
+    return TokenRecord(
+        id=token.id,
+        name=token.name,
+        role=token.role,
+        created_by=token.created_by,
+        created_at=token.created_at,
+        last_used_at=token.last_used_at,
+    )

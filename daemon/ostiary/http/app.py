@@ -1,0 +1,151 @@
+"""The application: every route, and what all of them share."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import RedirectResponse, Response
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from ostiary import __version__
+from ostiary.errors import ConfigError, OstiaryError
+from ostiary.http import problems
+from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
+from ostiary.http.api.door import door_router
+from ostiary.http.api.people import people_router
+from ostiary.http.attempts import LockOut, RateLimit
+from ostiary.http.gate import LOOPBACK, Gate
+from ostiary.http.legacy import legacy_router
+from ostiary.http.live import Audience
+from ostiary.http.pages import Pages
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.passwords import Passwords
+from ostiary.http.render import Elsewhere, Renderer
+from ostiary.http.shield import Shield
+from ostiary.http.sign_in import sign_in_router
+from ostiary.http.texts import Texts
+from ostiary.http.thresholds import Thresholds
+from ostiary.http.work import Work
+
+API = "/api/v1"
+OPENAPI = f"{API}/openapi.json"
+FORM_OVERHEAD = 64 * 1024
+"""What a form or base64 adds to an image."""
+
+DESCRIPTION = """\
+The same commands as over MQTT. Send an API token (`Authorization: Bearer …`) from the console's
+page *Access*; a *viewer* may read, an *operator* may change. Every error is a problem document
+(RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(parts: ConsoleParts) -> FastAPI:
+    """The console and the API. Raises ConfigError where they would be open to a network."""
+    http = parts.settings.http
+    _check_bound(parts)
+    app = FastAPI(
+        title="Ostiary",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_url=OPENAPI,
+        docs_url=None,  # FastAPI's pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    gate = Gate(parts)
+    texts, passwords, lock_out = Texts(), Passwords(), LockOut(http.sign_in_tries)
+    renderer = Renderer(parts, gate, texts)
+    work = Work(parts, gate)
+    body_limit = parts.settings.commands.payload_limit_bytes
+    app.state.gate = gate
+
+    if http.legacy_api != "off":
+        app.include_router(legacy_router(work, texts, body_limit))
+    thresholds = Thresholds(parts)
+    for router in (
+        people_router(parts, work),
+        door_router(parts, gate, Audience(parts)),
+        thresholds_router(thresholds, parts, gate),
+        accounts_router(parts, gate, passwords, lock_out),
+        tokens_router(parts, gate),
+    ):
+        app.include_router(router, prefix=API)
+    app.include_router(sign_in_router(parts, gate, renderer, passwords, lock_out))
+    app.include_router(Pages(parts, gate, renderer, thresholds).router)
+    static = Path(str(files("ostiary.http") / "static"))
+    app.mount("/static", StaticFiles(directory=static), name="static")
+
+    _handle_errors(app, renderer)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(
+        Shield,
+        host=http.host,
+        body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
+        rate=RateLimit(http.requests_per_second),
+    )
+    return app
+
+
+def _check_bound(parts: ConsoleParts) -> None:
+    http = parts.settings.http
+    if (http.tls_certificate is None) != (http.tls_key is None):
+        raise ConfigError("http: tls_certificate and tls_key belong together; give both.")
+    for path in (http.tls_certificate, http.tls_key):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"http: {path}: no such file.")
+    if http.host not in LOOPBACK and http.tls_certificate is None:
+        raise ConfigError(
+            f"http.host is {http.host}: only loopback is served without TLS. Give "
+            "http.tls_certificate and http.tls_key, or set http.host to 127.0.0.1."
+        )
+
+
+def _handle_errors(app: FastAPI, renderer: Renderer) -> None:
+    def told(request: Request, problem: problems.Problem, headers: dict[str, str]) -> Response:
+        if renderer.wants_page(request):
+            return renderer.problem(request, problem, headers)
+        return problems.answer(problem, headers)
+
+    @app.exception_handler(OstiaryError)
+    def ostiary_error(request: Request, error: OstiaryError) -> Response:
+        problem = problems.problem_of(error)
+        if problem.status == 500:
+            problems.log.error("http_failed", path=request.url.path, code=error.code)
+        return told(request, problem, problems.headers_of(error))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        return told(request, problems.of_validation(error), {})
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> Response:
+        return told(request, problems.of_http(error), dict(error.headers or {}))
+
+    @app.exception_handler(Elsewhere)
+    def elsewhere(_request: Request, error: Elsewhere) -> Response:
+        return RedirectResponse(error.url, 303)
+
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> Response:
+        return told(request, problems.of_failure(request, error), {})
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+        )
+        _, shared = models_json_schema(
+            [(problems.Problem, "serialization")], ref_template="#/components/schemas/{model}"
+        )
+        schema["components"]["schemas"] |= shared["$defs"]
+        app.openapi_schema = schema
+    return app.openapi_schema

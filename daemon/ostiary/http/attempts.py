@@ -1,0 +1,114 @@
+"""Limits on guessing and on haste. Both forget; neither touches the disk."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ostiary.errors import TooManyAttempts
+
+FIRST_LOCK_S = 60.0
+LONGEST_LOCK_S = 900.0
+FORGET_AFTER_S = 3600.0
+REMEMBERED = 10_000
+BURST = 3.0
+"""Seconds' worth of requests that may come at once."""
+
+
+class Wait(TooManyAttempts):
+    """Says for how long."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    failures: int
+    locked_until: float
+    last: float
+
+
+class LockOut:
+    """After so many failures in a row a key (an account, an address) is locked for a minute, and
+    for twice as long after each further one, up to a quarter of an hour."""
+
+    def __init__(self, tries: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tries = tries
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, _Tries] = {}
+
+    def check(self, *keys: str) -> None:
+        """Raises TooManyAttempts while any of the keys is locked."""
+        now = self._clock()
+        with self._lock:
+            until = max(
+                (self._known[key].locked_until for key in keys if key in self._known), default=0.0
+            )
+        if until > now:
+            raise Wait(f"Too many wrong tries. Wait {_in_words(until - now)}.", until - now)
+
+    def failed(self, *keys: str) -> None:
+        now = self._clock()
+        with self._lock:
+            self._forget(now)
+            for key in keys:
+                before = self._known.get(key)
+                failures = 1 if before is None else before.failures + 1
+                beyond = failures - self._tries
+                locked = (
+                    0.0
+                    if beyond < 0
+                    else min(FIRST_LOCK_S * 2.0 ** min(beyond, 10), LONGEST_LOCK_S)
+                )
+                self._known[key] = _Tries(failures, now + locked, now)
+
+    def succeeded(self, *keys: str) -> None:
+        with self._lock:
+            for key in keys:
+                self._known.pop(key, None)
+
+    def _forget(self, now: float) -> None:
+        if len(self._known) < REMEMBERED:
+            return
+        self._known = {
+            key: each
+            for key, each in self._known.items()
+            if each.locked_until > now or now - each.last < FORGET_AFTER_S
+        }
+        while len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+
+class RateLimit:
+    """A token bucket a client: `rate` requests a second, three seconds' worth at once."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._full = max(1.0, rate * BURST)
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}  # client: tokens, when
+
+    def wait_s(self, client: str) -> float:
+        """Take one token; 0, or in how many seconds there will be one. From one thread only."""
+        now = self._clock()
+        tokens, when = self._buckets.get(client, (self._full, now))
+        tokens = min(self._full, tokens + (now - when) * self._rate)
+        if tokens < 1.0:
+            return (1.0 - tokens) / self._rate
+        if len(self._buckets) >= REMEMBERED and client not in self._buckets:
+            self._buckets = {
+                each: (left, at)
+                for each, (left, at) in self._buckets.items()
+                if left + (now - at) * self._rate < self._full
+            }
+        self._buckets[client] = (tokens - 1.0, now)
+        return 0.0
+
+
+def _in_words(seconds: float) -> str:
+    return (
+        f"{max(1, round(seconds))} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"
+    )

@@ -1,0 +1,143 @@
+"""Who asks, and whether they may."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from ostiary.errors import NotAllowed, NotSignedIn
+from ostiary.http.parts import ConsoleParts
+from ostiary.store.accounts import ApiTokens, Role
+from ostiary.store.audit import Audit, Detail
+from ostiary.store.sessions import Session, Sessions
+
+TOKEN_PREFIX = "ostiary_"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE = {"GET", "HEAD", "OPTIONS"}
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who asks. `session` is None for a program with a token."""
+
+    name: str
+    role: Role
+    address: str
+    session: Session | None = None
+
+
+class Gate:
+    """Tells callers by their session cookie or bearer token."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._parts = parts
+        self._sessions = Sessions(parts.database)
+        self._tokens = ApiTokens(parts.database)
+        self._audit = Audit(parts.database)
+        http = parts.settings.http
+        self.secure = http.tls_certificate is not None
+        # The __Host- prefix binds the cookie to this host and to TLS (RFC 6265bis, 4.1.3.2).
+        self.cookie = "__Host-ostiary" if self.secure else "ostiary"
+        self._open_legacy = http.legacy_api == "loopback" and http.host in LOOPBACK
+
+    def caller(self, connection: HTTPConnection) -> Caller | None:
+        """Who asks, None for nobody. May read the database."""
+        header = connection.headers.get("authorization", "")
+        kind, _, token = header.partition(" ")
+        if kind.lower() == "bearer":
+            found = self._tokens.find(token.strip(), self._parts.clock())
+            if found is None:
+                return None
+            return Caller(f"token:{found.name}", found.role, address_of(connection))
+        session = self.session(connection)
+        if session is None:
+            return None
+        return Caller(session.account, session.role, address_of(connection), session)
+
+    def session(self, connection: HTTPConnection) -> Session | None:
+        cookie = connection.cookies.get(self.cookie)
+        return None if cookie is None else self._sessions.find(cookie, self._parts.clock())
+
+    def require(self, connection: HTTPConnection, role: Role) -> Caller:
+        """Raises NotSignedIn, or NotAllowed for a lesser role and a change without its token."""
+        caller = self.caller(connection)
+        if caller is None:
+            raise NotSignedIn("Sign in, or send an API token: Authorization: Bearer …")
+        if caller.session is not None and connection.scope.get("method", "GET") not in SAFE:
+            sent = connection.headers.get(CSRF_HEADER, "")
+            if not same_text(sent, caller.session.csrf):
+                raise NotAllowed(f"The page is out of date: {CSRF_HEADER} is wrong. Load it again.")
+        if not caller.role.includes(role):
+            raise NotAllowed("Only an operator may do this.")
+        return caller
+
+    def require_legacy(self, connection: HTTPConnection) -> Caller:
+        """The first version's clients: on loopback anybody, elsewhere an operator's token."""
+        forwarded = any(header in connection.headers for header in _FORWARDED)
+        if self._open_legacy and not forwarded and "authorization" not in connection.headers:
+            return Caller("legacy", Role.OPERATOR, address_of(connection))
+        return self.require(connection, Role.OPERATOR)
+
+    def note(self, caller: Caller, action: str, subject: str, detail: Detail | None = None) -> None:
+        """Write the audit row of a change, in the caller's transaction where there is one."""
+        self._audit.add(
+            actor=caller.name,
+            action=action,
+            subject=subject,
+            address=caller.address,
+            now=self._parts.clock(),
+            detail=detail,
+        )
+
+
+def address_of(connection: HTTPConnection) -> str:
+    return "" if connection.client is None else connection.client.host
+
+
+def same_text(given: str, expected: str) -> bool:
+    """Compared in constant time."""
+    return secrets.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
+
+_bearer = HTTPBearer(auto_error=False, description="An API token, made on the page Access.")
+_cookie = APIKeyCookie(
+    name="ostiary", auto_error=False, description="A session; changes also need X-CSRF-Token."
+)
+
+
+def _gate(request: Request) -> Gate:
+    gate = request.app.state.gate
+    assert isinstance(gate, Gate)
+    return gate
+
+
+def _viewer(
+    request: Request,
+    _token: Annotated[object, Security(_bearer)],
+    _session: Annotated[object, Security(_cookie)],
+) -> Caller:
+    return _gate(request).require(request, Role.VIEWER)
+
+
+def _operator(
+    request: Request,
+    _token: Annotated[object, Security(_bearer)],
+    _session: Annotated[object, Security(_cookie)],
+) -> Caller:
+    return _gate(request).require(request, Role.OPERATOR)
+
+
+def _legacy(request: Request, _token: Annotated[object, Security(_bearer)]) -> Caller:
+    return _gate(request).require_legacy(request)
+
+
+Viewer = Annotated[Caller, Depends(_viewer)]
+Operator = Annotated[Caller, Depends(_operator)]
+Legacy = Annotated[Caller, Depends(_legacy)]
+"""Parameters of a route: who asks, after it was found that they may."""

@@ -1,0 +1,190 @@
+"""The first version's endpoints, with its fields and its words, on today's commands.
+
+It answered in Chinese; so do these, unless the client asks for English (Accept-Language).
+"""
+
+from collections.abc import Callable
+from datetime import UTC
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+
+from ostiary.errors import LowQuality, NoFace, OstiaryError, RequestMalformed, SeveralFaces
+from ostiary.http.gate import Caller, Legacy
+from ostiary.http.messages import LegacyLogin, LegacyRegistered, LegacyUser, LegacyUsers
+from ostiary.http.problems import MEDIA_TYPE, headers_of, problem_of, responses
+from ostiary.http.texts import Texts, language_of
+from ostiary.http.uploads import FaceForm, face_form
+from ostiary.http.work import Work
+from ostiary.messages.commands import (
+    LoginAnswer,
+    LoginRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    UsersAnswer,
+    UsersRequest,
+)
+
+DENIED = {"presentation_attack", "user_unknown"}
+"""Answered with success: false and status 200, as its documentation says."""
+BAD_REQUEST = {kind.code: kind for kind in (NoFace, SeveralFaces, LowQuality)}
+"""Outcomes of a login that the first version took for bad requests."""
+
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["username", "file"],
+                    "properties": {
+                        "username": {"type": "string", "examples": ["张三"]},
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A JPEG, PNG or WebP image with one face.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+_ERRORS = responses(400, 401, 403, 413, 429, 500, 503, 504)
+_OWN_STATUS = {401, 403, 413, 429}
+"""Every other fault of the client is 400, as it was."""
+
+Say = Callable[[str, str], str]
+"""A code, and what to say where there is no text for it, in the client's language."""
+
+
+def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
+    router = APIRouter(tags=["first version"])
+
+    @router.post(
+        "/register",
+        response_model=LegacyRegistered,
+        response_model_exclude_none=True,
+        responses=_ERRORS,
+        openapi_extra=_FORM,
+    )
+    async def register(request: Request, caller: Legacy) -> Any:
+        """Register a person from one picture of a live face."""
+        try:
+            form = await face_form(request, body_limit)
+            return await run_in_threadpool(_register, work, form, caller, _say(texts, request))
+        except OstiaryError as error:
+            return _answer(error, _say(texts, request))
+
+    @router.post(
+        "/login",
+        response_model=LegacyLogin,
+        response_model_exclude_none=True,
+        responses=_ERRORS,
+        openapi_extra=_FORM,
+    )
+    async def login(request: Request, _caller: Legacy) -> Any:
+        """Whether the picture shows this person, live. No match is `success: false`, status 200."""
+        try:
+            form = await face_form(request, body_limit)
+            return await run_in_threadpool(_login, work, form, _say(texts, request))
+        except OstiaryError as error:
+            return _answer(error, _say(texts, request))
+
+    @router.get("/users", response_model=LegacyUsers, responses=responses(401, 403, 429, 503))
+    def users(_caller: Legacy) -> LegacyUsers:
+        """Everybody who is registered, first come first."""
+        known = work.ask("users", UsersRequest(), UsersAnswer).users
+        ordered = sorted(known, key=lambda user: (user.created_at is not None, user.created_at))
+        return LegacyUsers(
+            users=tuple(
+                LegacyUser(
+                    username=user.username,
+                    created_at=None
+                    if user.created_at is None
+                    else user.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                )
+                for user in ordered
+            )
+        )
+
+    return router
+
+
+def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
+    username, file = _whole(form)
+    try:
+        answer = work.change(
+            "register",
+            RegisterRequest(username=username, image=file),
+            RegisterAnswer,
+            caller,
+            "user_registered",
+            username.strip(),
+        )
+    except OstiaryError as error:
+        if error.code not in DENIED:
+            raise
+        return LegacyRegistered(success=False, message=say(error.code, error.message))
+    return LegacyRegistered(
+        success=True, username=answer.username, message=say("registered", answer.message)
+    )
+
+
+def _login(work: Work, form: FaceForm, say: Say) -> LegacyLogin:
+    username, file = _whole(form)
+    try:
+        answer = work.ask("login", LoginRequest(username=username, image=file), LoginAnswer)
+    except OstiaryError as error:
+        if error.code not in DENIED:
+            raise
+        return LegacyLogin(success=False, message=say(error.code, error.message))
+    if answer.reason in BAD_REQUEST:
+        raise BAD_REQUEST[answer.reason](answer.message)
+    return LegacyLogin(
+        success=answer.success,
+        username=answer.username,
+        distance=answer.distance,
+        similarity=answer.similarity,
+        message=say(answer.reason, answer.message),
+    )
+
+
+def _whole(form: FaceForm) -> tuple[str, bytes]:
+    if form.username is None:
+        raise RequestMalformed("The field `username` is missing.")
+    if form.file is None:
+        raise RequestMalformed("The field `file` is missing; send an image.")
+    return form.username, form.file
+
+
+def _answer(error: OstiaryError, say: Say) -> Response:
+    """A problem document that also has the members that the first version's errors had."""
+    problem = problem_of(error)
+    status = problem.status
+    if status < 500 and status not in _OWN_STATUS:
+        status = 400
+    words = say(error.code, error.message)
+    body = problem.model_dump(exclude_none=True)
+    body |= {
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": words,
+        "success": False,
+        "message": words,
+    }
+    return JSONResponse(body, status, headers=headers_of(error), media_type=MEDIA_TYPE)
+
+
+def _say(texts: Texts, request: Request) -> Say:
+    """In Chinese, as the first version, unless English is asked for."""
+    language = language_of(request.headers.get("accept-language", ""), default="zh")
+
+    def say(code: str, otherwise: str) -> str:
+        return texts.find(language, f"legacy.{code}") or otherwise
+
+    return say

@@ -1,0 +1,207 @@
+"""The live picture: drawn from frames that recognition has decoded and judged already.
+
+One thread a camera encodes each picture once for all viewers, only while somebody watches, and
+runs at a lower priority. A viewer who is slow gets fewer pictures, never a queue of old ones.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from ostiary.access.decision import Reason
+from ostiary.camera.frame import ViewCondition
+from ostiary.errors import Busy
+from ostiary.http.messages import LiveFace, LivePicture
+from ostiary.http.parts import ConsoleParts, Watched
+from ostiary.recognition import SeenFace, View
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.image import encode_jpeg
+
+QUALITY = 75
+NICENESS = 10
+STALE_AFTER_S = 1.0
+"""Without a new frame for so long, viewers are told that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What viewers get: what is to be said of the picture, and the JPEG, None if there is none."""
+
+    number: int
+    picture: LivePicture
+    jpeg: bytes | None
+
+
+@dataclass(slots=True, eq=False)
+class Viewer:
+    """One who watches. Belongs to one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: Shown | None = None
+
+    async def next(self) -> Shown:
+        """The newest picture that this viewer has not seen."""
+        await self.woken.wait()
+        self.woken.clear()
+        assert self.shown is not None
+        return self.shown
+
+    def give(self, shown: Shown) -> None:
+        """From the encoding thread."""
+        with suppress(RuntimeError):  # the loop was closed: nobody looks any more
+            self.loop.call_soon_threadsafe(self._take, shown)
+
+    def _take(self, shown: Shown) -> None:
+        self.shown = shown
+        self.woken.set()
+
+
+class LiveStream:
+    """One camera's picture for everybody who watches."""
+
+    def __init__(self, name: str, camera: Watched, parts: ConsoleParts) -> None:
+        self._name = name
+        self._camera = camera
+        self._parts = parts
+        self._every_s = 1.0 / parts.settings.http.live_fps
+        self._lock = threading.Lock()
+        self._viewers: frozenset[Viewer] = frozenset()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._viewers)
+
+    @contextmanager
+    def viewer(self) -> Iterator[Viewer]:
+        """Watch during the block; inside a running event loop."""
+        viewer = Viewer(asyncio.get_running_loop())
+        with self._lock:
+            self._viewers |= {viewer}
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"live-{self._name}", daemon=True
+                )
+                self._thread.start()
+        try:
+            yield viewer
+        finally:
+            with self._lock:
+                self._viewers -= {viewer}
+
+    def _run(self) -> None:
+        step_back()
+        after = -1
+        while self._goes_on():
+            begin = time.monotonic()
+            view = self._camera.wait_view(after, STALE_AFTER_S)
+            if view is None:
+                shown = Shown(after, LivePicture(camera=self._name, stale=True), None)
+            else:
+                after = view.frame.number
+                shown = show(self._name, view, self._parts)
+            for viewer in self._viewers:
+                viewer.give(shown)
+            time.sleep(max(0.0, begin + self._every_s - time.monotonic()))
+
+    def _goes_on(self) -> bool:
+        with self._lock:
+            if not self._viewers:
+                self._thread = None
+            return self._thread is not None
+
+
+class Audience:
+    """All streams, and how many may watch at once."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self.streams = {
+            name: LiveStream(name, camera, parts) for name, camera in parts.cameras.items()
+        }
+        self._places = threading.Semaphore(parts.settings.http.viewers)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place during the block. Raises Busy when all are taken."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many people watch already; close another live view.")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+def step_back() -> None:
+    """Let every other thread go before this one. Linux has priorities of threads, not only of
+    processes; elsewhere, and where it is not permitted, nothing happens."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def show(name: str, view: View, parts: ConsoleParts) -> Shown:
+    """A view as viewers get it."""
+    small = at_width(view.frame.image, parts.settings.http.live_width)
+    picture = LivePicture(
+        camera=name,
+        stale=False,
+        width=small.shape[1],
+        height=small.shape[0],
+        view=view.frame.view.value,
+        guidance=guidance(view, parts),
+        faces=tuple(live_face(face, view.frame.image) for face in view.faces),
+    )
+    return Shown(view.frame.number, picture, encode_jpeg(small, QUALITY))
+
+
+def at_width(image: BGRImage, width: int) -> BGRImage:
+    """The image, made smaller where it is wider than `width` pixels."""
+    if image.shape[1] <= width:
+        return image
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def guidance(view: View, parts: ConsoleParts) -> str:
+    """What to tell somebody who is to be enrolled: a flaw's word, or `ready`."""
+    if view.frame.view is not ViewCondition.CLEAR:
+        return view.frame.view.value
+    if not view.faces:
+        return "no_face"
+    if len(view.faces) > 1:
+        return "several_faces"
+    seen = view.faces[0]
+    flaw = parts.flaw(view.frame.image, seen.face)
+    if flaw is not None:
+        return flaw.value
+    if seen.observation is not None and not seen.observation.liveness >= (
+        parts.access().live_threshold
+    ):
+        return "not_live"
+    return "ready"
+
+
+def live_face(seen: SeenFace, image: BGRImage) -> LiveFace:
+    """A face in fractions of the picture."""
+    height, width = image.shape[:2]
+    box = seen.face.box
+    observation, decision = seen.observation, seen.decision
+    nearest = None if observation is None else observation.nearest
+    username = None if decision is None else decision.username
+    liveness = None if observation is None else observation.liveness
+    return LiveFace(
+        box=(box.x / width, box.y / height, box.width / width, box.height / height),
+        username=username,
+        distance=None if nearest is None else nearest.distance,
+        liveness=liveness if liveness is not None or decision is None else decision.liveness,
+        reason=None if decision is None else decision.reason,
+        success=None if decision is None else decision.reason is Reason.GRANTED,
+    )

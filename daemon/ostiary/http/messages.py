@@ -1,0 +1,276 @@
+"""What the HTTP API takes and gives, where that is not a command's own model."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ostiary.access.decision import Reason
+from ostiary.http.passwords import LONGEST, SHORTEST
+from ostiary.messages.commands import Base64Image, TemplateRecord
+from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
+from ostiary.messages.username import Username
+from ostiary.store.accounts import Role
+
+# --- people ---------------------------------------------------------------------------------
+
+
+class Person(Message):
+    """A registered person with their templates."""
+
+    username: str = Field(examples=["张三"])
+    created_at: Timestamp | None
+    templates: tuple[TemplateRecord, ...]
+
+
+class NewName(Message):
+    """Another name for a person."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"username": "李四"}]})
+
+    username: Username
+
+
+class Picture(Message):
+    """A picture of a person: one sent, or one that the camera takes now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"source": "camera"}]})
+
+    image: Base64Image | None = None
+    source: Literal["camera"] | None = Field(default=None, description="Instead of `image`.")
+    require_live: bool = Field(
+        default=True,
+        description="false enrols from a photo; only where the configuration permits it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_image_and_source(self) -> Self:
+        if (self.image is None) == (self.source is None):
+            raise ValueError('Give either "image" or "source": "camera"')
+        return self
+
+
+# --- the door -------------------------------------------------------------------------------
+
+
+class LiveFace(Message):
+    """A face in the live picture. What was not judged on this frame is null."""
+
+    box: tuple[float, float, float, float] = Field(
+        description="Left, top, width, height as fractions of the picture; may reach outside."
+    )
+    username: str | None
+    distance: float | None
+    liveness: float | None
+    reason: Reason | None = Field(description="Of the last decision about this face.")
+    success: bool | None
+
+
+class LivePicture(Message):
+    """What is said of a live picture."""
+
+    camera: str
+    stale: bool = Field(description="There is no new picture.")
+    width: int = 0
+    height: int = 0
+    view: str = "clear"
+    guidance: str | None = None
+    faces: tuple[LiveFace, ...] = ()
+
+
+class Cameras(Message):
+    """The cameras by name."""
+
+    cameras: tuple[str, ...] = Field(examples=[["front"]])
+
+
+class EventPage(Message):
+    """Some events."""
+
+    events: tuple[LoginEvent | UserEvent, ...]
+    cursor: int | None = Field(description="Ask with it for the next page; null after the last.")
+    snapshots: tuple[int, ...] = Field(description="The `seq` of those that have a picture.")
+
+
+# --- thresholds -----------------------------------------------------------------------------
+
+
+class ThresholdValues(Message):
+    """Thresholds to set; those not named stay."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"distance_threshold": 0.5, "live_threshold": 0.9}]}
+    )
+
+    distance_threshold: float | None = Field(default=None, gt=0, le=2)
+    live_threshold: float | None = Field(default=None, ge=0, le=1)
+    attack_threshold: float | None = Field(default=None, ge=0, le=1)
+    votes: int | None = Field(default=None, ge=1, le=100)
+    window: int | None = Field(default=None, ge=1, le=100)
+    decide_within_s: float | None = Field(default=None, gt=0, le=3600)
+    cooldown_s: float | None = Field(default=None, ge=0, le=86400)
+    one_person_only: bool | None = None
+
+
+class Thresholds(Message):
+    """The thresholds in force. What wins: environment, console, configuration file, defaults."""
+
+    distance_threshold: float = Field(examples=[0.6])
+    live_threshold: float = Field(examples=[0.8])
+    attack_threshold: float = Field(examples=[0.2])
+    votes: int = Field(examples=[3])
+    window: int = Field(examples=[5])
+    decide_within_s: float = Field(examples=[4.0])
+    cooldown_s: float = Field(examples=[10.0])
+    one_person_only: bool
+    set_here: tuple[str, ...] = Field(description="Set in the console, over the configuration.")
+    fixed: tuple[str, ...] = Field(description="Set by the environment; cannot be set here.")
+
+
+class ChangedOutcome(Message):
+    """A recent decision that would have been another."""
+
+    seq: int
+    timestamp: Timestamp
+    username: str | None
+    distance: float | None
+    liveness: float | None
+    before: Reason
+    after: Reason
+
+
+class ThresholdPreview(Message):
+    """What thresholds would have done to the last decisions."""
+
+    judged: int = Field(description="Recent decisions that could be judged again.")
+    unknown: int = Field(description="Those that do not say enough.")
+    granted_before: int
+    granted_after: int
+    changes: tuple[ChangedOutcome, ...]
+
+
+# --- who may --------------------------------------------------------------------------------
+
+Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
+
+
+class NewAccount(Message):
+    """Somebody who may sign in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "anna", "password": "correct horse battery", "role": "viewer"}]
+        }
+    )
+
+    name: Username
+    password: Password
+    role: Role
+
+
+class NewPassword(Message):
+    """One's own new password; `current` is the old one."""
+
+    current: str = Field(max_length=LONGEST)
+    password: Password
+
+
+class AccountRecord(Message):
+    """Somebody who may sign in."""
+
+    name: str = Field(examples=["anna"])
+    role: Role
+    created_at: Timestamp
+    password_changed_at: Timestamp
+
+
+class AccountList(Message):
+    """Everybody who may sign in."""
+
+    accounts: tuple[AccountRecord, ...]
+
+
+class NewToken(Message):
+    """Access for a program."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "home-assistant", "role": "viewer"}]}
+    )
+
+    name: Username
+    role: Role
+
+
+class TokenRecord(Message):
+    """A program's access, without the token."""
+
+    id: int
+    name: str = Field(examples=["home-assistant"])
+    role: Role
+    created_by: str = Field(examples=["anna"])
+    created_at: Timestamp
+    last_used_at: Timestamp | None = Field(description="To the hour.")
+
+
+class TokenMade(Message):
+    """The only time that the token is shown."""
+
+    token: str = Field(examples=["ostiary_4tX…"])
+    record: TokenRecord
+
+
+class TokenList(Message):
+    """All tokens."""
+
+    tokens: tuple[TokenRecord, ...]
+
+
+class AuditRecord(Message):
+    """Who changed what."""
+
+    id: int
+    timestamp: Timestamp | None
+    actor: str = Field(examples=["anna"])
+    action: str = Field(examples=["user_registered"])
+    subject: str = Field(examples=["张三"])
+    detail: dict[str, str | int | float | bool | None]
+    address: str = Field(examples=["192.0.2.7"])
+
+
+class AuditPage(Message):
+    """Changes, newest first."""
+
+    rows: tuple[AuditRecord, ...]
+    cursor: int | None = Field(description="Ask with it for older ones; null after the last.")
+
+
+# --- the first version ----------------------------------------------------------------------
+
+
+class LegacyRegistered(Message):
+    """The first version's answer to /register."""
+
+    success: bool
+    username: str | None = None
+    message: str
+
+
+class LegacyLogin(Message):
+    """The first version's answer to /login."""
+
+    success: bool
+    username: str | None = None
+    distance: float | None = None
+    similarity: float | None = None
+    message: str
+
+
+class LegacyUser(Message):
+    username: str
+    created_at: str | None
+
+
+class LegacyUsers(Message):
+    """The first version's answer to /users."""
+
+    success: Literal[True] = True
+    users: tuple[LegacyUser, ...]

@@ -1,0 +1,153 @@
+"""The console's pages. They only read; every change goes through /api/v1."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from ostiary.access.decision import Reason
+from ostiary.errors import NotAllowed
+from ostiary.http.gate import Gate
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.render import Elsewhere, Renderer
+from ostiary.http.thresholds import Thresholds
+from ostiary.overrides import ADJUSTABLE
+from ostiary.store.accounts import Accounts, ApiTokens, Role
+from ostiary.store.audit import Audit
+from ostiary.store.events import EventFilter
+from ostiary.store.sessions import Session
+from ostiary.store.snapshots import Snapshots
+
+EVENTS_A_PAGE = 50
+AUDIT_ROWS = 50
+
+Name = Annotated[str, Query(max_length=200)]
+
+
+class Pages:
+    """`router` has them all. Somebody who is not signed in is sent to do so first."""
+
+    def __init__(
+        self, parts: ConsoleParts, gate: Gate, renderer: Renderer, thresholds: Thresholds
+    ) -> None:
+        self._parts = parts
+        self._gate = gate
+        self._render = renderer.page
+        self._thresholds = thresholds
+        self._accounts = Accounts(parts.database)
+        self._tokens = ApiTokens(parts.database)
+        self._audit = Audit(parts.database)
+        self._snapshots = Snapshots(parts.database)
+        self.router = APIRouter(include_in_schema=False)
+        for path, page in (
+            ("/", self.live),
+            ("/people", self.people),
+            ("/person", self.person),
+            ("/enrol", self.enrol),
+            ("/events", self.events),
+            ("/health", self.health),
+            ("/thresholds", self.thresholds),
+            ("/access", self.access),
+        ):
+            self.router.add_api_route(path, page, methods=["GET"], response_model=None)
+
+    def live(self, request: Request) -> Response:
+        """What the cameras see, and the last decisions."""
+        session = self._session(request)
+        page = self._parts.events.page(EventFilter(kind="login"), limit=8)
+        return self._render(
+            request,
+            "live",
+            session,
+            {"cameras": tuple(self._parts.cameras), "events": page.events},
+        )
+
+    def people(self, request: Request, q: Name = "") -> Response:
+        session = self._session(request)
+        everybody = self._parts.people.list()
+        wanted = q.strip().casefold()
+        shown = tuple(user for user in everybody if wanted in user.username.casefold())
+        values = {"people": shown, "count": len(everybody), "q": q}
+        return self._render(request, "people", session, values)
+
+    def person(self, request: Request, name: Name) -> Response:
+        session = self._session(request)
+        user = self._parts.people.get(name)
+        values = {
+            "person": user,
+            "templates": self._parts.users.templates_of(user.username),
+            "events": self._parts.events.page(EventFilter(username=user.username), limit=8).events,
+        }
+        return self._render(request, "person", session, values)
+
+    def enrol(self, request: Request, name: Name = "") -> Response:
+        """A new person, or with `name` one more template of somebody."""
+        session = self._session(request)
+        if session.role is not Role.OPERATOR:
+            raise NotAllowed("Only an operator may do this.")
+        cameras = tuple(self._parts.cameras)
+        known = self._parts.people.get(name).username if name else None
+        return self._render(request, "enrol", session, {"cameras": cameras, "known": known})
+
+    def events(
+        self,
+        request: Request,
+        kind: Literal["login", "user", ""] = "",
+        reason: Reason | Literal[""] = "",
+        username: Name = "",
+        cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    ) -> Response:
+        session = self._session(request)
+        where = EventFilter(
+            kind=kind or None, reason=reason or None, username=username.strip() or None
+        )
+        page = self._parts.events.page(where, cursor=cursor, limit=EVENTS_A_PAGE)
+        chosen = {"kind": kind, "reason": str(reason), "username": username.strip()}
+        kept = {key: value for key, value in chosen.items() if value}
+        values = {
+            "events": page.events,
+            "snapshots": self._snapshots.present(event.seq for event in page.events),
+            "older": None
+            if page.cursor is None
+            else f"/events?{urlencode({**kept, 'cursor': page.cursor})}",
+            "newest": None if cursor is None else f"/events?{urlencode(kept)}",
+            "chosen": chosen,
+            "reasons": tuple(Reason),
+        }
+        return self._render(request, "events", session, values)
+
+    def health(self, request: Request) -> Response:
+        return self._render(
+            request, "health", self._session(request), {"state": self._parts.state()}
+        )
+
+    def thresholds(self, request: Request) -> Response:
+        session = self._session(request)
+        values = {
+            "values": self._thresholds.current.model_dump(include=set(ADJUSTABLE)),
+            "configured": self._parts.configured.model_dump(include=set(ADJUSTABLE)),
+            "overridden": self._thresholds.overridden(),
+            "fixed": self._thresholds.fixed(),
+        }
+        return self._render(request, "thresholds", session, values)
+
+    def access(self, request: Request) -> Response:
+        """One's own password; for operators also accounts, tokens and changes."""
+        session = self._session(request)
+        operator = session.role is Role.OPERATOR
+        values = {
+            "accounts": self._accounts.list() if operator else (),
+            "tokens": self._tokens.list() if operator else (),
+            "rows": self._audit.newest(AUDIT_ROWS) if operator else (),
+        }
+        return self._render(request, "access", session, values)
+
+    def _session(self, request: Request) -> Session:
+        session = self._gate.session(request)
+        if session is not None:
+            return session
+        if not self._accounts.count():
+            raise Elsewhere("/setup")
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        raise Elsewhere(f"/sign-in?{urlencode({'next': here})}")

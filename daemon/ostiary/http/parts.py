@@ -1,0 +1,53 @@
+"""What the console is put together from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ostiary.commands.commands import Commands
+from ostiary.commands.people import People
+from ostiary.commands.room import utc_now
+from ostiary.config import AccessSettings, Settings
+from ostiary.messages.state import State
+from ostiary.recognition import View
+from ostiary.store.database import Database
+from ostiary.store.events import Events
+from ostiary.store.users import Users
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.face import Face
+from ostiary.vision.quality import Flaw
+
+
+class Watched(Protocol):
+    """A camera whose newest judged frame can be looked at (`ostiary.recognition.Recognition`)."""
+
+    @property
+    def view(self) -> View | None: ...
+
+    def wait_view(self, after: int, timeout: float) -> View | None:
+        """The newest view whose frame number is above `after`; None if none comes in time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """`settings` are those the daemon started with, `configured` what its configuration alone says
+    of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
+    every camera and command; neither stores anything. `flaw` says what keeps a face from being
+    judged, None when nothing does. `cameras` are by name.
+    """
+
+    settings: Settings
+    configured: AccessSettings
+    database: Database
+    commands: Commands
+    people: People
+    users: Users
+    events: Events
+    cameras: Mapping[str, Watched]
+    state: Callable[[], State]
+    access: Callable[[], AccessSettings]
+    apply_access: Callable[[AccessSettings], object]
+    flaw: Callable[[BGRImage, Face], Flaw | None] = lambda _image, _face: None
+    clock: Callable[[], datetime] = utc_now

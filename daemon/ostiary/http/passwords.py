@@ -1,0 +1,60 @@
+"""Passwords: argon2id (RFC 9106), one at a time, so that guessing cannot take the memory."""
+
+import secrets
+import threading
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from ostiary.errors import PasswordWeak
+
+SHORTEST = 10
+LONGEST = 200
+CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I
+CODE_LENGTH = 12  # 60 bits
+
+
+class Passwords:
+    """Makes and checks hashes with the parameters that RFC 9106 recommends for little memory."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)
+        self._one_at_a_time = threading.Lock()
+        self._nobody = self.hash(secrets.token_urlsafe(32))
+
+    def hash(self, password: str) -> str:
+        with self._one_at_a_time:
+            return self._hasher.hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Takes as long for an account that does not exist (None) as for one that does."""
+        with self._one_at_a_time:
+            try:
+                self._hasher.verify(password_hash or self._nobody, password)
+            except (VerificationError, InvalidHashError):
+                return False
+        return password_hash is not None
+
+
+def check_strength(password: str, account: str) -> None:
+    """Raises PasswordWeak. Length is what counts (NIST SP 800-63B, 5.1.1.2)."""
+    if len(password) < SHORTEST:
+        raise PasswordWeak(f"A password has at least {SHORTEST} characters.")
+    if len(password) > LONGEST:
+        raise PasswordWeak(f"A password has at most {LONGEST} characters.")
+    if password.casefold() == account.casefold() or len(set(password)) < 4:
+        raise PasswordWeak("This password is too easy to guess.")
+
+
+def new_code() -> str:
+    """A one-time set-up code to be read from the journal: ABCD-EFGH-JKLM."""
+    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+    return "-".join(letters[at : at + 4] for at in range(0, CODE_LENGTH, 4))
+
+
+def same_code(given: str, code: str) -> bool:
+    """Whether somebody typed the code, however they wrote it."""
+    typed = "".join(letter for letter in given.upper() if letter.isalnum())
+    return secrets.compare_digest(
+        typed.encode("utf-8", "replace"), code.replace("-", "").encode("ascii")
+    )

@@ -1,0 +1,149 @@
+"""Errors as problem documents (RFC 9457), with the codes that MQTT answers too."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from ostiary.errors import OstiaryError, RequestMalformed
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: Mapping[str, int] = {
+    "account_exists": 409,
+    "account_unknown": 404,
+    "busy": 503,
+    "camera_unavailable": 503,
+    "camera_unknown": 404,
+    "database_corrupt": 503,
+    "database_unwritable": 503,
+    "image_invalid": 422,
+    "image_too_large": 413,
+    "last_operator": 409,
+    "last_template": 409,
+    "low_quality": 422,
+    "no_face": 422,
+    "not_allowed": 403,
+    "not_signed_in": 401,
+    "password_weak": 422,
+    "presentation_attack": 422,
+    "request_malformed": 422,
+    "request_too_large": 413,
+    "setting_invalid": 422,
+    "several_faces": 422,
+    "sign_in_failed": 401,
+    "snapshot_unknown": 404,
+    "template_unknown": 404,
+    "timed_out": 504,
+    "token_exists": 409,
+    "token_unknown": 404,
+    "too_many_attempts": 429,
+    "transaction_conflict": 409,
+    "user_exists": 409,
+    "user_unknown": 404,
+    "username_invalid": 422,
+}
+"""Every other code is the daemon's own fault: 500."""
+
+
+class FieldProblem(BaseModel):
+    """One field of a request that is not as it should be."""
+
+    field: str = Field(description="Dotted path.", examples=["body.username"])
+    message: str = Field(examples=["Field required"])
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(
+        description="`urn:ostiary:problem:` and the code.",
+        examples=["urn:ostiary:problem:user_exists"],
+    )
+    title: str = Field(description="The status in words.", examples=["Conflict"])
+    status: int = Field(examples=[409])
+    detail: str = Field(
+        description="What was wrong and what to do.", examples=["张三 is registered already."]
+    )
+    code: str = Field(description="Stable, for programs.", examples=["user_exists"])
+    fields: tuple[FieldProblem, ...] | None = Field(
+        default=None, description="Of a malformed request: every wrong field."
+    )
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What to declare in OpenAPI for an operation that may answer so."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def problem_of(error: OstiaryError) -> Problem:
+    return _problem(error.code, STATUS.get(error.code, 500), error.message)
+
+
+def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def headers_of(error: OstiaryError) -> dict[str, str]:
+    """What HTTP wants said besides."""
+    if error.code == "not_signed_in":
+        return {"WWW-Authenticate": 'Bearer realm="ostiary"'}
+    if (wait := getattr(error, "retry_after_s", None)) is not None:
+        return {"Retry-After": str(max(1, round(wait)))}
+    return {}
+
+
+def of_validation(error: RequestValidationError) -> Problem:
+    """Every wrong field; never the given values."""
+    fields = tuple(
+        FieldProblem(field=".".join(str(part) for part in found["loc"]), message=str(found["msg"]))
+        for found in error.errors()
+    )
+    text = "; ".join(f"{each.field}: {each.message}" for each in fields)
+    return _problem(RequestMalformed.code, 422, text, fields)
+
+
+def of_http(error: HTTPException) -> Problem:
+    """What the framework itself refuses: no such page, method not allowed, no multipart form."""
+    code = {404: "not_found", 405: "method_not_allowed"}.get(
+        error.status_code, RequestMalformed.code
+    )
+    return _problem(code, error.status_code, str(error.detail))
+
+
+def of_failure(request: Request, error: Exception) -> Problem:
+    """A programming error: logged in full, told in one word."""
+    log.error("http_failed", path=request.url.path, method=request.method, exc_info=error)
+    return _problem(OstiaryError.code, 500, "Something failed inside; see the daemon's log.")
+
+
+def _problem(
+    code: str, status: int, detail: str, fields: tuple[FieldProblem, ...] | None = None
+) -> Problem:
+    return Problem(
+        type=f"urn:ostiary:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        fields=fields,
+    )

@@ -1,0 +1,128 @@
+"""Pages from templates, in the visitor's language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ostiary import __version__
+from ostiary.http.gate import Gate
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.problems import Problem
+from ostiary.http.texts import LANGUAGES, TAGS, Texts, language_of
+from ostiary.store.accounts import Role
+from ostiary.store.sessions import Session
+
+LANGUAGE_COOKIE = "ostiary_language"
+
+
+class Elsewhere(Exception):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The texts of one language, as templates call them: `t("nav.live")`."""
+
+    texts: Texts
+    language: str
+
+    def __call__(self, key: str, **values: object) -> str:
+        return self.texts.get(self.language, key, **values)
+
+    def of(self, group: str, code: str) -> str:
+        """The text of a code that may be newer than the texts: then the code itself."""
+        return self.texts.find(self.language, f"{group}.{code}") or code.replace("_", " ")
+
+    def under(self, *prefixes: str) -> dict[str, str]:
+        """For scripts: all texts below these prefixes."""
+        return {
+            f"{prefix}.{key}": text
+            for prefix in prefixes
+            for key, text in self.texts.under(self.language, prefix).items()
+        }
+
+
+class Renderer:
+    """Renders `templates/*.html`."""
+
+    def __init__(self, parts: ConsoleParts, gate: Gate, texts: Texts) -> None:
+        self._parts = parts
+        self._gate = gate
+        self._texts = texts
+        self._environment = Environment(
+            loader=PackageLoader("ostiary.http"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["time"] = moment
+        self._environment.filters["quoted"] = lambda text: quote(text, safe="")
+
+    def say(self, request: Request) -> Say:
+        chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+        if chosen not in LANGUAGES:
+            chosen = language_of(request.headers.get("accept-language", ""), default="en")
+        return Say(self._texts, chosen)
+
+    def page(
+        self,
+        request: Request,
+        name: str,
+        session: Session | None,
+        values: Mapping[str, Any] | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """`templates/<name>.html`. `session` is None for a visitor who is not signed in."""
+        say = self.say(request)
+        html = self._environment.get_template(f"{name}.html").render(
+            {
+                "t": say,
+                "page": name,
+                "tag": TAGS[say.language],
+                "language": say.language,
+                "languages": LANGUAGES,
+                "device": self._parts.settings.device.name,
+                "version": __version__,
+                "session": session,
+                "operator": session is not None and session.role is Role.OPERATOR,
+                "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+                **(values or {}),
+            }
+        )
+        return HTMLResponse(html, status, headers=dict(headers or {}))
+
+    def wants_page(self, request: Request) -> bool:
+        """Whether a person looks at the answer, and not a program."""
+        accepts = "text/html" in request.headers.get("accept", "")
+        return accepts and not request.url.path.startswith(("/api/", "/static/"))
+
+    def problem(self, request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
+        return self.page(
+            request,
+            "problem",
+            self._gate.session(request),
+            {"problem": problem},
+            problem.status,
+            headers,
+        )
+
+
+def moment(when: datetime | None) -> Markup:
+    """A time in UTC that a script turns into the visitor's own."""
+    if when is None:
+        return Markup("–")
+    utc = when.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"), escape(utc.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    )

@@ -1,0 +1,172 @@
+"""First start, signing in and out, and the choice of language: plain forms, no script needed."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from ostiary.errors import NotAllowed, OstiaryError, SignInFailed
+from ostiary.http.attempts import LockOut
+from ostiary.http.gate import Caller, Gate, address_of, same_text
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.passwords import Passwords, check_strength, new_code, same_code
+from ostiary.http.problems import STATUS, headers_of
+from ostiary.http.render import LANGUAGE_COOKIE, Renderer
+from ostiary.http.texts import LANGUAGES
+from ostiary.messages.username import checked_username
+from ostiary.store.accounts import Account, Accounts
+from ostiary.store.sessions import Sessions
+
+log = structlog.get_logger(__name__)
+
+Text = Annotated[str, Form(max_length=1000)]
+YEAR_S = 365 * 24 * 3600
+
+
+@dataclass(slots=True)
+class SetUp:
+    """The one-time code that proves who reads the journal. None once there is an account."""
+
+    code: str | None = field(default=None, repr=False)
+
+    def begin(self) -> None:
+        self.code = new_code()
+        log.warning("console_set_up_needed", code=self.code, page="/setup")
+
+    def check(self, given: str) -> None:
+        """Raises SignInFailed."""
+        if self.code is None or not same_code(given, self.code):
+            raise SignInFailed("The set-up code is wrong. It is in the daemon's journal.")
+
+
+def sign_in_router(
+    parts: ConsoleParts, gate: Gate, renderer: Renderer, passwords: Passwords, lock_out: LockOut
+) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    accounts, sessions, set_up = Accounts(parts.database), Sessions(parts.database), SetUp()
+    lasting = timedelta(hours=parts.settings.http.session_hours)
+    if not accounts.count():
+        set_up.begin()
+
+    def welcome(account: Account, page: str) -> Response:
+        answer = RedirectResponse(page, 303)
+        answer.set_cookie(
+            gate.cookie,
+            sessions.open(account.name, parts.clock(), lasting),
+            max_age=round(lasting.total_seconds()),
+            path="/",
+            secure=gate.secure,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    def again(request: Request, page: str, error: OstiaryError, **values: str) -> Response:
+        return renderer.page(
+            request,
+            page,
+            None,
+            {"failure": error.code, "detail": error.message, **values},
+            STATUS.get(error.code, 500),
+            # A browser would ask for a password of its own, were it told 401 with this header.
+            {key: value for key, value in headers_of(error).items() if key == "Retry-After"},
+        )
+
+    @router.get("/setup")
+    def set_up_page(request: Request) -> Response:
+        if accounts.count():
+            return RedirectResponse("/sign-in", 303)
+        return renderer.page(request, "setup", None, {"failure": None, "name": ""})
+
+    @router.post("/setup")
+    def first_account(
+        request: Request, code: Text = "", name: Text = "", password: Text = ""
+    ) -> Response:
+        address = f"address:{address_of(request)}"
+        try:
+            lock_out.check(address)
+            try:
+                set_up.check(code)
+            except SignInFailed:
+                lock_out.failed(address)
+                raise
+            checked_username(name)
+            check_strength(password, name)
+            hashed = passwords.hash(password)
+            with parts.database.transaction():
+                account = accounts.add_first(name, hashed, parts.clock())
+                caller = Caller(account.name, account.role, address_of(request))
+                gate.note(caller, "account_added", account.name, {"role": account.role.value})
+        except OstiaryError as error:
+            return again(request, "setup", error, name=name)
+        set_up.code = None
+        return welcome(account, "/")
+
+    @router.get("/sign-in")
+    def sign_in_page(request: Request, next: str = "/") -> Response:
+        if not accounts.count():
+            return RedirectResponse("/setup", 303)
+        values = {"failure": None, "name": "", "next": own_page(next)}
+        return renderer.page(request, "sign_in", None, values)
+
+    @router.post("/sign-in")
+    def sign_in(
+        request: Request,
+        name: Text = "",
+        password: Text = "",
+        next: Text = "/",
+    ) -> Response:
+        address = address_of(request)
+        keys = (f"account:{name.casefold()}", f"address:{address}")
+        try:
+            lock_out.check(*keys)
+            if not passwords.verify(accounts.password_hash(name), password):
+                lock_out.failed(*keys)
+                log.warning("console_sign_in_failed", address=address)
+                raise SignInFailed("Wrong name or password.")
+        except OstiaryError as error:
+            return again(request, "sign_in", error, name=name, next=own_page(next))
+        lock_out.succeeded(*keys)
+        account = accounts.get(name)
+        log.info("console_signed_in", account=account.name, address=address)
+        return welcome(account, own_page(next))
+
+    @router.post("/sign-out")
+    def sign_out(request: Request, csrf: Text = "") -> Response:
+        session = gate.session(request)
+        answer = RedirectResponse("/sign-in", 303)
+        if session is not None:
+            if not same_text(csrf, session.csrf):
+                raise NotAllowed("The page is out of date. Load it again.")
+            sessions.close(request.cookies[gate.cookie])
+            answer.delete_cookie(
+                gate.cookie, path="/", secure=gate.secure, httponly=True, samesite="strict"
+            )
+        return answer
+
+    @router.post("/language")
+    def language(language: Text = "", back: Text = "/") -> Response:
+        answer = RedirectResponse(own_page(back), 303)
+        if language in LANGUAGES:
+            answer.set_cookie(
+                LANGUAGE_COOKIE,
+                language,
+                max_age=YEAR_S,
+                secure=gate.secure,
+                httponly=True,
+                samesite="strict",
+            )
+        return answer
+
+    return router
+
+
+def own_page(url: str) -> str:
+    """`url` if it is a page of this console, otherwise the first page."""
+    parts = urlsplit(url)
+    own = url.startswith("/") and not url.startswith("//") and "\\" not in url
+    return url if own and not parts.scheme and not parts.netloc and url.isprintable() else "/"

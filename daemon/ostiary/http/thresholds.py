@@ -1,0 +1,125 @@
+"""The thresholds now in force, new ones, and what those would have changed."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ostiary.access.decision import Reason
+from ostiary.config import AccessSettings
+from ostiary.errors import SettingInvalid
+from ostiary.http.parts import ConsoleParts
+from ostiary.messages.events import LoginEvent
+from ostiary.overrides import (
+    ADJUSTABLE,
+    Values,
+    adjusted,
+    overrides_path,
+    read_overrides,
+    set_by_environment,
+    write_overrides,
+)
+from ostiary.store.events import EventFilter
+
+LOOK_BACK = 500
+"""Events that a preview judges again, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """One recent event whose outcome would have been another."""
+
+    event: LoginEvent
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What thresholds would have done to the last decisions. `unknown`: events that do not say
+    enough, such as several faces at once."""
+
+    judged: int
+    unknown: int
+    granted_before: int
+    granted_after: int
+    changes: tuple[Rejudged, ...]
+
+
+class Thresholds:
+    """Reads and sets `[access]` while the daemon runs."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._parts = parts
+        self._path = overrides_path(parts.settings)
+        self._lock = threading.Lock()
+
+    @property
+    def current(self) -> AccessSettings:
+        return self._parts.access()
+
+    def overridden(self) -> frozenset[str]:
+        """The fields that were set here, rather than in the configuration."""
+        return frozenset(read_overrides(self._path))
+
+    def fixed(self) -> frozenset[str]:
+        """The fields that the environment has the last word on."""
+        return frozenset(name for name in ADJUSTABLE if set_by_environment(name))
+
+    def preview(self, values: Values) -> Preview:
+        """Raises SettingInvalid."""
+        access = self._checked(values)
+        page = self._parts.events.page(EventFilter(kind="login"), limit=LOOK_BACK)
+        return preview((event for event in page.events if isinstance(event, LoginEvent)), access)
+
+    def set(self, values: Values) -> AccessSettings:
+        """Put these in force and keep them. Raises SettingInvalid, DatabaseUnwritable."""
+        with self._lock:
+            access = self._checked(values)
+            write_overrides(self._path, {**read_overrides(self._path), **values})
+            self._parts.apply_access(access)
+            return access
+
+    def reset(self) -> AccessSettings:
+        """Back to what the configuration says. Raises DatabaseUnwritable."""
+        with self._lock:
+            write_overrides(self._path, {})
+            self._parts.apply_access(self._parts.configured)
+            return self._parts.configured
+
+    def _checked(self, values: Values) -> AccessSettings:
+        for name in values:
+            if set_by_environment(name):
+                raise SettingInvalid(
+                    f"{name} is set by OSTIARY_ACCESS__{name.upper()} in the daemon's environment."
+                )
+        return adjusted(self.current, values)
+
+
+def preview(events: Iterable[LoginEvent], access: AccessSettings) -> Preview:
+    """Judge events again. An event keeps the medians of its frames, so this is nearly, not
+    exactly, what the door would have said."""
+    judged = unknown = before = after = 0
+    changes = []
+    for event in events:
+        reason = judged_again(event, access)
+        if reason is None:
+            unknown += 1
+            continue
+        judged += 1
+        before += event.success
+        after += reason is Reason.GRANTED
+        if event.success != (reason is Reason.GRANTED):
+            changes.append(Rejudged(event, reason))
+    return Preview(judged, unknown, before, after, tuple(changes))
+
+
+def judged_again(event: LoginEvent, access: AccessSettings) -> Reason | None:
+    """The reason that `access` would have given, None where the event does not say enough."""
+    if event.liveness is None:
+        return None
+    if event.liveness <= access.attack_threshold:
+        return Reason.PRESENTATION_ATTACK
+    if event.liveness < access.live_threshold:
+        return Reason.UNCERTAIN
+    if event.distance is None:
+        return Reason.UNKNOWN_FACE if event.reason is Reason.UNKNOWN_FACE else None
+    return Reason.GRANTED if event.distance <= access.distance_threshold else Reason.UNKNOWN_FACE
