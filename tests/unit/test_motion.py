@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.motion import MotionGate
+from ostiary.vision.motion import HOLD_S, Motion, step
 
 FPS = 10
 
@@ -23,9 +23,12 @@ def photographed(scene: np.ndarray, noise: float, random: np.random.Generator) -
 
 
 def seen_moving(frames: list[BGRImage], after_s: float = 1.5) -> list[bool]:
-    """The gate's answers from `after_s` on; before, it holds the first frame's."""
-    gate = MotionGate()
-    answers = [gate.moved(frame, number / FPS) for number, frame in enumerate(frames)]
+    """Whether each frame counts as moving, from `after_s` on; the first one's motion is held."""
+    state: Motion | None = None
+    answers = []
+    for number, frame in enumerate(frames):
+        state, _ = step(state, frame, number / FPS)
+        answers.append(state.at - state.moved_at <= HOLD_S)
     return answers[round(after_s * FPS) :]
 
 
@@ -95,21 +98,25 @@ def test_what_is_put_down_and_stays_becomes_background() -> None:
     assert not any(answers[-20:])
 
 
-def test_the_first_frame_counts_as_motion_and_is_held() -> None:
-    gate = MotionGate()
+def test_the_first_frame_is_searched_and_then_one_every_two_seconds_however_still() -> None:
     grey = np.full((480, 640, 3), 90, np.uint8)
-    assert gate.moved(grey, 0.0)
-    assert gate.moved(grey, 0.5)
-    assert not gate.moved(grey, 5.0)
+    state: Motion | None = None
+    searched = []
+    for number in range(80):
+        state, look = step(state, grey, number / FPS)
+        if look:
+            searched.append(number / FPS)
+    assert searched[:11] == [number / FPS for number in range(11)]
+    assert searched[11:] == [3.0, 5.0, 7.0]
 
 
 def test_the_same_scene_in_another_size_is_not_motion() -> None:
-    gate = MotionGate()
-    gate.moved(np.full((480, 640, 3), 90, np.uint8), 0.0)
-    assert not gate.moved(np.full((240, 320, 3), 90, np.uint8), 5.0)
+    state, _ = step(None, np.full((480, 640, 3), 90, np.uint8), 0.0)
+    _, look = step(state, np.full((240, 320, 3), 90, np.uint8), 1.5)
+    assert not look
 
 
 def test_a_tiny_frame_does_not_break_the_gate() -> None:
-    gate = MotionGate()
+    state: Motion | None = None
     for number in range(3):
-        gate.moved(np.zeros((4, 4, 3), np.uint8), float(number))
+        state, _ = step(state, np.zeros((4, 4, 3), np.uint8), float(number))

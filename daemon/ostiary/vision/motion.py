@@ -1,4 +1,4 @@
-"""The motion gate: whether anything moves in a frame, so that an empty one costs nothing more.
+"""The motion gate: whether a frame is worth searching for faces.
 
 A frame is reduced to 80×60 grey cells and compared with a slowly following background. Each row
 of the background is first brought to the brightness of the frame's row, so that neither a lamp's
@@ -25,7 +25,9 @@ FIRST_NOISE, MOST_NOISE = 2.0, 4.0
 LEAST_CELLS = 16
 """Changed cells that make a motion: 0.33 % of the picture. A face of 80 pixels covers 130."""
 HOLD_S = 1.0
-"""How long after the last motion frames still count as moving."""
+"""How long after the last motion frames are still let through."""
+LOOK_EVERY_S = 2.0
+"""However still it is, one frame in so long is let through, for what creeps under the gate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,18 +41,20 @@ class Motion:
     noise: float
     at: float
     moved_at: float
+    passed_at: float
 
 
 def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]:
-    """The next state, and whether something moves, or did just now. The first frame always does."""
+    """The next state, and whether to search this frame for faces. The first counts as motion."""
     cells = _cells(bgr)
     if state is None:
-        return Motion(cells, FIRST_NOISE, now, now), True
+        return Motion(cells, FIRST_NOISE, now, now, now), True
     gain = np.median((cells + 1) / (state.background + 1), axis=1, keepdims=True)
     change = cells - gain * state.background
     changed = np.abs(change) > max(LEAST_CHANGE, NOISES * state.noise)
     moved = _blob_size(changed) >= LEAST_CELLS
     moved_at = now if moved else state.moved_at
+    passes = now - moved_at <= HOLD_S or now - state.passed_at >= LOOK_EVERY_S
 
     follow = 1.0 - float(np.exp(-max(0.0, now - state.at) / FOLLOW_S))
     background = state.background + np.float32(follow) * (cells - state.background)
@@ -58,19 +62,7 @@ def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]
     # moves covers less than half of the cells as a rule, and where it does not, the cap holds.
     spread = float(np.median(np.abs(change))) / 0.6745
     noise = state.noise + follow * (min(spread, MOST_NOISE) - state.noise)
-    return Motion(background, noise, now, moved_at), now - moved_at <= HOLD_S
-
-
-class MotionGate:
-    """`step` with its state kept, for one camera's loop."""
-
-    def __init__(self) -> None:
-        self._state: Motion | None = None
-
-    def moved(self, bgr: BGRImage, now: float) -> bool:
-        """Whether something moves in the next frame, taken at `now` in monotonic seconds."""
-        self._state, moved = step(self._state, bgr, now)
-        return moved
+    return Motion(background, noise, now, moved_at, now if passes else state.passed_at), passes
 
 
 def _cells(bgr: BGRImage) -> FloatArray:
