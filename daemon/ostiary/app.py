@@ -6,25 +6,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ostiary import __version__
 from ostiary.access.decision import Decision
+from ostiary.access.policy import Policy
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
 from ostiary.commands.room import Room, utc_now
-from ostiary.config import Settings
-from ostiary.errors import ConfigError, OstiaryError
+from ostiary.config import AccessSettings, Settings
+from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError
 from ostiary.messages.state import State
 from ostiary.mqtt.door import MqttDoor
+from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition, policy_of
 from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
+from ostiary.service.relay import Relay
 from ostiary.service.watchdog import Heartbeats, Watchdog
+from ostiary.store.aside import set_aside
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -32,10 +38,14 @@ from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 
+if TYPE_CHECKING:
+    from ostiary.http.server import Server
+
 log = structlog.get_logger(__name__)
 
 STATE_CHECK_S = 1.0
 RECOGNITION_BEAT_S = 10.0
+PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
 
 
 class App:
@@ -43,18 +53,19 @@ class App:
 
     def __init__(
         self,
-        settings: Settings,
+        configured: Settings,
         reread: Callable[[], Settings],
         notifier: Notifier,
     ) -> None:
-        """`reread` gives the settings as they are now, or raises ConfigError.
+        """`configured` are the settings without what was set in the console; `reread` gives them
+        as they are now, or raises ConfigError.
 
-        Raises ConfigError, ModelMissing, DatabaseCorrupt… before anything is started.
+        Raises ConfigError, ModelMissing, DatabaseVersion… before anything is started.
         """
-        try:
-            policy = policy_of(settings.access)
-        except ValueError as error:
-            raise ConfigError(f"access: {error}") from error
+        settings = with_overrides(configured)
+        self._access = settings.access
+        policy = checked_policy(settings.access)
+        self._configured = configured
         self._settings = settings
         self._reread = reread
         self._notifier = notifier
@@ -67,9 +78,11 @@ class App:
         self._heartbeats = Heartbeats()
         self._watchdog = Watchdog(notifier, self._heartbeats)
         self.engine = VisionEngine.load(settings.vision)
-        self.database = Database.open(settings.store.path)
+        self._failures: tuple[str, ...] = ()
+        self.database = self._open_database(settings.store.path)
         self.events = Events(self.database)
-        self.people = People(Users(self.database), self.events)
+        self.users = Users(self.database)
+        self.people = People(self.users, self.events)
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
@@ -87,13 +100,22 @@ class App:
             self.people,
             self.events,
             self.engine,
-            self.recognitions[0],
-            self._latest_image,
-            self._reload,
+            camera=self.recognitions[0],
+            latest_image=self._latest_image,
+            reload=self._reload,
+            thresholds=lambda: self._access,
         )
         command_log = CommandLog(self.database)
         self.commands = Commands(room, command_log, self._committed)
-        self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
+        self.mqtt = MqttDoor(
+            settings,
+            self.commands,
+            self.events,
+            command_log,
+            beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
+        )
+        self._relay = Relay.open(settings.relay) if settings.relay.enabled else None
+        self._console = self._make_console() if settings.http.enabled else None
         self._dropped_before = self.events.dropped()
 
     def run(self) -> Settings | None:
@@ -132,6 +154,7 @@ class App:
             broker_connected=self.mqtt.is_connected,
             events_dropped_now=dropped > self._dropped_before,
             hanging=self._heartbeats.stale(),
+            failures=self._failures,
         )
         return state_of(readings, utc_now())
 
@@ -146,6 +169,16 @@ class App:
         self.mqtt.start()
         for recognition in self.recognitions:
             recognition.start()
+        if self._console is not None:
+            self._console.start()
+            log.info("console_served", address=self._console.url)
+
+    def _apply_access(self, access: AccessSettings) -> None:
+        """Judge by other thresholds from the next frame and command on."""
+        policy = checked_policy(access)
+        self._access = access
+        for recognition in self.recognitions:
+            recognition.apply(policy)
 
     def _attend(self) -> None:
         """The main loop: watchdog, health, reload."""
@@ -173,10 +206,7 @@ class App:
     def _reload(self) -> None:
         """End, to begin anew with the settings as they are now. Raises ConfigError: go on."""
         settings = self._reread()
-        try:
-            policy_of(settings.access)
-        except ValueError as error:
-            raise ConfigError(f"access: {error}") from error
+        checked_policy(with_overrides(settings).access)
         self._next = settings
         self.stop()
 
@@ -195,6 +225,8 @@ class App:
             distance=decision.distance,
             liveness=decision.liveness,
         )
+        if decision.success and self._relay is not None:
+            self._relay.pulse()
         self._committed()
         log.info(
             "decided",
@@ -209,14 +241,62 @@ class App:
     def _committed(self) -> None:
         self.mqtt.wake()
 
+    def _open_database(self, path: Path) -> Database:
+        """A damaged database is put aside, and the door begins with nobody: it denies."""
+        try:
+            return Database.open(path)
+        except DatabaseCorrupt as error:
+            aside = set_aside(path, utc_now())
+            log.critical("database_set_aside", reason=error.message, kept_as=str(aside))
+            self._failures = ("database_set_aside",)
+            return Database.open(path)
+
+    def _make_console(self) -> "Server":
+        try:
+            from ostiary.http.app import create_app
+            from ostiary.http.parts import ConsoleParts
+            from ostiary.http.server import Server
+        except ImportError as error:
+            raise ConfigError(
+                "http.enabled needs the console: pip install 'ostiary[console]', or set it to "
+                f"false ({error.name} is missing)."
+            ) from error
+        parts = ConsoleParts(
+            settings=self._settings,
+            configured=self._configured.access,
+            database=self.database,
+            commands=self.commands,
+            people=self.people,
+            users=self.users,
+            events=self.events,
+            cameras={recognition.name: recognition for recognition in self.recognitions},
+            state=self.state,
+            access=lambda: self._access,
+            apply_access=self._apply_access,
+            flaw=lambda image, face: self.engine.quality(image, face).flaw,
+        )
+        return Server(create_app(parts), self._settings.http)
+
     def _close(self) -> None:
         self._notifier.reloading() if self._next else self._notifier.stopping()
+        if self._console is not None:
+            self._console.stop()
         for recognition in self.recognitions:
             recognition.stop()
+        if self._relay is not None:
+            self._relay.close()
         self.mqtt.stop()
         self.metrics.close()
         self.database.close()
         log.info("stopped")
+
+
+def checked_policy(access: AccessSettings) -> Policy:
+    """The policy that the settings ask for. Raises ConfigError where they contradict."""
+    try:
+        return policy_of(access)
+    except ValueError as error:
+        raise ConfigError(f"access: {error}") from error
 
 
 @contextmanager

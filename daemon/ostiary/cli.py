@@ -1,6 +1,8 @@
 """The command line: `ostiary run`, and what an operator needs beside it."""
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
 app.add_typer(client.users, name="users")
 app.command("login")(client.login)
 app.command("events")(client.events)
@@ -26,8 +27,15 @@ app.command("enroll")(client.enroll)
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="The TOML file; without it, defaults and environment."),
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="OSTIARY_CONFIG",
+        help="The TOML file; without it, defaults and environment.",
+    ),
 ]
+
+# Each command imports what it needs: the operator's commands must not wait for the networks.
 
 
 @app.command()
@@ -43,6 +51,25 @@ def run(config: ConfigOption = None) -> None:
         door = App(settings, lambda: load_settings(config), notifier)
         with signals_to(door):
             settings = door.run()
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Is this door well, and if not, what to do? Exit status 1 where it cannot do its work."""
+    from rich.console import Console
+
+    from ostiary.service import doctor as checks
+
+    found = checks.run_checks(_settings(config))
+    if as_json:
+        shown = tuple(found)
+        typer.echo(checks.as_json(shown))
+    else:
+        shown = checks.render(found, Console())
+    raise typer.Exit(checks.exit_status(shown))
 
 
 @app.command("config")
@@ -78,6 +105,40 @@ def import_users(
     typer.echo(f"{len(report.taken)} taken, {len(report.refused)} refused")
     if report.refused:
         raise typer.Exit(65)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="The file to write.")],
+    config: ConfigOption = None,
+    replace: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+) -> None:
+    """Copy the database of this door, which may be running, and verify the copy."""
+    from ostiary.store import backup as copies
+
+    contents = copies.backup(_settings(config).store.path, target, replace=replace)
+    typer.echo(json.dumps({"written": str(target), **asdict(contents)}, default=str))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="What `ostiary backup` wrote.")],
+    config: ConfigOption = None,
+) -> None:
+    """Put a verified backup in place of the database; the daemon must be stopped."""
+    from ostiary.commands.room import utc_now
+    from ostiary.store import backup as copies
+
+    restored = copies.restore(source, _settings(config).store.path, utc_now())
+    typer.echo(json.dumps(asdict(restored), default=str))
+
+
+@app.command()
+def release(config: ConfigOption = None) -> None:
+    """Set the relay's line inactive, as after a crash."""
+    from ostiary.service import relay
+
+    relay.release(_settings(config).relay)
 
 
 @app.command()

@@ -39,7 +39,10 @@ IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
 users = typer.Typer(help="People, on a running door.", no_args_is_help=True)
 
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Where broker and device are set.")
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="OSTIARY_CONFIG", help="Where broker and device are set."
+    ),
 ]
 Host = Annotated[str | None, typer.Option(help="The broker; overrides mqtt.host.")]
 Port = Annotated[int | None, typer.Option(help="The broker's port; overrides mqtt.port.")]

@@ -27,6 +27,7 @@ from ostiary.store.events import AnyEvent, EventFilter, Events
 log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY_S = 60.0
+_BEAT_EVERY_S = 5.0
 
 
 @dataclass(slots=True)
@@ -52,12 +53,14 @@ class Publisher:
         topics: Topics,
         settings: Settings,
         clock: Callable[[], datetime],
+        beat: Callable[[], object],
     ) -> None:
         self._events = events
         self._command_log = command_log
         self._topics = topics
         self._settings = settings
         self._clock = clock
+        self._beat = beat
         self._wake = threading.Event()
         self._stopping = False
         self._connection: Connection | None = None
@@ -91,6 +94,7 @@ class Publisher:
         next_prune = time.monotonic()
         while True:
             self._wake.clear()
+            self._beat()
             try:
                 self._step()
                 if time.monotonic() >= next_prune:
@@ -104,7 +108,7 @@ class Publisher:
                 self._wake.set()
             if self._stopping and self._nothing_to_send():
                 return
-            self._wake.wait(max(0.0, next_prune - time.monotonic()))
+            self._wake.wait(min(_BEAT_EVERY_S, max(0.0, next_prune - time.monotonic())))
 
     def _nothing_to_send(self) -> bool:
         flight = self._flight
