@@ -1,5 +1,7 @@
 """The motion gate on scenes made with the faults of real cameras."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,15 @@ def room(brightness: float = 1.0) -> np.ndarray:
     return brightness * np.repeat(scene[..., np.newaxis], 3, axis=2)
 
 
+@cache
+def sensor_noise() -> np.ndarray:
+    """Of one grey level; larger than a frame, from which every frame takes its own part."""
+    return np.random.default_rng(0).standard_normal((640, 800, 3), dtype=np.float32)
+
+
 def photographed(scene: np.ndarray, noise: float, random: np.random.Generator) -> BGRImage:
-    noisy = scene + noise * random.standard_normal(scene.shape, dtype=np.float32)
+    down, right = random.integers(0, 160, 2)
+    noisy = scene + noise * sensor_noise()[down : down + 480, right : right + 640]
     return np.asarray(np.clip(noisy, 0, 255), np.uint8)
 
 
