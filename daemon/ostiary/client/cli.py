@@ -32,6 +32,7 @@ from ostiary.messages.commands import (
 )
 from ostiary.messages.events import LoginEvent
 from ostiary.mqtt.connection import Login
+from ostiary.mqtt.security import command_signer, read_password, tls_context
 from ostiary.mqtt.topics import Topics
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -234,7 +235,8 @@ def _door(
     config: Path | None, host: str | None, port: int | None, device: str | None
 ) -> Iterator[RemoteDoor]:
     settings = _overridden(load_settings(config), host, port, device)
-    with RemoteDoor(_login(settings), Topics.of(settings)) as door:
+    signer = command_signer(settings.commands)
+    with RemoteDoor(_login(settings), Topics.of(settings), signer) as door:
         yield door
 
 
@@ -248,6 +250,9 @@ def _login(settings: Settings) -> Login:
         session_expiry_s=0,
         receive_maximum=settings.commands.queue_limit,
         packet_limit=2 * settings.commands.payload_limit_bytes,
+        username=mqtt.username,
+        password=read_password(mqtt),
+        tls=tls_context(mqtt),
     )
 
 

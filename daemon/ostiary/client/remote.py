@@ -4,6 +4,7 @@ import queue
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -13,6 +14,7 @@ from ostiary.errors import BrokerUnavailable, TimedOut, error_of
 from ostiary.messages.commands import Answer, ErrorDetail, Request
 from ostiary.messages.events import LoginEvent, UserEvent
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
+from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 
 A = TypeVar("A", bound=Answer)
@@ -32,8 +34,12 @@ class _Response(BaseModel):
 class RemoteDoor:
     """One connection to one door. Use it as a context manager, from one thread."""
 
-    def __init__(self, login: Login, topics: Topics, timeout_s: float = 40.0) -> None:
+    def __init__(
+        self, login: Login, topics: Topics, signer: Signer | None = None, timeout_s: float = 40.0
+    ) -> None:
+        """`signer` signs each command, where the door demands that."""
         self._topics = topics
+        self._signer = signer
         self._timeout_s = timeout_s
         self._incoming: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._login = login
@@ -65,8 +71,11 @@ class RemoteDoor:
         connection = self._connected()
         transaction = uuid.uuid4().hex
         asked = request.model_copy(update={"transaction": transaction})
-        payload = asked.model_dump_json(exclude_none=True).encode()
-        connection.publish(self._topics.request(command), payload)
+        topic = self._topics.request(command)
+        payload = asked.model_dump_json(exclude_none=True)
+        if self._signer is not None:
+            payload = self._signer.sign(topic, payload, datetime.now(UTC)).model_dump_json()
+        connection.publish(topic, payload.encode())
         until = time.monotonic() + self._timeout_s
         for incoming in self._messages(until):
             if incoming.topic != self._topics.response(command):
