@@ -272,6 +272,13 @@ class AccountUnknown(OstiaryError):
     exit_status = 65
 
 
+class CameraUnknown(OstiaryError):
+    """There is no camera of that name."""
+
+    code = "camera_unknown"
+    exit_status = 65
+
+
 class LastOperator(OstiaryError):
     """The only operator cannot be removed."""
 
