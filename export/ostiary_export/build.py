@@ -70,10 +70,9 @@ class Workshop:
             temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def code_of(modules: tuple[str, ...]) -> str:
+def code_of(modules: tuple[str, ...], folder: Path = Path(__file__).parent) -> str:
     """This package's version and a digest of `modules`, so that changed code builds anew."""
     digest = hashlib.sha256()
     for name in modules:
-        found = Path(__file__).with_name(f"{name}.py")
-        digest.update(found.read_bytes())
+        digest.update((folder / f"{name}.py").read_bytes())
     return f"ostiary-export {__version__}+{digest.hexdigest()[:12]}"

@@ -16,6 +16,7 @@ from ostiary_export.build import PLAIN, Step, Workshop, code_of
 from ostiary_export.catalogue import load_catalogue
 from ostiary_export.fetch import fetch_portraits
 from ostiary_export.files import sha256_of
+from ostiary_export.record import is_verified, write_record
 from ostiary_export.report import Report
 
 app = typer.Typer(
@@ -85,8 +86,6 @@ def verify(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
 @app.command(name="all")
 def build_all(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
     """Fetch, build and verify everything. What is up to date is left alone."""
-    from ostiary_export.verify import is_verified
-
     fetch(out, catalogue)
     optimize(out, catalogue)
     dlib_resnet(out, catalogue)
@@ -186,7 +185,7 @@ def _verify(workshop: Workshop) -> None:
     from ostiary_export import dlib_resnet as descriptors
     from ostiary_export import minifasnet as networks
     from ostiary_export.crops import aligned_faces, chips_of, liveness_crops, load_portraits
-    from ostiary_export.verify import refuse_failures, verify_minifasnet, write_report
+    from ostiary_export.verify import refuse_failures, verify_minifasnet
 
     # Layers this small take longer with two threads than with one.
     torch.set_num_threads(1)
@@ -201,13 +200,13 @@ def _verify(workshop: Workshop) -> None:
     faces = aligned_faces(portraits)
     reports.extend(predictor.verify(out / LANDMARKS5, faces))
     reports.append(descriptors.verify(out / DLIB_RESNET, chips_of(out / LANDMARKS5, faces)))
-    write_report(reports, out)
+    write_record(reports, out)
     console.print(_table(reports))
     refuse_failures(reports)
 
 
 def _table(reports: list[Report]) -> Table:
-    table = Table("model", "crops", "difference", "allowed", "differing decisions", "")
+    table = Table("model", "crops", "largest\ndifference", "allowed", "decisions\nthat differ", "")
     for report in reports:
         table.add_row(
             report.name,

@@ -1,9 +1,7 @@
 """Proves that the files that ship compute what their originals compute."""
 
-import json
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +11,10 @@ from numpy.typing import NDArray
 from ostiary.vision.liveness import network_input
 from ostiary.vision.runtime import open_session
 from ostiary_export.errors import NotEqual
-from ostiary_export.files import sha256_of, written_whole
 from ostiary_export.minifasnet import MiniFASNet
 from ostiary_export.report import Report
 
 LOGITS_LIMIT = 1e-5
-REPORT = "verify.json"
 _BATCH = 10
 
 
@@ -46,29 +42,6 @@ def verify_minifasnet(network: MiniFASNet, built: Path, crops: NDArray[np.uint8]
         difference = float(np.maximum(difference, np.abs(found - exact).max()))
         differing += int((found.argmax(-1) != decided).any(axis=0).sum())
     return Report(built.name, len(crops), difference, LOGITS_LIMIT, differing)
-
-
-def write_report(reports: Iterable[Report], out: Path) -> Path:
-    """Keep the reports and the hash of each file they are about beside the models."""
-    entries = [
-        {**asdict(report), "passed": report.passed, "sha256": sha256_of(out / report.name)}
-        for report in reports
-    ]
-    with written_whole(out / REPORT) as temporary:
-        temporary.write_text(json.dumps(entries, indent=2) + "\n", "utf-8")
-    return out / REPORT
-
-
-def is_verified(out: Path, names: Iterable[str]) -> bool:
-    """Whether the last report is about exactly these files as they are now, and all passed."""
-    try:
-        entries = json.loads((out / REPORT).read_text("utf-8"))
-        known = {entry["name"]: entry["sha256"] for entry in entries}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return False
-    return all(entry["passed"] for entry in entries) and all(
-        (out / name).is_file() and known.get(name) == sha256_of(out / name) for name in names
-    )
 
 
 def refuse_failures(reports: Iterable[Report]) -> None:

@@ -1,5 +1,6 @@
 """`verify` passes what is equal and stops what is not."""
 
+import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from ostiary_export import minifasnet
 from ostiary_export.crops import RANDOM, REAL, liveness_crops, load_portraits
 from ostiary_export.errors import NotEqual
 from ostiary_export.minifasnet import MiniFASNet
+from ostiary_export.record import RECORD, is_verified, write_record
 from ostiary_export.report import Report
-from ostiary_export.verify import is_verified, refuse_failures, verify_minifasnet, write_report
+from ostiary_export.verify import refuse_failures, verify_minifasnet
 
 CHECKPOINT = {
     MINIFASNET_V2: ("2.7_80x80_MiniFASNetV2.pth", minifasnet.V2),
@@ -65,7 +67,7 @@ def test_an_answer_that_is_no_number_is_not_equal(models: Path, crops: NDArray[n
 
 def test_a_file_changed_since_the_report_counts_as_unverified(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_text("model")
-    write_report([Report("net.onnx", 500, 1e-6, 1e-5, 0)], tmp_path)
+    write_record([Report("net.onnx", 500, 1e-6, 1e-5, 0)], tmp_path)
     assert is_verified(tmp_path, ["net.onnx"])
     assert not is_verified(tmp_path, ["net.onnx", "other.onnx"])
     (tmp_path / "net.onnx").write_text("another model")
@@ -74,5 +76,19 @@ def test_a_file_changed_since_the_report_counts_as_unverified(tmp_path: Path) ->
 
 def test_a_report_of_a_failure_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_text("model")
-    write_report([Report("net.onnx", 500, 1e-6, 1e-5, differing_decisions=1)], tmp_path)
+    write_record([Report("net.onnx", 500, 1e-6, 1e-5, differing_decisions=1)], tmp_path)
     assert not is_verified(tmp_path, ["net.onnx"])
+
+
+def test_other_code_at_the_door_makes_a_report_void(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_text("model")
+    write_record([Report("net.onnx", 500, 1e-6, 1e-5, 0)], tmp_path)
+    record = json.loads((tmp_path / RECORD).read_text())
+    (tmp_path / RECORD).write_text(json.dumps({**record, "code": "other"}))
+    assert not is_verified(tmp_path, ["net.onnx"])
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"code": 1, "reports": 2}'])
+def test_a_record_that_is_none_does_not_count(tmp_path: Path, content: str) -> None:
+    (tmp_path / RECORD).write_text(content)
+    assert not is_verified(tmp_path, [])
