@@ -1,0 +1,263 @@
+"""The whole daemon, as systemd would run it: real camera source, real models, real broker."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.broker import Mosquitto, free_port
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Probe
+
+EVERYTHING = f"{BASE}/#"
+AVAILABILITY = f"{BASE}/availability"
+LOGIN = f"{BASE}/event/login"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
+        yield mosquitto
+
+
+@pytest.fixture
+def probe(broker: Mosquitto) -> Iterator[Probe]:
+    with Probe(broker.port, EVERYTHING) as listener:
+        yield listener
+
+
+@pytest.fixture
+def at_the_door(tmp_path: Path, portraits: Path) -> Path:
+    """A camera before which Obama stands: three pictures of him, again and again."""
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
+        shutil.copy(portraits / name, folder)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path) -> Path:
+    return write_config(tmp_path, broker.port, models, at_the_door)
+
+
+def ostiary(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ostiary.cli", *arguments],
+        env={**os.environ, "OSTIARY_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_stranger_is_unknown_until_registered_from_the_camera_and_then_granted(
+    config: Path, probe: Probe
+) -> None:
+    with DaemonProcess(config):
+        probe.wait_for(AVAILABILITY, b"online")
+        unknown = probe.wait(LOGIN)[0].json
+        assert (unknown["success"], unknown["reason"]) == (False, "unknown_face")
+        answer = probe.ask(BASE, "register", {"username": "张三", "source": "camera"})
+        assert answer["status"] == "ok"
+        assert answer["data"]["success"] is True
+        granted = probe.wait(LOGIN, 2)[1].json
+    assert (granted["success"], granted["username"]) == (True, "张三")
+    assert granted["similarity"] == pytest.approx(1 - granted["distance"])
+    assert granted["source"] == "front"
+    assert granted["seq"] > unknown["seq"]
+
+
+def test_a_replayed_photo_is_denied_as_attack(
+    tmp_path: Path, broker: Mosquitto, models: Path, samples: Path, probe: Probe
+) -> None:
+    camera = tmp_path / "camera"
+    camera.mkdir()
+    shutil.copy(samples / "replay_attack.jpg", camera)
+    shutil.copy(samples / "replay_attack.jpg", camera / "again.jpg")
+    with DaemonProcess(write_config(tmp_path, broker.port, models, camera)):
+        event = probe.wait(LOGIN)[0].json
+    assert (event["success"], event["reason"]) == (False, "presentation_attack")
+
+
+def test_sigterm_ends_the_daemon_within_two_seconds_and_says_offline(
+    config: Path, probe: Probe
+) -> None:
+    with DaemonProcess(config) as daemon:
+        probe.wait_for(AVAILABILITY, b"online")
+        began = time.monotonic()
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait(5) == 0
+        assert time.monotonic() - began < 2.0
+    probe.wait_for(AVAILABILITY, b"offline")
+
+
+def test_a_killed_daemon_is_offline_by_its_will(config: Path, probe: Probe) -> None:
+    with DaemonProcess(config) as daemon:
+        probe.wait_for(AVAILABILITY, b"online")
+        daemon.send(signal.SIGKILL)
+        probe.wait_for(AVAILABILITY, b"offline")
+
+
+def test_a_reload_takes_new_settings_and_refuses_broken_ones(config: Path, probe: Probe) -> None:
+    good = config.read_text(encoding="utf-8")
+    with DaemonProcess(config) as daemon:
+        probe.wait_for(AVAILABILITY, b"online")
+        config.write_text(good + "\n[access]\nnonsense = 1\n", encoding="utf-8")
+        daemon.send(signal.SIGHUP)
+        wait_until(lambda: "reload_refused" in daemon.log)
+        assert "access.nonsense: unknown key" in daemon.log
+        config.write_text(good + "\n[access]\ndistance_threshold = 0.5\n", encoding="utf-8")
+        daemon.send(signal.SIGHUP)
+        wait_until(lambda: daemon.log.count('"started"') == 2)
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+
+
+def test_a_damaged_database_is_put_aside_and_everybody_is_denied(
+    config: Path, probe: Probe
+) -> None:
+    database = config.parent / "ostiary.db"
+    database.write_bytes(b"SQLite format 3\0" + os.urandom(40_000))
+    damaged = database.read_bytes()
+    with DaemonProcess(config) as daemon:
+        event = probe.wait(LOGIN)[0].json
+        state = probe.wait(f"{BASE}/state")[-1].json
+        assert "database_set_aside" in daemon.log
+    assert event["success"] is False
+    assert state["health"] == "failed"
+    assert "database_set_aside" in state["problems"]
+    (kept,) = config.parent.glob("ostiary.db.damaged-*")
+    assert kept.read_bytes() == damaged
+
+
+def test_an_operator_adds_lists_verifies_and_removes_people(
+    config: Path, probe: Probe, portraits: Path
+) -> None:
+    with DaemonProcess(config):
+        probe.wait_for(AVAILABILITY, b"online")
+        added = ostiary("users", "add", "Joe", str(portraits / "biden.jpg"), config=config)
+        assert added.returncode == 0, added.stderr
+        listed = ostiary("users", "list", "--json", config=config)
+        assert [user["username"] for user in json.loads(listed.stdout)["users"]] == ["Joe"]
+        right = ostiary("login", "Joe", str(portraits / "biden.jpg"), "--json", config=config)
+        assert (right.returncode, json.loads(right.stdout)["success"]) == (0, True)
+        wrong = ostiary("login", "Joe", str(portraits / "obama.jpg"), "--json", config=config)
+        assert (wrong.returncode, json.loads(wrong.stdout)["success"]) == (1, False)
+        twice = ostiary("users", "add", "Joe", str(portraits / "biden.jpg"), config=config)
+        assert (twice.returncode, "user_exists" in twice.stderr) == (65, True)
+        removed = ostiary("users", "remove", "Joe", config=config)
+        assert removed.returncode == 0
+        events = ostiary("events", "--json", config=config).stdout.splitlines()
+    reasons = {json.loads(line).get("reason") for line in events}
+    assert {"granted", "unknown_face"} <= reasons
+
+
+def test_a_folder_is_enrolled_and_says_who_could_not_be(
+    config: Path, tmp_path: Path, probe: Probe, portraits: Path
+) -> None:
+    people = tmp_path / "people"
+    (people / "Barack").mkdir(parents=True)
+    shutil.copy(portraits / "obama.jpg", people / "Barack")
+    shutil.copy(portraits / "biden.jpg", people / "Joe.jpg")
+    (people / "Nobody.png").write_bytes(b"not an image")
+    with DaemonProcess(config):
+        probe.wait_for(AVAILABILITY, b"online")
+        outcome = ostiary("enroll", str(people), "--json", config=config)
+        users = probe.ask(BASE, "users", {})["data"]["users"]
+    assert outcome.returncode == 1
+    found = {json.loads(line)["username"]: json.loads(line) for line in outcome.stdout.splitlines()}
+    assert found["Nobody"]["code"] == "image_invalid"
+    assert {user["username"] for user in users} == {"Barack", "Joe"}
+
+
+def test_events_are_followed_as_they_arrive(config: Path, probe: Probe) -> None:
+    with DaemonProcess(config):
+        probe.wait_for(AVAILABILITY, b"online")
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "ostiary.cli", "events", "--follow", "--json"],
+            env={**os.environ, "OSTIARY_CONFIG": str(config)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert follower.stdout is not None
+        try:
+            assert json.loads(follower.stdout.readline())["reason"] == "unknown_face"
+            probe.ask(BASE, "register", {"username": "Barack", "source": "camera"})
+            seen = [json.loads(follower.stdout.readline()) for _ in range(2)]
+        finally:
+            follower.kill()
+            follower.wait()
+            follower.stdout.close()
+    assert seen[0]["action"] == "registered"
+    assert seen[1]["reason"] == "granted"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "status"),
+    [
+        (["run", "--config", "nowhere.toml"], "config_invalid", 78),
+        (["users", "list", "--port", "1"], "broker_unavailable", 69),
+        (["enroll", "nowhere"], "image_invalid", 65),
+        (["import", "nowhere.db"], "import_invalid", 65),
+    ],
+)
+def test_what_cannot_be_done_ends_with_its_code_and_status(
+    config: Path, arguments: list[str], code: str, status: int
+) -> None:
+    ended = ostiary(*arguments, config=config)
+    assert (ended.returncode, f"ostiary: {code}: " in ended.stderr) == (status, True), ended.stderr
+
+
+def test_a_missing_model_is_named_with_what_builds_it(
+    tmp_path: Path, broker: Mosquitto, at_the_door: Path
+) -> None:
+    empty = tmp_path / "models"
+    empty.mkdir()
+    ended = ostiary("run", config=write_config(tmp_path, broker.port, empty, at_the_door))
+    assert ended.returncode == 66
+    assert "model_missing" in ended.stderr
+    assert "ostiary-export all" in ended.stderr
+
+
+def test_a_camera_folder_that_is_not_there_is_named(
+    tmp_path: Path, broker: Mosquitto, models: Path
+) -> None:
+    ended = ostiary("run", config=write_config(tmp_path, broker.port, models, tmp_path / "gone"))
+    assert ended.returncode == 69
+    assert "camera_unavailable" in ended.stderr
+
+
+def test_without_a_broker_the_door_still_decides_and_delivers_later(
+    tmp_path: Path, models: Path, at_the_door: Path
+) -> None:
+    port = free_port()
+    with DaemonProcess(write_config(tmp_path, port, models, at_the_door)) as daemon:
+        wait_until(lambda: '"decided"' in daemon.log)
+        with (
+            Mosquitto(tmp_path / "late", port=port),
+            Probe(port, EVERYTHING) as probe,
+        ):
+            assert probe.wait(LOGIN)[0].json["reason"] == "unknown_face"
+
+
+def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
+    check = (
+        "import ostiary.app, ostiary.cli, sys; "
+        "assert not {'torch', 'onnx', 'face_recognition', 'dlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
