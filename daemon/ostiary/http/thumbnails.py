@@ -1,0 +1,82 @@
+"""Small pictures of decisions, where the configuration keeps them: taken off the door's path."""
+
+import queue
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+
+from ostiary.commands.room import utc_now
+from ostiary.config import Settings
+from ostiary.errors import OstiaryError
+from ostiary.http.live import at_width, step_back
+from ostiary.http.parts import Watched
+from ostiary.store.database import Database
+from ostiary.store.snapshots import Snapshots
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.image import encode_jpeg
+
+log = structlog.get_logger(__name__)
+
+WIDTH = 240
+QUALITY = 70
+WAITING = 8
+"""Pictures that may wait to be stored; more are not kept, so that nothing waits for them."""
+PRUNE_EVERY_S = 3600.0
+
+
+class Thumbnails:
+    """`note` each decision of a camera. Does nothing at all where no pictures are kept."""
+
+    def __init__(
+        self, database: Database, cameras: Mapping[str, Watched], settings: Settings
+    ) -> None:
+        self._keep_for = timedelta(days=settings.store.keep_snapshots_days)
+        self._snapshots = Snapshots(database)
+        self._cameras = cameras
+        self._waiting: queue.Queue[tuple[int, BGRImage] | None] = queue.Queue(WAITING)
+        self._thread: threading.Thread | None = None
+        if self._keep_for:
+            self._thread = threading.Thread(target=self._run, name="thumbnails", daemon=True)
+            self._thread.start()
+        else:
+            self._snapshots.prune(utc_now(), keep_for=timedelta())
+
+    def note(self, seq: int, camera: str) -> None:
+        """The event `seq` was just decided before this camera. Returns at once."""
+        view = self._cameras[camera].view if self._thread is not None else None
+        if view is None:
+            return
+        try:
+            self._waiting.put_nowait((seq, view.frame.image))
+        except queue.Full:
+            log.warning("thumbnail_left_out", seq=seq)
+
+    def close(self) -> None:
+        """Store what waits."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        step_back()
+        while True:
+            self._prune()
+            try:
+                item = self._waiting.get(timeout=PRUNE_EVERY_S)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            seq, image = item
+            try:
+                self._snapshots.keep(seq, encode_jpeg(at_width(image, WIDTH), QUALITY), utc_now())
+            except OstiaryError as error:
+                log.warning("thumbnail_not_kept", seq=seq, code=error.code)
+
+    def _prune(self) -> None:
+        try:
+            self._snapshots.prune(utc_now(), keep_for=self._keep_for)
+        except OstiaryError as error:
+            log.warning("thumbnails_not_pruned", code=error.code)

@@ -1,0 +1,216 @@
+"""A door with its console, without a broker: real store, models, commands, HTTP, and a camera
+that shows a folder or clip, as `ostiary.app` wires them."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+import structlog
+
+from ostiary.access.decision import Decision
+from ostiary.camera.reader import CameraReader
+from ostiary.commands.commands import Commands
+from ostiary.commands.people import People
+from ostiary.commands.room import Room, utc_now
+from ostiary.config import AccessSettings, CameraSettings, Settings
+from ostiary.http.app import create_app
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.server import Server
+from ostiary.http.thumbnails import Thumbnails
+from ostiary.messages.state import State
+from ostiary.overrides import with_overrides
+from ostiary.recognition import Recognition, policy_of
+from ostiary.service.health import Readings, state_of
+from ostiary.service.metrics import Metrics
+from ostiary.store.accounts import Accounts, ApiTokens, Role
+from ostiary.store.command_log import CommandLog
+from ostiary.store.database import Database
+from ostiary.store.events import Events
+from ostiary.store.users import Users
+from ostiary.vision.engine import VisionEngine
+
+PASSWORD = "three blue doors"
+HASTE = 10_000.0  # requests a second: tests are not to wait
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def console_settings(folder: Path, **sections: dict[str, Any]) -> Settings:
+    """Settings of a test's console; `sections` go over them."""
+    values: dict[str, Any] = {
+        "device": {"id": "test", "name": "Test door"},
+        "store": {"path": folder / "ostiary.db"},
+        "http": {"enabled": True, "port": free_port(), "requests_per_second": HASTE},
+    }
+    for name, section in sections.items():
+        values[name] = {**values.get(name, {}), **section} if name != "cameras" else section
+    return Settings.model_validate(values)
+
+
+class ConsoleDoor:
+    """Starts on entering, stops cleanly on leaving. `source`: what its only camera shows."""
+
+    def __init__(
+        self, configured: Settings, engine: VisionEngine, source: Path | str | None = None
+    ) -> None:
+        settings = with_overrides(configured)
+        self.settings = settings
+        self.access = settings.access
+        self.database = Database.open(settings.store.path)
+        self.events = Events(self.database)
+        users = Users(self.database)
+        self.people = People(users, self.events)
+        self.recognitions: tuple[Recognition, ...] = ()
+        if source is not None:
+            camera = CameraSettings(name="front", source=str(source), loop=True)
+            self.recognitions = (
+                Recognition(
+                    CameraReader(camera),
+                    engine,
+                    self.people.match,
+                    self._record,
+                    policy_of(settings.access),
+                    Metrics(),
+                ),
+            )
+        room = Room(
+            settings,
+            self.people,
+            self.events,
+            engine,
+            self.recognitions[0] if self.recognitions else None,
+            thresholds=lambda: self.access,
+        )
+        cameras = {each.name: each for each in self.recognitions}
+        self.thumbnails = Thumbnails(self.database, cameras, settings)
+        with logged() as lines:
+            app = create_app(
+                ConsoleParts(
+                    settings=settings,
+                    configured=configured.access,
+                    database=self.database,
+                    commands=Commands(room, CommandLog(self.database), lambda: None),
+                    people=self.people,
+                    users=users,
+                    events=self.events,
+                    cameras=cameras,
+                    state=self.state,
+                    access=lambda: self.access,
+                    apply_access=self.apply,
+                    flaw=lambda image, face: engine.quality(image, face).flaw,
+                )
+            )
+        self.app = app
+        codes = [line["code"] for line in lines if line["event"] == "console_set_up_needed"]
+        self.set_up_code: str | None = codes[0] if codes else None
+        self.server = Server(app, settings.http)
+        self.url = self.server.url.rstrip("/")
+
+    def apply(self, access: AccessSettings) -> None:
+        self.access = access
+        for recognition in self.recognitions:
+            recognition.apply(policy_of(access))
+
+    def state(self) -> State:
+        readings = Readings(
+            cameras=tuple(each.camera.state for each in self.recognitions),
+            users=self.people.count(),
+            queue_length=self.events.queue_length(),
+            events_dropped=0,
+            uptime_s=4000.0,
+        )
+        return state_of(readings, utc_now())
+
+    def operator(self, name: str = "anna", password: str = PASSWORD) -> "Browser":
+        """Set up the first account as a browser would, and stay signed in."""
+        browser = Browser(self.url)
+        answer = browser.http.post(
+            f"{self.url}/setup",
+            data={"code": self.set_up_code or "", "name": name, "password": password},
+        )
+        assert answer.url == f"{self.url}/", answer.text
+        browser.read_csrf(answer.text)
+        return browser
+
+    def token(self, role: Role = Role.OPERATOR) -> str:
+        """A new API token."""
+        token = f"ostiary_test_{role.value}"
+        ApiTokens(self.database).add(f"test-{role.value}", token, role, "test", utc_now())
+        return token
+
+    def accounts(self) -> Accounts:
+        return Accounts(self.database)
+
+    def __enter__(self) -> Self:
+        for recognition in self.recognitions:
+            recognition.start()
+        self.server.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.server.stop()
+        for recognition in self.recognitions:
+            recognition.stop()
+        self.thumbnails.close()
+        self.database.close()
+
+    def _record(self, decision: Decision, camera: str) -> None:
+        event = self.events.append_login(
+            success=decision.success,
+            reason=decision.reason,
+            message=decision.message,
+            source=camera,
+            now=utc_now(),
+            username=decision.username,
+            distance=decision.distance,
+            liveness=decision.liveness,
+        )
+        self.thumbnails.note(event.seq, camera)
+
+
+@dataclass
+class Browser:
+    """A person's browser, without scripts: cookies, and the page's CSRF token."""
+
+    url: str
+    http: requests.Session = field(default_factory=requests.Session)
+    csrf: str = ""
+
+    def read_csrf(self, page: str) -> None:
+        found = re.search(r'name="csrf" (?:content|value)="([^"]+)"', page)
+        assert found is not None, "the page has no CSRF token"
+        self.csrf = found[1]
+
+    def sign_in(self, name: str, password: str) -> requests.Response:
+        answer = self.http.post(f"{self.url}/sign-in", data={"name": name, "password": password})
+        if answer.url == f"{self.url}/":
+            self.read_csrf(answer.text)
+        return answer
+
+    def ask(self, method: str, path: str, **more: Any) -> requests.Response:
+        """A request to the API, as the console's scripts send it."""
+        headers = {"X-CSRF-Token": self.csrf, **more.pop("headers", {})}
+        return self.http.request(method, f"{self.url}{path}", headers=headers, **more)
+
+
+@contextmanager
+def logged() -> Iterator[list[dict[str, Any]]]:
+    """The log lines of the block."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines  # type: ignore[misc]
