@@ -48,8 +48,12 @@ for controller in $CONTROLLERS; do
     mount -t cgroup -o "$controller" cgroup "sys/fs/cgroup/$controller"
 done
 mount --bind "$SHARED" mnt
+mkdir .host
+pivot_root . .host  # in a mere chroot the kernel refuses user namespaces
+umount --lazy .host
+mount --make-rshared /  # as on a real machine; credentials need it
 exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    chroot . /lib/systemd/systemd --log-target=console systemd.unified_cgroup_hierarchy=0 $MASKS
+    /lib/systemd/systemd --log-target=console systemd.unified_cgroup_hierarchy=0 $MASKS
 """
 
 
@@ -150,7 +154,7 @@ class Machine:
 
     def _nsenter(self) -> list[str]:
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"]
-        return [f"--target={self._init}", *namespaces, f"--root=/proc/{self._init}/root", "--wd=/"]
+        return [f"--target={self._init}", *namespaces]
 
     def _find_init(self) -> int:
         assert self._boot is not None
