@@ -56,6 +56,7 @@ def in_ostiary(
 def in_face_recognition(people: list[tuple[str, Descriptor]], bgr: BGRImage) -> Callable[[], str]:
     import face_recognition
     import torch
+
     from ostiary_export import minifasnet
 
     torch.set_num_threads(1)

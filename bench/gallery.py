@@ -10,7 +10,7 @@ from itertools import cycle
 import cv2
 import numpy as np
 
-from bench.harness import MODELS, PORTRAITS, Line, Measure, medians_ms
+from bench.harness import MODELS, PORTRAITS, Line, Measure, compare
 from bench.people import TEMPLATES, matrix_of_people
 from ostiary.access.gallery import Gallery
 from ostiary.config import VisionSettings
@@ -35,26 +35,30 @@ def run() -> Iterator[Line | Measure]:
     """A line against the plain search and one against the target, for each size."""
     real = real_descriptors()
     for count, at_most in AT_MOST_MS.items():
-        rows = matrix_of_people(real, count, seed=1)
-        gallery = Gallery((f"person {at // TEMPLATES}", row) for at, row in enumerate(rows))
-        random = np.random.default_rng(2)
-        known = rows[random.integers(0, count, PROBES // 2)]
-        known = known + 0.02 * random.standard_normal(known.shape).astype(np.float32)
-        strangers = matrix_of_people(real, PROBES // 2, seed=3)
-        probes = [probe for pair in zip(known, strangers, strict=True) for probe in pair]
-        difference = max(_distance_error(gallery, rows, probe) for probe in probes)
-        ours_probes, plain_probes = cycle(probes), cycle(probes)
-        half_squares = np.einsum("ij,ij->i", rows, rows) / 2
-        ours_ms, plain_ms = medians_ms(
-            (
-                lambda: gallery.best_match(next(ours_probes)),
-                lambda: int((rows @ next(plain_probes) - half_squares).argmax()),
-            ),
-            ROUNDS,
-        )
-        name = f"gallery_{count}"
-        yield Line(f"{name}_vs_plain", ours_ms, plain_ms, plain_ms / ours_ms, difference)
-        yield Measure(name, ours_ms, "ms", at_most)
+        result = against_plain(real, count)
+        yield result
+        yield Measure(f"gallery_{count}", result.ours_ms, "ms", at_most)
+
+
+def against_plain(real: list[Descriptor], count: int) -> Line:
+    rows = matrix_of_people(real, count, seed=1)
+    gallery = Gallery((f"person {at // TEMPLATES}", row) for at, row in enumerate(rows))
+    random = np.random.default_rng(2)
+    known = rows[random.integers(0, count, PROBES // 2)]
+    known = known + 0.02 * random.standard_normal(known.shape).astype(np.float32)
+    strangers = matrix_of_people(real, PROBES // 2, seed=3)
+    probes = [probe for pair in zip(known, strangers, strict=True) for probe in pair]
+    difference = max(_distance_error(gallery, rows, probe) for probe in probes)
+    half_squares = np.einsum("ij,ij->i", rows, rows) / 2
+    ours_probes, plain_probes = cycle(probes), cycle(probes)
+
+    def ours() -> None:
+        gallery.best_match(next(ours_probes))
+
+    def plain() -> None:
+        (rows @ next(plain_probes) - half_squares).argmax()
+
+    return compare(f"gallery_{count}_vs_plain", ours, plain, ROUNDS, difference)
 
 
 def _distance_error(gallery: Gallery, rows: np.ndarray, probe: Descriptor) -> float:
