@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from ostiary.vision.engine import VisionEngine
 
 from ostiary.config import VisionSettings
+from ostiary.vision.engine import VisionEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 

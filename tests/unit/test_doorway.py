@@ -107,7 +107,8 @@ def test_the_cool_down_of_one_person_does_not_hold_another() -> None:
 
 
 def test_two_near_faces_are_denied_together_and_none_is_judged() -> None:
-    door, decisions = Doorway(POLICY), []
+    door = Doorway(POLICY)
+    decisions: list[Decision] = []
     for number in range(5):
         door = door.saw([face(0), face(300)], number * 0.1)
         assert door.to_judge(number * 0.1) == ()
@@ -125,7 +126,8 @@ def test_a_second_face_wipes_what_was_seen_of_the_first() -> None:
 
 
 def test_two_people_may_come_together_where_the_policy_says_so() -> None:
-    door, decisions = Doorway(Policy(one_person_only=False)), []
+    door = Doorway(Policy(one_person_only=False))
+    decisions: list[Decision] = []
     for number in range(3):
         now = number * 0.1
         door = door.saw([face(0), face(300)], now)
