@@ -46,6 +46,7 @@ format: $(BIN)/.installed ## format the code and write the generated files
 	$(BIN)/python -m ostiary.mqtt.documentation docs
 
 bench: setup ## measure side by side with the reference stack
+	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 # it would compile dlib; dlib-bin is there
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: debian setup ## N events while daemon and broker are killed
