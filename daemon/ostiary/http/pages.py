@@ -1,5 +1,6 @@
 """The console's pages. They only read; every change goes through /api/v1."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -118,9 +119,10 @@ class Pages:
         return self._render(request, "events", session, values)
 
     def health(self, request: Request) -> Response:
-        return self._render(
-            request, "health", self._session(request), {"state": self._parts.state()}
-        )
+        session = self._session(request)
+        state = self._parts.state()
+        uptime = str(timedelta(seconds=round(state.uptime_s)))
+        return self._render(request, "health", session, {"state": state, "uptime": uptime})
 
     def thresholds(self, request: Request) -> Response:
         session = self._session(request)

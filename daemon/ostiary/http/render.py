@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from ostiary import __version__
 from ostiary.http.gate import Gate
 from ostiary.http.parts import ConsoleParts
+from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem
 from ostiary.http.texts import LANGUAGES, TAGS, Texts, language_of
 from ostiary.store.accounts import Role
@@ -41,6 +42,11 @@ class Say:
     def of(self, group: str, code: str) -> str:
         """The text of a code that may be newer than the texts: then the code itself."""
         return self.texts.find(self.language, f"{group}.{code}") or code.replace("_", " ")
+
+    def said(self, key: str, **values: object) -> str:
+        """The text of a key that may be newer than the texts: then the key itself."""
+        known = self.texts.find(self.language, key) is not None
+        return self(key, **values) if known else key
 
     def under(self, *prefixes: str) -> dict[str, str]:
         """For scripts: all texts below these prefixes."""
@@ -92,6 +98,7 @@ class Renderer:
                 "tag": TAGS[say.language],
                 "language": say.language,
                 "languages": LANGUAGES,
+                "shortest": SHORTEST,
                 "device": self._parts.settings.device.name,
                 "version": __version__,
                 "session": session,

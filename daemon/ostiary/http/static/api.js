@@ -1,0 +1,44 @@
+/* Requests to /api/v1 with the session's token. A refusal is thrown as a Problem. */
+
+import { say } from "./texts.js";
+
+export class Problem extends Error {
+  constructor(code, detail, status) {
+    super(detail);
+    this.code = code;
+    this.status = status;
+  }
+
+  /* In the page's words; what only the daemon can know in its own. */
+  get words() {
+    const known = say(`problem.${this.code}`);
+    const more = ["setting_invalid", "too_many_attempts"].includes(this.code);
+    return more && this.message ? `${known} (${this.message})` : known;
+  }
+}
+
+export async function ask(method, path, body) {
+  const headers = { Accept: "application/json" };
+  const csrf = document.querySelector('meta[name="csrf"]')?.content;
+  if (csrf) headers["X-CSRF-Token"] = csrf;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new Problem("offline", "", 0);
+  }
+  if (answer.status === 204) return null;
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Problem(found.code ?? "internal_error", found.detail, answer.status);
+  return found;
+}
+
+export function explain(problem) {
+  if (!(problem instanceof Problem)) throw problem;
+  return problem.code === "offline" ? say("form.offline") : problem.words;
+}

@@ -1,0 +1,96 @@
+/* Enrol from the camera, with guidance, or from a file. */
+
+import { ask, explain } from "./api.js";
+import { startStream } from "./stream.js";
+import { element, say } from "./texts.js";
+
+const form = document.getElementById("enrol");
+const guidance = document.getElementById("guidance");
+const outcome = document.getElementById("outcome");
+const known = form.dataset.known;
+let working = false;
+
+/* Which checks a guidance leaves open; those after it are not known yet. */
+const ORDER = ["face", "size", "light", "sharp", "live"];
+const OPEN = {
+  no_face: "face", several_faces: "face", covered: "face", frozen: "face", overexposed: "face",
+  too_small: "size", cut_off: "size", too_dark: "light", over_exposed: "light",
+  blurred: "sharp", turned_away: "sharp", not_live: "live", ready: null,
+};
+
+function told(picture) {
+  const word = picture.stale ? "frozen" : picture.guidance;
+  const text = say(`guidance.${word}`);
+  if (guidance.textContent !== text && !working) guidance.textContent = text;
+  guidance.classList.toggle("ready", word === "ready");
+  const open = OPEN[word];
+  const met = open === null ? ORDER.length : ORDER.indexOf(open);
+  document.querySelectorAll("[data-check]").forEach((item) => {
+    item.classList.toggle("met", ORDER.indexOf(item.dataset.check) < met);
+  });
+}
+
+startStream(told);
+
+function base64(file) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+function link(href, text) {
+  const made = element("a", "", text);
+  made.href = href;
+  return made;
+}
+
+function succeeded(answer) {
+  const name = answer.username;
+  const notice = element("div", "notice good");
+  notice.append(element("p", "", say(known ? "enrol.done_more" : "enrol.done", { name })));
+  if (answer.looks_like) {
+    notice.append(element("p", "", say("enrol.looks_like", { name: answer.looks_like })));
+  }
+  const quoted = encodeURIComponent(name);
+  const onward = element("p", "row");
+  onward.append(link(`/person?name=${quoted}`, say("enrol.to_person", { name })));
+  if (!known) {
+    onward.append(
+      link(`/enrol?name=${quoted}`, say("enrol.more", { name })),
+      link("/enrol", say("enrol.another")),
+    );
+  }
+  notice.append(onward);
+  outcome.replaceChildren(notice);
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const fromFile = event.submitter?.value === "file";
+  const file = document.getElementById("file").files[0];
+  if (!known && !form.elements.username.reportValidity()) return;
+  if (fromFile && !file) {
+    document.getElementById("file").focus();
+    outcome.replaceChildren(element("p", "notice bad", say("problem.image_invalid")));
+    return;
+  }
+  working = true;
+  const buttons = form.querySelectorAll("button");
+  buttons.forEach((button) => { button.disabled = true; });
+  const doing = say(fromFile ? "enrol.uploading" : "enrol.taking");
+  outcome.replaceChildren(element("p", "notice", doing));
+  try {
+    const body = fromFile ? { image: await base64(file) } : { source: "camera" };
+    const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";
+    if (!known) body.username = form.elements.username.value;
+    succeeded(await ask("POST", path, body));
+  } catch (problem) {
+    outcome.replaceChildren(element("p", "notice bad", explain(problem)));
+  } finally {
+    working = false;
+    buttons.forEach((button) => { button.disabled = false; });
+  }
+});

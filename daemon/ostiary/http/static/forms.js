@@ -1,0 +1,78 @@
+/* Forms that change something: <form data-api=PATH data-method=METHOD data-then=reload|PATH>. */
+
+import { ask, explain } from "./api.js";
+import { element, tell } from "./texts.js";
+
+document.querySelectorAll("time").forEach(tell);
+
+const question = document.getElementById("question");
+
+function sure(form) {
+  if (!form.dataset.ask) return Promise.resolve(true);
+  document.getElementById("question-title").textContent = form.dataset.ask;
+  document.getElementById("question-text").textContent = form.dataset.askText;
+  document.getElementById("question-yes").textContent = form.querySelector("button").textContent;
+  question.returnValue = "no";
+  question.showModal();
+  return new Promise((answer) => {
+    question.addEventListener("close", () => answer(question.returnValue === "yes"), {
+      once: true,
+    });
+  });
+}
+
+export function valuesOf(form) {
+  const values = {};
+  for (const field of form.elements) {
+    if (!field.name || field.disabled) continue;
+    if (field.type === "checkbox") values[field.name] = field.checked;
+    else if (field.type === "number") values[field.name] = Number(field.value);
+    else values[field.name] = field.value;
+  }
+  return values;
+}
+
+function tellIn(form, kind, text) {
+  let notice = form.querySelector(":scope > .notice[role]");
+  if (!notice) {
+    notice = element("p", "notice all");
+    notice.setAttribute("role", "alert");
+    form.append(notice);
+  }
+  notice.className = `notice all ${kind}`;
+  notice.textContent = text;
+}
+
+function goOn(form, found) {
+  const then = form.dataset.then;
+  if (form.dataset.show) {
+    const shown = form.querySelector("[data-shown]");
+    shown.querySelector("code").textContent = found[form.dataset.show];
+    shown.hidden = false;
+  } else if (then === "reload") {
+    location.reload();
+  } else {
+    location.assign(then.replace(/\{(\w+)\}/g, (_, key) => encodeURIComponent(found[key])));
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-api]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!(await sure(form))) return;
+    const button = event.submitter ?? form.querySelector("button");
+    button.disabled = true;
+    button.setAttribute("aria-busy", "true");
+    try {
+      const body = form.dataset.method === "DELETE" ? undefined : valuesOf(form);
+      const found = await ask(form.dataset.method, form.dataset.api, body);
+      if (form.dataset.done) tellIn(form, "good", form.dataset.done);
+      goOn(form, found);
+    } catch (problem) {
+      tellIn(form, "bad", explain(problem));
+    } finally {
+      button.disabled = false;
+      button.removeAttribute("aria-busy");
+    }
+  });
+}

@@ -1,0 +1,38 @@
+/* The page's words, in the page's language. */
+
+const words = JSON.parse(document.getElementById("texts").textContent);
+
+export function say(key, values = {}) {
+  const text = words[key];
+  if (text === undefined) return key.split(".").pop().replaceAll("_", " ");
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+export function element(name, className, ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, {
+  dateStyle: "medium",
+  timeStyle: "medium",
+});
+const today = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" });
+
+/* A <time> of UTC as the visitor's own: only the hour where that is today. */
+export function tell(time) {
+  const moment = new Date(time.dateTime);
+  if (Number.isNaN(moment.getTime())) return;
+  const near = moment.toDateString() === new Date().toDateString();
+  time.textContent = (near ? today : clock).format(moment);
+  time.title = clock.format(moment);
+}
+
+export function timeOf(timestamp) {
+  const time = document.createElement("time");
+  time.dateTime = timestamp;
+  tell(time);
+  return time;
+}
