@@ -56,6 +56,7 @@ class MqttClient:
         self._protocol = MQTT5
         self._window = _LARGEST_WINDOW
         self._connection: Connection | None = None
+        self._in_use = False
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._lost = threading.Event()
@@ -85,11 +86,12 @@ class MqttClient:
             self._thread.join(1.5)
 
     def wait_connected(self, timeout_s: float) -> Connection:
-        """The connection once there is one. Raises BrokerUnavailable with the latest reason."""
+        """A connection that is in use, so commands are heard. Raises BrokerUnavailable with the
+        latest reason."""
         with self._changed:
-            self._changed.wait_for(lambda: self.connection is not None, timeout_s)
+            self._changed.wait_for(lambda: self._in_use, timeout_s)
         connection = self.connection
-        if connection is None:
+        if connection is None or not self._in_use:
             raise self._error or BrokerUnavailable("The broker did not answer in time.")
         return connection
 
@@ -158,8 +160,10 @@ class MqttClient:
     def _stay(self, connection: Connection) -> None:
         self._session.connected(connection)
         with self._changed:
+            self._in_use = True
             self._changed.notify_all()
         self._lost.wait()
+        self._in_use = False
         if connection.alive:  # so it is we who want to stop
             self._session.closing(connection)
             connection.close()

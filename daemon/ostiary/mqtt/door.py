@@ -12,6 +12,7 @@ from ostiary.errors import BrokerUnavailable
 from ostiary.messages.state import State
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
+from ostiary.mqtt.discovery import announcements
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
 from ostiary.mqtt.security import command_signer, read_password, tls_context
@@ -26,7 +27,8 @@ OFFLINE = b"offline"
 
 
 class MqttDoor:
-    """Start it, `wake` it after each commit that has an event, stop it.
+    """Start it, `wake` it after each commit that has an event, stop it. `beat` is called every
+    five seconds or more often while the publisher is alive; at worst every half minute.
 
     Making one raises ConfigError where commands must be signed and there is no key.
     """
@@ -38,6 +40,7 @@ class MqttDoor:
         events: Events,
         command_log: CommandLog,
         clock: Callable[[], datetime] = utc_now,
+        beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.topics = Topics.of(settings)
         self._settings = settings
@@ -45,7 +48,7 @@ class MqttDoor:
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
-        self._publisher = Publisher(events, command_log, self.topics, settings, clock)
+        self._publisher = Publisher(events, command_log, self.topics, settings, clock, beat)
         self._requests = Requests(
             commands, self._client, self.topics, settings, command_signer(settings.commands)
         )
@@ -96,6 +99,8 @@ class MqttDoor:
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             connection.publish(self.topics.state, self._state, retain=True)
+        for topic, announcement in announcements(self._settings, self.topics).items():
+            connection.publish(topic, announcement, retain=True)
         self._publisher.attach(connection)
 
     def message(self, incoming: Incoming) -> None:

@@ -1,0 +1,117 @@
+"""The door as Home Assistant sees it, announced by its MQTT discovery.
+
+One topic a component, which every version since 2023.8 reads. An empty announcement takes one back.
+"""
+
+import json
+import re
+from typing import Any
+
+from ostiary import __version__
+from ostiary.access.decision import Reason
+from ostiary.config import Settings
+from ostiary.mqtt.topics import Topics
+
+ATTACK_SEEN_FOR_S = 30
+
+
+def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
+    """Retained messages by topic: what is to be seen, or, with discovery off, nothing."""
+    node = "ostiary_" + re.sub(r"[^A-Za-z0-9_-]", "_", settings.device.id)
+    found = {}
+    for component, name, config in _components(topics):
+        topic = f"{settings.mqtt.discovery_prefix}/{component}/{node}/{name}/config"
+        wanted = settings.mqtt.discovery and not (settings.commands.signed and name == "snapshot")
+        whole = {**config, **_common(settings, topics, node, name)}
+        found[topic] = json.dumps(whole, ensure_ascii=False).encode() if wanted else b""
+    return found
+
+
+def _common(settings: Settings, topics: Topics, node: str, name: str) -> dict[str, Any]:
+    return {
+        "unique_id": f"{node}_{name}",
+        "object_id": f"{node}_{name}",
+        "availability_topic": topics.availability,
+        "qos": 1,
+        "device": {
+            "identifiers": [node],
+            "name": settings.device.name,
+            "manufacturer": "Ostiary",
+            "model": "Face door",
+            "sw_version": __version__,
+        },
+        "origin": {"name": "ostiary", "sw_version": __version__},
+    }
+
+
+def _components(topics: Topics) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    return (
+        (
+            "event",
+            "login",
+            {
+                "name": "Login",
+                "icon": "mdi:door",
+                "state_topic": topics.event_login,
+                "event_types": [reason.value for reason in Reason],
+                "value_template": "{{ dict(value_json, event_type=value_json.reason) | tojson }}",
+            },
+        ),
+        (
+            "sensor",
+            "last_person",
+            {
+                "name": "Last person",
+                "icon": "mdi:account",
+                "state_topic": topics.event_login,
+                "value_template": "{{ value_json.username if value_json.success else this.state }}",
+            },
+        ),
+        (
+            "sensor",
+            "health",
+            {
+                "name": "Health",
+                "device_class": "enum",
+                "options": ["ok", "degraded", "failed"],
+                "entity_category": "diagnostic",
+                "state_topic": topics.state,
+                "value_template": "{{ value_json.health }}",
+                "json_attributes_topic": topics.state,
+            },
+        ),
+        (
+            "sensor",
+            "queue",
+            {
+                "name": "Events waiting",
+                "icon": "mdi:tray-full",
+                "state_class": "measurement",
+                "entity_category": "diagnostic",
+                "state_topic": topics.state,
+                "value_template": "{{ value_json.queue_length }}",
+            },
+        ),
+        (
+            "button",
+            "snapshot",
+            {
+                "name": "Snapshot",
+                "icon": "mdi:camera",
+                "command_topic": topics.request("snapshot"),
+                "payload_press": "{}",
+            },
+        ),
+        (
+            "binary_sensor",
+            "attack",
+            {
+                "name": "Attack seen",
+                "device_class": "tamper",
+                "state_topic": topics.event_login,
+                "value_template": "{{ 'ON' if value_json.reason == 'presentation_attack'"
+                " else 'OFF' }}",
+                "off_delay": ATTACK_SEEN_FOR_S,
+            },
+        ),
+    )

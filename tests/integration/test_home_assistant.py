@@ -1,0 +1,161 @@
+"""The announcements, read by a real Home Assistant.
+
+`tests/install-home-assistant` makes its Python environment, apart from ours; where it is not
+there these tests are skipped by name, and the announcements are checked by
+tests/unit/test_mqtt_discovery.py alone.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ostiary.access.decision import Reason
+from ostiary.commands.room import utc_now
+from ostiary.messages.state import CameraState, State
+from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import Mosquitto
+from tests.integration.doorway import BASE, Doorway, door_settings
+from tests.integration.probe import Probe
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = Path(
+    os.environ.get("OSTIARY_HOME_ASSISTANT", ROOT / "build" / "home-assistant" / "bin" / "python")
+)
+NODE = "ostiary_test"
+SUBSCRIBES_WITHIN_S = 3.0  # Home Assistant gathers its subscriptions for a while
+
+pytestmark = pytest.mark.skipif(
+    not PYTHON.is_file(), reason="no Home Assistant here: tests/install-home-assistant"
+)
+
+
+@dataclass(slots=True)
+class HomeAssistant:
+    """A running one, asked by lines of text."""
+
+    process: subprocess.Popen[str]
+
+    def ask(self, line: str) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 15) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while not wanted(states := self.ask("states")):
+            assert time.monotonic() < deadline, states
+            time.sleep(0.1)
+        return states
+
+
+@contextmanager
+def home_assistant(folder: Path, port: int) -> Iterator[HomeAssistant]:
+    process = subprocess.Popen(
+        [str(PYTHON), str(Path(__file__).with_name("home_assistant.py")), str(port), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert "version" in json.loads(process.stdout.readline())
+        yield HomeAssistant(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, broker: Mosquitto) -> Iterator[HomeAssistant]:
+    with home_assistant(tmp_path / "home-assistant", broker.port) as running:
+        yield running
+
+
+def decide(door: Doorway, reason: Reason, username: str | None = None) -> None:
+    door.events.append_login(
+        success=reason is Reason.GRANTED,
+        reason=reason,
+        message="",
+        source="front",
+        now=utc_now(),
+        username=username,
+        distance=None,
+        liveness=0.5,
+    )
+    door.mqtt.wake()
+
+
+def healthy() -> State:
+    return State(
+        timestamp=utc_now(),
+        version="1",
+        health="degraded",
+        uptime_s=1,
+        cameras=(CameraState(name="front", status="stalled", fps=0),),
+        users=2,
+        queue_length=7,
+        events_dropped=0,
+    )
+
+
+@pytest.mark.slow
+def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
+    tmp_path: Path, broker: Mosquitto, home: HomeAssistant, engine: VisionEngine
+) -> None:
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    mqtt = {"discovery": True}
+    with (
+        Probe(broker.port, f"{BASE}/response/snapshot") as probe,
+        Doorway(
+            door_settings(tmp_path, broker.port, mqtt=mqtt),
+            engine,
+            latest_image=lambda: picture,
+        ) as door,
+    ):
+        names = {
+            f"event.{NODE}_login",
+            f"sensor.{NODE}_last_person",
+            f"sensor.{NODE}_health",
+            f"sensor.{NODE}_queue",
+            f"button.{NODE}_snapshot",
+            f"binary_sensor.{NODE}_attack",
+        }
+        home.wait(lambda states: set(states) == names)
+        time.sleep(SUBSCRIBES_WITHIN_S)
+        door.mqtt.publish_state(healthy())
+        decide(door, Reason.GRANTED, "张三")
+        decide(door, Reason.UNKNOWN_FACE)
+        states = home.wait(
+            lambda states: states[f"event.{NODE}_login"]["attributes"].get("seq") == 2
+        )
+        assert states[f"event.{NODE}_login"]["attributes"]["event_type"] == "unknown_face"
+        assert states[f"sensor.{NODE}_last_person"]["state"] == "张三"
+        assert states[f"sensor.{NODE}_health"]["state"] == "degraded"
+        assert states[f"sensor.{NODE}_queue"]["state"] == "7"
+        assert states[f"binary_sensor.{NODE}_attack"]["state"] == "off"
+        decide(door, Reason.PRESENTATION_ATTACK)
+        home.wait(lambda states: states[f"binary_sensor.{NODE}_attack"]["state"] == "on")
+        home.ask(f"press button.{NODE}_snapshot")
+        assert probe.wait(f"{BASE}/response/snapshot")[0].json["status"] == "ok"
+    home.wait(lambda states: states[f"sensor.{NODE}_health"]["state"] == "unavailable")
+    with Doorway(door_settings(tmp_path, broker.port), engine):
+        home.wait(lambda states: not states)

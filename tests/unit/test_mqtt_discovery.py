@@ -1,0 +1,73 @@
+"""What is announced to Home Assistant; a real one reads it in tests/integration."""
+
+import json
+
+import pytest
+
+from ostiary.config import Settings
+from ostiary.mqtt.discovery import announcements
+from ostiary.mqtt.topics import Topics
+
+# From Home Assistant's own schemas (components/mqtt/*.py), 2024.3: what a configuration may have.
+COMMON = {
+    "availability_topic",
+    "device",
+    "entity_category",
+    "icon",
+    "json_attributes_topic",
+    "name",
+    "object_id",
+    "origin",
+    "qos",
+    "unique_id",
+    "value_template",
+}
+BY_COMPONENT = {
+    "event": {"state_topic", "event_types", "device_class"},
+    "sensor": {"state_topic", "device_class", "options", "state_class"},
+    "button": {"command_topic", "payload_press", "device_class"},
+    "binary_sensor": {"state_topic", "device_class", "off_delay"},
+}
+REQUIRED = {
+    "event": {"state_topic", "event_types"},
+    "sensor": {"state_topic"},
+    "button": {"command_topic"},
+    "binary_sensor": {"state_topic"},
+}
+
+
+def announced(**mqtt: object) -> dict[str, bytes]:
+    settings = Settings.model_validate(
+        {"device": {"id": "front door".replace(" ", ".")}, "mqtt": {"discovery": True, **mqtt}}
+    )
+    return announcements(settings, Topics.of(settings))
+
+
+def test_every_component_has_what_it_needs_and_nothing_unknown() -> None:
+    for topic, payload in announced().items():
+        prefix, component, node, name, last = topic.split("/")
+        assert (prefix, node, last) == ("homeassistant", "ostiary_front_door", "config")
+        config = json.loads(payload)
+        assert set(config) <= COMMON | BY_COMPONENT[component]
+        assert set(config) >= REQUIRED[component]
+        assert config["unique_id"] == f"ostiary_front_door_{name}"
+        assert config["availability_topic"] == "ostiary/front.door/availability"
+        assert config["device"]["identifiers"] == ["ostiary_front_door"]
+
+
+def test_switched_off_every_announcement_is_taken_back() -> None:
+    on, off = announced(), announced(discovery=False)
+    assert set(on) == set(off)
+    assert set(off.values()) == {b""}
+
+
+@pytest.mark.parametrize("prefix", ["homeassistant", "ha"])
+def test_the_prefix_is_configurable(prefix: str) -> None:
+    topics = announced(discovery_prefix=prefix)
+    assert all(topic.startswith(f"{prefix}/") for topic in topics)
+
+
+def test_a_button_that_could_not_sign_is_not_offered() -> None:
+    settings = Settings.model_validate({"mqtt": {"discovery": True}, "commands": {"signed": True}})
+    found = announcements(settings, Topics.of(settings))
+    assert found["homeassistant/button/ostiary_door/snapshot/config"] == b""
