@@ -52,17 +52,19 @@ class Measure:
 def medians_ms(
     sides: tuple[Callable[[], object], ...], rounds: int, warm_up: int = 2
 ) -> tuple[float, ...]:
-    """Each side's median, in milliseconds.
+    """Each side's median of the processor time that one call takes, in milliseconds.
 
-    The sides take turns, so that whatever else the machine does slows all of them alike.
+    Every side has one thread and waits for nothing, so this is what a clock on the wall shows on
+    a quiet machine; on a busy one it leaves out the time in which others ran. The sides take
+    turns, so that what the others do to caches and clock rate slows all of them alike.
     """
     taken: tuple[list[float], ...] = tuple([] for _ in sides)
     for number in range(warm_up + rounds):
         for side, times in zip(sides, taken, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             side()
             if number >= warm_up:
-                times.append(time.perf_counter() - start)
+                times.append(time.process_time() - start)
     return tuple(1000 * float(np.median(times)) for times in taken)
 
 
