@@ -182,11 +182,15 @@ def guidance(view: View, parts: ConsoleParts) -> str:
     flaw = parts.flaw(view.frame.image, seen.face)
     if flaw is not None:
         return flaw.value
-    if seen.observation is not None and not seen.observation.liveness >= (
-        parts.access().live_threshold
-    ):
-        return "not_live"
-    return "ready"
+    return "ready" if _looks_live(seen, parts) else "not_live"
+
+
+def _looks_live(seen: SeenFace, parts: ConsoleParts) -> bool:
+    """By this frame, or where it was not judged by what was decided. Undecided counts as live:
+    enrolling judges anyway."""
+    if seen.observation is not None:
+        return seen.observation.liveness >= parts.access().live_threshold
+    return seen.decision is None or seen.decision.reason is not Reason.PRESENTATION_ATTACK
 
 
 def live_face(seen: SeenFace, image: BGRImage) -> LiveFace:
@@ -194,14 +198,17 @@ def live_face(seen: SeenFace, image: BGRImage) -> LiveFace:
     height, width = image.shape[:2]
     box = seen.face.box
     observation, decision = seen.observation, seen.decision
-    nearest = None if observation is None else observation.nearest
-    username = None if decision is None else decision.username
-    liveness = None if observation is None else observation.liveness
+    liveness = distance = None
+    if observation is not None:
+        liveness = observation.liveness
+        distance = None if observation.nearest is None else observation.nearest.distance
+    elif decision is not None:  # it was told, and the face rests
+        liveness, distance = decision.liveness, decision.distance
     return LiveFace(
         box=(box.x / width, box.y / height, box.width / width, box.height / height),
-        username=username,
-        distance=None if nearest is None else nearest.distance,
-        liveness=liveness if liveness is not None or decision is None else decision.liveness,
+        username=None if decision is None else decision.username,
+        distance=distance,
+        liveness=liveness,
         reason=None if decision is None else decision.reason,
         success=None if decision is None else decision.reason is Reason.GRANTED,
     )

@@ -30,7 +30,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -84,13 +84,13 @@ def too_large(limit: int) -> RequestTooLarge:
 
 
 def _check_same_origin(headers: Headers) -> None:
-    """Programs send neither header; browsers send them always."""
-    site = headers.get("sec-fetch-site")
-    origin = headers.get("origin")
-    foreign = site is not None and site not in {"same-origin", "none"}
-    if origin is not None:
-        foreign = foreign or urlsplit(origin).netloc != headers.get("host")
-    if foreign:
+    """Browsers always send one of the two, programs neither."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        own = site in {"same-origin", "none"}
+    else:
+        own = origin is None or urlsplit(origin).netloc == headers.get("host")
+    if not own:
         raise NotAllowed("Another site's page may not ask this.")
 
 

@@ -29,13 +29,13 @@ function drawFace(context, face, width, height) {
   ];
   const unit = Math.max(width, 480) / 480;
   const colour = COLOURS[kindOf(face)];
-  context.lineWidth = 3 * unit;
-  context.strokeStyle = "rgb(0 0 0 / 55%)";
-  context.strokeRect(x - unit, y - unit, w + 2 * unit, h + 2 * unit);
-  context.strokeStyle = colour;
-  context.beginPath();
-  context.roundRect(x, y, w, h, 8 * unit);
-  context.stroke();
+  for (const [style, thick] of [["rgb(0 0 0 / 45%)", 5], [colour, 3]]) {
+    context.lineWidth = thick * unit;
+    context.strokeStyle = style;
+    context.beginPath();
+    context.roundRect(x, y, w, h, 10 * unit);
+    context.stroke();
+  }
   const lines = [[wordsOf(face), 600, 17 * unit], [numbersOf(face), 400, 13 * unit]].filter(
     ([text]) => text,
   );
