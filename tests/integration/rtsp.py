@@ -63,7 +63,7 @@ class RtspServer:
         )
 
     def start(self) -> Self:
-        """Return when the port answers. Raises RuntimeError when the server ends instead."""
+        """Return when pictures can be had. Raises RuntimeError when the server ends instead."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         if self._process.stdout.readline().strip() != "ready":
@@ -166,12 +166,14 @@ def serve(options: argparse.Namespace) -> None:
 
     def feed(appsrc: Any) -> None:
         due = time.monotonic()
-        data = b""
+        data, flowing = b"", False
         while True:
             if not (held.is_set() and data):
                 data = clock_picture(width, height, int(time.monotonic() * 1000))
-            if appsrc.emit("push-buffer", Gst.Buffer.new_wrapped(data)) != Gst.FlowReturn.OK:
-                return
+            flow = appsrc.emit("push-buffer", Gst.Buffer.new_wrapped(data))
+            if flowing and flow != Gst.FlowReturn.OK:
+                return  # the last client left; until the first came it is refused too
+            flowing = flow == Gst.FlowReturn.OK
             due += 1 / fps
             time.sleep(max(0.0, due - time.monotonic()))
 
@@ -201,7 +203,32 @@ def serve(options: argparse.Namespace) -> None:
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, toggle)
     if server.attach(None) == 0:
         sys.exit(1)
-    os.write(1, b"ready\n")
+
+    # The first client of GStreamer 1.22 sometimes gets nothing at all: the server begins to play
+    # before its new TCP branch is linked. So this process is its own first client, says that it is
+    # ready when data flow, and keeps the stream going for those that come later.
+    user, _, secret = (options.login or ":").partition(":")
+    first = Gst.parse_launch(
+        f"rtspsrc location=rtsp://127.0.0.1:{options.port}/door protocols=tcp "
+        f'user-id="{user}" user-pw="{secret}" '
+        "! fakesink name=sink signal-handoffs=true sync=false async=false"
+    )
+    flows = threading.Event()
+
+    def flowed(*_: object) -> None:
+        if not flows.is_set():
+            flows.set()
+            os.write(1, b"ready\n")
+
+    def begin() -> bool:
+        if not flows.is_set():
+            first.set_state(Gst.State.NULL)
+            first.set_state(Gst.State.PLAYING)
+        return not flows.is_set()
+
+    first.get_by_name("sink").connect("handoff", flowed)
+    begin()
+    GLib.timeout_add(1500, begin)
     loop.run()
 
 

@@ -14,8 +14,14 @@ from ostiary.camera.frame import CameraStatus, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.view import same_picture
 from ostiary.errors import CameraUnavailable
+from tests.integration.broker import free_port
 from tests.integration.cameras import MjpegCamera, ages, reader, until, watch
 from tests.integration.rtsp import shown_at
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
 
 
 @pytest.fixture
@@ -210,23 +216,23 @@ def test_a_covered_and_an_overexposed_camera_are_reported_as_such(portraits: Pat
             until(lambda: camera.state.view is ViewCondition.CLEAR, 3)
 
 
-def test_a_camera_started_late_is_absent_and_then_found(free_port: int) -> None:
-    with reader(f"http://127.0.0.1:{free_port}/video") as camera:
+def test_a_camera_started_late_is_absent_and_then_found(port: int) -> None:
+    with reader(f"http://127.0.0.1:{port}/video") as camera:
         until(lambda: camera.state.status is CameraStatus.ABSENT, 2)
         assert "Check that the camera is on" in (camera.state.detail or "")
         time.sleep(2)
-        with MjpegCamera(free_port):
+        with MjpegCamera(port):
             assert until(lambda: camera.state.status is CameraStatus.OK, 5) <= 5
             assert camera.state.detail is None
 
 
-def test_a_camera_that_comes_back_with_another_size_goes_on(free_port: int) -> None:
-    with reader(f"http://127.0.0.1:{free_port}/video") as camera:
-        with MjpegCamera(free_port):
+def test_a_camera_that_comes_back_with_another_size_goes_on(port: int) -> None:
+    with reader(f"http://127.0.0.1:{port}/video") as camera:
+        with MjpegCamera(port):
             assert ages(camera, 5)
         until(lambda: camera.state.status is CameraStatus.RECONNECTING, 2)
         assert watch(camera, 0.5)[1:] == []
-        with MjpegCamera(free_port, width=800, height=600):
+        with MjpegCamera(port, width=800, height=600):
             assert until(lambda: camera.state.status is CameraStatus.OK, 5) <= 5
             frame = camera.newest(0, 1)
             assert frame is not None

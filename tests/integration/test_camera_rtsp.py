@@ -13,13 +13,19 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus
 from ostiary.camera.reader import CameraReader
+from tests.integration.broker import free_port
 from tests.integration.cameras import ages, reader, until, watch
 from tests.integration.rtsp import RtspServer, shown_at
 
 
 @pytest.fixture
-def camera(free_port: int) -> Iterator[CameraReader]:
-    with reader(f"rtsp://127.0.0.1:{free_port}/door", stall_after_s=1.5) as reading:
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def camera(port: int) -> Iterator[CameraReader]:
+    with reader(f"rtsp://127.0.0.1:{port}/door", stall_after_s=1.5) as reading:
         yield reading
 
 
@@ -27,10 +33,8 @@ def ok(camera: CameraReader) -> bool:
     return camera.state.status is CameraStatus.OK
 
 
-def test_a_frame_is_at_most_200_ms_old_when_handed_over(
-    free_port: int, camera: CameraReader
-) -> None:
-    with RtspServer(free_port, fps=15):
+def test_a_frame_is_at_most_200_ms_old_when_handed_over(port: int, camera: CameraReader) -> None:
+    with RtspServer(port, fps=15):
         until(lambda: ok(camera), 5)
         seen = ages(camera, 75)
         state = camera.state
@@ -40,40 +44,40 @@ def test_a_frame_is_at_most_200_ms_old_when_handed_over(
     assert (state.width, state.height) == (640, 480)
 
 
-def test_the_pictures_of_the_probing_are_never_handed_over(free_port: int) -> None:
-    with RtspServer(free_port) as server:
+def test_the_pictures_of_the_probing_are_never_handed_over(port: int) -> None:
+    with RtspServer(port) as server:
         for _ in range(3):
             with reader(server.url) as camera:
                 assert max(ages(camera, 10, within=5)) <= 0.25
 
 
-def test_a_server_started_late_is_found_within_5_s(free_port: int, camera: CameraReader) -> None:
+def test_a_server_started_late_is_found_within_5_s(port: int, camera: CameraReader) -> None:
     until(lambda: camera.state.status is CameraStatus.ABSENT, 3)
     time.sleep(2.5)
-    with RtspServer(free_port):
+    with RtspServer(port):
         assert until(lambda: ok(camera), 5) <= 5
         assert max(ages(camera, 5)) <= 0.25
 
 
 def test_a_killed_server_is_noticed_and_found_again_within_5_s(
-    free_port: int, camera: CameraReader
+    port: int, camera: CameraReader
 ) -> None:
-    with RtspServer(free_port):
+    with RtspServer(port):
         until(lambda: ok(camera), 5)
         ages(camera, 5)
     until(lambda: camera.state.status is CameraStatus.RECONNECTING, 3)
     time.sleep(1)
     assert camera.newest(0, 1.0) is None
-    with RtspServer(free_port):
+    with RtspServer(port):
         assert until(lambda: ok(camera), 5) <= 5
         assert max(ages(camera, 5)) <= 0.25
         assert camera.state.reconnects == 1
 
 
 def test_a_frozen_server_is_stalled_and_back_within_5_s_with_new_pictures_only(
-    free_port: int, camera: CameraReader
+    port: int, camera: CameraReader
 ) -> None:
-    with RtspServer(free_port) as server:
+    with RtspServer(port) as server:
         until(lambda: ok(camera), 5)
         ages(camera, 5)
         server.freeze()
@@ -88,9 +92,9 @@ def test_a_frozen_server_is_stalled_and_back_within_5_s_with_new_pictures_only(
 
 
 def test_a_hang_too_short_for_a_stall_brings_no_old_pictures(
-    free_port: int, camera: CameraReader
+    port: int, camera: CameraReader
 ) -> None:
-    with RtspServer(free_port) as server:
+    with RtspServer(port) as server:
         until(lambda: ok(camera), 5)
         ages(camera, 15)
         server.freeze()
@@ -107,9 +111,9 @@ def test_a_hang_too_short_for_a_stall_brings_no_old_pictures(
 
 
 def test_a_held_picture_is_frozen_though_the_stream_goes_on(
-    free_port: int, camera: CameraReader
+    port: int, camera: CameraReader
 ) -> None:
-    with RtspServer(free_port) as server:
+    with RtspServer(port) as server:
         until(lambda: ok(camera), 5)
         ages(camera, 5)
         server.hold_picture()
@@ -121,13 +125,11 @@ def test_a_held_picture_is_frozen_though_the_stream_goes_on(
         assert max(ages(camera, 5)) <= 0.25
 
 
-def test_a_server_restarted_with_another_size_is_followed(
-    free_port: int, camera: CameraReader
-) -> None:
-    with RtspServer(free_port, width=640, height=480):
+def test_a_server_restarted_with_another_size_is_followed(port: int, camera: CameraReader) -> None:
+    with RtspServer(port, width=640, height=480):
         until(lambda: ok(camera), 5)
         assert camera.state.width == 640
-    with RtspServer(free_port, width=1280, height=720):
+    with RtspServer(port, width=1280, height=720):
         assert until(lambda: camera.state.width == 1280, 5) <= 5
         frame = camera.newest(0, 1)
         assert frame is not None
@@ -136,7 +138,7 @@ def test_a_server_restarted_with_another_size_is_followed(
 
 
 def test_real_portraits_arrive_as_they_were_sent(
-    free_port: int, camera: CameraReader, portraits: Path, tmp_path: Path
+    port: int, camera: CameraReader, portraits: Path, tmp_path: Path
 ) -> None:
     portrait = cv2.imread(str(portraits / "obama.jpg"))
     assert portrait is not None
@@ -144,7 +146,7 @@ def test_real_portraits_arrive_as_they_were_sent(
     for number in range(30):  # a living sensor's noise
         noise = np.random.default_rng(number).integers(0, 6, portrait.shape, np.uint8)
         cv2.imwrite(str(tmp_path / f"{number:05d}.jpg"), cv2.add(portrait, noise))
-    with RtspServer(free_port, frames=tmp_path):
+    with RtspServer(port, frames=tmp_path):
         frame = camera.newest(0, 5)
         assert frame is not None
         assert cv2.PSNR(frame.image, portrait.astype(np.uint8)) > 25
@@ -152,24 +154,24 @@ def test_real_portraits_arrive_as_they_were_sent(
         assert ok(camera)
 
 
-def test_a_login_works_and_a_wrong_one_is_explained(free_port: int) -> None:
-    with RtspServer(free_port, login="door:s3cret"):
-        with reader(f"rtsp://door:s3cret@127.0.0.1:{free_port}/door") as camera:
+def test_a_login_works_and_a_wrong_one_is_explained(port: int) -> None:
+    with RtspServer(port, login="door:s3cret"):
+        with reader(f"rtsp://door:s3cret@127.0.0.1:{port}/door") as camera:
             assert camera.newest(0, 5) is not None
-        with reader(f"rtsp://door:wrong-s3cret@127.0.0.1:{free_port}/door") as camera:
+        with reader(f"rtsp://door:wrong-s3cret@127.0.0.1:{port}/door") as camera:
             until(lambda: camera.state.status is CameraStatus.ABSENT, 5)
             assert "user and password" in (camera.state.detail or "")
             assert "s3cret" not in repr(camera.state)
 
 
 def test_nothing_is_written_of_a_failing_camera_but_one_line_without_its_password(
-    free_port: int,
+    port: int,
 ) -> None:
     program = f"""
 import time
 from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
-with CameraReader(CameraSettings(source="rtsp://door:s3cret@127.0.0.1:{free_port}/door")):
+with CameraReader(CameraSettings(source="rtsp://door:s3cret@127.0.0.1:{port}/door")):
     time.sleep(4)
 """
     done = subprocess.run(
@@ -181,8 +183,8 @@ with CameraReader(CameraSettings(source="rtsp://door:s3cret@127.0.0.1:{free_port
     assert len(written.splitlines()) == 1
 
 
-def test_stop_takes_less_than_a_second_while_the_server_is_frozen(free_port: int) -> None:
-    with RtspServer(free_port) as server:
+def test_stop_takes_less_than_a_second_while_the_server_is_frozen(port: int) -> None:
+    with RtspServer(port) as server:
         camera = reader(server.url).start()
         ages(camera, 5, within=5)
         server.freeze()
