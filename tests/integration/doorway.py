@@ -6,12 +6,14 @@ that can be killed.
 
 import argparse
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from types import TracebackType
 from typing import Any, Self
-
-from ostiary.vision.engine import VisionEngine
 
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
@@ -22,6 +24,7 @@ from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
+from ostiary.vision.engine import VisionEngine
 
 BASE = "ostiary/test"
 
@@ -71,13 +74,36 @@ class Doorway:
         self.database.close()
 
 
+@contextmanager
+def door_process(folder: Path, port: int, *, queue_limit: int = 16) -> Iterator[Popen[bytes]]:
+    """A door of its own process, which writes its log to `folder`/door.log."""
+    with (folder / "door.log").open("wb") as log:
+        process = Popen(
+            [
+                *(sys.executable, "-m", "tests.integration.doorway"),
+                *("--folder", str(folder), "--port", str(port)),
+                *("--queue-limit", str(queue_limit)),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--queue-limit", type=int, default=16)
     arguments = parser.parse_args()
     settings = door_settings(
-        arguments.folder, arguments.port, commands={"allow_unverified_enrolment": True}
+        arguments.folder,
+        arguments.port,
+        commands={"allow_unverified_enrolment": True, "queue_limit": arguments.queue_limit},
     )
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -116,6 +116,11 @@ class Probe:
         assert enough, f"{topic}: {len(found)} of {count}; heard {[h.topic for h in self.heard]}"
         return found
 
+    def wait_until(self, enough: Callable[[], bool], timeout_s: float) -> None:
+        """Until `enough`, which is asked after each message."""
+        with self._changed:
+            assert self._changed.wait_for(enough, timeout_s), f"{len(self.heard)} heard"
+
     def wait_refused(self, count: int, timeout_s: float = 5.0) -> None:
         """Until the broker has refused that many messages."""
         deadline = time.monotonic() + timeout_s

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ostiary.messages.commands import COMMANDS
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.documentation import files, markdown
