@@ -62,7 +62,11 @@ class Shield:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, _limited(receive, self._body_limit), _guarded(send, scope["path"]))
+        counted = _Counted(receive, self._body_limit)
+        guarded = _guarded(send, scope["path"])
+        await self._app(scope, counted, counted.instead(guarded))
+        if counted.exceeded:
+            await answer(problem_of(too_large(self._body_limit)))(scope, receive, guarded)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         client = scope["client"][0] if scope.get("client") else ""
@@ -94,20 +98,30 @@ def _check_same_origin(headers: Headers) -> None:
         raise NotAllowed("Another site's page may not ask this.")
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Counts a body that came without its length."""
-    seen = 0
+class _Counted:
+    """Counts a body that came without its length. Past the limit there is no more of it, and what
+    the application answers to that is not sent."""
 
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self.exceeded = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
         if message["type"] == "http.request":
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise too_large(limit)
+            self._left -= len(message.get("body", b""))
+            self.exceeded = self.exceeded or self._left < 0
+        if self.exceeded:
+            return {"type": "http.request", "body": b"", "more_body": False}
         return message
 
-    return counted
+    def instead(self, send: Send) -> Send:
+        async def sent(message: Message) -> None:
+            if not self.exceeded:
+                await send(message)
+
+        return sent
 
 
 def _guarded(send: Send, path: str) -> Send:
