@@ -1,0 +1,399 @@
+"""/api/v1: people, templates, events, state, thresholds, live pictures."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import requests
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from ostiary.commands.room import utc_now
+from ostiary.config import load_settings
+from ostiary.overrides import overrides_path, with_overrides
+from ostiary.store.accounts import Role
+from ostiary.vision.engine import VisionEngine
+from tests.integration.console import ConsoleDoor, console_settings
+
+IN_TIME_S = 20.0
+
+
+class Api:
+    """A program with a token."""
+
+    def __init__(self, door: ConsoleDoor, role: Role = Role.OPERATOR) -> None:
+        self.door = door
+        self.headers = {"Authorization": f"Bearer {door.token(role)}"}
+
+    def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
+        return requests.request(
+            method, f"{self.door.url}/api/v1{path}", headers=self.headers, **more
+        )
+
+
+@pytest.fixture
+def door(tmp_path: Path, engine: VisionEngine) -> Iterator[ConsoleDoor]:
+    with ConsoleDoor(console_settings(tmp_path), engine) as running:
+        yield running
+
+
+@pytest.fixture
+def api(door: ConsoleDoor) -> Api:
+    return Api(door)
+
+
+def picture(portraits: Path, name: str) -> str:
+    return base64.b64encode(portraits.joinpath(name).read_bytes()).decode()
+
+
+def register(api: Api, portraits: Path, username: str, name: str = "obama.jpg") -> None:
+    answer = api("POST", "/users", json={"username": username, "image": picture(portraits, name)})
+    assert answer.status_code == 201, answer.text
+
+
+# --- people ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("username", ["张三", "a/b", "Zoë Müller", "100%", "a?b#c", "a+b"])
+def test_any_name_can_be_registered_shown_renamed_and_deleted(
+    api: Api, portraits: Path, username: str
+) -> None:
+    register(api, portraits, username)
+    path = f"/users/{requests.utils.quote(username, safe='')}"
+    assert api("GET", path).json()["username"] == username
+    renamed = api("PATCH", path, json={"username": "neu"}).json()
+    assert renamed == {"username": "neu", "previous_username": username}
+    assert api("DELETE", "/users/neu").json() == {"username": "neu"}
+    assert api("GET", "/users").json() == {"users": []}
+    assert api("GET", path).status_code == 404
+
+
+def test_several_templates_a_person_are_matched_and_removed(api: Api, portraits: Path) -> None:
+    register(api, portraits, "张三", "obama.jpg")
+    second = {"image": picture(portraits, "obama2.jpg")}
+    added = api("POST", "/users/张三/templates", json=second)
+    assert added.status_code == 201
+    body = added.json()
+    assert 0 < body["distance"] < 0.6
+    assert body["looks_like"] is None
+    probe = {"image": picture(portraits, "obama2.jpg")}
+    assert api("POST", "/login", json=probe).json()["distance"] < 0.01
+    assert len(api("GET", "/users/张三/templates").json()["templates"]) == 2
+    number = body["template"]["id"]
+    assert api("DELETE", f"/users/张三/templates/{number}").status_code == 200
+    assert api("POST", "/login", json=probe).json()["distance"] > 0.01
+    assert api("POST", "/login", json=probe).json()["success"] is True
+
+
+def test_the_only_template_cannot_be_removed(api: Api, portraits: Path) -> None:
+    register(api, portraits, "张三")
+    (template,) = api("GET", "/users/张三").json()["templates"]
+    answer = api("DELETE", f"/users/张三/templates/{template['id']}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "last_template")
+
+
+def test_a_template_that_looks_like_somebody_else_is_told(api: Api, portraits: Path) -> None:
+    register(api, portraits, "obama", "obama.jpg")
+    register(api, portraits, "biden", "biden.jpg")
+    answer = api("POST", "/users/biden/templates", json={"image": picture(portraits, "obama2.jpg")})
+    assert answer.json()["looks_like"] == "obama"
+    assert answer.json()["distance"] > 0.6
+
+
+def test_a_replayed_photo_becomes_nobody_s_template(
+    api: Api, portraits: Path, samples: Path
+) -> None:
+    register(api, portraits, "张三")
+    replay = {"image": picture(samples, "replay_attack.jpg")}
+    answer = api("POST", "/users/张三/templates", json=replay)
+    assert (answer.status_code, answer.json()["code"]) == (422, "presentation_attack")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"username": "x"}, "request_malformed"),
+        ({"username": "x", "image": "?"}, "request_malformed"),
+        ({"username": "x", "image": "aGVsbG8="}, "image_invalid"),
+        ({"username": "\u0007", "image": "aGVsbG8="}, "username_invalid"),
+        ({"username": "x", "source": "camera"}, "camera_unavailable"),
+        ({"username": "x", "source": "camera", "require_live": False}, "not_allowed"),
+        ({"username": "x", "source": "camera", "colour": "red"}, "request_malformed"),
+    ],
+)
+def test_a_wrong_request_is_a_problem_document_with_a_stable_code(
+    api: Api, body: dict[str, Any], code: str
+) -> None:
+    answer = api("POST", "/users", json=body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == code
+    assert answer.json()["type"] == f"urn:ostiary:problem:{code}"
+    assert answer.json()["status"] == answer.status_code
+
+
+def test_a_picture_is_turned_upright_by_its_exif_orientation(api: Api, portraits: Path) -> None:
+    upright = cv2.imread(str(portraits / "obama.jpg"))
+    _, lying = cv2.imencode(".jpg", np.ascontiguousarray(np.rot90(upright, 1)))
+    turn_right = bytes.fromhex(
+        "ffe1002245786966000049492a0008000000010012010300010000000600000000000000"
+    )
+    data = lying.tobytes()
+    image = base64.b64encode(data[:2] + turn_right + data[2:]).decode()
+    answer = api("POST", "/users", json={"username": "张三", "image": image})
+    assert answer.status_code == 201, answer.text
+
+
+# --- events, thresholds ---------------------------------------------------------------------
+
+
+def record(door: ConsoleDoor, liveness: float, distance: float | None, reason: str) -> int:
+    return door.events.append_login(
+        success=reason == "granted",
+        reason=reason,
+        message="",
+        source="front",
+        now=utc_now(),
+        username="张三" if reason == "granted" else None,
+        distance=distance,
+        liveness=liveness,
+    ).seq
+
+
+def test_events_are_paged_and_filtered(door: ConsoleDoor, api: Api) -> None:
+    seqs = [record(door, 0.9, 0.3, "granted") for _ in range(5)]
+    denied = record(door, 0.01, None, "presentation_attack")
+    first = api("GET", "/events?limit=4").json()
+    assert [event["seq"] for event in first["events"]] == [denied, *reversed(seqs[2:])]
+    second = api("GET", f"/events?limit=4&cursor={first['cursor']}").json()
+    assert [event["seq"] for event in second["events"]] == [seqs[1], seqs[0]]
+    assert second["cursor"] is None
+    attacks = api("GET", "/events?reason=presentation_attack").json()["events"]
+    assert [event["seq"] for event in attacks] == [denied]
+    named = api("GET", "/events", params={"username": "张三", "success": "true"}).json()["events"]
+    assert len(named) == 5
+    assert api("GET", "/events?since=2100-01-01T00:00:00Z").json()["events"] == []
+
+
+def test_a_preview_tells_what_thresholds_would_have_done(door: ConsoleDoor, api: Api) -> None:
+    record(door, 0.95, 0.30, "granted")
+    near = record(door, 0.95, 0.55, "granted")
+    far = record(door, 0.95, 0.70, "unknown_face")
+    record(door, 0.05, 0.30, "presentation_attack")
+    door.events.append_login(
+        success=False, reason="several_faces", message="", source="front", now=utc_now()
+    )
+
+    def preview(**values: float) -> dict[str, Any]:
+        answer = api("POST", "/settings/preview", json=values)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    same = preview()
+    assert (same["judged"], same["unknown"], same["changes"]) == (4, 1, [])
+    strict = preview(distance_threshold=0.5)
+    assert (strict["granted_before"], strict["granted_after"]) == (2, 1)
+    assert [(each["seq"], each["after"]) for each in strict["changes"]] == [(near, "unknown_face")]
+    lax = preview(distance_threshold=0.8)
+    assert [(each["seq"], each["after"]) for each in lax["changes"]] == [(far, "granted")]
+    assert door.access.distance_threshold == 0.6
+
+
+def test_thresholds_are_in_force_at_once_and_after_a_restart(
+    tmp_path: Path, engine: VisionEngine, portraits: Path
+) -> None:
+    settings = console_settings(tmp_path)
+    with ConsoleDoor(settings, engine) as door:
+        api = Api(door)
+        register(api, portraits, "张三", "obama.jpg")
+        probe = {"image": picture(portraits, "obama2.jpg")}
+        assert api("POST", "/login", json=probe).json()["success"] is True
+        changed = api("PATCH", "/settings", json={"distance_threshold": 0.05}).json()
+        assert changed["distance_threshold"] == 0.05
+        assert changed["set_here"] == ["distance_threshold"]
+        assert api("POST", "/login", json=probe).json()["success"] is False
+    with ConsoleDoor(settings, engine) as door:
+        assert door.access.distance_threshold == 0.05
+        headers = {"Authorization": "Bearer ostiary_test_operator"}
+        answer = requests.delete(f"{door.url}/api/v1/settings", headers=headers).json()
+        assert (answer["distance_threshold"], answer["set_here"]) == (0.6, [])
+        assert door.access.distance_threshold == 0.6
+        assert not overrides_path(settings).exists()
+
+
+def test_the_operators_own_file_is_never_written_and_the_environment_wins(
+    tmp_path: Path, engine: VisionEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "ostiary.toml"
+    text = f'[access]\nlive_threshold = 0.7\n[store]\npath = "{tmp_path}/ostiary.db"\n'
+    config.write_text(text)
+    with ConsoleDoor(console_settings(tmp_path), engine) as door:
+        api = Api(door)
+        values = {"live_threshold": 0.9, "distance_threshold": 0.5}
+        api("PATCH", "/settings", json=values)
+        assert config.read_text() == text
+        assert with_overrides(load_settings(config)).access.live_threshold == 0.9
+        monkeypatch.setenv("OSTIARY_ACCESS__LIVE_THRESHOLD", "0.75")
+        effective = with_overrides(load_settings(config)).access
+        assert (effective.live_threshold, effective.distance_threshold) == (0.75, 0.5)
+        answer = api("PATCH", "/settings", json={"live_threshold": 0.8})
+        assert (answer.status_code, answer.json()["code"]) == (422, "setting_invalid")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"votes": 6, "window": 5},
+        {"attack_threshold": 0.9},
+        {"live_threshold": 0.1},
+        {"live_threshold": 1.5},
+        {"votes": 0},
+        {"colour": "red"},
+    ],
+)
+def test_thresholds_that_contradict_are_refused_and_nothing_changes(
+    door: ConsoleDoor, api: Api, values: dict[str, Any]
+) -> None:
+    before = door.access
+    assert api("PATCH", "/settings", json=values).status_code == 422
+    assert door.access == before
+    assert not overrides_path(door.settings).exists()
+
+
+# --- the live picture -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[ConsoleDoor]:
+    """A camera before which a registered person stands."""
+    pictures = tmp_path / "camera"
+    pictures.mkdir()
+    image = cv2.imread(str(portraits / "obama.jpg"))
+    noise = np.random.default_rng(1)
+    for number in range(8):
+        noisy = image + noise.integers(-3, 4, image.shape)
+        file = pictures / f"{number}.jpg"
+        cv2.imwrite(str(file), np.clip(noisy, 0, 255).astype(np.uint8))
+    settings = console_settings(tmp_path, http={"viewers": 2}, store={"keep_snapshots_days": 1})
+    with ConsoleDoor(settings, engine, pictures) as door:
+        data = {"username": "张三"}
+        files = {"file": portraits.joinpath("obama2.jpg").read_bytes()}
+        assert requests.post(f"{door.url}/register", data=data, files=files).json()["success"]
+        yield door
+
+
+def watch(door: ConsoleDoor, token: str) -> ClientConnection:
+    address = door.url.replace("http:", "ws:") + "/api/v1/cameras/front/live"
+    return connect(address, additional_headers={"Authorization": f"Bearer {token}"})
+
+
+def next_picture(socket: ClientConnection) -> tuple[dict[str, Any], bytes]:
+    socket.send("next")
+    said = json.loads(socket.recv(IN_TIME_S))
+    if said["stale"]:
+        return said, b""
+    jpeg = socket.recv(IN_TIME_S)
+    assert isinstance(jpeg, bytes)
+    return said, jpeg
+
+
+def test_the_live_picture_shows_who_is_granted(watched: ConsoleDoor) -> None:
+    with watch(watched, watched.token(Role.VIEWER)) as socket:
+        for _ in range(100):
+            said, jpeg = next_picture(socket)
+            if said["faces"] and said["faces"][0]["reason"] == "granted":
+                break
+        (face,) = said["faces"]
+        assert face["username"] == "张三"
+        assert face["success"] is True
+        assert face["liveness"] > 0.8
+        assert face["distance"] < 0.6
+        assert said["guidance"] == "ready"
+        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape[:2] == (said["height"], said["width"])
+        assert all(-0.2 < part < 1.2 for part in face["box"])
+
+
+def test_a_decision_keeps_a_thumbnail_where_that_is_wanted(watched: ConsoleDoor) -> None:
+    api = Api(watched)
+    for _ in range(200):
+        page = api("GET", "/events?kind=login").json()
+        if page["snapshots"]:
+            break
+    answer = api("GET", f"/events/{page['snapshots'][0]}/snapshot")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR).shape[1] == 240
+
+
+def test_no_thumbnail_is_kept_unless_it_is_wanted(door: ConsoleDoor, api: Api) -> None:
+    seq = record(door, 0.9, 0.3, "granted")
+    door.thumbnails.note(seq, "front")
+    answer = api("GET", f"/events/{seq}/snapshot")
+    assert (answer.status_code, answer.json()["code"]) == (404, "snapshot_unknown")
+
+
+def test_a_person_is_registered_from_the_camera(watched: ConsoleDoor) -> None:
+    answer = Api(watched)("POST", "/users", json={"username": "李四", "source": "camera"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["liveness"] > 0.8
+
+
+def encoding() -> bool:
+    return any(thread.name == "live-front" for thread in threading.enumerate())
+
+
+def test_nothing_is_encoded_while_nobody_watches(watched: ConsoleDoor) -> None:
+    assert not encoding()
+    with watch(watched, watched.token()) as socket:
+        next_picture(socket)
+        assert encoding()
+    until = time.monotonic() + IN_TIME_S
+    while encoding() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not encoding()
+
+
+def test_only_so_many_may_watch(watched: ConsoleDoor) -> None:
+    token = watched.token()
+    with watch(watched, token) as first, watch(watched, token) as second:
+        next_picture(first)
+        next_picture(second)
+        with watch(watched, token) as third, pytest.raises(ConnectionClosed, match="busy"):
+            third.recv(IN_TIME_S)
+    with watch(watched, token) as again:
+        next_picture(again)
+
+
+def test_nobody_watches_without_signing_in(watched: ConsoleDoor) -> None:
+    with watch(watched, "wrong") as socket, pytest.raises(ConnectionClosed, match="not_signed_in"):
+        socket.recv(IN_TIME_S)
+
+
+def test_another_sites_page_cannot_watch(watched: ConsoleDoor) -> None:
+    address = watched.url.replace("http:", "ws:") + "/api/v1/cameras/front/live"
+    with pytest.raises(Exception, match="403"):
+        connect(address, additional_headers={"Origin": "http://evil.example"})
+
+
+def test_what_the_camera_sees_now_is_a_jpeg(watched: ConsoleDoor) -> None:
+    api = Api(watched)
+    for _ in range(100):
+        answer = api("GET", "/cameras/front/snapshot")
+        if answer.ok:
+            break
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert api("GET", "/cameras/back/snapshot").json()["code"] == "camera_unknown"
+
+
+def test_state_tells_how_the_door_is(watched: ConsoleDoor) -> None:
+    state = Api(watched)("GET", "/state").json()
+    assert state["users"] == 1
+    assert [camera["name"] for camera in state["cameras"]] == ["front"]
