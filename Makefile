@@ -7,7 +7,7 @@ MODELS := resources/models
 OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
 export OSTIARY_MODEL_MIRROR
 
-.PHONY: help setup demo test lint format bench export console chaos soak deb debian clean
+.PHONY: help setup demo test lint format bench export console chaos deb wheels soak debian clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,15 @@ bench: setup ## measure side by side with the reference stack
 
 chaos: debian setup ## N events while daemon and broker are killed
 	$(BIN)/python -m tests.integration.chaos --events $(or $(N),5000)
+
+deb: setup ## build the Debian package (ARCH=amd64|arm64 DEBIAN=12|13)
+	$(BIN)/python -m package.build $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))
+
+wheels: setup ## list the wheels of a door, for every supported machine
+	$(BIN)/python -m package.wheels
+
+soak: setup ## watch memory, threads and files for MINUTES=20 of a looped clip
+	$(BIN)/python -m tests.integration.soak --minutes $(or $(MINUTES),20)
 
 clean: ## remove what was built; keeps .venv
 	rm -rf build $(MODELS) resources/portraits

@@ -53,7 +53,7 @@ pivot_root . .host  # in a mere chroot the kernel refuses user namespaces
 umount --lazy .host
 mount --make-rshared /  # as on a real machine; credentials need it
 exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --log-target=console systemd.unified_cgroup_hierarchy=0 $MASKS
+    /lib/systemd/systemd --log-target=journal systemd.unified_cgroup_hierarchy=0 $MASKS
 """
 
 
@@ -149,12 +149,28 @@ class Machine:
         """A property of a unit, as `systemctl show` has it."""
         return self.run("systemctl", "show", "--value", f"--property={what}", unit).strip()
 
+    def host_pid(self, pid: str) -> int:
+        """This machine's number of a process that is `pid` in there."""
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                lines = status.read_text(encoding="utf-8").splitlines()
+            except OSError:
+                continue  # it ended meanwhile
+            numbers = next(line for line in lines if line.startswith("NSpid:")).split()[1:]
+            if len(numbers) > 1 and numbers[-1] == pid and self._shares_namespace(int(numbers[0])):
+                return int(numbers[0])
+        raise AssertionError(f"no process {pid}")
+
     def journal(self, unit: str) -> str:
         return self.run("journalctl", "--unit", unit, "--no-pager", "--output=cat")
 
     def _nsenter(self) -> list[str]:
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"]
         return [f"--target={self._init}", *namespaces]
+
+    def _shares_namespace(self, host_pid: int) -> bool:
+        theirs, ours = (Path(f"/proc/{pid}/ns/pid") for pid in (host_pid, self._init))
+        return theirs.readlink() == ours.readlink()
 
     def _find_init(self) -> int:
         assert self._boot is not None

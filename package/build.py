@@ -34,7 +34,7 @@ MACHINE_OF = {"amd64": "x86_64", "arm64": "aarch64"}
 GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
 """manylinux tags that run on Debian 12 (glibc 2.36), oldest first."""
 LEFTOVERS = ("build", "*.egg-info", "__pycache__")
-EXTRAS = "gpio"
+EXTRAS = "console,gpio"
 METRICS_PORT = 9464
 
 
@@ -49,12 +49,12 @@ class Target:
     def python(self) -> str:
         return PYTHON_OF[self.debian]
 
-    @property
-    def version(self) -> str:
-        return f"{__version__}+deb{self.debian}"
-
     def pip_options(self) -> list[str]:
-        """What makes pip choose this machine's wheels, and never compile."""
+        """What makes pip choose this machine's wheels, and never compile.
+
+        pip judges markers such as `python_version < "3.13"` by the building interpreter all the
+        same; no dependency of the door hangs on one.
+        """
         machine = MACHINE_OF[self.arch]
         abi = f"cp{self.python.replace('.', '')}"
         options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={self.python}"]
@@ -63,7 +63,7 @@ class Target:
         return options + [f"--platform={tag}" for tag in (f"manylinux2014_{machine}", *tags)]
 
 
-def install_environment(target: Target, root: Path, constraints: Path | None) -> None:
+def install_environment(target: Target, root: Path, constraints: Path) -> None:
     """Lay out /opt/ostiary under `root`: what `python3 -m venv` makes there, and the wheels."""
     home = root / "opt/ostiary"
     packages = home / f"lib/python{target.python}/site-packages"
@@ -73,9 +73,13 @@ def install_environment(target: Target, root: Path, constraints: Path | None) ->
     shutil.copytree(REPOSITORY / "daemon", source, ignore=shutil.ignore_patterns(*LEFTOVERS))
     _run([*pip, "wheel", "--quiet", "--no-deps", f"--wheel-dir={wheels}", source])
     (wheel,) = wheels.glob("ostiary-*.whl")
-    limits = [f"--constraint={constraints}"] if constraints else []
     quiet = ["--quiet", "--no-compile", "--no-warn-conflicts"]
-    what = [f"--target={packages}", *target.pip_options(), *limits, f"{wheel}[{EXTRAS}]"]
+    what = [
+        f"--target={packages}",
+        f"--constraint={constraints}",
+        *target.pip_options(),
+        f"{wheel}[{EXTRAS}]",
+    ]
     _run([*pip, "install", *quiet, *what])
     shutil.rmtree(packages / "bin", ignore_errors=True)  # scripts of the building interpreter
     binaries = home / "bin"
@@ -94,7 +98,7 @@ def install_rest(root: Path, models: Path) -> None:
     """The command, the models and the default configuration."""
     command = root / "usr/bin/ostiary"
     command.parent.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "packaging/ostiary", command)
+    shutil.copy(REPOSITORY / "package/ostiary", command)
     installed = root / INSTALLED.relative_to("/")
     installed.mkdir(parents=True)
     for name in MODELS:
@@ -114,29 +118,35 @@ def door_settings() -> Settings:
     )
 
 
-def pack(target: Target, root: Path, out: Path) -> Path:
-    """Let nfpm write the .deb into `out`."""
+def pack(target: Target, root: Path, out: Path, version: str = __version__) -> Path:
+    """Let nfpm write the .deb of the files under `root` into `out`."""
+    version = f"{version}+deb{target.debian}"
     major, minor = target.python.split(".")
     environment = os.environ | {
         "ARCH": target.arch,
-        "VERSION": target.version,
+        "VERSION": version,
         "PYTHON": target.python,
         "PYTHON_NEXT": f"{major}.{int(minor) + 1}",
         "ROOT": str(root),
         "MAINTAINER": os.environ.get("DEBEMAIL", "Ostiary <ostiary@localhost>"),
     }
-    package = out / f"ostiary_{target.version}_{target.arch}.deb"
+    package = out / f"ostiary_{version}_{target.arch}.deb"
     nfpm = Path(sys.executable).with_name("nfpm")
     _run(
-        [nfpm, "package", "--config=packaging/nfpm.yaml", "--packager=deb", f"--target={package}"],
+        [nfpm, "package", "--config=package/nfpm.yaml", "--packager=deb", f"--target={package}"],
         environment,
     )
     return package
 
 
-def build(target: Target, models: Path, out: Path, constraints: Path | None) -> Path:
+def root_of(target: Target, out: Path) -> Path:
+    """Where the files are laid out."""
+    return out / f"{target.arch}-{target.debian}" / "root"
+
+
+def build(target: Target, models: Path, out: Path, constraints: Path) -> Path:
     """Build the package and return its path. Whatever fails says so and raises."""
-    root = out / f"{target.arch}-{target.debian}" / "root"
+    root = root_of(target, out)
     shutil.rmtree(root.parent, ignore_errors=True)
     install_environment(target, root, constraints)
     install_rest(root, models)
@@ -156,14 +166,19 @@ def _run(command: Sequence[str | Path], environment: dict[str, str] | None = Non
     subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
 
 
+def this_arch() -> str | None:
+    """Debian's name of this machine's architecture; None where there is no package for it."""
+    machine = os.uname().machine
+    return next((arch for arch, name in MACHINE_OF.items() if name == machine), None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine)
-    parser.add_argument("--arch", choices=MACHINE_OF, default=machine)
+    parser.add_argument("--arch", choices=MACHINE_OF, default=this_arch())
     parser.add_argument("--debian", choices=PYTHON_OF, default="12")
     parser.add_argument("--models", type=Path, default=REPOSITORY / "resources/models")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build/deb")
-    parser.add_argument("--constraints", type=Path)
+    parser.add_argument("--constraints", type=Path, default=REPOSITORY / "constraints.txt")
     given = parser.parse_args()
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,303 @@
+"""The Debian package under a real systemd: installed, used, broken, upgraded and purged.
+
+The tests follow one machine through its life, in this order.
+"""
+
+import base64
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.scenes import REGISTERED, empty_room, visitors
+from demo.stream import write_clip
+from ostiary.access.decision import Reason
+from package.build import Target, build, pack, root_of, this_arch
+from tests.integration import systemd_root
+from tests.integration.broker import Mosquitto, free_port
+from tests.integration.probe import Probe
+from tests.integration.stopped_thread import busiest_thread, stopped
+from tests.integration.systemd_root import Machine, until
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+TARGET = Target(this_arch() or "amd64", "12")
+NEXT_VERSION = "9.9.9"
+BASE = "ostiary/door"
+UNIT = "ostiary"
+CONFIG = "/etc/ostiary/ostiary.toml"
+WATCHDOG_S = 20
+SETTLED_S = 30.0
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        systemd_root.why_not() is not None, reason=systemd_root.why_not() or "it can"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def package(models: Path) -> Path:
+    """The .deb for the Debian that is booted."""
+    return build(TARGET, models, BUILD / "deb", ROOT / "constraints.txt")
+
+
+@pytest.fixture(scope="module")
+def shared(
+    package: Path, portraits: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """What the machine finds in /mnt: the package, the next version of it, and a clip."""
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copy(package, folder / "ostiary.deb")
+    later = pack(TARGET, root_of(TARGET, BUILD / "deb"), folder, NEXT_VERSION)
+    later.rename(folder / "next.deb")
+    room = empty_room()
+    write_clip(folder / "clip.avi", [room, room, visitors(portraits)[0], room])
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path_factory.mktemp("broker"), persistent=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def probe(broker: Mosquitto) -> Iterator[Probe]:
+    with Probe(broker.port, f"{BASE}/#") as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def machine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    base = systemd_root.debian(BUILD / "systemd")
+    with Machine(base, tmp_path_factory.mktemp("machine"), shared) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def door(machine: Machine, broker: Mosquitto, shared: Path) -> Machine:
+    """The machine with the package installed and the configuration edited, as a person would."""
+    machine.run("dpkg", "--install", "/mnt/ostiary.deb")
+    edited = machine.run("cat", CONFIG)
+    for shipped, ours in (
+        ("port = 1883", f"port = {broker.port}"),
+        ('source = "0"', 'source = "/mnt/clip.avi"'),
+        ("loop = false", "loop = true"),
+        ("cooldown_s = 10.0", "cooldown_s = 2.0"),
+        ("metrics_port = 9464", f"metrics_port = {free_port()}"),
+        ("allow_unverified_enrolment = false", "allow_unverified_enrolment = true"),
+    ):
+        assert edited.count(shipped) == 1, shipped
+        edited = edited.replace(shipped, ours)
+    (shared / "edited.toml").write_text(edited, encoding="utf-8")
+    machine.run("cp", "/mnt/edited.toml", CONFIG)
+    machine.run("systemctl", "restart", UNIT)
+    return machine
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.show(UNIT, "MainPID")
+
+
+def is_active(machine: Machine) -> bool:
+    return machine.show(UNIT, "ActiveState") == "active"
+
+
+def restarted(machine: Machine, before: str) -> Callable[[], bool]:
+    return lambda: main_pid(machine) not in ("0", before) and is_active(machine)
+
+
+def users(probe: Probe) -> list[str]:
+    answer = probe.ask(BASE, "users", {})
+    return [user["username"] for user in answer["data"]["users"]]
+
+
+def granted_since(probe: Probe, since: float) -> bool:
+    events = [heard for heard in probe.of(f"{BASE}/event/login") if heard.at > since]
+    return any(event.json["reason"] == Reason.GRANTED for event in events)
+
+
+def sends_online(probe: Probe) -> None:
+    probe.wait_for(f"{BASE}/availability", b"online", timeout_s=SETTLED_S)
+
+
+# --- the unit -------------------------------------------------------------------------------
+
+
+def test_the_unit_is_sound_and_exposes_at_most_1_5(door: Machine) -> None:
+    assert door.run("systemd-analyze", "verify", f"{UNIT}.service") == ""
+    rated = door.run("systemd-analyze", "security", "--offline=yes", f"{UNIT}.service")
+    exposure = re.search(r"Overall exposure level for ostiary.service: ([\d.]+)", rated)
+    assert exposure is not None
+    assert float(exposure[1]) <= 1.5
+
+
+def test_the_unit_is_enabled_active_and_its_door_online(door: Machine, probe: Probe) -> None:
+    sends_online(probe)
+    assert is_active(door)
+    assert door.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
+
+
+def test_the_daemon_runs_as_its_own_user_without_a_capability(door: Machine) -> None:
+    status = door.run("cat", f"/proc/{main_pid(door)}/status")
+    assert re.search(r"^CapEff:\s0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\s1$", status, re.MULTILINE)
+    assert door.run("stat", "--format=%U", "/var/lib/ostiary/ostiary.db").strip() == "ostiary"
+
+
+@pytest.mark.usefixtures("door")
+def test_a_registered_person_on_a_real_clip_is_granted(probe: Probe, portraits: Path) -> None:
+    image = base64.b64encode((portraits / "obama.jpg").read_bytes()).decode()
+    answer = probe.ask(BASE, "register", {"username": REGISTERED, "image": image})
+    assert answer["status"] == "ok", answer
+    began = time.monotonic()
+    until(lambda: granted_since(probe, began), SETTLED_S, "nobody was granted")
+
+
+def test_the_status_is_one_line_for_people(door: Machine) -> None:
+    until(
+        lambda: door.show(UNIT, "StatusText") == "camera ok, 1 user, queue 0",
+        SETTLED_S,
+        "the status text did not follow",
+    )
+
+
+def test_the_models_left_no_reports_of_their_maker(door: Machine) -> None:
+    assert door.run("find", "/var/lib/ostiary", "-path", "*/.cache*") == ""
+
+
+def test_a_video_device_is_permitted_and_a_disk_is_not(door: Machine) -> None:
+    allowed = door.show(UNIT, "DeviceAllow")
+    assert "char-video4linux rw" in allowed
+    assert door.show(UNIT, "DevicePolicy") == "closed"
+    assert door.run("id", "--name", "--groups", "ostiary").split() == ["ostiary", "video"]
+
+
+def test_a_secret_reaches_the_daemon_as_a_credential(door: Machine) -> None:
+    door.run(
+        "sh",
+        "-c",
+        "mkdir -p /etc/credstore && umask 077 && "
+        "echo secret > /etc/credstore/ostiary.mqtt-password",
+    )
+    door.run("systemctl", "restart", UNIT)
+    secret = "/run/credentials/ostiary.service/mqtt-password"
+    as_user = ["setpriv", "--reuid=ostiary", "--regid=ostiary", "--init-groups"]
+    assert door.run(*as_user, "cat", secret) == "secret\n"
+    assert "Permission denied" in door.run(
+        "setpriv", "--reuid=nobody", "--clear-groups", "cat", secret, check=False
+    )
+    door.run("rm", "/etc/credstore/ostiary.mqtt-password")
+    door.run("systemctl", "restart", UNIT)
+
+
+# --- what goes wrong ------------------------------------------------------------------------
+
+
+def test_a_daemon_killed_with_9_is_back_in_seconds(door: Machine, probe: Probe) -> None:
+    before = main_pid(door)
+    door.run("sh", "-c", f"kill -9 {before}")
+    until(restarted(door, before), 15, "it was not restarted")
+    sends_online(probe)
+
+
+def test_a_reload_keeps_the_process_and_takes_the_new_settings(door: Machine, probe: Probe) -> None:
+    before = main_pid(door)
+    door.run("sed", "--in-place", "s/state_every_s = 30.0/state_every_s = 1.0/", CONFIG)
+    door.run("systemctl", "reload", UNIT)
+    until(lambda: is_active(door), SETTLED_S, "the reload did not end")
+    assert main_pid(door) == before
+    heard = len(probe.of(f"{BASE}/state"))
+    until(lambda: len(probe.of(f"{BASE}/state")) > heard + 3, 15, "the new rate is not in force")
+
+
+def test_a_broken_configuration_is_refused_and_the_old_stays(door: Machine, probe: Probe) -> None:
+    before = main_pid(door)
+    door.run("cp", CONFIG, "/root/good.toml")
+    door.run("sed", "--in-place", "s/^votes = 3/votes = -3/", CONFIG)
+    door.run("systemctl", "reload", UNIT, check=False)
+    until(lambda: "reload_refused" in door.journal(UNIT), SETTLED_S, "nothing was said")
+    assert "access.votes" in door.journal(UNIT)
+    door.run("cp", "/root/good.toml", CONFIG)
+    began = time.monotonic()
+    until(lambda: granted_since(probe, began), SETTLED_S, "the door does not work any more")
+    assert main_pid(door) == before
+
+
+def test_it_stops_within_five_seconds_and_says_offline(door: Machine, probe: Probe) -> None:
+    began = time.monotonic()
+    door.run("systemctl", "stop", UNIT)
+    assert time.monotonic() - began < 5
+    assert door.show(UNIT, "Result") == "success"
+    probe.wait_for(f"{BASE}/availability", b"offline")
+    door.run("systemctl", "start", UNIT)
+    sends_online(probe)
+
+
+def test_a_stopped_process_is_restarted_by_the_watchdog(door: Machine, probe: Probe) -> None:
+    before = main_pid(door)
+    door.run("sh", "-c", f"kill -STOP {before}")
+    took = until(restarted(door, before), WATCHDOG_S + 20, "the watchdog did not bite")
+    assert took > WATCHDOG_S / 2
+    assert "Watchdog timeout" in door.journal(UNIT)
+    sends_online(probe)
+
+
+def test_a_hanging_recognition_alone_is_restarted_by_the_watchdog(
+    door: Machine, probe: Probe
+) -> None:
+    time.sleep(3)  # of work, so that one sees which thread does it
+    before = main_pid(door)
+    with stopped(busiest_thread(door.host_pid(before))):
+        until(restarted(door, before), 2 * WATCHDOG_S + 20, "the watchdog did not bite")
+    assert "threads_hang" in door.journal(UNIT)
+    sends_online(probe)
+
+
+# --- the package ----------------------------------------------------------------------------
+
+
+def test_the_doctor_finds_the_installed_door_well(door: Machine) -> None:
+    page = door.run("ostiary", "doctor")
+    assert "every SHA-256 as built" in page
+    assert "BAD" not in page
+
+
+def test_an_upgrade_keeps_people_and_settings(door: Machine, probe: Probe) -> None:
+    settings, before = door.run("cat", CONFIG), main_pid(door)
+    door.run("dpkg", "--install", "/mnt/next.deb")
+    assert door.run("dpkg-query", "--show", "--showformat=${Version}", "ostiary").startswith(
+        NEXT_VERSION
+    )
+    assert restarted(door, before)()
+    sends_online(probe)
+    assert door.run("cat", CONFIG) == settings
+    assert users(probe) == [REGISTERED]
+    began = time.monotonic()
+    until(lambda: granted_since(probe, began), SETTLED_S, "the door does not work any more")
+
+
+def test_removal_stops_the_door_and_leaves_its_data(door: Machine, probe: Probe) -> None:
+    door.run("dpkg", "--remove", "ostiary")
+    probe.wait_for(f"{BASE}/availability", b"offline")
+    assert door.run("ls", "/var/lib/ostiary/ostiary.db", CONFIG)
+    assert (
+        door.run("sh", "-c", "ls -d /opt/ostiary || true")
+        .strip()
+        .endswith("No such file or directory")
+    )
+
+
+def test_a_purge_leaves_nothing(door: Machine) -> None:
+    door.run("dpkg", "--purge", "ostiary")
+    left = door.run("find", "/", "-xdev", "-name", "*ostiary*", "-not", "-path", "/proc/*")
+    assert left == ""
+    assert "ostiary" not in door.run("cat", "/etc/passwd", "/etc/group")
