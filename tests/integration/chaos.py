@@ -33,6 +33,7 @@ BASE = "ostiary/chaos"
 IN_FLIGHT = 6
 ASK_AGAIN_AFTER_S = 3.0
 CALM_TIMEOUT_S = 120.0
+BOTH_AT_ONCE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class Plan:
 
     folder: Path
     models: Path
+    portrait: Path
     events: int = 5000
     registrations: int = 1000
     daemon_kills: int = 20
     broker_kills: int = 20
-    portrait: Path | None = None
     seed: int = 1
 
 
@@ -197,6 +198,10 @@ class Driver:
         with self._changed:
             return set(self._answers.get(transaction, ()))
 
+    def answered(self) -> int:
+        """How many transactions have an answer."""
+        return len(self._answers)
+
     def _send(self, command: str, transaction: str, request: dict[str, Any]) -> None:
         self._probe.send(f"{BASE}/request/{command}", {**request, "transaction": transaction})
 
@@ -211,17 +216,21 @@ class Driver:
 
 @dataclass(slots=True)
 class Monkey:
-    """Kills at random until it has killed enough, and starts again what it killed."""
+    """Kills at random moments of the work, and starts again what it killed.
+
+    `progress` tells how much of the work is done, 0 to 1.
+    """
 
     plan: Plan
     daemon: Daemon
     broker: Mosquitto
+    progress: Callable[[], float]
     daemon_kills: int = 0
     broker_kills: int = 0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def has_enough(self) -> bool:
+    def is_done(self) -> bool:
         return (
             self.daemon_kills >= self.plan.daemon_kills
             and self.broker_kills >= self.plan.broker_kills
@@ -229,19 +238,28 @@ class Monkey:
 
     def run(self) -> None:
         chance = random.Random(self.plan.seed)
-        while not self.stopped.wait(chance.uniform(0.3, 3.0)):
-            what = chance.choice(("daemon", "broker", "both"))
-            if what in {"daemon", "both"}:
-                self.daemon.kill()
-                self.daemon_kills += 1
-            if what in {"broker", "both"}:
-                self.broker.kill()
-                self.broker_kills += 1
-            time.sleep(chance.uniform(0.0, 0.6))
-            if what in {"broker", "both"}:
-                self.broker.start()
-            if what in {"daemon", "both"}:
-                self.daemon.start()
+        moments = [(chance.random(), "daemon") for _ in range(self.plan.daemon_kills)]
+        moments += [(chance.random(), "broker") for _ in range(self.plan.broker_kills)]
+        for moment, what in sorted(moments):
+            while self.progress() < moment:
+                if self.stopped.wait(0.02):
+                    return
+            time.sleep(chance.uniform(0.0, 0.3))
+            self._kill(what, chance.uniform(0.0, 0.6), both=chance.random() < BOTH_AT_ONCE)
+
+    def _kill(self, what: str, pause_s: float, *, both: bool) -> None:
+        victims = {what, "daemon", "broker"} if both else {what}
+        if "daemon" in victims:
+            self.daemon.kill()
+            self.daemon_kills += 1
+        if "broker" in victims:
+            self.broker.kill()
+            self.broker_kills += 1
+        time.sleep(pause_s)
+        if "broker" in victims:
+            self.broker.start()
+        if "daemon" in victims:
+            self.daemon.start()
 
 
 @contextmanager
@@ -266,8 +284,8 @@ def run(plan: Plan) -> Report:
         try:
             with consumer, driver.running():
                 daemon.start()
-                _make_events(plan, report, driver, Monkey(plan, daemon, broker), daemon.database)
-                _register(plan, report, driver, Monkey(plan, daemon, broker))
+                _make_events(plan, report, driver, daemon, broker)
+                _register(plan, report, driver, daemon, broker)
                 _calm_down(daemon.database, consumer)
         finally:
             daemon.stop()
@@ -277,28 +295,32 @@ def run(plan: Plan) -> Report:
 
 
 def _make_events(
-    plan: Plan, report: Report, driver: Driver, monkey: Monkey, database: Path
+    plan: Plan, report: Report, driver: Driver, daemon: Daemon, broker: Mosquitto
 ) -> None:
     image = _jpeg(np.full((64, 64, 3), 90, np.uint8))
     requests = ((f"login-{number}", {"image": image}) for number in range(10**9))
+
+    def progress() -> float:
+        return _committed(daemon.database) / plan.events
+
+    monkey = Monkey(plan, daemon, broker, progress)
     with kept_busy(monkey):
-        driver.send_all(
-            "login",
-            requests,
-            enough=lambda: monkey.has_enough and _committed(database) >= plan.events,
-        )
+        driver.send_all("login", requests, enough=lambda: monkey.is_done and progress() >= 1)
     report.daemon_kills += monkey.daemon_kills
     report.broker_kills += monkey.broker_kills
 
 
-def _register(plan: Plan, report: Report, driver: Driver, monkey: Monkey) -> None:
-    if plan.portrait is None:
-        report.registrations = 0
-        return
+def _register(
+    plan: Plan, report: Report, driver: Driver, daemon: Daemon, broker: Mosquitto
+) -> None:
     image = base64.b64encode(plan.portrait.read_bytes()).decode()
+    before = driver.answered()
     requests = (
         (f"register-{number}", {"username": f"Person {number}", "image": image})
         for number in range(plan.registrations)
+    )
+    monkey = Monkey(
+        plan, daemon, broker, lambda: (driver.answered() - before) / max(1, plan.registrations)
     )
     with kept_busy(monkey):
         sent = driver.send_all("register", requests, copies=2)
@@ -384,11 +406,11 @@ def main() -> int:
             Plan(
                 Path(folder),
                 arguments.models,
+                arguments.portrait,
                 arguments.events,
                 arguments.registrations,
                 arguments.kills,
                 arguments.kills,
-                arguments.portrait,
                 arguments.seed,
             )
         )

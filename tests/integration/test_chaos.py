@@ -14,11 +14,11 @@ def test_nothing_is_lost_while_daemon_and_broker_are_killed(
     plan = Plan(
         tmp_path,
         models,
+        portraits / "obama2.jpg",
         events=300,
         registrations=40,
         daemon_kills=3,
         broker_kills=3,
-        portrait=portraits / "obama2.jpg",
     )
     report = run(plan)
     assert report.good, report
