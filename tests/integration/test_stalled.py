@@ -1,0 +1,67 @@
+"""A camera that freezes or goes away never lets anybody in."""
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.integration.broker import Mosquitto, free_port
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Probe
+from tests.integration.rtsp import RtspServer
+
+LOGIN = f"{BASE}/event/login"
+STATE = f"{BASE}/state"
+PICTURES = 45
+
+
+@pytest.fixture
+def obama_in_view(tmp_path: Path, portraits: Path) -> Iterator[RtspServer]:
+    """An RTSP camera before which a person stands and moves a little."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    portrait = cv2.imread(str(portraits / "obama2.jpg"))
+    assert portrait is not None
+    random = np.random.default_rng(0)
+    for number in range(PICTURES):
+        shift = 12 * np.sin(2 * np.pi * number / PICTURES)
+        move = np.array([[1, 0, shift], [0, 1, shift / 2]], np.float32)
+        moved = cv2.warpAffine(portrait, move, portrait.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+        small = cv2.resize(moved, (480, 640), interpolation=cv2.INTER_AREA)
+        noisy = np.clip(small + random.normal(0, 2, small.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(frames / f"{number:05d}.jpg"), noisy)
+    with RtspServer(free_port(), frames=frames) as server:
+        yield server
+
+
+def test_nobody_is_granted_while_the_camera_is_frozen_and_everybody_again_after(
+    tmp_path: Path, models: Path, portraits: Path, obama_in_view: RtspServer
+) -> None:
+    image = base64.b64encode((portraits / "obama.jpg").read_bytes()).decode("ascii")
+    with (
+        Mosquitto(tmp_path / "broker") as broker,
+        Probe(broker.port, f"{BASE}/#") as probe,
+        DaemonProcess(write_config(tmp_path, broker.port, models, obama_in_view.url)),
+    ):
+        assert probe.wait(LOGIN, timeout_s=20)[0].json["reason"] == "unknown_face"
+        obama_in_view.freeze()
+        wait_for_problem(probe, "camera_stalled", "camera_reconnecting", "camera_absent")
+        told = len(probe.of(LOGIN))
+        answer = probe.ask(BASE, "register", {"username": "obama", "image": image})
+        assert answer["status"] == "ok"
+        time.sleep(4)
+        assert len(probe.of(LOGIN)) == told
+        obama_in_view.thaw()
+        event = probe.wait(LOGIN, told + 1, timeout_s=20)[told].json
+    assert (event["success"], event["username"]) == (True, "obama")
+
+
+def wait_for_problem(probe: Probe, *words: str, timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not set(words) & set(probe.of(STATE)[-1].json["problems"]):
+        assert time.monotonic() < deadline, probe.of(STATE)[-1].json
+        time.sleep(0.05)
