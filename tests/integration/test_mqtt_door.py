@@ -168,10 +168,9 @@ def test_a_change_of_people_is_an_event(door: Doorway, probe: Probe) -> None:
     assert (event["action"], event["username"], event["source"]) == ("registered", "张三", "cli")
 
 
-def test_a_broker_with_mqtt_3_only_is_spoken_to_in_its_own_version(
+def test_clients_of_mqtt_3_are_served_too(
     tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:
-    """Shown with a client of 3.1.1 here; the embedded broker of the demo has nothing else."""
     with (
         Doorway(door_settings(tmp_path, broker.port), engine),
         Probe(broker.port, f"{BASE}/#", protocol=MQTT311) as old,

@@ -8,7 +8,7 @@ import queue
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import paho.mqtt.client as paho
@@ -76,7 +76,7 @@ class Login:
     packet_limit: int
     will: Will | None = None
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
 
 

@@ -1,0 +1,84 @@
+"""A broker that speaks MQTT 3.1.1 and nothing else: amqtt."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ostiary.mqtt.connection import MQTT311
+from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import free_port
+from tests.integration.doorway import BASE, Doorway, door_settings
+from tests.integration.probe import Probe
+
+AMQTT = """
+import asyncio, sys
+from amqtt.broker import Broker
+
+async def main():
+    broker = Broker({
+        "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1]}},
+        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+    })
+    await broker.start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    number = free_port()
+    broker = subprocess.Popen([sys.executable, "-c", AMQTT, str(number)])
+    try:
+        yield number
+    finally:
+        broker.kill()
+        broker.wait()
+
+
+@pytest.fixture
+def probe(port: int) -> Iterator[Probe]:
+    deadline = time.monotonic() + 15
+    while not listens(port):
+        assert time.monotonic() < deadline, "amqtt does not listen"
+        time.sleep(0.1)
+    with Probe(port, f"{BASE}/#", protocol=MQTT311) as running:
+        yield running
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_the_door_falls_back_to_the_broker_s_version(
+    tmp_path: Path, port: int, probe: Probe, engine: VisionEngine
+) -> None:
+    with Doorway(door_settings(tmp_path, port), engine) as door:
+        probe.wait_for(f"{BASE}/availability", b"online")
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+        door.events.append_login(
+            success=True,
+            reason="granted",
+            message="Welcome.",
+            source="front",
+            now=datetime.now(UTC),
+            username="Ada",
+            distance=0.3,
+            liveness=0.9,
+        )
+        door.mqtt.wake()
+        assert probe.wait(f"{BASE}/event/login")[0].json["username"] == "Ada"
+        opened = probe.wait(f"{BASE}/door")[0].json
+        assert opened["expires"] > opened["timestamp"]
+    probe.wait_for(f"{BASE}/availability", b"offline")
