@@ -132,7 +132,7 @@ def test_door_operator_and_reader_do_what_they_should(
         assert f"{BASE}/request/ping" not in {message.topic for message in operator.heard}
 
 
-@pytest.mark.parametrize("role", ["reader", "lock", "somebody"])
+@pytest.mark.parametrize("role", ["reader", "lock", "home-assistant", "somebody"])
 def test_only_an_operator_may_send_commands(
     tmp_path: Path, broker: Mosquitto, authority: Authority, engine: VisionEngine, role: str
 ) -> None:
@@ -148,7 +148,7 @@ def test_only_an_operator_may_send_commands(
         assert any("Not authorized" in reason for reason in other.refused)
 
 
-@pytest.mark.parametrize("role", ["operator", "reader", "lock"])
+@pytest.mark.parametrize("role", ["operator", "reader", "lock", "home-assistant"])
 @pytest.mark.parametrize("topic", ["event/login", "door", "availability", "state", "response/ping"])
 def test_nobody_else_may_speak_for_the_door(
     broker: Mosquitto, authority: Authority, role: str, topic: str

@@ -44,9 +44,10 @@ MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract i
 The password comes from `mqtt.password_file` or systemd's credential `mqtt-password`, certificates
 from `mqtt.tls_ca`, `mqtt.tls_certificate` and `mqtt.tls_key`; TLS is 1.2 or newer and the broker's
 certificate is always checked. A broker on another machine without user name and certificate is
-refused unless `mqtt.allow_anonymous` is set. `config/mosquitto/` has a broker with TLS and the roles
-*door*, *operator*, *lock* and *reader*, each with no more rights than it needs. With
-`mqtt.discovery` Home Assistant finds the door by itself; `config/home-assistant/` has automations.
+refused unless `mqtt.allow_anonymous` is set. `config/mosquitto/` has a broker with TLS and the
+roles *door*, *operator*, *lock*, *reader* and *home-assistant*, each with no more rights than it
+needs. With `mqtt.discovery` Home Assistant finds the door by itself; `config/home-assistant/` has
+automations for it.
 
 ## What you can rely on
 
