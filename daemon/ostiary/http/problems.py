@@ -123,7 +123,9 @@ def of_validation(error: RequestValidationError) -> Problem:
 
 
 def of_http(error: HTTPException) -> Problem:
-    """What the framework itself refuses: no such page, method not allowed, no multipart form."""
+    """What the framework itself refuses: no such page, method not allowed, a body in no UTF-8."""
+    if error.status_code == 400:  # one status for whatever is malformed
+        return _problem(RequestMalformed.code, 422, str(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(
         error.status_code, RequestMalformed.code
     )
