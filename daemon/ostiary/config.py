@@ -339,7 +339,9 @@ class LogSettings(Section):
         "info", description="Least important line that is written."
     )
     format: Literal["auto", "text", "json"] = Field(
-        "auto", description="auto: text on a terminal, JSON otherwise."
+        "auto",
+        description="auto: entries with fields in systemd's journal, text on a terminal, "
+        "JSON otherwise.",
     )
 
 

@@ -4,6 +4,7 @@ The tests follow one machine through its life, in this order.
 """
 
 import base64
+import json
 import re
 import shutil
 import time
@@ -168,6 +169,15 @@ def test_the_status_is_one_line_for_people(door: Machine) -> None:
         SETTLED_S,
         "the status text did not follow",
     )
+
+
+def test_the_journal_finds_decisions_by_their_fields(door: Machine) -> None:
+    found = door.run("journalctl", "OSTIARY_REASON=granted", "--output=json")
+    entry = json.loads(found.splitlines()[0])
+    assert entry["MESSAGE"].startswith("decided camera=front")
+    assert entry["OSTIARY_USERNAME"] == REGISTERED
+    assert entry["_SYSTEMD_UNIT"] == "ostiary.service"
+    assert entry["PRIORITY"] == "6"
 
 
 def test_the_models_left_no_reports_of_their_maker(door: Machine) -> None:

@@ -1,37 +1,54 @@
-"""Structured logs: lines for people on a terminal, JSON for journald and everything else."""
+"""Structured logs: entries with fields in the journal, text on a terminal, JSON elsewhere."""
 
 import logging
 import sys
 from typing import TextIO
 
 import structlog
+from structlog.typing import Processor
 
 from ostiary.config import LogSettings
+from ostiary.service.journal import JournalLogger, goes_to_journal, render_entry
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Set up structlog for the whole process; `stream` is standard error unless given."""
     out = sys.stderr if stream is None else stream
-    as_text = settings.format == "text" or (settings.format == "auto" and out.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
-        if as_text
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
-    trace: list[structlog.typing.Processor] = (
-        [] if as_text else [structlog.processors.dict_tracebacks]
-    )
+    chosen = _format_for(out) if settings.format == "auto" else settings.format
+    endings: dict[str, tuple[Processor, ...]] = {
+        "journal": (structlog.processors.format_exc_info, render_entry),
+        "text": (structlog.dev.ConsoleRenderer(),),
+        "json": (
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ),
+    }
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            *trace,
-            renderer,
+            *endings[chosen],
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=(_ToJournal() if chosen == "journal" else structlog.PrintLoggerFactory(out)),
         cache_logger_on_first_use=False,
     )
+
+
+def _format_for(out: TextIO) -> str:
+    if goes_to_journal(out):
+        return "journal"
+    return "text" if out.isatty() else "json"
+
+
+class _ToJournal:
+    """One socket for all loggers."""
+
+    def __init__(self) -> None:
+        self._logger = JournalLogger()
+
+    def __call__(self, *_args: object) -> JournalLogger:
+        return self._logger
