@@ -21,10 +21,17 @@ function sure(form) {
   });
 }
 
+function isChanged(field) {
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  return Number(field.value) !== Number(field.defaultValue);
+}
+
+/* With data-changed: only what is not as the page came. */
 export function valuesOf(form) {
   const values = {};
   for (const field of form.elements) {
     if (!field.name || field.disabled) continue;
+    if ("changed" in form.dataset && !isChanged(field)) continue;
     if (field.type === "checkbox") values[field.name] = field.checked;
     else if (field.type === "number") values[field.name] = Number(field.value);
     else values[field.name] = field.value;

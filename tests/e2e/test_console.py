@@ -1,0 +1,350 @@
+"""The console as people use it: real Chromium, the real server, the demo's camera."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from demo.scenes import Scene, empty_room, visitors
+from demo.stream import Camera
+from ostiary.store.accounts import Role
+from ostiary.vision.engine import VisionEngine
+from tests.integration.console import PASSWORD, Browser, ConsoleDoor, console_settings
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+PATIENCE_MS = 30_000
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 360, "height": 740}
+PAGES = ("", "people", "person?name=张三", "enrol", "events", "health", "thresholds", "access")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    if not Path(CHROMIUM).exists():
+        pytest.fail(f"{CHROMIUM} is not there; `make debian` installs it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def scenes(portraits: Path) -> dict[str, Scene]:
+    return {scene.name: scene for scene in (empty_room(), *visitors(portraits))}
+
+
+@dataclass
+class Stage:
+    """A door, who stands before it, and its operator."""
+
+    door: ConsoleDoor
+    camera: Camera
+    scenes: dict[str, Scene]
+    operator: Browser
+
+    def show(self, scene: str) -> None:
+        self.camera.show(self.scenes[scene])
+
+    def url(self, path: str = "") -> str:
+        return f"{self.door.url}/{path}"
+
+
+@pytest.fixture
+def fresh(
+    tmp_path: Path, engine: VisionEngine, scenes: dict[str, Scene]
+) -> Iterator[tuple[ConsoleDoor, Camera]]:
+    """A door at its first start, before which nobody stands."""
+    settings = console_settings(
+        tmp_path,
+        access={"cooldown_s": 1.0, "decide_within_s": 20.0},
+        store={"keep_snapshots_days": 1.0},
+    )
+    with (
+        Camera(scenes["empty"]) as camera,
+        ConsoleDoor(settings, engine, camera.url) as door,
+    ):
+        yield door, camera
+
+
+@pytest.fixture
+def stage(fresh: tuple[ConsoleDoor, Camera], scenes: dict[str, Scene]) -> Stage:
+    """A door that was set up."""
+    door, camera = fresh
+    return Stage(door, camera, scenes, door.operator())
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(chromium: Chromium) -> Iterator[Open]:
+    """Opens a page in a browser of its own. At the end nothing may have gone wrong in any, and
+    nothing may have been asked for elsewhere."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+    hosts: set[str] = set()
+
+    def open_page(stage: Stage | None = None, phone: bool = False, language: str = "en") -> Page:
+        context = chromium.new_context(
+            viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]
+            locale="zh-CN" if language == "zh" else "en-GB",
+            color_scheme="dark" if phone else "light",
+            device_scale_factor=2 if phone else 1,
+            has_touch=phone,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        if stage is not None:
+            (cookie,) = [each for each in stage.operator.http.cookies if each.name == "ostiary"]
+            value = cookie.value or ""
+            context.add_cookies([{"name": "ostiary", "value": value, "url": stage.door.url}])
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if "policy" in line.text else None)
+        page.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+    assert hosts <= {"127.0.0.1"}
+
+
+def shoot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def enrol(page: Page, stage: Stage, name: str) -> None:
+    stage.show("registered")
+    page.goto(stage.url("enrol"))
+    page.get_by_label("Name").fill(name)
+    expect(page.locator("#guidance")).to_have_text("Good: hold still", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("#outcome")).to_contain_text("is registered", timeout=PATIENCE_MS)
+
+
+def test_from_first_start_to_a_person_granted_live_and_deleted_again(
+    fresh: tuple[ConsoleDoor, Camera], scenes: dict[str, Scene], visit: Open
+) -> None:
+    door, camera = fresh
+    page = visit()
+    page.goto(door.url)
+    assert page.url == f"{door.url}/setup"
+    shoot(page, "first-start")
+    page.get_by_label("Set-up code").fill(door.set_up_code or "")
+    page.get_by_label("Your name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#said .main")).to_have_text("Nobody is at the door", timeout=PATIENCE_MS)
+
+    stage = Stage(door, camera, scenes, Browser(door.url))
+    enrol(page, stage, "张三")
+    shoot(page, "enrolled")
+
+    page.goto(door.url)
+    expect(page.locator("#said")).to_contain_text("Welcome, 张三", timeout=PATIENCE_MS)
+    expect(page.locator("#decisions li").first).to_contain_text("Granted", timeout=PATIENCE_MS)
+    shoot(page, "granted")
+
+    stage.show("empty")
+    expect(page.locator("#said .main")).to_have_text("Nobody is at the door", timeout=PATIENCE_MS)
+    stage.show("phone")
+    expect(page.locator("#said")).to_contain_text("A photo or a screen", timeout=PATIENCE_MS)
+    shoot(page, "attack")
+
+    page.goto(stage.url("people"))
+    page.get_by_role("link", name="张三").click()
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete 张三?")
+    shoot(page, "delete")
+    dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    page.wait_for_url(stage.url("people"))
+    expect(page.locator("main")).to_contain_text("Nobody is registered yet")
+    assert door.people.count() == 0
+
+
+def test_the_guidance_says_what_is_missing(stage: Stage, visit: Open) -> None:
+    page = visit(stage)
+    page.goto(stage.url("enrol"))
+    expect(page.locator("#guidance")).to_have_text(
+        "Step in front of the camera", timeout=PATIENCE_MS
+    )
+    stage.show("phone")
+    expect(page.locator("#guidance")).to_have_text(
+        "Judged a photo or a screen", timeout=PATIENCE_MS
+    )
+    page.get_by_label("Name").fill("mallory")
+    page.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("#outcome")).to_contain_text("a live person is needed")
+    assert stage.door.people.count() == 0
+
+
+def test_a_person_is_enrolled_from_a_file_and_given_another_picture(
+    stage: Stage, visit: Open, portraits: Path
+) -> None:
+    page = visit(stage)
+    page.goto(stage.url("enrol"))
+    page.get_by_label("Name").fill("Zoë Müller")
+    page.get_by_text("From a file").click()
+    page.get_by_label("Picture", exact=True).set_input_files(portraits / "biden.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("Zoë Müller is registered.")
+    page.get_by_role("link", name="Add a picture of Zoë Müller").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One more picture of Zoë Müller")
+    page.get_by_text("From a file").click()
+    page.get_by_label("Picture", exact=True).set_input_files(portraits / "obama.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("has one more picture")
+    page.get_by_role("link", name="Show Zoë Müller").click()
+    page.get_by_role("button", name="Remove picture 2").click()
+    expect(page.get_by_text("the only one")).to_be_visible()
+    assert stage.door.people.get("Zoë Müller").templates == 1
+
+
+def test_the_effect_of_thresholds_is_seen_before_they_are_saved(stage: Stage, visit: Open) -> None:
+    page = visit(stage)
+    enrol(page, stage, "张三")
+    page.goto(stage.url())
+    expect(page.locator("#said")).to_contain_text("Welcome, 张三", timeout=PATIENCE_MS)
+    page.goto(stage.url("thresholds"))
+    expect(page.locator("#effect")).to_contain_text("all have come out the same")
+    page.locator("#distance_threshold").fill("0.01")
+    expect(page.locator("#effect")).to_contain_text("Granted → Nobody who is registered")
+    assert stage.door.access.distance_threshold == 0.6
+    shoot(page, "thresholds-effect")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("em", has_text="set here")).to_be_visible()
+    assert stage.door.access.distance_threshold == 0.01
+    page.locator("#votes").fill("9")
+    expect(page.locator("#effect")).to_contain_text("do not go together")
+    page.reload()
+    page.get_by_role("button", name="Back to the configuration").click()
+    page.get_by_role("dialog").get_by_role("button", name="Back to the configuration").click()
+    expect(page.locator("em", has_text="set here")).not_to_be_visible()
+    assert stage.door.access.distance_threshold == 0.6
+
+
+def test_wrong_passwords_lock_the_account(stage: Stage, visit: Open) -> None:
+    page = visit()
+    page.goto(stage.url("events"))
+    for number in range(5):
+        page.get_by_label("Name").fill("anna")
+        page.get_by_label("Password").fill(f"wrong password {number}")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("Wrong name, password or code")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Too many tries")
+    shoot(page, "locked-out")
+
+
+def test_signing_in_with_the_keyboard_only(stage: Stage, visit: Open) -> None:
+    page = visit()
+    page.goto(stage.url("health"))
+    page.keyboard.type("anna")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(stage.url("health"))
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_a_token_is_shown_once_and_works(stage: Stage, visit: Open) -> None:
+    page = visit(stage)
+    page.goto(stage.url("access"))
+    page.get_by_label("Name of the program").fill("home-assistant")
+    page.get_by_role("button", name="Make a token").click()
+    token = page.locator("[data-shown] code")
+    expect(token).to_contain_text("ostiary_")
+    text = token.text_content() or ""
+    page.reload()
+    expect(page.get_by_text("home-assistant").first).to_be_visible()
+    assert text not in page.content()
+    answer = page.request.get(
+        stage.url("api/v1/users"), headers={"Authorization": f"Bearer {text}"}
+    )
+    assert answer.ok
+
+
+def test_a_viewer_is_offered_nothing_that_changes(stage: Stage, visit: Open) -> None:
+    new = {"name": "vera", "password": "four green doors", "role": Role.VIEWER.value}
+    stage.operator.ask("POST", "/api/v1/accounts", json=new)
+    page = visit()
+    page.goto(stage.url())
+    page.get_by_label("Name").fill("vera")
+    page.get_by_label("Password").fill("four green doors")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said .main")).to_have_text("Nobody is at the door", timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name="Enrol")).to_have_count(0)
+    page.goto(stage.url("thresholds"))
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    expect(page.locator("#live_threshold")).to_be_disabled()
+
+
+def test_the_language_can_be_chosen(stage: Stage, visit: Open) -> None:
+    page = visit(stage)
+    page.goto(stage.url("health"))
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("状态")
+    assert page.url == stage.url("health")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Health")
+
+
+@pytest.mark.parametrize(("phone", "language"), [(False, "en"), (True, "zh"), (True, "en")])
+def test_every_page_is_clean_for_axe_and_fits(
+    stage: Stage, visit: Open, portraits: Path, phone: bool, language: str
+) -> None:
+    files = {"file": portraits.joinpath("obama.jpg").read_bytes()}
+    stage.operator.http.post(
+        stage.url("register"), data={"username": "张三"}, files=files
+    ).raise_for_status()
+    stage.show("registered")
+    page = visit(stage, phone=phone, language=language)
+    page.goto(stage.url())
+    expect(page.locator("#said.granted")).to_be_visible(timeout=PATIENCE_MS)
+    stranger = visit(phone=phone, language=language)
+    kind = f"{'phone' if phone else 'desktop'}-{language}"
+    for visitor, paths in ((page, PAGES), (stranger, ("sign-in", "no-such-page"))):
+        for path in paths:
+            visitor.goto(stage.url(path))
+            if path in {"", "enrol"}:
+                expect(visitor.locator(".curtain")).to_be_hidden(timeout=PATIENCE_MS)
+            if path == "thresholds":
+                expect(visitor.locator("#effect p").first).to_be_visible()
+            found = Axe().run(visitor)
+            assert found.violations_count == 0, f"/{path}: {found.generate_report()}"
+            wide = visitor.evaluate("document.documentElement.scrollWidth")
+            assert wide <= visitor.viewport_size["width"], path  # type: ignore[index]
+            shoot(visitor, f"{kind}-{path.split('?')[0] or 'live'}")
+
+
+def test_a_camera_that_is_gone_is_told(stage: Stage, visit: Open) -> None:
+    page = visit(stage)
+    page.goto(stage.url())
+    expect(page.locator(".curtain")).to_be_hidden(timeout=PATIENCE_MS)
+    stage.door.recognitions[0].stop()
+    expect(page.locator(".curtain")).to_have_text("The camera gives no new picture.")
