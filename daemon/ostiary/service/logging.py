@@ -5,6 +5,9 @@ import sys
 from typing import TextIO
 
 import structlog
+from structlog.dev import plain_traceback
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 from ostiary.config import LogSettings
@@ -12,14 +15,17 @@ from ostiary.service.journal import JournalLogger, goes_to_journal, render_entry
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Set up structlog for the whole process; `stream` is standard error unless given."""
+    """Set up structlog for the whole process; `stream` is standard error unless given.
+
+    A traceback never shows local variables: they hold images and descriptors.
+    """
     out = sys.stderr if stream is None else stream
     chosen = _format_for(out) if settings.format == "auto" else settings.format
     endings: dict[str, tuple[Processor, ...]] = {
         "journal": (structlog.processors.format_exc_info, render_entry),
-        "text": (structlog.dev.ConsoleRenderer(),),
+        "text": (structlog.dev.ConsoleRenderer(exception_formatter=plain_traceback),),
         "json": (
-            structlog.processors.dict_tracebacks,
+            ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ),
     }
