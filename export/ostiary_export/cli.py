@@ -164,7 +164,7 @@ def _dlib_resnet(workshop: Workshop) -> Step:
 
         network.build(source, target)
 
-    modules = ("dlib_format", "dlib_network", "dlib_resnet")
+    modules = ("dlib_format", "dlib_network", "dlib_graph", "dlib_resnet")
     return Step(DLIB_RESNET, workshop.source("dlib_resnet"), modules, build)
 
 

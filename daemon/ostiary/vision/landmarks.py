@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.errors import ModelInvalid
+from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.vision.arrays import FloatArray, RGBImage
 from ostiary.vision.face import Box
 
@@ -51,7 +51,7 @@ class LandmarkPredictor:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `ostiary-export landmarks` wrote. Raises ModelInvalid for anything else."""
+        """Read what `ostiary-export` wrote. Raises ModelMissing, or ModelInvalid for other files."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 if int(file["version"]) != VERSION or file["initial"].shape != (POINTS, 2):
@@ -67,7 +67,9 @@ class LandmarkPredictor:
                 )
                 stages = tuple(Stage(*rows) for rows in zip(*columns, strict=True))
                 return cls(file["initial"], stages)
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except FileNotFoundError as error:
+            raise ModelMissing(f"{path}: no such model. Build it with `ostiary-export`.") from error
+        except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
             raise ModelInvalid(f"{path}: not landmarks written by ostiary-export.") from error
 
     def predict(self, rgb: RGBImage, box: Box) -> FloatArray:
