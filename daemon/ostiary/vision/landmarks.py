@@ -51,7 +51,7 @@ class LandmarkPredictor:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `ostiary-export` wrote. Raises ModelMissing, or ModelInvalid for other files."""
+        """Read what `ostiary-export` wrote. Raises ModelMissing, or ModelInvalid for others."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 if int(file["version"]) != VERSION or file["initial"].shape != (POINTS, 2):
