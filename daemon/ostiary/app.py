@@ -39,7 +39,7 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 
 if TYPE_CHECKING:
-    from ostiary.http.server import Server
+    from ostiary.http.console import Console
 
 log = structlog.get_logger(__name__)
 
@@ -170,8 +170,11 @@ class App:
         for recognition in self.recognitions:
             recognition.start()
         if self._console is not None:
-            self._console.start()
-            log.info("console_served", address=self._console.url)
+            try:
+                self._console.start()
+                log.info("console_served", address=self._console.url)
+            except ConfigError as error:  # a port that is taken keeps nobody out of the house
+                log.error("console_not_served", reason=error.message)
 
     def _apply_access(self, access: AccessSettings) -> None:
         """Judge by other thresholds from the next frame and command on."""
@@ -228,6 +231,8 @@ class App:
         if decision.success and self._relay is not None:
             self._relay.pulse()
         self._committed()
+        if self._console is not None:
+            self._console.decided(event.seq, source)
         log.info(
             "decided",
             camera=source,
@@ -251,11 +256,10 @@ class App:
             self._failures = ("database_set_aside",)
             return Database.open(path)
 
-    def _make_console(self) -> "Server":
+    def _make_console(self) -> "Console":
         try:
-            from ostiary.http.app import create_app
+            from ostiary.http.console import Console
             from ostiary.http.parts import ConsoleParts
-            from ostiary.http.server import Server
         except ImportError as error:
             raise ConfigError(
                 "http.enabled needs the console: pip install 'ostiary[console]', or set it to "
@@ -275,7 +279,7 @@ class App:
             apply_access=self._apply_access,
             flaw=lambda image, face: self.engine.quality(image, face).flaw,
         )
-        return Server(create_app(parts), self._settings.http)
+        return Console(parts)
 
     def _close(self) -> None:
         self._notifier.reloading() if self._next else self._notifier.stopping()

@@ -19,10 +19,8 @@ from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, CameraSettings, Settings
-from ostiary.http.app import create_app
+from ostiary.http.console import Console
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.server import Server
-from ostiary.http.thumbnails import Thumbnails
 from ostiary.messages.state import State
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition, policy_of
@@ -93,9 +91,8 @@ class ConsoleDoor:
             thresholds=lambda: self.access,
         )
         cameras = {each.name: each for each in self.recognitions}
-        self.thumbnails = Thumbnails(self.database, cameras, settings)
         with logged() as lines:
-            app = create_app(
+            self.console = Console(
                 ConsoleParts(
                     settings=settings,
                     configured=configured.access,
@@ -111,11 +108,10 @@ class ConsoleDoor:
                     flaw=lambda image, face: engine.quality(image, face).flaw,
                 )
             )
-        self.app = app
+        self.app = self.console.app
         codes = [line["code"] for line in lines if line["event"] == "console_set_up_needed"]
         self.set_up_code: str | None = codes[0] if codes else None
-        self.server = Server(app, settings.http)
-        self.url = self.server.url.rstrip("/")
+        self.url = self.console.url.rstrip("/")
 
     def apply(self, access: AccessSettings) -> None:
         self.access = access
@@ -155,7 +151,7 @@ class ConsoleDoor:
     def __enter__(self) -> Self:
         for recognition in self.recognitions:
             recognition.start()
-        self.server.start()
+        self.console.start()
         return self
 
     def __exit__(
@@ -164,10 +160,9 @@ class ConsoleDoor:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self.server.stop()
+        self.console.stop()
         for recognition in self.recognitions:
             recognition.stop()
-        self.thumbnails.close()
         self.database.close()
 
     def _record(self, decision: Decision, camera: str) -> None:
@@ -181,7 +176,7 @@ class ConsoleDoor:
             distance=decision.distance,
             liveness=decision.liveness,
         )
-        self.thumbnails.note(event.seq, camera)
+        self.console.decided(event.seq, camera)
 
 
 @dataclass

@@ -13,16 +13,23 @@ import numpy as np
 import pytest
 import requests
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from ostiary.commands.room import utc_now
 from ostiary.config import load_settings
 from ostiary.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import Role
+from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import decode_image
 from tests.integration.console import ConsoleDoor, console_settings
 
 IN_TIME_S = 20.0
+
+
+def read(path: Path) -> BGRImage:
+    return decode_image(path.read_bytes())
 
 
 class Api:
@@ -139,7 +146,7 @@ def test_a_wrong_request_is_a_problem_document_with_a_stable_code(
 
 
 def test_a_picture_is_turned_upright_by_its_exif_orientation(api: Api, portraits: Path) -> None:
-    upright = cv2.imread(str(portraits / "obama.jpg"))
+    upright = read(portraits / "obama.jpg")
     _, lying = cv2.imencode(".jpg", np.ascontiguousarray(np.rot90(upright, 1)))
     turn_right = bytes.fromhex(
         "ffe1002245786966000049492a0008000000010012010300010000000600000000000000"
@@ -275,7 +282,7 @@ def watched(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[C
     """A camera before which a registered person stands."""
     pictures = tmp_path / "camera"
     pictures.mkdir()
-    image = cv2.imread(str(portraits / "obama.jpg"))
+    image = read(portraits / "obama.jpg")
     noise = np.random.default_rng(1)
     for number in range(8):
         noisy = image + noise.integers(-3, 4, image.shape)
@@ -289,12 +296,12 @@ def watched(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[C
         yield door
 
 
-def watch(door: ConsoleDoor, token: str) -> ClientConnection:
+def watch(door: ConsoleDoor, token: str) -> Connection:
     address = door.url.replace("http:", "ws:") + "/api/v1/cameras/front/live"
     return connect(address, additional_headers={"Authorization": f"Bearer {token}"})
 
 
-def next_picture(socket: ClientConnection) -> tuple[dict[str, Any], bytes]:
+def next_picture(socket: Connection) -> tuple[dict[str, Any], bytes]:
     socket.send("next")
     said = json.loads(socket.recv(IN_TIME_S))
     if said["stale"]:
@@ -316,8 +323,7 @@ def test_the_live_picture_shows_who_is_granted(watched: ConsoleDoor) -> None:
         assert face["liveness"] > 0.8
         assert face["distance"] < 0.6
         assert said["guidance"] == "ready"
-        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        assert image is not None
+        image = decode_image(jpeg)
         assert image.shape[:2] == (said["height"], said["width"])
         assert all(-0.2 < part < 1.2 for part in face["box"])
 
@@ -330,12 +336,12 @@ def test_a_decision_keeps_a_thumbnail_where_that_is_wanted(watched: ConsoleDoor)
             break
     answer = api("GET", f"/events/{page['snapshots'][0]}/snapshot")
     assert answer.headers["content-type"] == "image/jpeg"
-    assert cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR).shape[1] == 240
+    assert decode_image(answer.content).shape[1] == 240
 
 
 def test_no_thumbnail_is_kept_unless_it_is_wanted(door: ConsoleDoor, api: Api) -> None:
     seq = record(door, 0.9, 0.3, "granted")
-    door.thumbnails.note(seq, "front")
+    door.console.decided(seq, "front")
     answer = api("GET", f"/events/{seq}/snapshot")
     assert (answer.status_code, answer.json()["code"]) == (404, "snapshot_unknown")
 

@@ -36,16 +36,18 @@ class Thumbnails:
         self._snapshots = Snapshots(database)
         self._cameras = cameras
         self._waiting: queue.Queue[tuple[int, BGRImage] | None] = queue.Queue(WAITING)
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._run, name="thumbnails", daemon=True)
+
+    def start(self) -> None:
+        """Without any to keep, those that were kept before are removed."""
         if self._keep_for:
-            self._thread = threading.Thread(target=self._run, name="thumbnails", daemon=True)
             self._thread.start()
         else:
-            self._snapshots.prune(utc_now(), keep_for=timedelta())
+            self._prune()
 
     def note(self, seq: int, camera: str) -> None:
         """The event `seq` was just decided before this camera. Returns at once."""
-        view = self._cameras[camera].view if self._thread is not None else None
+        view = self._cameras[camera].view if self._thread.is_alive() else None
         if view is None:
             return
         try:
@@ -53,9 +55,9 @@ class Thumbnails:
         except queue.Full:
             log.warning("thumbnail_left_out", seq=seq)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Store what waits."""
-        if self._thread is not None:
+        if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()
 
