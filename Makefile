@@ -7,7 +7,7 @@ MODELS := resources/models
 OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
 export OSTIARY_MODEL_MIRROR
 
-.PHONY: help setup demo test lint format bench export console chaos deb wheels soak debian clean
+.PHONY: help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +32,10 @@ console: setup ## run demo, daemon and console, and print the address
 debian: ## install the Debian packages that the tests need
 	bash tests/install-debian-packages
 
-test: debian setup ## run every test
+homeassistant: ## install a Home Assistant for the one test that needs it
+	bash tests/install-home-assistant
+
+test: debian setup homeassistant ## run every test
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(BIN)/.installed ## style, types, and generated files up to date
