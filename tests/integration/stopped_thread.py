@@ -1,54 +1,41 @@
-"""Stop one thread of a running process, as a hang in a library would: ptrace(2)."""
+"""Stop threads of a running process, as a hang in a library would: ptrace(2)."""
 
 import ctypes
 import os
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 WALL = 0x40000000
-WATCHED_S = 2.0
 
 
-def busiest_thread(pid: int) -> int:
-    """The thread, other than the main one, that uses most of the processor now."""
-    before = _used(pid)
-    time.sleep(WATCHED_S)
-    after = _used(pid)
-    spent = {thread: ticks - before.get(thread, 0) for thread, ticks in after.items()}
-    return max((thread for thread in spent if thread != pid), key=spent.__getitem__)
+def all_but_main(pid: int) -> list[int]:
+    """The threads of a process, without the one that has its number."""
+    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)]
 
 
 @contextmanager
-def stopped(thread: int) -> Iterator[None]:
-    """The thread does nothing while the block runs. It may be killed meanwhile."""
-    _ptrace(PTRACE_SEIZE, thread)
-    _ptrace(PTRACE_INTERRUPT, thread)
-    # Its process is not gone before somebody has taken note of its death.
-    mourner = threading.Thread(target=_mourn, args=(thread,), daemon=True)
-    mourner.start()
+def stopped(threads: Sequence[int]) -> Iterator[None]:
+    """The threads do nothing while the block runs. They may be killed meanwhile."""
+    for thread in threads:
+        _ptrace(PTRACE_SEIZE, thread)
+        _ptrace(PTRACE_INTERRUPT, thread)
+        # Its process is not gone before somebody has taken note of its death.
+        threading.Thread(target=_mourn, args=(thread,), daemon=True).start()
     try:
         yield
     finally:
-        with suppress(ProcessLookupError):
-            _ptrace(PTRACE_DETACH, thread)
+        for thread in threads:
+            with suppress(ProcessLookupError):
+                _ptrace(PTRACE_DETACH, thread)
 
 
 def _mourn(thread: int) -> None:
     with suppress(ChildProcessError):
         while os.WIFSTOPPED(os.waitpid(thread, WALL)[1]):
             pass
-
-
-def _used(pid: int) -> dict[int, int]:
-    """Ticks of each thread in user mode."""
-    return {
-        int(task.name): int((task / "stat").read_text().rpartition(")")[2].split()[11])
-        for task in Path(f"/proc/{pid}/task").iterdir()
-    }
 
 
 def _ptrace(request: int, thread: int) -> None:

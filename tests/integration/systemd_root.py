@@ -15,19 +15,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-RELEASE = "bookworm"
+RELEASES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = "systemd,systemd-sysv,dbus,python3"
 CONTROLLERS = ("cpu", "memory", "pids", "devices", "freezer")
 ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8")
 BOOT_WITHIN_S = 30.0
-LEFT_OUT = (
-    "console-getty",
-    "getty@tty1",
-    "systemd-binfmt",
-    "systemd-modules-load",
-    "systemd-remount-fs",
-    "systemd-sysctl",
-    "systemd-tmpfiles-setup-dev",
+CGROUP_V1 = ("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
+LEFT_OUT = tuple(
+    f"systemd.mask={name}.service"
+    for name in (
+        "console-getty",
+        "getty@tty1",
+        "systemd-binfmt",
+        "systemd-modules-load",
+        "systemd-remount-fs",
+        "systemd-sysctl",
+        "systemd-tmpfiles-setup-dev",
+    )
 )
 """Services that would reach for this machine's kernel, devices and consoles."""
 
@@ -53,7 +57,7 @@ pivot_root . .host  # in a mere chroot the kernel refuses user namespaces
 umount --lazy .host
 mount --make-rshared /  # as on a real machine; credentials need it
 exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --log-target=journal systemd.unified_cgroup_hierarchy=0 $MASKS
+    /lib/systemd/systemd --log-target=journal $KERNEL_COMMAND_LINE
 """
 
 
@@ -69,9 +73,10 @@ def why_not() -> str | None:
     return None
 
 
-def debian(cache: Path) -> Path:
-    """The Debian's folder under `cache`, made where it is not there yet (a minute)."""
-    base = cache / f"{RELEASE}-{platform.machine()}"
+def debian(cache: Path, number: str) -> Path:
+    """The folder of Debian `number` under `cache`, made where it is not there yet (a minute)."""
+    release = RELEASES[number]
+    base = cache / f"{release}-{platform.machine()}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -81,7 +86,7 @@ def debian(cache: Path) -> Path:
             options = ["--variant=minbase", f"--include={PACKAGES}"]
             with base.with_suffix(".log").open("wb") as log:
                 subprocess.run(
-                    ["debootstrap", *options, RELEASE, making], stdout=log, stderr=log, check=True
+                    ["debootstrap", *options, release, making], stdout=log, stderr=log, check=True
                 )
             for archive in (making / "var/cache/apt/archives").glob("*.deb"):
                 archive.unlink()
@@ -98,7 +103,7 @@ class Machine:
             "WORK": str(work),
             "SHARED": str(shared),
             "CONTROLLERS": " ".join(CONTROLLERS),
-            "MASKS": " ".join(f"systemd.mask={name}.service" for name in LEFT_OUT),
+            "KERNEL_COMMAND_LINE": " ".join([*CGROUP_V1, *LEFT_OUT]),
         }
         self._work = work
         self._boot: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,58 @@
+"""What the tests of the Debian package do to a machine, as a person would."""
+
+import base64
+import shutil
+from pathlib import Path
+from typing import Any
+
+from demo.scenes import REGISTERED, empty_room, visitors
+from demo.stream import write_clip
+from ostiary.access.decision import Reason
+from tests.integration.broker import free_port
+from tests.integration.probe import Probe
+from tests.integration.systemd_root import Machine
+
+BASE = "ostiary/door"
+UNIT = "ostiary"
+CONFIG = "/etc/ostiary/ostiary.toml"
+
+
+def fill_shared(folder: Path, package: Path, portraits: Path) -> None:
+    """What a machine finds in /mnt: the package, and a clip on which somebody comes."""
+    shutil.copy(package, folder / "ostiary.deb")
+    room = empty_room()
+    write_clip(folder / "clip.avi", [room, room, visitors(portraits)[0], room])
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+
+
+def install(machine: Machine, shared: Path, broker_port: int) -> None:
+    """Install the package, edit the configuration, restart."""
+    machine.run("dpkg", "--install", "/mnt/ostiary.deb")
+    edited = machine.run("cat", CONFIG)
+    for shipped, ours in (
+        ("port = 1883", f"port = {broker_port}"),
+        ('source = "0"', 'source = "/mnt/clip.avi"'),
+        ("loop = false", "loop = true"),
+        ("cooldown_s = 10.0", "cooldown_s = 2.0"),
+        ("metrics_port = 9464", f"metrics_port = {free_port()}"),
+        ("allow_unverified_enrolment = false", "allow_unverified_enrolment = true"),
+    ):
+        assert edited.count(shipped) == 1, shipped
+        edited = edited.replace(shipped, ours)
+    (shared / "edited.toml").write_text(edited, encoding="utf-8")
+    machine.run("cp", "/mnt/edited.toml", CONFIG)
+    machine.run("systemctl", "restart", UNIT)
+
+
+def register(probe: Probe, portraits: Path) -> None:
+    """Register the person of the clip, from another picture."""
+    image = base64.b64encode((portraits / "obama.jpg").read_bytes()).decode()
+    answer: Any = probe.ask(BASE, "register", {"username": REGISTERED, "image": image})
+    assert answer["status"] == "ok", answer
+
+
+def granted_since(probe: Probe, since: float) -> bool:
+    """Whether somebody was let in after `since`, in monotonic seconds."""
+    events = [heard for heard in probe.of(f"{BASE}/event/login") if heard.at > since]
+    return any(event.json["reason"] == Reason.GRANTED for event in events)

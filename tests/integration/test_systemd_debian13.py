@@ -1,0 +1,56 @@
+"""The package for the newer Debian, with its newer Python and systemd; else as test_systemd.py."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from package.build import Target, build, this_arch
+from tests.integration import systemd_root
+from tests.integration.broker import Mosquitto
+from tests.integration.installed_door import (
+    BASE,
+    UNIT,
+    fill_shared,
+    granted_since,
+    install,
+    register,
+)
+from tests.integration.probe import Probe
+from tests.integration.systemd_root import Machine, until
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        systemd_root.why_not() is not None, reason=systemd_root.why_not() or "it can"
+    ),
+]
+
+
+def test_on_debian_13_it_installs_lets_a_registered_person_in_and_is_purged(
+    tmp_path: Path, models: Path, portraits: Path
+) -> None:
+    package = build(
+        Target(this_arch() or "amd64", "13"), models, BUILD / "deb", ROOT / "constraints.txt"
+    )
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    fill_shared(shared, package, portraits)
+    base = systemd_root.debian(BUILD / "systemd", "13")
+    with (
+        Mosquitto(tmp_path / "broker", persistent=False) as broker,
+        Probe(broker.port, f"{BASE}/#") as probe,
+        Machine(base, tmp_path / "machine", shared) as machine,
+    ):
+        install(machine, shared, broker.port)
+        probe.wait_for(f"{BASE}/availability", b"online", timeout_s=30)
+        register(probe, portraits)
+        began = time.monotonic()
+        until(lambda: granted_since(probe, began), 30, "nobody was granted")
+        assert machine.show(UNIT, "ActiveState") == "active"
+        assert machine.run("systemd-analyze", "verify", f"{UNIT}.service") == ""
+        machine.run("dpkg", "--purge", "ostiary")
+        assert machine.run("find", "/", "-xdev", "-name", "*ostiary*") == ""
