@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.harness import Line, Measure, machine
 
-BENCHES = ("liveness", "descriptor", "frame", "gallery", "daemon", "mqtt")
+BENCHES = ("liveness", "descriptor", "frame", "gallery", "daemon", "mqtt", "console")
 LEAST_RATIO = {
     "liveness_vs_torch": 3.5,
     "liveness_vs_plain_onnx": 2.5,

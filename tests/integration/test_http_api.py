@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -73,7 +74,7 @@ def test_any_name_can_be_registered_shown_renamed_and_deleted(
     api: Api, portraits: Path, username: str
 ) -> None:
     register(api, portraits, username)
-    path = f"/users/{requests.utils.quote(username, safe='')}"
+    path = f"/users/{quote(username, safe='')}"
     assert api("GET", path).json()["username"] == username
     renamed = api("PATCH", path, json={"username": "neu"}).json()
     assert renamed == {"username": "neu", "previous_username": username}

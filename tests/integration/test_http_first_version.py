@@ -10,6 +10,7 @@ import requests
 
 from ostiary.store.accounts import Role
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import decode_image
 from tests.integration.console import ConsoleDoor, console_settings
 
 
@@ -121,8 +122,9 @@ def test_a_picture_without_exactly_one_face_is_a_bad_request(
     elif code == "image_invalid":
         file.write_text("hello")
     else:
-        image = cv2.imread(str(portraits / "obama.jpg"))
-        other = cv2.resize(cv2.imread(str(portraits / "biden.jpg")), image.shape[1::-1])
+        image = decode_image((portraits / "obama.jpg").read_bytes())
+        biden = decode_image((portraits / "biden.jpg").read_bytes())
+        other = cv2.resize(biden, (image.shape[1], image.shape[0]))
         cv2.imwrite(str(file), np.hstack([image, other]))
     answer = post(door, path, "张三" if path == "/login" else "王五", file)
     assert answer.status_code == 400

@@ -7,6 +7,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
+from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
@@ -32,7 +33,7 @@ def test_every_answer_is_one_that_the_description_permits(door: ConsoleDoor) -> 
     """No 5xx, no undeclared status, no body that does not match: for each operation."""
     bearer = {"Authorization": f"Bearer {door.token()}"}
     schema = schemathesis.openapi.from_url(f"{door.url}/api/v1/openapi.json")
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
     assert len(operations) > 25
     for operation in operations:
 

@@ -32,10 +32,9 @@ STALE_AFTER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What viewers get: what is to be said of the picture, and the JPEG, None if there is none."""
+    """What viewers get: a LivePicture in JSON, and the JPEG, None if there is none."""
 
-    number: int
-    picture: LivePicture
+    picture: str
     jpeg: bytes | None
 
 
@@ -105,7 +104,8 @@ class LiveStream:
             begin = time.monotonic()
             view = self._camera.wait_view(after, STALE_AFTER_S)
             if view is None:
-                shown = Shown(after, LivePicture(camera=self._name, stale=True), None)
+                stale = LivePicture(camera=self._name, stale=True)
+                shown = Shown(stale.model_dump_json(), None)
             else:
                 after = view.frame.number
                 shown = show(self._name, view, self._parts)
@@ -159,7 +159,7 @@ def show(name: str, view: View, parts: ConsoleParts) -> Shown:
         guidance=guidance(view, parts),
         faces=tuple(live_face(face, view.frame.image) for face in view.faces),
     )
-    return Shown(view.frame.number, picture, encode_jpeg(small, QUALITY))
+    return Shown(picture.model_dump_json(), encode_jpeg(small, QUALITY))
 
 
 def at_width(image: BGRImage, width: int) -> BGRImage:

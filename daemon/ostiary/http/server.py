@@ -34,6 +34,7 @@ class Server:
                 proxy_headers=False,
                 timeout_graceful_shutdown=STOP_WITHIN_S,
                 ws_max_size=4096,
+                ws_per_message_deflate=False,  # a JPEG does not get smaller, only later
                 limit_concurrency=200,
             )
         )

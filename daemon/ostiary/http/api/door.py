@@ -131,7 +131,7 @@ async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Gate) -> None:
         if loop.time() - checked > CHECK_EVERY_S:
             await run_in_threadpool(gate.require, socket, Role.VIEWER)
             checked = loop.time()
-        await socket.send_text(shown.picture.model_dump_json())
+        await socket.send_text(shown.picture)
         if shown.jpeg is not None:
             await socket.send_bytes(shown.jpeg)
 
