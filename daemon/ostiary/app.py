@@ -190,12 +190,12 @@ class App:
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._ended.is_set():
             self._watchdog.feed()
+            self._notifier.status(status_text(state))
             state = self.state()
             now = time.monotonic()
             due = now - told_at >= self._settings.service.state_every_s
             if told is None or due or state.problems != told.problems:
                 self.mqtt.publish_state(state)
-                self._notifier.status(status_text(state))
                 told, told_at = state, now
             self._wanted.wait(wait_s)
             self._wanted.clear()

@@ -63,7 +63,9 @@ def doctor(
 
     from ostiary.service import doctor as checks
 
-    found = checks.run_checks(_settings(config))
+    settings = load_settings(config)
+    configure_logging(settings.log.model_copy(update={"level": "error"}))
+    found = checks.run_checks(settings)
     if as_json:
         shown = tuple(found)
         typer.echo(checks.as_json(shown))
