@@ -14,7 +14,6 @@ import structlog
 
 from ostiary import __version__
 from ostiary.access.decision import Decision
-from ostiary.access.policy import Policy
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
@@ -24,7 +23,7 @@ from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError
 from ostiary.messages.state import State
 from ostiary.mqtt.door import MqttDoor
 from ostiary.overrides import with_overrides
-from ostiary.recognition import Recognition, policy_of
+from ostiary.recognition import Recognition
 from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
@@ -64,7 +63,7 @@ class App:
         """
         settings = with_overrides(configured)
         self._access = settings.access
-        policy = checked_policy(settings.access)
+        policy = settings.access.policy()
         self._configured = configured
         self._settings = settings
         self._reread = reread
@@ -178,7 +177,7 @@ class App:
 
     def _apply_access(self, access: AccessSettings) -> None:
         """Judge by other thresholds from the next frame and command on."""
-        policy = checked_policy(access)
+        policy = access.policy()
         self._access = access
         for recognition in self.recognitions:
             recognition.apply(policy)
@@ -190,8 +189,8 @@ class App:
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._ended.is_set():
             self._watchdog.feed()
-            self._notifier.status(status_text(state))
             state = self.state()
+            self._notifier.status(status_text(state))
             now = time.monotonic()
             due = now - told_at >= self._settings.service.state_every_s
             if told is None or due or state.problems != told.problems:
@@ -209,7 +208,7 @@ class App:
     def _reload(self) -> None:
         """End, to begin anew with the settings as they are now. Raises ConfigError: go on."""
         settings = self._reread()
-        checked_policy(with_overrides(settings).access)
+        with_overrides(settings)
         self._next = settings
         self.stop()
 
@@ -293,14 +292,6 @@ class App:
         self.metrics.close()
         self.database.close()
         log.info("stopped")
-
-
-def checked_policy(access: AccessSettings) -> Policy:
-    """The policy that the settings ask for. Raises ConfigError where they contradict."""
-    try:
-        return policy_of(access)
-    except ValueError as error:
-        raise ConfigError(f"access: {error}") from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ostiary.access.policy import Policy
 from ostiary.errors import ConfigError
 from ostiary.messages.events import NOT_A_CAMERA
 
@@ -141,6 +142,24 @@ class AccessSettings(Section):
     one_person_only: bool = Field(
         True, description="Deny while several near faces are in view (tailgating)."
     )
+
+    @model_validator(mode="after")
+    def _can_be_fulfilled(self) -> Self:
+        self.policy()
+        return self
+
+    def policy(self) -> Policy:
+        """The same, as the rules that decide. ValueError where they contradict each other."""
+        return Policy(
+            distance_threshold=self.distance_threshold,
+            live_threshold=self.live_threshold,
+            attack_threshold=self.attack_threshold,
+            votes=self.votes,
+            window=self.window,
+            decide_within_s=self.decide_within_s,
+            cooldown_s=self.cooldown_s,
+            one_person_only=self.one_person_only,
+        )
 
 
 class StoreSettings(Section):
@@ -404,5 +423,6 @@ def describe_validation(error: ValidationError) -> str:
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         key = ".".join(str(part) for part in problem["loc"]) or "(top)"
         unknown = problem["type"] == "extra_forbidden"
-        lines.append(f"{key}: {'unknown key' if unknown else problem['msg']}")
+        said = "unknown key" if unknown else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{key}: {said}")
     return "; ".join(lines)

@@ -74,17 +74,9 @@ def set_by_environment(name: str) -> bool:
 def adjusted(access: AccessSettings, values: Values) -> AccessSettings:
     """`access` with other values. Raises SettingInvalid that says what is out of range."""
     try:
-        changed = AccessSettings.model_validate({**access.model_dump(), **values})
+        return AccessSettings.model_validate({**access.model_dump(), **values})
     except ValidationError as error:
         raise SettingInvalid(describe_validation(error)) from None
-    if changed.votes > changed.window:
-        raise SettingInvalid(f"votes ({changed.votes}) cannot exceed window ({changed.window}).")
-    if changed.attack_threshold >= changed.live_threshold:
-        raise SettingInvalid(
-            f"attack_threshold ({changed.attack_threshold}) must be below live_threshold "
-            f"({changed.live_threshold})."
-        )
-    return changed
 
 
 def write_overrides(path: Path, values: Values) -> None:

@@ -18,7 +18,6 @@ from ostiary.access.track import Track
 from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
-from ostiary.config import AccessSettings
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
 from ostiary.service.metrics import Metrics
 from ostiary.vision.arrays import BGRImage, Descriptor
@@ -52,20 +51,6 @@ class View:
 
     frame: Frame
     faces: tuple[SeenFace, ...] = ()
-
-
-def policy_of(settings: AccessSettings) -> Policy:
-    """The policy that the settings ask for; ValueError names what contradicts."""
-    return Policy(
-        distance_threshold=settings.distance_threshold,
-        live_threshold=settings.live_threshold,
-        attack_threshold=settings.attack_threshold,
-        votes=settings.votes,
-        window=settings.window,
-        decide_within_s=settings.decide_within_s,
-        cooldown_s=settings.cooldown_s,
-        one_person_only=settings.one_person_only,
-    )
 
 
 class Recognition:

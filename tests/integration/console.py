@@ -23,7 +23,7 @@ from ostiary.http.console import Console
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.state import State
 from ostiary.overrides import with_overrides
-from ostiary.recognition import Recognition, policy_of
+from ostiary.recognition import Recognition
 from ostiary.service.health import Readings, state_of
 from ostiary.service.metrics import Metrics
 from ostiary.store.accounts import Accounts, ApiTokens, Role
@@ -78,7 +78,7 @@ class ConsoleDoor:
                     engine,
                     self.people.match,
                     self._record,
-                    policy_of(settings.access),
+                    settings.access.policy(),
                     Metrics(),
                 ),
             )
@@ -116,7 +116,7 @@ class ConsoleDoor:
     def apply(self, access: AccessSettings) -> None:
         self.access = access
         for recognition in self.recognitions:
-            recognition.apply(policy_of(access))
+            recognition.apply(access.policy())
 
     def state(self) -> State:
         readings = Readings(

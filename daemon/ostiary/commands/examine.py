@@ -1,6 +1,9 @@
 """One still image, looked at as the door looks at a person."""
 
+from dataclasses import replace
+
 from ostiary.access.decision import Decision, Reason
+from ostiary.access.vote import Observation, decide_single
 from ostiary.commands.people import People
 from ostiary.config import AccessSettings
 from ostiary.errors import LowQuality, NoFace, SeveralFaces
@@ -58,18 +61,8 @@ def judge(
         return Decision(Reason.SEVERAL_FACES)
     except LowQuality:
         return Decision(Reason.LOW_QUALITY)
-    liveness = engine.live_score(image, face)
-    if not is_live(liveness, access):
-        measured = liveness if 0.0 <= liveness <= 1.0 else None
-        return Decision(Reason.PRESENTATION_ATTACK, liveness=measured)
-    candidate = people.match(engine.describe(image, face))
-    if candidate is None:
-        return Decision(Reason.UNKNOWN_FACE, liveness=liveness)
-    near = candidate.distance <= access.distance_threshold
-    named = claimed is None or candidate.username == claimed
-    return Decision(
-        Reason.GRANTED if near and named else Reason.UNKNOWN_FACE,
-        username=candidate.username if near and named else None,
-        distance=candidate.distance,
-        liveness=liveness,
-    )
+    seen = Observation(engine.live_score(image, face), people.match(engine.describe(image, face)))
+    decision = decide_single(seen, access.policy())
+    if decision.success and claimed not in (None, decision.username):
+        return replace(decision, reason=Reason.UNKNOWN_FACE, username=None)
+    return decision

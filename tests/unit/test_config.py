@@ -1,0 +1,100 @@
+"""Settings: one declaration, a file, the environment, and errors that name the key."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ostiary.config import AccessSettings, Settings, load_settings
+from ostiary.config_file import render
+from ostiary.errors import ConfigError
+
+SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "ostiary.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_sample_is_what_the_declaration_says_and_holds_the_defaults() -> None:
+    assert SAMPLE.read_text(encoding="utf-8") == render(Settings.model_construct())
+    assert load_settings(SAMPLE).model_dump() == load_settings(None).model_dump()
+
+
+def test_every_setting_stands_in_the_sample_with_what_it_is_for() -> None:
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    for section, field in Settings.model_fields.items():
+        model = type(field.get_default(call_default_factory=True))
+        if section == "cameras":
+            model = type(load_settings(None).cameras[0])
+        for name, declared in model.model_fields.items():
+            (at,) = [
+                number
+                for number, line in enumerate(lines)
+                if line.startswith((f"{name} = ", f"#{name} = "))
+                and _section_of(lines, number) == section
+            ]
+            assert declared.description, f"{section}.{name} says nothing of itself"
+            assert lines[at - 1].startswith("# ")
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, '[mqtt]\nhost = "localhost"\nport = 1\n')
+    monkeypatch.setenv("OSTIARY_MQTT__PORT", "1884")
+    settings = load_settings(path)
+    assert (settings.mqtt.host, settings.mqtt.port) == ("localhost", 1884)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[mqtt]\nhots = 1", "mqtt.hots: unknown key"),
+        ("[nonsense]\na = 1", "nonsense: unknown key"),
+        ("[mqtt]\nport = 70000", "mqtt.port: "),
+        ("[access]\nvotes = 6", "access: votes (6) cannot exceed window (5)"),
+        ("[access]\nattack_threshold = 0.9", "access: attack_threshold (0.9) must be below"),
+        ("cameras = []", "cameras: "),
+        ("[device]\nid = 'a/b'", "device.id: "),
+        ("[mqtt", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=r"ostiary\.toml: ") as caught:
+        load_settings(written(tmp_path, text))
+    assert said in caught.value.message
+    assert (caught.value.code, caught.value.exit_status) == ("config_invalid", 78)
+
+
+def test_a_wrong_value_is_never_repeated_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(written(tmp_path, '[mqtt]\nport = "my-secret"'))
+    assert "my-secret" not in caught.value.message
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: no such file"):
+        load_settings(Path("nowhere.toml"))
+
+
+def test_what_is_rendered_is_read_back_as_it_was(tmp_path: Path) -> None:
+    settings = load_settings(
+        written(tmp_path, '[device]\nname = "前门 \\"A\\""\n[[cameras]]\nname = "in"\n')
+    )
+    again = load_settings(written(tmp_path, render(settings)))
+    assert again.model_dump() == settings.model_dump()
+    assert tomllib.loads(render(settings))["device"]["name"] == '前门 "A"'
+
+
+def test_the_thresholds_become_the_policy() -> None:
+    access = AccessSettings(distance_threshold=0.5, votes=2)
+    assert access.policy().distance_threshold == 0.5
+    assert access.policy().votes == 2
+
+
+def _section_of(lines: list[str], number: int) -> str:
+    heads = [line.strip("[]") for line in lines[:number] if line.startswith("[")]
+    return heads[-1]
