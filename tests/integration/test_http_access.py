@@ -19,6 +19,7 @@ from tests.integration.console import (
     Browser,
     ConsoleDoor,
     console_settings,
+    logged,
 )
 
 
@@ -384,3 +385,15 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, engine: VisionEngine) -> N
             server = Server(door.app, HttpSettings(port=port))
             with pytest.raises(ConfigError, match=str(port)):
                 server.start()
+
+
+def test_without_accounts_the_set_up_opens_again_with_a_new_code(door: ConsoleDoor) -> None:
+    browser = door.operator()
+    door.accounts().delete_all()
+    assert browser.ask("GET", "/api/v1/state").status_code == 401
+    with logged() as lines:
+        assert browser.http.get(f"{door.url}/").url == f"{door.url}/setup"
+    (line,) = [each for each in lines if each["event"] == "console_set_up_needed"]
+    assert line["code"] != door.set_up_code
+    door.set_up_code = line["code"]
+    door.operator("bert")

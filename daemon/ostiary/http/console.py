@@ -1,16 +1,16 @@
 """The console as the daemon runs it."""
 
 from ostiary.http.app import create_app
+from ostiary.http.keeping import Keeping
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.server import Server
-from ostiary.http.thumbnails import Thumbnails
 
 
 class Console:
-    """The server and the pictures of decisions. Raises ConfigError, see `create_app`."""
+    """The server, and what it keeps. Raises ConfigError, see `create_app`."""
 
     def __init__(self, parts: ConsoleParts) -> None:
-        self._thumbnails = Thumbnails(parts.database, parts.cameras, parts.settings)
+        self._keeping = Keeping(parts.database, parts.cameras, parts.settings)
         self.app = create_app(parts)
         self._server = Server(self.app, parts.settings.http)
 
@@ -21,13 +21,13 @@ class Console:
 
     def start(self) -> None:
         """Returns when it answers. Raises ConfigError when the port cannot be had."""
-        self._thumbnails.start()
+        self._keeping.start()
         self._server.start()
 
     def stop(self) -> None:
         self._server.stop()
-        self._thumbnails.stop()
+        self._keeping.stop()
 
     def decided(self, seq: int, camera: str) -> None:
         """Keep a picture of a decision, where the settings want that. Returns at once."""
-        self._thumbnails.note(seq, camera)
+        self._keeping.note(seq, camera)

@@ -33,9 +33,13 @@ class SetUp:
 
     code: str | None = field(default=None, repr=False)
 
-    def begin(self) -> None:
-        self.code = new_code()
-        log.warning("console_set_up_needed", code=self.code, page="/setup")
+    def begin_if(self, needed: bool) -> None:
+        """Make a code, unless there is one; forget it where there is an account."""
+        if needed and self.code is None:
+            self.code = new_code()
+            log.warning("console_set_up_needed", code=self.code, page="/setup")
+        elif not needed:
+            self.code = None
 
     def check(self, given: str) -> None:
         """Raises SignInFailed."""
@@ -49,8 +53,7 @@ def sign_in_router(
     router = APIRouter(include_in_schema=False)
     accounts, sessions, set_up = Accounts(parts.database), Sessions(parts.database), SetUp()
     lasting = timedelta(hours=parts.settings.http.session_hours)
-    if not accounts.count():
-        set_up.begin()
+    set_up.begin_if(not accounts.count())
 
     def welcome(account: Account, page: str) -> Response:
         answer = RedirectResponse(page, 303)
@@ -78,7 +81,9 @@ def sign_in_router(
 
     @router.get("/setup")
     def set_up_page(request: Request) -> Response:
-        if accounts.count():
+        needed = not accounts.count()
+        set_up.begin_if(needed)
+        if not needed:
             return RedirectResponse("/sign-in", 303)
         return renderer.page(request, "setup", None, {"failure": None, "name": ""})
 

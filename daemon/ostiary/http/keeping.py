@@ -1,4 +1,7 @@
-"""Small pictures of decisions, where the configuration keeps them: taken off the door's path."""
+"""What the console keeps, and for how long: small pictures of decisions, and audit rows.
+
+Pictures are stored off the door's path, in a thread of a lower priority.
+"""
 
 import queue
 import threading
@@ -12,6 +15,7 @@ from ostiary.config import Settings
 from ostiary.errors import OstiaryError
 from ostiary.http.live import at_width, step_back
 from ostiary.http.parts import Watched
+from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage
@@ -26,28 +30,26 @@ WAITING = 8
 PRUNE_EVERY_S = 3600.0
 
 
-class Thumbnails:
-    """`note` each decision of a camera. Does nothing at all where no pictures are kept."""
+class Keeping:
+    """`note` each decision of a camera. Without pictures to keep, those kept before are removed."""
 
     def __init__(
         self, database: Database, cameras: Mapping[str, Watched], settings: Settings
     ) -> None:
         self._keep_for = timedelta(days=settings.store.keep_snapshots_days)
+        self._keep_audit_for = timedelta(days=settings.store.keep_events_days)
         self._snapshots = Snapshots(database)
+        self._audit = Audit(database)
         self._cameras = cameras
         self._waiting: queue.Queue[tuple[int, BGRImage] | None] = queue.Queue(WAITING)
-        self._thread = threading.Thread(target=self._run, name="thumbnails", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="console-keeping", daemon=True)
 
     def start(self) -> None:
-        """Without any to keep, those that were kept before are removed."""
-        if self._keep_for:
-            self._thread.start()
-        else:
-            self._prune()
+        self._thread.start()
 
     def note(self, seq: int, camera: str) -> None:
         """The event `seq` was just decided before this camera. Returns at once."""
-        view = self._cameras[camera].view if self._thread.is_alive() else None
+        view = self._cameras[camera].view if self._keep_for else None
         if view is None:
             return
         try:
@@ -80,5 +82,6 @@ class Thumbnails:
     def _prune(self) -> None:
         try:
             self._snapshots.prune(utc_now(), keep_for=self._keep_for)
+            self._audit.prune(utc_now(), keep_for=self._keep_audit_for)
         except OstiaryError as error:
-            log.warning("thumbnails_not_pruned", code=error.code)
+            log.warning("console_not_pruned", code=error.code)
