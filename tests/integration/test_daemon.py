@@ -88,6 +88,26 @@ def test_a_replayed_photo_is_denied_as_attack(
     assert (event["success"], event["reason"]) == (False, "presentation_attack")
 
 
+def test_two_cameras_name_themselves_in_their_events(
+    tmp_path: Path,
+    broker: Mosquitto,
+    models: Path,
+    portraits: Path,
+    at_the_door: Path,
+    probe: Probe,
+) -> None:
+    leaving = tmp_path / "leaving"
+    leaving.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(portraits / "biden.jpg", leaving / name)
+    more = f'[[cameras]]\nname = "out"\nsource = "{leaving}"\nfps = 15\nloop = true\n'
+    with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, more)):
+        events = [heard.json for heard in probe.wait(LOGIN, 2)]
+        state = probe.wait(f"{BASE}/state")[-1].json
+    assert {event["source"] for event in events} == {"front", "out"}
+    assert [camera["name"] for camera in state["cameras"]] == ["front", "out"]
+
+
 def test_sigterm_ends_the_daemon_within_two_seconds_and_says_offline(
     config: Path, probe: Probe
 ) -> None:
