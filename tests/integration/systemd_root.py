@@ -19,6 +19,8 @@ RELEASES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = "systemd,systemd-sysv,dbus,python3"
 CONTROLLERS = ("cpu", "memory", "pids", "devices", "freezer")
 ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8")
+WITH_US = ("setpriv", "--pdeathsig=KILL", "--")
+"""A machine does not outlive a test run that is killed."""
 BOOT_WITHIN_S = 30.0
 CGROUP_V1 = ("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 LEFT_OUT = tuple(
@@ -115,7 +117,7 @@ class Machine:
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--propagation=private"]
         with (self._work / "console.log").open("wb") as console:
             self._boot = subprocess.Popen(
-                ["unshare", *namespaces, "--fork", "--kill-child", "bash", "-c", BOOT],
+                [*WITH_US, "unshare", *namespaces, "--fork", "--kill-child", "bash", "-c", BOOT],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

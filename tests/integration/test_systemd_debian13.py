@@ -24,6 +24,7 @@ BUILD = ROOT / "build"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # the first test makes the Debian
     pytest.mark.skipif(
         systemd_root.why_not() is not None, reason=systemd_root.why_not() or "it can"
     ),
