@@ -54,7 +54,7 @@ _FORM: dict[str, Any] = {
         },
     }
 }
-_ERRORS = responses(400, 401, 403, 413, 429, 500, 503, 504)
+_ERRORS = responses(400, 401, 403, 413, 429, 500, 503)
 _OWN_STATUS = {401, 403, 413, 429}
 """Every other fault of the client is 400, as it was."""
 

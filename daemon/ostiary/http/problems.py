@@ -21,7 +21,7 @@ STATUS: Mapping[str, int] = {
     "account_exists": 409,
     "account_unknown": 404,
     "busy": 503,
-    "camera_unavailable": 503,
+    "camera_unavailable": 409,
     "camera_unknown": 404,
     "database_corrupt": 503,
     "database_unwritable": 503,
@@ -42,7 +42,7 @@ STATUS: Mapping[str, int] = {
     "sign_in_failed": 401,
     "snapshot_unknown": 404,
     "template_unknown": 404,
-    "timed_out": 504,
+    "timed_out": 409,
     "token_exists": 409,
     "token_unknown": 404,
     "too_many_attempts": 429,
@@ -51,7 +51,8 @@ STATUS: Mapping[str, int] = {
     "user_unknown": 404,
     "username_invalid": 422,
 }
-"""Every other code is the daemon's own fault: 500."""
+"""Every other code is the daemon's own fault: 500. 409 is also for what the door cannot do as
+things stand: a camera that is not there, or before which nobody stands."""
 
 
 class FieldProblem(BaseModel):

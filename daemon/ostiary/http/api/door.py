@@ -57,7 +57,7 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRoute
         "/cameras/{camera}/snapshot",
         summary="What a camera sees now",
         response_class=Response,
-        responses={**_JPEG, **responses(404)},
+        responses={**_JPEG, **responses(404, 409)},
     )
     def snapshot(camera: CameraName, _caller: Viewer) -> Response:
         watched = parts.cameras.get(camera)

@@ -32,7 +32,7 @@ Name = Annotated[
     str,
     Path(description="The person's name, percent-encoded.", min_length=1, examples=["张三"]),
 ]
-_PICTURE = responses(403, 409, 413, 422, 429, 500, 503, 504)
+_PICTURE = responses(403, 409, 413, 422, 429, 500, 503)
 
 
 def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
