@@ -187,6 +187,22 @@ def test_a_secret_reaches_the_daemon_as_a_credential(door: Machine) -> None:
     door.run("systemctl", "restart", UNIT)
 
 
+def test_the_drop_in_for_a_relay_leaves_the_lock_closed_at_every_end(door: Machine) -> None:
+    folder = f"/etc/systemd/system/{UNIT}.service.d"
+    door.run("groupadd", "--system", "gpio")
+    door.run("install", "-D", "/usr/share/doc/ostiary/gpio.conf", f"{folder}/gpio.conf")
+    door.run("systemctl", "daemon-reload")
+    door.run("systemctl", "restart", UNIT)
+    assert "char-gpiochip rw" in door.show(UNIT, "DeviceAllow")
+    door.run("systemctl", "stop", UNIT)
+    closed = door.show(UNIT, "ExecStopPost")
+    assert "ostiary release" in closed
+    assert "status=0" in closed
+    door.run("rm", "-r", folder)
+    door.run("systemctl", "daemon-reload")
+    door.run("systemctl", "start", UNIT)
+
+
 # --- what goes wrong ------------------------------------------------------------------------
 
 
