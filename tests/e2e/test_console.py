@@ -128,7 +128,8 @@ def visit(chromium: Chromium) -> Iterator[Open]:
 
 def shoot(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    phone = page.viewport_size == PHONE  # whose navigation would lie across a longer picture
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=not phone)
 
 
 def enrol(page: Page, stage: Stage, name: str) -> None:
