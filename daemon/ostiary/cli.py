@@ -135,6 +135,17 @@ def restore(
     typer.echo(json.dumps(asdict(restored), default=str))
 
 
+@app.command("reset-console")
+def reset_console(config: ConfigOption = None) -> None:
+    """Forget all accounts of the console, so that it can be set up again with a new code."""
+    from ostiary.store.accounts import Accounts
+    from ostiary.store.database import Database
+
+    with Database.open(_settings(config).store.path) as database:
+        Accounts(database).delete_all()
+    typer.echo("No accounts any more. The code to set up the console is in the daemon's log.")
+
+
 @app.command()
 def release(config: ConfigOption = None) -> None:
     """Set the relay's line inactive, as after a crash."""
