@@ -41,7 +41,7 @@ test: debian setup homeassistant ## run every test
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy daemon/ostiary export/ostiary_export demo bench tests
+	$(BIN)/mypy daemon/ostiary export/ostiary_export demo bench package tests
 	$(BIN)/ostiary config --defaults | diff config/ostiary.toml - || { echo "config/ostiary.toml is stale: make format"; exit 1; }
 	$(BIN)/python -m ostiary.mqtt.documentation --check docs
 

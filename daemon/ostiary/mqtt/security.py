@@ -22,9 +22,11 @@ def read_secret(path: Path | None, credential: str) -> bytes | None:
     """
     if path is None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if folder is None or not (Path(folder) / credential).is_file():
+        if folder is None:
             return None
         path = Path(folder) / credential
+        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where it may not look
+            return None
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
