@@ -20,16 +20,17 @@ def read_secret(path: Path | None, credential: str) -> bytes | None:
 
     Raises ConfigError that names the file.
     """
+    is_optional = path is None
     if path is None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if folder is None:
             return None
         path = Path(folder) / credential
-        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where it may not look
-            return None
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
+        if is_optional and isinstance(error, FileNotFoundError):
+            return None
         raise ConfigError(f"{path}: the secret cannot be read: {error.strerror}.") from error
     if not secret:
         raise ConfigError(f"{path}: the secret is empty.")
