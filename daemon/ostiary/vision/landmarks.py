@@ -27,19 +27,20 @@ Indices = NDArray[np.intp]
 class Stage:
     """One forest of the cascade, all trees side by side.
 
-    `first` and `second` are the two pixels that each split compares, `threshold` (float32) by
-    how much, all (trees, splits); a tree's splits are a heap, the children of i at 2i+1 and 2i+2.
-    `leaves` is (trees·(splits+1), 10) float32. `anchors` (pixels,) and `across`, `down` (pixels,)
-    say by which landmark, and where beside it, each pixel is taken.
+    `first` and `second` are the two pixels that each split compares, `threshold` (int16) by how
+    many grey levels, all (trees, splits); a tree's splits are a heap, the children of i at 2i+1
+    and 2i+2. `leaves` is (trees·(splits+1), 10) float32. `anchors` (pixels,) and `beside`
+    (2, pixels) say by which landmark, and where beside it, each pixel is taken; `turned` is
+    `beside` turned by a quarter.
     """
 
     first: Indices
     second: Indices
-    threshold: FloatArray
+    threshold: NDArray[np.int16]
     leaves: FloatArray
     anchors: Indices
-    across: FloatArray
-    down: FloatArray
+    beside: FloatArray
+    turned: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,14 +57,16 @@ class LandmarkPredictor:
             with np.load(path, allow_pickle=False) as file:
                 if int(file["version"]) != VERSION or file["initial"].shape != (POINTS, 2):
                     raise ModelInvalid(f"{path}: another version of the landmarks; export again.")
+                beside = np.ascontiguousarray(file["deltas"].transpose(0, 2, 1))
                 columns = (
                     file["first"].astype(np.intp),
                     file["second"].astype(np.intp),
-                    file["threshold"],
+                    # Grey levels are whole numbers: above 3.7 is above 3.
+                    np.floor(file["threshold"]).astype(np.int16),
                     file["leaves"].reshape(len(file["first"]), -1, 2 * POINTS),
                     file["anchors"].astype(np.intp),
-                    np.ascontiguousarray(file["deltas"][..., 0]),
-                    np.ascontiguousarray(file["deltas"][..., 1]),
+                    beside,
+                    np.stack([-beside[:, 1], beside[:, 0]], axis=1),
                 )
                 stages = tuple(Stage(*rows) for rows in zip(*columns, strict=True))
                 return cls(file["initial"], stages)
@@ -81,18 +84,18 @@ class LandmarkPredictor:
         """
         # dlib's rectangles hold whole pixels, and their last one: (1, 1) is the last pixel.
         left, top = round(box.x), round(box.y)
-        origin = np.array([left, top], np.float64)
-        span = np.array([round(box.right) - left - 1, round(box.bottom) - top - 1], np.float64)
+        origin = np.array([[left], [top]], np.float64)
+        span = np.array([[round(box.right) - left - 1], [round(box.bottom) - top - 1]], np.float64)
         pixels = np.ascontiguousarray(rgb).reshape(-1, 3)
         centred = _centred(self.initial)
         spread = np.vdot(centred, centred).real
         shape = self.initial
         for stage in self.stages:
             turn = np.complex64(np.vdot(centred, _centred(shape)) / spread)
-            x, y = _places(stage, turn, shape)
-            columns, rows = _nearest(x, span[0], origin[0]), _nearest(y, span[1], origin[1])
-            shape = _moved(shape, stage, _grey_at(pixels, columns, rows, rgb.shape[:2]))
-        return np.floor(shape * span + origin + 0.5).astype(np.float32)
+            # In double precision from here on, like dlib.
+            places = np.floor(_places(stage, turn, shape) * span + origin + 0.5).astype(np.intp)
+            shape = _moved(shape, stage, _grey_at(pixels, places, rgb.shape[:2]))
+        return np.floor(shape * span.T + origin.T + 0.5).astype(np.float32)
 
 
 def _centred(shape: FloatArray) -> NDArray[np.complex128]:
@@ -101,38 +104,35 @@ def _centred(shape: FloatArray) -> NDArray[np.complex128]:
     The similarity that takes one such shape nearest to another is then one complex factor: scale
     and rotation (`ostiary.vision.align.similarity` in its complex form).
     """
-    points = shape[:, 0] + 1j * shape[:, 1].astype(np.float64)
-    return np.asarray(points - points.mean())
+    points = shape.astype(np.float64).view(np.complex128)[:, 0]
+    return np.asarray(points - points.sum() / POINTS)
 
 
-def _places(stage: Stage, turn: np.complex64, shape: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Where the stage's pixels are in the unit square: x and y, (pixels,).
+def _places(stage: Stage, turn: np.complex64, shape: FloatArray) -> FloatArray:
+    """Where the stage's pixels are in the unit square: (2, pixels), x and y.
 
     In float32 and in dlib's order of operations: a pixel further left can be another branch of
     a tree, and so another shape.
     """
-    cosine, sine = turn.real, turn.imag
-    x = stage.across * cosine - stage.down * sine + shape[:, 0].take(stage.anchors)
-    y = stage.across * sine + stage.down * cosine + shape[:, 1].take(stage.anchors)
-    return x, y
-
-
-def _nearest(unit: FloatArray, span: float, origin: float) -> Indices:
-    """From the unit square to whole pixels, in double precision like dlib."""
-    return np.floor(unit.astype(np.float64) * span + origin + 0.5).astype(np.intp)
+    moved = turn.real * stage.beside + turn.imag * stage.turned
+    return np.asarray(moved + shape.T.take(stage.anchors, axis=1), np.float32)
 
 
 def _grey_at(
-    pixels: NDArray[np.uint8], columns: Indices, rows: Indices, size: tuple[int, int]
+    pixels: NDArray[np.uint8], places: Indices, size: tuple[int, int]
 ) -> NDArray[np.int16]:
-    """Grey levels (mean of the three colours, rounded down) of (N, 3) pixels; outside: 0."""
+    """Grey levels (mean of the three colours, rounded down) of an image's (height·width, 3)
+    pixels at (2, N) places; outside: 0."""
     height, width = size
-    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    at = rows * width + columns
+    limits = np.array([[width], [height]])
+    at = places[1] * width + places[0]
+    inside = (places >= 0) & (places < limits)
     whole = bool(inside.all())
-    seen = pixels.take(at if whole else np.where(inside, at, 0), axis=0).astype(np.int16)
+    if not whole:
+        at = np.where(inside.all(axis=0), at, 0)
+    seen = pixels.take(at, axis=0).astype(np.int16)
     grey = (seen[:, 0] + seen[:, 1] + seen[:, 2]) // np.int16(3)
-    return grey if whole else np.where(inside, grey, np.int16(0))
+    return grey if whole else np.where(inside.all(axis=0), grey, np.int16(0))
 
 
 def _moved(shape: FloatArray, stage: Stage, grey: NDArray[np.int16]) -> FloatArray:
