@@ -29,7 +29,9 @@ class FileSource:
     def __init__(self, settings: CameraSettings) -> None:
         """Raises CameraUnavailable when it is not a video."""
         hush_opencv()
-        self._capture = cv2.VideoCapture(settings.source, cv2.CAP_FFMPEG)
+        self._capture = cv2.VideoCapture(
+            settings.source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]
+        )
         if not self._capture.isOpened():
             raise CameraUnavailable(f"{settings.source}: not a video that FFmpeg can read.")
         own_rate = self._capture.get(cv2.CAP_PROP_FPS)

@@ -8,7 +8,8 @@ from ostiary.vision.arrays import BGRImage
 STEP = 8
 """Every eighth pixel each way says enough: 4800 of a 640×480 picture, 0.1 ms."""
 DARK = 40
-"""Covered when 99 % of the pixels are darker. Even a dim room has a lamp or a window in view."""
+DARK_SHARE = 0.99
+"""Covered when so many pixels are darker. Even a dim room has a lamp or a window in view."""
 FLAT = 5.0
 """Covered when the grey levels' standard deviation is less: one tone, whatever its brightness."""
 WHITE = 245
@@ -18,10 +19,12 @@ WHITE_SHARE = 0.6
 
 def view_condition(image: BGRImage) -> ViewCondition:
     """CLEAR, COVERED or OVEREXPOSED, from one picture ((height, width, 3) uint8 BGR)."""
-    gray = image[::STEP, ::STEP].mean(axis=2)
-    if np.count_nonzero(gray >= WHITE) > WHITE_SHARE * gray.size:
+    colours = image[::STEP, ::STEP].astype(np.uint16)
+    gray = colours[..., 0] + colours[..., 1] + colours[..., 2]  # three times the grey level
+    if np.count_nonzero(gray >= 3 * WHITE) > WHITE_SHARE * gray.size:
         return ViewCondition.OVEREXPOSED
-    if gray.std() < FLAT or np.percentile(gray, 99) < DARK:
+    is_dark = np.count_nonzero(gray >= 3 * DARK) <= (1 - DARK_SHARE) * gray.size
+    if is_dark or gray.std() < 3 * FLAT:
         return ViewCondition.COVERED
     return ViewCondition.CLEAR
 
