@@ -145,7 +145,7 @@ def test_a_damaged_database_is_put_aside_and_everybody_is_denied(
     config: Path, probe: Probe
 ) -> None:
     database = config.parent / "ostiary.db"
-    database.write_bytes(b"SQLite format 3\0" + os.urandom(40_000))
+    database.write_bytes(b"SQLite format 3\0" + b"\xff" * 40_000)
     damaged = database.read_bytes()
     with DaemonProcess(config) as daemon:
         event = probe.wait(LOGIN)[0].json
