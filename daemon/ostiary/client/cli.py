@@ -31,8 +31,8 @@ from ostiary.messages.commands import (
     UsersRequest,
 )
 from ostiary.messages.events import LoginEvent
-from ostiary.mqtt.connection import Login
-from ostiary.mqtt.security import command_signer, read_password, tls_context
+from ostiary.mqtt.login import login_of
+from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -236,24 +236,9 @@ def _door(
 ) -> Iterator[RemoteDoor]:
     settings = _overridden(load_settings(config), host, port, device)
     signer = command_signer(settings.commands)
-    with RemoteDoor(_login(settings), Topics.of(settings), signer) as door:
+    login = login_of(settings, new_client_id())
+    with RemoteDoor(login, Topics.of(settings), signer) as door:
         yield door
-
-
-def _login(settings: Settings) -> Login:
-    mqtt = settings.mqtt
-    return Login(
-        host=mqtt.host,
-        port=mqtt.port,
-        client_id=new_client_id(),
-        keepalive_s=mqtt.keepalive_s,
-        session_expiry_s=0,
-        receive_maximum=settings.commands.queue_limit,
-        packet_limit=2 * settings.commands.payload_limit_bytes,
-        username=mqtt.username,
-        password=read_password(mqtt),
-        tls=tls_context(mqtt),
-    )
 
 
 def _overridden(

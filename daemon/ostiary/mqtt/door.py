@@ -13,9 +13,10 @@ from ostiary.messages.state import State
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
 from ostiary.mqtt.discovery import announcements
+from ostiary.mqtt.login import login_of
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
-from ostiary.mqtt.security import command_signer, read_password, tls_context
+from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
@@ -116,16 +117,9 @@ class MqttDoor:
     def login(self) -> Login:
         """How to reach the broker; secrets and certificates are read now. Raises ConfigError."""
         mqtt = self._settings.mqtt
-        return Login(
-            host=mqtt.host,
-            port=mqtt.port,
-            client_id=f"{mqtt.base_topic}-{self._settings.device.id}",
-            keepalive_s=mqtt.keepalive_s,
+        return login_of(
+            self._settings,
+            f"{mqtt.base_topic}-{self._settings.device.id}",
             session_expiry_s=mqtt.session_expiry_s,
-            receive_maximum=self._settings.commands.queue_limit,
-            packet_limit=2 * self._settings.commands.payload_limit_bytes,
             will=Will(self.topics.availability, OFFLINE),
-            username=mqtt.username,
-            password=read_password(mqtt),
-            tls=tls_context(mqtt),
         )
