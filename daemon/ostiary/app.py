@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ostiary import __version__
-from ostiary.access.decision import Decision
+from ostiary.access.doorway import Told
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People
+from ostiary.commands.migration import come_over
+from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, Settings
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError
@@ -30,6 +31,7 @@ from ostiary.service.notify import Notifier
 from ostiary.service.relay import Relay
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.store.aside import set_aside
+from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -76,17 +78,22 @@ class App:
         self.metrics = Metrics()
         self._heartbeats = Heartbeats()
         self._watchdog = Watchdog(notifier, self._heartbeats)
-        self.engine = VisionEngine.load(settings.vision)
         self._failures: tuple[str, ...] = ()
         self.database = self._open_database(settings.store.path)
         self.events = Events(self.database)
         self.users = Users(self.database)
-        self.people = People(self.users, self.events)
+        self._audit = Audit(self.database)
+        used, migrate = settings.vision.recognizer, settings.access.migrate
+        self.engine = VisionEngine.load(
+            settings.vision, former_needed(self.users, used, migrate=migrate)
+        )
+        roster = roster_of(self.users, self.engine, settings.access.risk())
+        self.people = People(self.users, self.events, roster)
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
                 self.engine,
-                self.people.match,
+                roster,
                 self._record,
                 policy,
                 self.metrics,
@@ -154,6 +161,9 @@ class App:
             events_dropped_now=dropped > self._dropped_before,
             hanging=self._heartbeats.stale(),
             failures=self._failures,
+            thresholds=self.people.roster.thresholds.used,
+            waiting=len(self.people.roster.waiting()),
+            unmatched=len(self.people.roster.unmatched()),
         )
         return state_of(readings, utc_now())
 
@@ -179,6 +189,7 @@ class App:
         """Judge by other thresholds from the next frame and command on."""
         policy = access.policy()
         self._access = access
+        self.people.roster.apply(access.risk())
         for recognition in self.recognitions:
             recognition.apply(policy)
 
@@ -216,7 +227,8 @@ class App:
         view = self.recognitions[0].view
         return None if view is None else view.frame.image
 
-    def _record(self, decision: Decision, source: str) -> None:
+    def _record(self, told: Told, source: str) -> None:
+        decision = told.decision
         event = self.events.append_login(
             success=decision.success,
             reason=decision.reason,
@@ -226,6 +238,8 @@ class App:
             username=decision.username,
             distance=decision.distance,
             liveness=decision.liveness,
+            threshold=decision.threshold,
+            recognizer=decision.recognizer,
         )
         if decision.success and self._relay is not None:
             self._relay.pulse()
@@ -239,8 +253,23 @@ class App:
             reason=decision.reason.value,
             username=decision.username,
             distance=decision.distance,
+            threshold=decision.threshold,
+            recognizer=decision.recognizer,
             liveness=decision.liveness,
         )
+        self._let_come_over(told)
+
+    def _let_come_over(self, told: Told) -> None:
+        """The door is open by then: a template that could not be stored changes nothing."""
+        try:
+            live_from = self._access.live_threshold
+            templates = come_over(self.people, self._audit, told, live_from, utc_now())
+        except OstiaryError as error:
+            log.error("migration_failed", code=error.code, reason=error.message)
+            return
+        if templates:
+            log.info("migrated", username=told.decision.username, templates=templates)
+            self._committed()
 
     def _committed(self) -> None:
         self.mqtt.wake()

@@ -8,7 +8,7 @@ The tree is read from a TOML file and from the environment (`OSTIARY_MQTT__HOST=
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -19,8 +19,10 @@ from pydantic_settings import (
 )
 
 from ostiary.access.policy import Policy
+from ostiary.access.risk import Risk
 from ostiary.errors import ConfigError
 from ostiary.messages.events import NOT_A_CAMERA
+from ostiary.messages.recognizer import RecognizerName
 
 TopicLevel = Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -82,6 +84,11 @@ class VisionSettings(Section):
     models: Path | None = Field(
         None, description="Folder of the models. Unset: resources/models, or the installed one."
     )
+    recognizer: RecognizerName = Field(
+        "sface",
+        description="sface: turns far fewer people away at the same risk (docs/accuracy.md). "
+        "dlib: the descriptor of face_recognition and of the first version.",
+    )
     liveness: Literal["v2", "ensemble"] = Field(
         "v2", description="v2: MiniFASNetV2 alone. ensemble: mean of V2 and V1SE (half as fast)."
     )
@@ -124,8 +131,27 @@ class VisionSettings(Section):
 class AccessSettings(Section):
     """When somebody may pass."""
 
-    distance_threshold: float = Field(
-        0.6, gt=0, le=2, description="Largest Euclidean distance that is still the same person."
+    false_accept: float = Field(
+        0.001,
+        ge=1e-6,
+        le=0.1,
+        description="The risk that one stranger who steps up is taken for anybody: 0.001 is one in "
+        "a thousand. The door's distance threshold follows from it and from how many templates are "
+        "registered now.",
+    )
+    distance_threshold: float | None = Field(
+        None,
+        gt=0,
+        le=2,
+        examples=[1.1],
+        description="Instead of false_accept: the largest Euclidean distance, in the recogniser's "
+        "own metric, that is still the same person, however many are registered. `ostiary doctor` "
+        "says what risk that is.",
+    )
+    migrate: bool = Field(
+        True,
+        description="People with templates of another recogniser only are still known by it, and "
+        "get a template of this one when they are granted by a safe margin.",
     )
     live_threshold: Fraction = Field(
         0.8, description="P(live) from which a frame counts as showing a live person."
@@ -145,13 +171,21 @@ class AccessSettings(Section):
 
     @model_validator(mode="after")
     def _can_be_fulfilled(self) -> Self:
+        if self.distance_threshold is not None and "false_accept" in self.model_fields_set:
+            raise ValueError(
+                "false_accept (a risk) and distance_threshold (a distance) are both set; "
+                "remove one of them"
+            )
         self.policy()
         return self
 
+    def risk(self) -> Risk:
+        """What decides how near is near enough."""
+        return Risk(self.false_accept, self.distance_threshold)
+
     def policy(self) -> Policy:
-        """The same, as the rules that decide. ValueError where they contradict each other."""
+        """The rest, as the rules that decide. ValueError where they contradict each other."""
         return Policy(
-            distance_threshold=self.distance_threshold,
             live_threshold=self.live_threshold,
             attack_threshold=self.attack_threshold,
             votes=self.votes,
@@ -278,6 +312,13 @@ class CommandSettings(Section):
     camera_timeout_s: float = Field(
         8.0, gt=0, description='How long `"source": "camera"` waits for a good face.'
     )
+    enrol_s: float = Field(
+        4.0,
+        ge=0,
+        le=20,
+        description="So long after its first picture the camera waits, at enrolment, for a look "
+        "with the head a little to the left and one to the right. 0: one picture is enough.",
+    )
     queue_limit: int = Field(
         16, ge=1, le=1000, description="Commands that may wait; more are answered `busy`."
     )
@@ -384,6 +425,20 @@ class Settings(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_distance_from_before_sface_is_dlibs(cls, data: Any) -> Any:
+        """Files written when dlib was the only recogniser set its distance and name none: such a
+        door goes on as it was."""
+        if not isinstance(data, dict):
+            return data
+        access, vision = data.get("access"), data.get("vision", {})
+        if not isinstance(access, dict) or not isinstance(vision, dict):
+            return data
+        if access.get("distance_threshold") is None or "recognizer" in vision:
+            return data
+        return {**data, "vision": {**vision, "recognizer": "dlib"}}
 
 
 def load_settings(path: Path | None) -> Settings:

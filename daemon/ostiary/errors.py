@@ -154,6 +154,27 @@ class NotLive(OstiaryError):
 # --- people ---------------------------------------------------------------------------------
 
 
+class RecognizerMismatch(OstiaryError):
+    """Templates of a recogniser that this door does not run, or of two at once."""
+
+    code = "recognizer_mismatch"
+    exit_status = 65
+
+
+class AlreadyRegistered(OstiaryError):
+    """The face to enrol is already somebody else's."""
+
+    code = "already_registered"
+    exit_status = 65
+
+
+class NotThisPerson(OstiaryError):
+    """The face is too far from the person whom it is meant for, or the pictures show several."""
+
+    code = "not_this_person"
+    exit_status = 65
+
+
 class DescriptorInvalid(OstiaryError):
     """A face descriptor has the wrong length or a number that is not finite."""
 

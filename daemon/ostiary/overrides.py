@@ -15,6 +15,7 @@ from ostiary.config import AccessSettings, Settings, describe_validation
 from ostiary.errors import ConfigError, DatabaseUnwritable, SettingInvalid
 
 ADJUSTABLE = (
+    "false_accept",
     "distance_threshold",
     "live_threshold",
     "attack_threshold",
@@ -25,6 +26,9 @@ ADJUSTABLE = (
     "one_person_only",
 )
 """The fields of `[access]` that may be set while running."""
+
+THRESHOLDS = ("false_accept", "distance_threshold")
+"""Two ways to say how near is near enough, of which one is in force."""
 
 Values = Mapping[str, float | int | bool]
 
@@ -63,7 +67,11 @@ def with_overrides(settings: Settings) -> Settings:
         access = adjusted(settings.access, values)
     except SettingInvalid as error:
         raise ConfigError(f"{path}: {error}") from None
-    return settings.model_copy(update={"access": access})
+    vision = settings.vision
+    if "distance_threshold" in values and "recognizer" not in vision.model_fields_set:
+        # Set when dlib was the only recogniser: the distance is dlib's.
+        vision = vision.model_copy(update={"recognizer": "dlib"})
+    return settings.model_copy(update={"access": access, "vision": vision})
 
 
 def set_by_environment(name: str) -> bool:
@@ -72,9 +80,16 @@ def set_by_environment(name: str) -> bool:
 
 
 def adjusted(access: AccessSettings, values: Values) -> AccessSettings:
-    """`access` with other values. Raises SettingInvalid that says what is out of range."""
+    """`access` with other values; a risk replaces a distance and the other way round.
+
+    Raises SettingInvalid that says what is out of range.
+    """
+    kept = access.model_dump(exclude_unset=True)
+    for one, other in (THRESHOLDS, THRESHOLDS[::-1]):
+        if one in values:
+            kept.pop(other, None)
     try:
-        return AccessSettings.model_validate({**access.model_dump(), **values})
+        return AccessSettings.model_validate({**kept, **values})
     except ValidationError as error:
         raise SettingInvalid(describe_validation(error)) from None
 

@@ -8,19 +8,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
-from ostiary.access.decision import Candidate, Decision
-from ostiary.access.doorway import Doorway
+from ostiary.access.decision import Decision
+from ostiary.access.doorway import Doorway, Told
 from ostiary.access.policy import Policy
+from ostiary.access.probe import fused
+from ostiary.access.roster import Roster
 from ostiary.access.track import Track
 from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
 from ostiary.service.metrics import Metrics
-from ostiary.vision.arrays import BGRImage, Descriptor
+from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
@@ -31,8 +34,7 @@ log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
 
-Match = Callable[[Descriptor], Candidate | None]
-Record = Callable[[Decision, str], object]
+Record = Callable[[Told, str], object]
 """Commits a decision with its camera's name; only then it exists."""
 
 
@@ -63,7 +65,7 @@ class Recognition:
         self,
         camera: CameraReader,
         engine: VisionEngine,
-        match: Match,
+        roster: Roster,
         record: Record,
         policy: Policy,
         metrics: Metrics,
@@ -72,12 +74,12 @@ class Recognition:
         self.camera = camera
         self.name = camera.state.camera
         self._engine = engine
-        self._match = match
+        self._roster = roster
         self._record = record
         self._metrics = metrics
         self._beat = beat
         self._policy = policy
-        self._doorway = Doorway(policy)
+        self._doorway = Doorway(policy, roster.is_one_person)
         self._motion: Motion | None = None
         self._search = Search()
         self._stopping = threading.Event()
@@ -166,14 +168,14 @@ class Recognition:
         self._doorway = self._doorway.saw(faces, now)
         judged: dict[int, Observation] = {}
         for track in self._doorway.to_judge(now):
-            observation = self._observe(frame.image, track.face)
+            observation = self._observe(frame.image, track)
             if observation is not None:
                 judged[track.id] = observation
                 self._doorway = self._doorway.observed(track.id, observation)
-        concluded, decisions = self._doorway.conclude(now)
-        for decision in decisions:  # if this fails nothing was decided, and the votes begin anew
-            self._record(decision, self.name)
-            self._metrics.decision(decision.reason, time.monotonic() - now)
+        concluded, outcomes = self._doorway.conclude(now)
+        for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
+            self._record(told, self.name)
+            self._metrics.decision(told.decision.reason, time.monotonic() - now)
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
         return View(frame, tuple(_seen(track, judged) for track in tracks))
@@ -185,17 +187,31 @@ class Recognition:
         self._metrics.frame(self.name, len(faces))
         return tuple(face for face in faces if self._engine.is_near(face))
 
-    def _observe(self, bgr: BGRImage, face: Face) -> Observation | None:
+    def _observe(self, bgr: BGRImage, track: Track) -> Observation | None:
         """None for a face that is not good enough to be judged."""
         with self._metrics.stage("quality"):
-            quality = self._engine.quality(bgr, face)
+            quality = self._engine.quality(bgr, track.face)
         if not quality.good:
             return None
         with self._metrics.stage("liveness"):
-            liveness = self._engine.live_score(bgr, face)
+            liveness = self._engine.live_score(bgr, track.face)
+        alone = Observation(liveness, None)
+        if alone.is_attack(self._policy) and any(
+            seen.is_attack(self._policy) and seen.probe for seen in track.observations
+        ):
+            return alone  # it cannot pass, and whom it imitates is known
         with self._metrics.stage("describe"):
-            descriptor = self._engine.describe(bgr, face)
-        return Observation(liveness, self._match(descriptor))
+            describe = partial(self._engine.describe, bgr, track.face)
+            probe, nearest = self._roster.identify(describe, quality.weight)
+        seen = Observation(liveness, nearest, probe)
+        earlier = [
+            each.probe
+            for each in track.observations[-(self._policy.window - 1) :]
+            if each.probe is not None and each.is_live(self._policy)
+        ]
+        if not earlier or not seen.is_live(self._policy) or self._policy.window == 1:
+            return seen
+        return replace(seen, together=self._roster.match(fused([*earlier, probe])))
 
     def _fail(self, error: Exception, frame: Frame) -> None:
         log.error(
@@ -205,10 +221,10 @@ class Recognition:
             error=type(error).__name__,
             exc_info=error,
         )
-        self._doorway, decisions = self._doorway.failed(frame.captured_at)
-        for decision in decisions:
+        self._doorway, outcomes = self._doorway.failed(frame.captured_at)
+        for told in outcomes:
             try:
-                self._record(decision, self.name)
+                self._record(told, self.name)
             except OstiaryError as unrecorded:
                 log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ostiary.messages.recognizer import RecognizerName
+
 
 class Reason(StrEnum):
     """Why a decision came out as it did. The values are part of the MQTT contract."""
@@ -33,25 +35,37 @@ MESSAGES = {
 class Candidate:
     """The nearest registered person.
 
-    `distance` is the Euclidean distance between descriptors, 0 or more; whether it is near
-    enough is the policy's to say.
+    `distance` is Euclidean, 0 or more, between descriptors of `recognizer`; `threshold` is the
+    largest that was near enough when it was looked up. `ambiguous`: somebody else is as good as
+    equally near, and near enough.
     """
 
     username: str
     distance: float
+    threshold: float
+    recognizer: RecognizerName
+    ambiguous: bool = False
+
+    @property
+    def is_near(self) -> bool:
+        """Whether this is taken for the same person."""
+        return self.distance <= self.threshold and not self.ambiguous
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What the door answers.
 
-    `distance` and `liveness` (P(live), 0 to 1) are None where they were not measured.
+    `distance` with the `threshold` and `recognizer` that it was measured by, and `liveness`
+    (P(live), 0 to 1), are None where they were not measured.
     """
 
     reason: Reason
     username: str | None = None
     distance: float | None = None
     liveness: float | None = None
+    threshold: float | None = None
+    recognizer: RecognizerName | None = None
 
     @property
     def success(self) -> bool:

@@ -5,25 +5,44 @@ the same outcome for the same person again only after the cool-down. Whatever go
 denial.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ostiary.access import vote
 from ostiary.access.decision import Decision, Reason
 from ostiary.access.policy import Policy
+from ostiary.access.probe import Probe
 from ostiary.access.track import Track, follow
 from ostiary.access.vote import Observation
 from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]
+IsOnePerson = Callable[[Probe, Probe], bool]
+
+
+def _unknown_whether(_one: Probe, _other: Probe) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A decision to be told, and the frames of the track that led to it (none for a denial of
+    another kind)."""
+
+    decision: Decision
+    observations: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Doorway:
-    """The state before one camera. Every method returns the next state; times are seconds."""
+    """The state before one camera. Every method returns the next state; times are seconds.
+
+    `is_one_person` says whether two looks of one track may be of the same face.
+    """
 
     policy: Policy
+    is_one_person: IsOnePerson = _unknown_whether
     tracks: tuple[Track, ...] = ()
     next_id: int = 1
     crowded_frames: int = 0
@@ -49,42 +68,42 @@ class Doorway:
         return tuple(track for track in self.tracks if track.seen == now and track.is_judged(now))
 
     def observed(self, track_id: int, observation: Observation) -> "Doorway":
-        """One face was judged."""
+        """One face was judged. Looks at two different people void all votes of the track."""
         return replace(
             self,
             tracks=tuple(
-                track.observed(observation, self.policy.window) if track.id == track_id else track
+                self._with_observation(track, observation) if track.id == track_id else track
                 for track in self.tracks
             ),
         )
 
-    def conclude(self, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
+    def conclude(self, now: float) -> tuple["Doorway", tuple[Told, ...]]:
         """What can be decided now, and the state after it was told."""
         if self.crowded_frames:
             if self.crowded_frames < self.policy.votes:
                 return self, ()
-            return self._tell(Decision(Reason.SEVERAL_FACES), now)
+            return self._tell(Told(Decision(Reason.SEVERAL_FACES)), now)
         state = self
-        decisions: list[Decision] = []
+        outcomes: list[Told] = []
         for track in self.tracks:
             decision = self._decide(track, now)
             if decision is None:
                 continue
             again = track.told is not None and _outcome(track.told) == _outcome(decision)
-            spoken: tuple[Decision, ...] = ()
+            spoken: tuple[Told, ...] = ()
             if not again:
-                state, spoken = state._tell(decision, now)
-            decisions += spoken
+                state, spoken = state._tell(Told(decision, track.observations), now)
+            outcomes += spoken
             told = decision if again or spoken else track.told
             state = state._with(track.resting(now + self.policy.recheck_s, told))
-        return state, tuple(decisions)
+        return state, tuple(outcomes)
 
-    def failed(self, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
+    def failed(self, now: float) -> tuple["Doorway", tuple[Told, ...]]:
         """The pipeline failed on this frame: nobody passes on what was gathered until now."""
         emptied = replace(
             self, tracks=tuple(replace(track, observations=()) for track in self.tracks)
         )
-        return emptied._tell(Decision(Reason.PIPELINE_ERROR), now)
+        return emptied._tell(Told(Decision(Reason.PIPELINE_ERROR)), now)
 
     def interrupted(self) -> "Doorway":
         """The stream stopped: faces seen before it say nothing about those seen after it."""
@@ -93,21 +112,34 @@ class Doorway:
     def _decide(self, track: Track, now: float) -> Decision | None:
         if track.seen != now or not track.is_judged(now):
             return None
+        if track.swapped:
+            return replace(vote.summarise(Reason.UNCERTAIN, track.observations), username=None)
         decision = vote.tally(track.observations, self.policy)
         if decision is None and now - track.since >= self.policy.decide_within_s:
             return vote.give_up(track.observations, self.policy)
         return decision
 
-    def _tell(self, decision: Decision, now: float) -> tuple["Doorway", tuple[Decision, ...]]:
+    def _with_observation(self, track: Track, observation: Observation) -> Track:
+        observed = track.observed(observation, self.policy.window)
+        probe = observation.probe
+        earlier = (seen.probe for seen in track.observations)
+        if probe is None or all(
+            each is None or self.is_one_person(each, probe) for each in earlier
+        ):
+            return observed
+        return replace(observed, swapped=True)
+
+    def _tell(self, told: Told, now: float) -> tuple["Doorway", tuple[Told, ...]]:
         recent = {
             outcome: when
             for outcome, when in self.told.items()
             if now - when < self.policy.cooldown_s
         }
-        if _outcome(decision) in recent:
+        outcome = _outcome(told.decision)
+        if outcome in recent:
             return self, ()
-        recent[_outcome(decision)] = now
-        return replace(self, told=MappingProxyType(recent)), (decision,)
+        recent[outcome] = now
+        return replace(self, told=MappingProxyType(recent)), (told,)
 
     def _with(self, changed: Track) -> "Doorway":
         return replace(

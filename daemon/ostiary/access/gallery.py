@@ -3,11 +3,11 @@
 import math
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.access.decision import Candidate
 from ostiary.access.sketch import COLUMNS, Sketch
 from ostiary.vision.arrays import Descriptor, FloatArray
 
@@ -19,6 +19,16 @@ SKETCH_FROM = 8192
 ROUNDING = 1e-4
 """No product of float32 descriptors is off by more than this, relative to their squared norms."""
 BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest person and the Euclidean distance, 0 or more. `rival` is the nearest *other*
+    person, where one was asked for and is that near."""
+
+    username: str
+    distance: float
+    rival: "Nearest | None" = None
 
 
 class Gallery:
@@ -89,35 +99,48 @@ class Gallery:
             for at in self._rows[new]:
                 self._names[at] = new
 
-    def best_match(self, descriptor: Descriptor) -> Candidate | None:
+    def best_match(self, descriptor: Descriptor, margin: float | None = None) -> Nearest | None:
         """The nearest template's user and distance; None where the gallery is empty.
 
-        ValueError unless the descriptor is 128 finite numbers of a sane size.
+        With a `margin`, 0 or more, also the nearest of another user who is at most so much
+        farther away. ValueError unless the descriptor is 128 finite numbers of a sane size.
         """
         probe = _checked(descriptor)
         with self._lock:
             if not self._names:
                 return None
-            return self._nearest(self._possible(probe), probe)
+            return self._nearest(self._possible(probe, margin or 0.0), probe, margin)
 
-    def _possible(self, probe: Descriptor) -> NDArray[np.intp] | slice:
-        """Rows that hold all the nearest ones; few, where the sketch can tell."""
+    def snapshot(self) -> tuple[tuple[str, ...], FloatArray]:
+        """All names and templates, (N,) and (N, 128), as they are now."""
+        with self._lock:
+            return tuple(self._names), self._matrix[: len(self._names)].copy()
+
+    def _possible(self, probe: Descriptor, margin: float) -> NDArray[np.intp] | slice:
+        """Rows that hold all those as near as `margin` asks; few, where the sketch can tell."""
         everything = slice(0, len(self._names))
         sketch = self._up_to_date_sketch()
         if sketch is None:
             return everything
         multiplier, square = sketch.probe(probe)
         bounds = self._sketched[everything] @ multiplier
-        occurs = _squared_distances(self._matrix[[bounds.argmax()]], probe)[0]
-        rows = np.flatnonzero(bounds >= (square - occurs) / 2 - self._error(probe))
+        occurs = float(_squared_distances(self._matrix[[bounds.argmax()]], probe)[0])
+        reach = (math.sqrt(occurs) + margin) ** 2
+        rows = np.flatnonzero(bounds >= (square - reach) / 2 - self._error(probe))
         return rows if 8 * len(rows) < len(bounds) else everything
 
-    def _nearest(self, rows: NDArray[np.intp] | slice, probe: Descriptor) -> Candidate:
+    def _nearest(
+        self, rows: NDArray[np.intp] | slice, probe: Descriptor, margin: float | None
+    ) -> Nearest:
         # |x-q|²/2 = |q|²/2 - (x·q - |x|²/2): one BLAS product ranks the rows. Its rounding can
         # swap near-equal ones, so all that are as near within it are compared in float64.
         scores = self._matrix[rows] @ probe
         scores -= self._half_squares[rows]
-        near = np.flatnonzero(scores >= scores.max() - self._error(probe))
+        best, error = float(scores.max()), self._error(probe)
+        least = math.sqrt(max(0.0, float(probe @ probe) - 2 * best) + 2 * error)
+        # (least + margin)² less least², halved.
+        reach = 0.0 if margin is None else margin * (least + margin / 2)
+        near = np.flatnonzero(scores >= best - reach - error)
         if not isinstance(rows, slice):
             near = rows[near]
         squares = np.concatenate(
@@ -126,9 +149,19 @@ class Gallery:
                 for at in range(0, len(near), BLOCK)
             ]
         )
+        nearest = self._first(near, squares)
+        if margin is None:
+            return nearest
+        others = np.array([self._names[at] != nearest.username for at in near], np.bool_)
+        others &= squares <= (nearest.distance + margin) ** 2
+        if not others.any():
+            return nearest
+        rival = self._first(near[others], squares[others])
+        return Nearest(nearest.username, nearest.distance, rival)
+
+    def _first(self, rows: NDArray[np.intp], squares: NDArray[np.float64]) -> Nearest:
         least = squares.min()
-        username = min(self._names[at] for at in near[squares == least])
-        return Candidate(username, math.sqrt(least))
+        return Nearest(min(self._names[at] for at in rows[squares == least]), math.sqrt(least))
 
     def _error(self, probe: Descriptor) -> float:
         return ROUNDING * (self._largest_square + float(probe @ probe))

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When somebody may pass. Distances are Euclidean, P(live) is 0 to 1, times are seconds."""
+    """When somebody may pass. P(live) is 0 to 1, times are seconds.
 
-    distance_threshold: float = 0.6
+    How near a face must be to somebody's template is not here: that follows the roster
+    (`ostiary.access.risk`) and comes with every candidate.
+    """
+
     live_threshold: float = 0.8
     attack_threshold: float = 0.2
     votes: int = 3

@@ -15,7 +15,8 @@ class Track:
     """One face, followed over frames. Times are monotonic seconds.
 
     `since` is when the present attempt to decide began, `told` the last outcome that was told
-    about this face, and until `rests_until` the face is followed but not judged.
+    about this face, and until `rests_until` the face is followed but not judged. `swapped`: the
+    frames of this attempt show two people.
     """
 
     id: int
@@ -25,6 +26,7 @@ class Track:
     observations: tuple[Observation, ...] = ()
     told: Decision | None = None
     rests_until: float = 0.0
+    swapped: bool = False
 
     def is_judged(self, now: float) -> bool:
         """Whether liveness and descriptor are worth their cost on this frame."""
@@ -35,7 +37,9 @@ class Track:
 
     def resting(self, until: float, told: Decision | None) -> "Track":
         """Begin anew at `until`, with no old votes."""
-        return replace(self, observations=(), told=told, since=until, rests_until=until)
+        return replace(
+            self, observations=(), told=told, since=until, rests_until=until, swapped=False
+        )
 
 
 def follow(

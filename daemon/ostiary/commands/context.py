@@ -18,14 +18,15 @@ class Context:
     """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
     `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
     signature, which counts once, unless `redelivered` says that it is the same delivery again.
-    `also` is called in the transaction of a command that changes something, once it has: both
-    happen or neither."""
+    `operator`: whether they may be told who is registered. `also` is called in the transaction of
+    a command that changes something, once it has: both happen or neither."""
 
     source: Literal["mqtt", "http", "cli"]
     key: CommandKey | None = None
     deadline: float | None = None
     nonce: CommandKey | None = None
     redelivered: bool = False
+    operator: bool = True
     also: Callable[[], object] = _nothing
 
     def check_deadline(self) -> None:

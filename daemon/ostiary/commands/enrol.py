@@ -1,13 +1,12 @@
-"""A face becomes a person's template: register, and further templates."""
+"""A face becomes a person's templates: register, and further templates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
+from ostiary.access.probe import Probe, distance, fused
 from ostiary.commands.context import Context
-from ostiary.commands.examine import is_live, one_face
+from ostiary.commands.looks import Looks, looks_at
 from ostiary.commands.room import Room
-from ostiary.errors import CameraUnavailable, NotAllowed, NotLive, UserExists
+from ostiary.errors import AlreadyRegistered, NotAllowed, NotThisPerson, UserExists
 from ostiary.messages.commands import (
     AddTemplateAnswer,
     AddTemplateRequest,
@@ -18,57 +17,61 @@ from ostiary.messages.commands import (
     RemoveTemplateRequest,
     TemplateRecord,
 )
-from ostiary.vision.arrays import BGRImage, Descriptor
-from ostiary.vision.image import ImageLimits, decode_image
 
 Effect = Callable[[], Answer]
 
 
 def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
-    """Raises UserExists before anything costly, and again where somebody was quicker."""
+    """Raises UserExists before anything costly, and again where somebody was quicker;
+    AlreadyRegistered for a face that is somebody else's, unless `allow_twin`."""
     _check_allowed(room, request)
     if room.people.has(request.username):
         raise UserExists(f"{request.username} is registered already.")
-    descriptor, liveness = _examined(room, request, context)
+    looks = looks_at(room, request, context)
+    _check_twin(room, request, context, looks.kept)
 
     def effect() -> RegisterAnswer:
         user = room.people.register(
-            request.username, descriptor, room.clock(), source=context.source
+            request.username, looks.kept, room.clock(), source=context.source
         )
         return RegisterAnswer(
             success=True,
             username=user.username,
             distance=None,
             similarity=None,
+            recognizer=room.people.roster.used,
             message=f"{user.username} is registered.",
-            liveness=liveness,
+            templates=user.templates,
+            liveness=looks.liveness,
         )
 
     return effect
 
 
 def add_template(room: Room, request: AddTemplateRequest, context: Context) -> Effect:
-    """Raises UserUnknown before anything costly."""
+    """Raises UserUnknown before anything costly; NotThisPerson for a face that is too far from all
+    the person's templates, AlreadyRegistered for somebody else's, unless `allow_twin`."""
     _check_allowed(room, request)
     username = room.people.get(request.username).username
-    descriptor, liveness = _examined(room, request, context)
-    nearest = room.people.match(descriptor)
-    own = room.people.descriptors_of(username)
-    distance = min((float(np.linalg.norm(each - descriptor)) for each in own), default=None)
-    other = nearest is not None and nearest.username != username
+    looks = looks_at(room, request, context)
+    look = fused(looks.kept)
+    _check_twin(room, request, context, looks.kept, other_than=username)
+    apart = _check_this_person(room, username, look)
 
     def effect() -> AddTemplateAnswer:
-        template = room.people.add_template(
-            username, descriptor, room.clock(), source=context.source
-        )
+        template = room.people.add_template(username, look, room.clock(), source=context.source)
         return AddTemplateAnswer(
             username=username,
             template=TemplateRecord(
-                id=template.id, created_at=template.created_at, source=template.source
+                id=template.id,
+                created_at=template.created_at,
+                source=template.source,
+                recognizer=template.recognizer,
+                quality=template.quality,
             ),
-            distance=distance,
-            looks_like=nearest.username if nearest is not None and other else None,
-            liveness=liveness,
+            distance=apart,
+            looks_like=_twin(room, looks, username) if context.operator else None,
+            liveness=looks.liveness,
         )
 
     return effect
@@ -84,19 +87,6 @@ def remove_template(room: Room, request: RemoveTemplateRequest, context: Context
     return effect
 
 
-def decoded(room: Room, data: bytes) -> BGRImage:
-    """A sent image, within the limits. Raises ImageInvalid, ImageTooLarge."""
-    limits = room.settings.commands
-    return decode_image(
-        data,
-        ImageLimits(
-            bytes=limits.payload_limit_bytes,
-            pixels=limits.image_pixel_limit,
-            side=limits.image_side_limit,
-        ),
-    )
-
-
 def _check_allowed(room: Room, request: RegisterRequest) -> None:
     if not request.require_live and not room.settings.commands.allow_unverified_enrolment:
         raise NotAllowed(
@@ -104,22 +94,39 @@ def _check_allowed(room: Room, request: RegisterRequest) -> None:
         )
 
 
-def _examined(
-    room: Room, request: RegisterRequest, context: Context
-) -> tuple[Descriptor, float | None]:
-    """The descriptor and P(live) of the one face in the picture."""
-    image = _picture(room, request)
-    context.check_deadline()
-    face = one_face(room.engine, image)
-    liveness = room.engine.live_score(image, face)
-    if request.require_live and not is_live(liveness, room.access):
-        raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
-    return room.engine.describe(image, face), liveness if 0.0 <= liveness <= 1.0 else None
+def _check_twin(
+    room: Room,
+    request: RegisterRequest,
+    context: Context,
+    looks: Sequence[Probe],
+    other_than: str | None = None,
+) -> None:
+    for look in looks:
+        other = room.people.roster.near(look, other_than)
+        if other is None or request.allow_twin:
+            continue
+        who = f"{other.username}'s" if context.operator else "somebody else's"
+        raise AlreadyRegistered(
+            f"By the door's threshold this face is {who}. Rename or delete that person, or, for a "
+            'twin, say "allow_twin": true.'
+        )
 
 
-def _picture(room: Room, request: RegisterRequest) -> BGRImage:
-    if request.image is not None:
-        return decoded(room, request.image)
-    if room.camera is None:
-        raise CameraUnavailable("There is no camera to take the picture with; send an image.")
-    return room.camera.capture(room.settings.commands.camera_timeout_s)
+def _twin(room: Room, looks: Looks, username: str) -> str | None:
+    found = (room.people.roster.near(look, username) for look in looks.kept)
+    return next((other.username for other in found if other is not None), None)
+
+
+def _check_this_person(room: Room, username: str, look: Probe) -> float | None:
+    """The distance to the person's nearest template, None where no two can be compared."""
+    roster = room.people.roster
+    own = room.people.probes_of(username)
+    apart = [distance(each, look, roster.used) for each in own]
+    known = [each for each in apart if each is not None]
+    if known and min(known) > roster.plausible_distance:
+        raise NotThisPerson(
+            f"This face is {min(known):.2f} from {username}'s nearest template; up to "
+            f"{roster.plausible_distance:.2f} is plausible. To replace all templates, delete the "
+            "person and register again."
+        )
+    return min(known, default=None)

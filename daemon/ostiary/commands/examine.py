@@ -1,15 +1,18 @@
 """One still image, looked at as the door looks at a person."""
 
 from dataclasses import replace
+from functools import partial
 
 from ostiary.access.decision import Decision, Reason
 from ostiary.access.vote import Observation, decide_single
 from ostiary.commands.people import People
+from ostiary.commands.room import Room
 from ostiary.config import AccessSettings
 from ostiary.errors import LowQuality, NoFace, SeveralFaces
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
+from ostiary.vision.image import ImageLimits, decode_image
 from ostiary.vision.quality import Flaw
 
 ADVICE = {
@@ -20,6 +23,19 @@ ADVICE = {
     Flaw.OVER_EXPOSED: "The face is over-exposed. Find softer light.",
     Flaw.BLURRED: "The face is blurred. Keep still, and check the focus.",
 }
+
+
+def decoded(room: Room, data: bytes) -> BGRImage:
+    """A sent image, within the limits. Raises ImageInvalid, ImageTooLarge."""
+    limits = room.settings.commands
+    return decode_image(
+        data,
+        ImageLimits(
+            bytes=limits.payload_limit_bytes,
+            pixels=limits.image_pixel_limit,
+            side=limits.image_side_limit,
+        ),
+    )
 
 
 def one_face(engine: VisionEngine, image: BGRImage) -> Face:
@@ -61,7 +77,8 @@ def judge(
         return Decision(Reason.SEVERAL_FACES)
     except LowQuality:
         return Decision(Reason.LOW_QUALITY)
-    seen = Observation(engine.live_score(image, face), people.match(engine.describe(image, face)))
+    _, nearest = people.roster.identify(partial(engine.describe, image, face))
+    seen = Observation(engine.live_score(image, face), nearest)
     decision = decide_single(seen, access.policy())
     if decision.success and claimed not in (None, decision.username):
         return replace(decision, reason=Reason.UNKNOWN_FACE, username=None)

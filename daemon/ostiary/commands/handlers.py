@@ -9,8 +9,8 @@ from typing import Any
 
 from ostiary import __version__
 from ostiary.commands.context import Context
-from ostiary.commands.enrol import Effect, add_template, decoded, register, remove_template
-from ostiary.commands.examine import judge
+from ostiary.commands.enrol import Effect, add_template, register, remove_template
+from ostiary.commands.examine import decoded, judge
 from ostiary.commands.room import Room
 from ostiary.errors import CameraUnavailable
 from ostiary.messages.commands import (
@@ -44,13 +44,29 @@ def ping(room: Room, _request: PingRequest, _context: Context) -> Effect:
     return lambda: PingAnswer(version=__version__, timestamp=room.clock())
 
 
-def users(room: Room, _request: UsersRequest, _context: Context) -> Effect:
-    return lambda: UsersAnswer(
-        users=tuple(
-            UserRecord(username=user.username, created_at=user.created_at, templates=user.templates)
-            for user in room.people.list()
+def users(room: Room, _request: UsersRequest, context: Context) -> Effect:
+    def effect() -> UsersAnswer:
+        roster = room.people.roster
+        now = roster.thresholds.used
+        alike = roster.look_alikes()
+        return UsersAnswer(
+            users=tuple(
+                UserRecord(
+                    username=user.username,
+                    created_at=user.created_at,
+                    templates=user.templates,
+                    recognizers=user.recognizers,
+                    look_alikes=alike.of(user.username) if context.operator else (),
+                )
+                for user in room.people.list()
+            ),
+            recognizer=now.recognizer,
+            threshold=now.distance,
+            false_accept=now.false_accept,
+            waiting=len(roster.waiting()),
         )
-    )
+
+    return effect
 
 
 def login(room: Room, request: LoginRequest, context: Context) -> Effect:
@@ -69,12 +85,16 @@ def login(room: Room, request: LoginRequest, context: Context) -> Effect:
             username=decision.username,
             distance=decision.distance,
             liveness=decision.liveness,
+            threshold=decision.threshold,
+            recognizer=decision.recognizer,
         )
         return LoginAnswer(
             success=decision.success,
             username=decision.username,
             distance=decision.distance,
             similarity=decision.similarity,
+            threshold=decision.threshold,
+            recognizer=decision.recognizer,
             message=decision.message,
             reason=decision.reason,
             liveness=decision.liveness,

@@ -1,35 +1,59 @@
-"""The registered people: the store, and the gallery in step with it."""
+"""The registered people: the store, and the roster in step with it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
-from ostiary.access.decision import Candidate
-from ostiary.access.gallery import Gallery
+from ostiary.access.probe import Probe
+from ostiary.access.risk import Risk
+from ostiary.access.roster import Roster, Template
 from ostiary.errors import UserUnknown
+from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
+from ostiary.store import users as stored
 from ostiary.store.events import Events
-from ostiary.store.users import Template, User, Users
+from ostiary.store.users import User, Users
 from ostiary.vision.arrays import Descriptor
+from ostiary.vision.engine import RECOGNIZERS, VisionEngine
+
+MIGRATION = "migration"
+"""The source of templates that the door made itself."""
+
+FORMER: dict[RecognizerName, RecognizerName] = {"sface": "dlib"}
+"""Whose people each recogniser takes over."""
+
+
+def former_needed(users: Users, used: RecognizerName, *, migrate: bool) -> RecognizerName | None:
+    """The recogniser that has to be loaded beside the one in use, because somebody is known by it
+    only; None where nobody is, or nobody is to come over."""
+    former = FORMER.get(used)
+    waits = (former in user.recognizers and used not in user.recognizers for user in users.list())
+    return former if migrate and former is not None and any(waits) else None
+
+
+def roster_of(users: Users, engine: VisionEngine, risk: Risk) -> Roster:
+    """Everybody who is stored, to be matched with the recognisers that are loaded."""
+    loaded = [each for each in (engine.recognizer, engine.former) if each is not None]
+    people: dict[str, list[Template]] = {}
+    for username, name, descriptor in users.templates():
+        people.setdefault(username, []).extend(_known((name, descriptor)))
+    rates = {each.name: each.rates for each in loaded}
+    return Roster(engine.recognizer.name, rates, risk, people.items())
 
 
 class People:
-    """Changes go to the store first, with their event, and to the gallery once committed, so
+    """Changes go to the store first, with their event, and to the roster once committed, so
     that nobody is matched who is not stored. Every method may be called from any thread."""
 
-    def __init__(self, users: Users, events: Events, gallery: Gallery | None = None) -> None:
+    def __init__(self, users: Users, events: Events, roster: Roster) -> None:
         self._users = users
         self._events = events
-        self._gallery = Gallery(users.templates()) if gallery is None else gallery
+        self.roster = roster
         self._lock = threading.RLock()
         self._after_commit: list[Callable[[], object]] = []
         self._depth = 0  # of changing(); guarded by _lock
-
-    def match(self, descriptor: Descriptor) -> Candidate | None:
-        """The nearest person, None where nobody is registered. Never waits for the disk."""
-        return self._gallery.best_match(descriptor)
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
@@ -51,7 +75,7 @@ class People:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """All changes in the block are one transaction of the store; the gallery follows at the
+        """All changes in the block are one transaction of the store; the roster follows at the
         end of the outermost block. On an exception neither changes."""
         with self._lock:
             mark = len(self._after_commit)
@@ -70,27 +94,65 @@ class People:
                     apply()
 
     def register(
-        self, username: str, descriptor: Descriptor, now: datetime, *, source: str
+        self, username: str, looks: Sequence[Probe], now: datetime, *, source: str
     ) -> User:
-        """Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable."""
+        """Each look becomes a template of the recogniser in use.
+
+        Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable.
+        """
+        used = self.roster.used
         with self.changing():
-            user = self._users.add(username, [descriptor], now, source=source)
+            user = self._users.add(
+                username,
+                [look.descriptors[used] for look in looks],
+                now,
+                recognizer=used,
+                source=source,
+                qualities=[look.quality for look in looks],
+            )
             self._events.append_user(
                 action="registered", username=user.username, source=source, now=now
             )
-            self._after_commit.append(partial(self._gallery.add, user.username, descriptor))
+            self._after_commit.append(partial(self._match_anew, user.username))
             return user
 
     def add_template(
-        self, username: str, descriptor: Descriptor, now: datetime, *, source: str
-    ) -> Template:
+        self, username: str, look: Probe, now: datetime, *, source: str
+    ) -> stored.Template:
         """Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable."""
+        used = self.roster.used
         with self.changing():
-            template = self._users.add_template(username, descriptor, now, source=source)
+            template = self._users.add_template(
+                username,
+                look.descriptors[used],
+                now,
+                recognizer=used,
+                source=source,
+                quality=look.quality,
+            )
             name = same_name(username)
             self._events.append_user(action="updated", username=name, source=source, now=now)
-            self._after_commit.append(partial(self._gallery.add, name, descriptor))
+            self._after_commit.append(partial(self._match_anew, name))
             return template
+
+    def learn(self, username: str, looks: Sequence[Probe], now: datetime) -> None:
+        """The door itself gives a person templates of the recogniser in use, from their visit.
+
+        Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable.
+        """
+        used = self.roster.used
+        with self.changing():
+            for look in looks:
+                self._users.add_template(
+                    username,
+                    look.descriptors[used],
+                    now,
+                    recognizer=used,
+                    source=MIGRATION,
+                    quality=look.quality,
+                )
+            self._events.append_user(action="updated", username=username, source=MIGRATION, now=now)
+            self._after_commit.append(partial(self._match_anew, username))
 
     def remove_template(
         self, username: str, template_id: int, now: datetime, *, source: str
@@ -103,10 +165,10 @@ class People:
             self._after_commit.append(partial(self._match_anew, name))
             return name
 
-    def descriptors_of(self, username: str) -> tuple[Descriptor, ...]:
-        """One person's descriptors, oldest first; empty for nobody."""
-        name = same_name(username)
-        return tuple(each for known, each in self._users.templates() if known == name)
+    def probes_of(self, username: str) -> tuple[Probe, ...]:
+        """One person's templates, each as a probe of its own; empty for nobody."""
+        stored_ones = self._users.descriptors_of(username)
+        return tuple(Probe({name: each}) for name, each in _known(*stored_ones))
 
     def delete(self, username: str, now: datetime, *, source: str) -> str:
         """Returns the name as it was stored. Raises UserUnknown."""
@@ -114,7 +176,7 @@ class People:
         with self.changing():
             self._users.delete(name)
             self._events.append_user(action="deleted", username=name, source=source, now=now)
-            self._after_commit.append(partial(self._gallery.remove, name))
+            self._after_commit.append(partial(self.roster.put, name, ()))
             return name
 
     def rename(self, old: str, new: str, now: datetime, *, source: str) -> User:
@@ -131,14 +193,14 @@ class People:
                 source=source,
                 now=now,
             )
-            self._after_commit.append(partial(self._rename, before, user.username))
+            self._after_commit.append(partial(self.roster.rename, before, user.username))
             return user
 
     def _match_anew(self, name: str) -> None:
-        self._gallery.remove(name)
-        for descriptor in self.descriptors_of(name):
-            self._gallery.add(name, descriptor)
+        self.roster.put(name, _known(*self._users.descriptors_of(name)))
 
-    def _rename(self, old: str, new: str) -> None:
-        if old in self._gallery.users():  # not so for a row that could never be matched
-            self._gallery.rename(old, new)
+
+def _known(*templates: tuple[str, Descriptor]) -> Iterable[Template]:
+    """Those of a recogniser that this version has: a newer one's are kept, and match nobody."""
+    for name in RECOGNIZERS:
+        yield from ((name, descriptor) for which, descriptor in templates if which == name)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ostiary.access.decision import Reason
+from ostiary.access.roster import Thresholds as Distances
 from ostiary.config import AccessSettings
 from ostiary.errors import SettingInvalid
 from ostiary.http.parts import ConsoleParts
@@ -68,7 +69,8 @@ class Thresholds:
         """Raises SettingInvalid."""
         access = self._checked(values)
         page = self._parts.events.page(EventFilter(kind="login"), limit=LOOK_BACK)
-        return preview((event for event in page.events if isinstance(event, LoginEvent)), access)
+        events = (event for event in page.events if isinstance(event, LoginEvent))
+        return preview(events, access, self._parts.people.roster.thresholds_for(access.risk()))
 
     def set(self, values: Values) -> AccessSettings:
         """Put these in force and keep them. Raises SettingInvalid, DatabaseUnwritable."""
@@ -94,13 +96,13 @@ class Thresholds:
         return adjusted(self.current, values)
 
 
-def preview(events: Iterable[LoginEvent], access: AccessSettings) -> Preview:
-    """Judge events again. An event keeps the medians of its frames, so this is nearly, not
-    exactly, what the door would have said."""
+def preview(events: Iterable[LoginEvent], access: AccessSettings, thresholds: Distances) -> Preview:
+    """Judge events again. An event keeps the medians of its frames, and the roster has changed
+    since, so this is nearly, not exactly, what the door would have said."""
     judged = unknown = before = after = 0
     changes = []
     for event in events:
-        reason = judged_again(event, access)
+        reason = judged_again(event, access, thresholds)
         if reason is None:
             unknown += 1
             continue
@@ -112,8 +114,8 @@ def preview(events: Iterable[LoginEvent], access: AccessSettings) -> Preview:
     return Preview(judged, unknown, before, after, tuple(changes))
 
 
-def judged_again(event: LoginEvent, access: AccessSettings) -> Reason | None:
-    """The reason that `access` would have given, None where the event does not say enough."""
+def judged_again(event: LoginEvent, access: AccessSettings, thresholds: Distances) -> Reason | None:
+    """The reason that these would have given, None where the event does not say enough."""
     if event.liveness is None:
         return None
     if event.liveness <= access.attack_threshold:
@@ -122,4 +124,9 @@ def judged_again(event: LoginEvent, access: AccessSettings) -> Reason | None:
         return Reason.UNCERTAIN
     if event.distance is None:
         return Reason.UNKNOWN_FACE if event.reason is Reason.UNKNOWN_FACE else None
-    return Reason.GRANTED if event.distance <= access.distance_threshold else Reason.UNKNOWN_FACE
+    by = event.recognizer or "dlib"  # before there was another, events did not say
+    now = (thresholds.used, thresholds.former)
+    near = next((each.distance for each in now if each is not None and each.recognizer == by), None)
+    if near is None:
+        return None
+    return Reason.GRANTED if event.distance <= near else Reason.UNKNOWN_FACE

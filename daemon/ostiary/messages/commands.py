@@ -23,7 +23,11 @@ from pydantic import (
 
 from ostiary.access.decision import Reason
 from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
+from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
+
+LOOKS = 5
+"""Pictures of one person that are taken at once, at most."""
 
 Transaction = (
     Annotated[str, Field(min_length=1, max_length=128)]
@@ -103,10 +107,25 @@ class UserRecord(Message):
     username: str
     created_at: Timestamp | None = Field(description="None where an old database does not say.")
     templates: int = Field(ge=0, description="Stored face templates.")
+    recognizers: tuple[str, ...] = Field(
+        default=(), description="Whose templates they are; without the one in use, none counts yet."
+    )
+    look_alikes: tuple[str, ...] = Field(
+        default=(),
+        description="Registered people nearer than the threshold; each needs a clear margin.",
+    )
 
 
 class UsersAnswer(Answer):
     users: tuple[UserRecord, ...] = Field(description="Everybody, by name.")
+    recognizer: RecognizerName = Field(description="The one in use.")
+    threshold: float = Field(description="The distance that is near enough for this roster.")
+    false_accept: float = Field(
+        description="The chance that one stranger is taken for anybody at that distance."
+    )
+    waiting: int = Field(
+        ge=0, description="People who have only templates of a former recogniser until they come."
+    )
 
 
 # --- register -------------------------------------------------------------------------------
@@ -117,18 +136,29 @@ class RegisterRequest(Request):
 
     username: Username
     image: Base64Image | None = None
+    images: tuple[Base64Image, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=LOOKS,
+        description="Instead of `image`: several of the same face (front, a little left, a little "
+        "right). Those that differ are kept.",
+    )
     source: Literal["camera"] | None = Field(
-        default=None, description="`camera` instead of `image`: take the picture yourself."
+        default=None, description="`camera` instead of `image`: take the pictures yourself."
     )
     require_live: bool = Field(
         default=True,
         description="false enrols from a photo; only where the configuration permits it.",
     )
+    allow_twin: bool = Field(
+        default=False,
+        description="Enrol a face although it is somebody else's by the door's threshold.",
+    )
 
     @model_validator(mode="after")
     def _one_of_image_and_source(self) -> Self:
-        if (self.image is None) == (self.source is None):
-            raise ValueError('Give either "image" or "source": "camera"')
+        if [self.image, self.images, self.source].count(None) != 2:
+            raise ValueError('Give "image", "images" or "source": "camera", and one of them only')
         return self
 
 
@@ -137,12 +167,21 @@ class FirstVersionAnswer(Answer):
 
     success: bool
     username: str | None
-    distance: float | None = Field(description="Euclidean distance to the nearest template.")
+    distance: float | None = Field(
+        description="Euclidean distance to the nearest person, in the metric of `recognizer`."
+    )
     similarity: float | None = Field(description="1 - distance.")
+    threshold: float | None = Field(
+        default=None,
+        description="The distance that was near enough. It follows the number of registered "
+        "people: compare with this, never with a number of your own.",
+    )
+    recognizer: RecognizerName | None = None
     message: str = Field(description="The outcome in words.")
 
 
 class RegisterAnswer(FirstVersionAnswer):
+    templates: int = Field(ge=1, description="How many looks were kept.")
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
 
 
@@ -256,7 +295,12 @@ class TemplateRecord(Message):
 
     id: int
     created_at: Timestamp | None = Field(description="None where an old database does not say.")
-    source: str = Field(description="Who asked: `mqtt`, `http` or `cli`.")
+    source: str = Field(
+        description="Who asked: `mqtt`, `http` or `cli`; `migration`: the door itself, when "
+        "somebody known by a former recogniser was granted."
+    )
+    recognizer: str = Field(description="Which network made it.")
+    quality: float | None = Field(description="Of the picture, 0 to 1; null where unknown.")
 
 
 class AddTemplateAnswer(Answer):

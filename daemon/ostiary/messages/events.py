@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from ostiary.access.decision import Reason
+from ostiary.messages.recognizer import RecognizerName
 
 NOT_A_CAMERA = ("mqtt", "http", "cli")
 """Sources of an event that are nobody at the door."""
@@ -40,9 +41,20 @@ class LoginEvent(Event):
     success: bool = Field(description="True for granted, false for denied.")
     username: str | None = Field(description="Who it was, or who it would have been.")
     distance: float | None = Field(
-        ge=0, description="Euclidean distance to the nearest template; smaller is more alike."
+        ge=0,
+        description="Euclidean distance to the nearest person, in the metric of `recognizer`; "
+        "smaller is more alike.",
     )
     similarity: float | None = Field(description="1 - distance.")
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        description="The distance that was near enough then. It follows the number of registered "
+        "people: compare with this, never with a number of your own.",
+    )
+    recognizer: RecognizerName | None = Field(
+        default=None, description="Whose metric that is; none for an event of an older version."
+    )
     liveness: float | None = Field(ge=0, le=1, description="P(live), 0 to 1.")
     reason: Reason = Field(description="Why it was decided so.")
     message: str = Field(description="The same in words.")

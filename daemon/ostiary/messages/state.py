@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ostiary.messages.events import Message, Timestamp
+from ostiary.messages.recognizer import RecognizerName
 
 
 class CameraState(Message):
@@ -22,6 +23,20 @@ class ModelState(Message):
     sha256: str
 
 
+class RecognitionState(Message):
+    """How people are told apart now."""
+
+    recognizer: RecognizerName
+    threshold: float = Field(ge=0, description="The distance that is near enough.")
+    false_accept: float = Field(
+        ge=0, le=1, description="The chance that one stranger is taken for anybody at it."
+    )
+    extrapolated: bool = Field(
+        description="That chance is smaller than the measured pairs can show."
+    )
+    waiting: int = Field(ge=0, description="People who are known by a former recogniser only.")
+
+
 class State(Message):
     """Is the door well?"""
 
@@ -37,5 +52,8 @@ class State(Message):
     queue_length: int = Field(ge=0, description="Events the broker does not have yet.")
     events_dropped: int = Field(
         ge=0, description="Events ever removed undelivered, because too many waited."
+    )
+    recognition: RecognitionState | None = Field(
+        default=None, description="null in the report of an older version."
     )
     models: tuple[ModelState, ...] = ()

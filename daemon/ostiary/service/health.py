@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Literal
 
 from ostiary import __version__
+from ostiary.access.risk import Threshold
 from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
 from ostiary.messages.state import CameraState as CameraReport
-from ostiary.messages.state import ModelState, State
+from ostiary.messages.state import ModelState, RecognitionState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Readings:
 
     `hanging`: threads whose heartbeat is overdue. `failures`: stable words for what is broken so
     that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
-    events were removed undelivered since the daemon started.
+    events were removed undelivered since the daemon started. `waiting`: people who are known by
+    a former recogniser only; `unmatched`: by none that is loaded.
     """
 
     cameras: tuple[CameraState, ...]
@@ -29,6 +31,9 @@ class Readings:
     events_dropped_now: bool = False
     hanging: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    thresholds: Threshold | None = None
+    waiting: int = 0
+    unmatched: int = 0
     models: tuple[ModelState, ...] = ()
 
 
@@ -48,6 +53,7 @@ def state_of(readings: Readings, now: datetime) -> State:
         users=readings.users,
         queue_length=readings.queue_length,
         events_dropped=readings.events_dropped,
+        recognition=_recognition(readings),
         models=readings.models,
     )
 
@@ -59,6 +65,19 @@ def status_text(state: State) -> str:
     people = "1 user" if state.users == 1 else f"{state.users} users"
     others = [problem for problem in state.problems if not problem.startswith("camera_")]
     return ", ".join([*cameras, people, f"queue {state.queue_length}", *others])
+
+
+def _recognition(readings: Readings) -> RecognitionState | None:
+    now = readings.thresholds
+    if now is None:
+        return None
+    return RecognitionState(
+        recognizer=now.recognizer,
+        threshold=now.distance,
+        false_accept=now.false_accept,
+        extrapolated=not now.carried,
+        waiting=readings.waiting,
+    )
 
 
 def _health(readings: Readings, problems: tuple[str, ...]) -> Literal["ok", "degraded", "failed"]:
@@ -85,3 +104,7 @@ def _problems(readings: Readings) -> Iterable[str]:
         yield "broker_unavailable"
     if readings.events_dropped_now:
         yield "events_dropped"
+    if readings.thresholds is not None and readings.thresholds.turns_most_away:
+        yield "threshold_turns_most_away"
+    if readings.unmatched:
+        yield "templates_of_another_recognizer"

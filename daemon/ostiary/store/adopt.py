@@ -40,7 +40,8 @@ def adopt_users(connection: sqlite3.Connection) -> None:
             continue
         created = moment.from_text(created_at)
         connection.execute(
-            "INSERT INTO templates (username, descriptor, created_at, source) VALUES (?, ?, ?, ?)",
+            "INSERT INTO templates (username, descriptor, created_at, source, recognizer)"
+            " VALUES (?, ?, ?, ?, 'dlib')",
             (
                 username,
                 to_float32_bytes(descriptor),

@@ -4,21 +4,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ostiary.errors import DescriptorInvalid
+from ostiary.messages.recognizer import UNIT_LENGTH, RecognizerName
 
 Descriptor = NDArray[np.float32]
 """Shape (128,)."""
 
 LENGTH = 128
+UNIT_TOLERANCE = 1e-3
 
 
-def checked_descriptor(values: ArrayLike) -> Descriptor:
-    """`values` as float32 of shape (128,), all finite. Raises DescriptorInvalid."""
+def checked_descriptor(values: ArrayLike, recognizer: RecognizerName | None = None) -> Descriptor:
+    """`values` as float32 of shape (128,), all finite, and of length 1 where the recogniser's
+    are. Raises DescriptorInvalid."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, refused below
         descriptor = np.asarray(values).astype(np.float32)
     if descriptor.shape != (LENGTH,):
         raise DescriptorInvalid(f"A descriptor has {LENGTH} numbers, not {descriptor.shape}.")
     if not np.isfinite(descriptor).all():
         raise DescriptorInvalid("The descriptor has a number that is not finite.")
+    if recognizer in UNIT_LENGTH:
+        length = float(np.linalg.norm(descriptor.astype(np.float64)))
+        if abs(length - 1) > UNIT_TOLERANCE:
+            raise DescriptorInvalid(
+                f"A descriptor of {recognizer} has length 1, not {length:.3g}: it is another "
+                "recogniser's. Enrol the person again, or import it as what it is."
+            )
     return descriptor
 
 

@@ -15,6 +15,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from ostiary.messages.events import LoginEvent, UserEvent
+from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
 from ostiary.store.database import Database
 
@@ -25,7 +26,7 @@ Action = Literal["registered", "updated", "renamed", "deleted"]
 
 _COLUMNS = (
     "seq, event_id, kind, timestamp, username, message, source, success, reason, distance, "
-    "liveness, action, previous_username"
+    "liveness, threshold, recognizer, action, previous_username"
 )
 
 
@@ -74,15 +75,19 @@ class Events:
         username: str | None = None,
         distance: float | None = None,
         liveness: float | None = None,
+        threshold: float | None = None,
+        recognizer: RecognizerName | None = None,
     ) -> LoginEvent:
         """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
         returns. Raises ValueError for numbers that no event may have."""
-        if not all(math.isfinite(number) for number in (distance, liveness) if number is not None):
-            raise ValueError("a distance or liveness is not finite")  # SQLite would make it NULL
+        numbers = (distance, liveness, threshold)
+        if not all(math.isfinite(number) for number in numbers if number is not None):
+            raise ValueError("a number of the event is not finite")  # SQLite would make it NULL
         with self._database.transaction() as connection:
             row = connection.execute(
                 "INSERT INTO events (event_id, kind, timestamp, username, message, source,"
-                " success, reason, distance, liveness) VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?)"
+                " success, reason, distance, liveness, threshold, recognizer)"
+                " VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 f" RETURNING {_COLUMNS}",
                 (
                     uuid7().bytes,
@@ -94,6 +99,8 @@ class Events:
                     str(reason),
                     distance,
                     liveness,
+                    threshold,
+                    recognizer,
                 ),
             ).fetchone()
             return _login_event(row)
@@ -244,7 +251,7 @@ def _common(row: Sequence[object]) -> dict[str, object]:
 
 
 def _login_event(row: Sequence[object]) -> LoginEvent:
-    success, reason, distance, liveness = row[7:11]
+    success, reason, distance, liveness, threshold, recognizer = row[7:13]
     return LoginEvent.model_validate(
         {
             **_common(row),
@@ -254,12 +261,14 @@ def _login_event(row: Sequence[object]) -> LoginEvent:
             "distance": distance,
             "similarity": 1.0 - distance if isinstance(distance, float) else None,
             "liveness": liveness,
+            "threshold": threshold,
+            "recognizer": recognizer,
         }
     )
 
 
 def _user_event(row: Sequence[object]) -> UserEvent:
-    action, previous_username = row[11:13]
+    action, previous_username = row[13:15]
     return UserEvent.model_validate(
         {**_common(row), "action": action, "previous_username": previous_username}
     )

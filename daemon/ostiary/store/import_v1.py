@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ostiary.errors import DescriptorInvalid, ImportInvalid, UserExists, UsernameInvalid
+from ostiary.errors import (
+    DescriptorInvalid,
+    ImportInvalid,
+    RecognizerMismatch,
+    UserExists,
+    UsernameInvalid,
+)
 from ostiary.messages.username import decoded_username
 from ostiary.store import moment
 from ostiary.store.descriptor import from_bytes
@@ -33,10 +39,11 @@ class ImportReport:
 def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
     """Register everybody in the table `users` of the database at `path`, which is only read.
 
-    Encodings are 128 float64 or 128 float32. Refused, each with its reason, are other sizes,
-    numbers that are not finite, names that are not allowed, and names that are taken, by
+    Encodings are dlib's: 128 float64 or 128 float32. Refused, each with its reason, are other
+    sizes, numbers that are not finite, names that are not allowed, and names that are taken, by
     somebody registered or by an earlier row. All that can be taken is taken in one transaction.
-    Raises ImportInvalid, and then nothing was taken, or DatabaseUnwritable.
+    Raises ImportInvalid, RecognizerMismatch for a door's database with templates of another
+    recogniser, and then nothing was taken, or DatabaseUnwritable.
     """
     rows = _rows(path.absolute())
     taken: list[str] = []
@@ -46,7 +53,9 @@ def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
             registered = moment.from_text(created_at) or now
             try:
                 name = decoded_username(name_bytes)
-                user = users.add(name, [from_bytes(encoding)], registered, source="import")
+                user = users.add(
+                    name, [from_bytes(encoding)], registered, recognizer="dlib", source="import"
+                )
             except (DescriptorInvalid, UserExists, UsernameInvalid) as error:
                 shown = (name_bytes or b"").decode("utf-8", errors="backslashreplace")
                 refused.append(Refusal(shown, error.message))
@@ -66,9 +75,26 @@ def _rows(path: Path) -> list[tuple[bytes | None, object, object]]:
             }
             if not columns >= FIRST_VERSION_COLUMNS:
                 raise ImportInvalid(f"{path}: has no table users (username, encoding, created_at).")
+            _refuse_other_recognizers(connection, path)
             return connection.execute(
                 "SELECT CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,"
                 " encoding, created_at FROM users"
             ).fetchall()
     except sqlite3.Error as error:
         raise ImportInvalid(f"{path}: cannot be read as a database: {error}.") from error
+
+
+def _refuse_other_recognizers(connection: sqlite3.Connection, path: Path) -> None:
+    """In a door's own database `users.encoding` may be another recogniser's than dlib."""
+    columns = connection.execute("SELECT name FROM pragma_table_info('templates')").fetchall()
+    if ("recognizer",) not in columns:
+        return
+    others = connection.execute(
+        "SELECT DISTINCT recognizer FROM templates WHERE recognizer != 'dlib' ORDER BY recognizer"
+    ).fetchall()
+    if others:
+        names = ", ".join(str(name) for (name,) in others)
+        raise RecognizerMismatch(
+            f"{path}: a door's own database with templates of {names}, where dlib's encodings are "
+            "expected. Move it with `ostiary backup` and `ostiary restore`."
+        )

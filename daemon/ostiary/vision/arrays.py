@@ -16,4 +16,5 @@ FloatArray = NDArray[np.float32]
 """float32 of any shape; the function says which."""
 
 Descriptor = NDArray[np.float32]
-"""(128,): what dlib's network makes of a face. Two of one person are nearer than 0.6 (Euclid)."""
+"""(128,): what a recogniser makes of a face. Two of one person are near (Euclid); only those of
+the same recogniser may be compared."""

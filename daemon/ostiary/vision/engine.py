@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Self
 
 import cv2
-import numpy as np
 import structlog
 
 from ostiary.config import VisionSettings
-from ostiary.errors import ModelInvalid
-from ostiary.vision.align import face_chip
+from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (
     Detector,
@@ -23,36 +21,41 @@ from ostiary.vision.detect import (
     side_for,
     where_to_look,
 )
-from ostiary.vision.embed import Embedder
-from ostiary.vision.face import Face, square_of
-from ostiary.vision.landmarks import LandmarkPredictor
+from ostiary.vision.dlib import DlibRecognizer
+from ostiary.vision.face import Face
 from ostiary.vision.liveness import LivenessModel
-from ostiary.vision.models import (
-    DLIB_RESNET,
-    LANDMARKS5,
-    YUNET,
-    model_path,
-    models_directory,
-)
+from ostiary.vision.models import YUNET, model_path, models_directory
 from ostiary.vision.quality import Quality, assess
+from ostiary.vision.recognizer import Recognizer
+from ostiary.vision.sface import SFaceRecognizer
 
 log = structlog.get_logger(__name__)
 
 NEAR_SHARE = 0.75
 
 
+RECOGNIZERS: dict[RecognizerName, type[SFaceRecognizer] | type[DlibRecognizer]] = {
+    "sface": SFaceRecognizer,
+    "dlib": DlibRecognizer,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class VisionEngine:
-    """All models, loaded. It keeps nothing between calls and may be shared by threads."""
+    """All models, loaded. It keeps nothing between calls and may be shared by threads.
+
+    `recognizer` describes every face; `former`, where there is one, those of whom only templates
+    of an earlier recogniser are stored.
+    """
 
     settings: VisionSettings
     detector: Detector
-    predictor: LandmarkPredictor
-    embedder: Embedder
+    recognizer: Recognizer
+    former: Recognizer | None
     liveness: LivenessModel
 
     @classmethod
-    def load(cls, settings: VisionSettings) -> Self:
+    def load(cls, settings: VisionSettings, former: RecognizerName | None = None) -> Self:
         """Load every model. Raises ModelMissing or ModelInvalid, naming the file."""
         cv2.setNumThreads(settings.threads)
         # OpenCV 5 warns of its own new graph engine on every start: nothing to act on.
@@ -60,9 +63,9 @@ class VisionEngine:
         directory = models_directory(settings.models)
         engine = cls(
             settings,
-            _load_detector(directory),
-            LandmarkPredictor.load(model_path(directory, LANDMARKS5)),
-            Embedder.load(model_path(directory, DLIB_RESNET), settings.provider, settings.threads),
+            _load_detector(directory, settings.recognizer),
+            _load_recognizer(settings.recognizer, directory, settings),
+            None if former is None else _load_recognizer(former, directory, settings),
             LivenessModel.load(directory, settings.liveness, settings.provider, settings.threads),
         )
         _return_freed_memory()
@@ -94,24 +97,33 @@ class VisionEngine:
         """P(live), 0 to 1; 0 where the network gives no number."""
         return self.liveness.score(bgr, face.box)
 
-    def describe(self, bgr: BGRImage, face: Face) -> Descriptor:
-        """dlib's descriptor of a face, (128,) float32, as `face_recognition` computes it.
+    def describe(
+        self, bgr: BGRImage, face: Face, recognizer: RecognizerName | None = None
+    ) -> Descriptor:
+        """The descriptor of a face, (128,) float32, by `recognizer` (None: the one in use).
 
-        Raises ModelInvalid when the network gives anything but finite numbers.
+        Raises ModelInvalid when the network gives anything but finite numbers. ValueError for a
+        recogniser that is not loaded.
         """
-        rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-        # HOG's boxes, which come without landmarks, are such squares already.
-        box = face.box if face.landmarks is None else square_of(face.box)
-        chip = face_chip(rgb, self.predictor.predict(rgb, box))
-        descriptor: Descriptor = self.embedder.embed(chip[np.newaxis])[0]
-        if not np.isfinite(descriptor).all():
-            raise ModelInvalid(f"{DLIB_RESNET}: the descriptor is not finite. Export it again.")
-        return descriptor
+        used = self.loaded(recognizer or self.recognizer.name)
+        return used.embed(used.align(bgr, face))
+
+    def loaded(self, name: RecognizerName) -> Recognizer:
+        """The recogniser of that name. ValueError where it is not loaded."""
+        for each in (self.recognizer, self.former):
+            if each is not None and each.name == name:
+                return each
+        raise ValueError(f"the recogniser {name} is not loaded")
 
 
-def _load_detector(directory: Path) -> Detector:
-    if (directory / YUNET).is_file():
-        return YuNetDetector(directory / YUNET)
+def _load_recognizer(name: RecognizerName, directory: Path, settings: VisionSettings) -> Recognizer:
+    return RECOGNIZERS[name].load(directory, settings.provider, settings.threads)
+
+
+def _load_detector(directory: Path, recognizer: RecognizerName) -> Detector:
+    # SFace aligns by YuNet's landmarks; only dlib has a predictor of its own.
+    if recognizer != "dlib" or (directory / YUNET).is_file():
+        return YuNetDetector(model_path(directory, YUNET))
     log.warning("detector_fallback", missing=YUNET, using="dlib HOG")
     return HogDetector()
 

@@ -7,6 +7,7 @@ from ostiary.errors import ModelMissing
 
 MINIFASNET_V2 = "minifasnet_v2.onnx"
 MINIFASNET_V1SE = "minifasnet_v1se.onnx"
+SFACE = "sface.onnx"
 DLIB_RESNET = "dlib_resnet.onnx"
 LANDMARKS5 = "landmarks5.npz"
 YUNET = "face_detection_yunet.onnx"

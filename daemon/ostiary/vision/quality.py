@@ -12,6 +12,9 @@ from ostiary.vision.face import Box, Face
 
 MEASURED_WIDTH = 96
 OVER_EXPOSED = 250
+SHARP = 0.05
+FULL_SIZE_PX = 112  # the side of SFace's chip: a smaller face is magnified
+LEAST_WEIGHT = 0.05
 
 
 class Flaw(StrEnum):
@@ -50,6 +53,15 @@ class Quality:
     def good(self) -> bool:
         """Whether the face can be judged."""
         return self.flaw is None
+
+    @property
+    def weight(self) -> float:
+        """How much this look counts beside others of the same face: 1 for a large, sharp, frontal
+        one, never below 0.05."""
+        size = min(1.0, self.size_px / FULL_SIZE_PX)
+        sharp = min(1.0, self.sharpness / SHARP)
+        frontal = 1.0 - min(1.0, abs(self.yaw or 0.0))
+        return max(LEAST_WEIGHT, size * sharp * frontal)
 
 
 def assess(bgr: BGRImage, face: Face, limits: VisionSettings) -> Quality:

@@ -147,7 +147,13 @@ def _person(parts: ConsoleParts, username: str) -> Person:
         username=user.username,
         created_at=user.created_at,
         templates=tuple(
-            TemplateRecord(id=each.id, created_at=each.created_at, source=each.source)
+            TemplateRecord(
+                id=each.id,
+                created_at=each.created_at,
+                source=each.source,
+                recognizer=each.recognizer,
+                quality=each.quality,
+            )
             for each in parts.users.templates_of(user.username)
         ),
     )

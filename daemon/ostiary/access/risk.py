@@ -1,0 +1,77 @@
+"""From the risk that a house takes to the distance that is near enough.
+
+One stranger is compared with every template. If one comparison errs with the false match rate p
+(ISO/IEC 19795-1), and the N comparisons were independent, the stranger is taken for somebody with
+the chance 1 - (1 - p)^N. They are not quite: who is near one template of a person is near the
+others too. So this is an upper bound, and the door is at most as lax as it says.
+"""
+
+import math
+from dataclasses import dataclass
+
+from ostiary.messages.recognizer import RecognizerName
+from ostiary.vision.rates import ErrorRates
+
+MOSTLY_TURNED_AWAY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What the house asks for: the chance that one stranger is taken for anybody, or, where
+    `distance` is set, a distance, and whatever risk that is."""
+
+    false_accept: float = 0.001
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The distance in force for one recogniser and the templates that are registered now.
+
+    `false_match`: its rate for one comparison. `false_accept`: the chance that one stranger is
+    taken for anybody. `false_non_match`: the share of single pictures of registered people that
+    are farther from their template. `carried`: whether the measured pairs show rates so small,
+    or the distance is extrapolated.
+    """
+
+    recognizer: RecognizerName
+    distance: float
+    false_match: float
+    false_accept: float
+    false_non_match: float
+    carried: bool
+
+    @property
+    def turns_most_away(self) -> bool:
+        """Whether hardly anybody could pass with one template and one look."""
+        return self.false_non_match > MOSTLY_TURNED_AWAY
+
+
+def comparison_risk(risk: Risk, rates: ErrorRates, templates: int) -> float:
+    """The false match rate p that one comparison may have, 0 to 1.
+
+    `rates` are those of the recogniser in use, whose metric `risk.distance` is in; `templates` is
+    how many a stranger is compared with.
+    """
+    if risk.distance is not None:
+        return rates.false_match_at(risk.distance)
+    return -math.expm1(math.log1p(-risk.false_accept) / max(1, templates))
+
+
+def threshold_at(
+    false_match: float,
+    name: RecognizerName,
+    rates: ErrorRates,
+    templates: int,
+    distance: float | None = None,
+) -> Threshold:
+    """The threshold at which one comparison errs so often; `distance` where it is given."""
+    near = rates.distance_for(false_match) if distance is None else distance
+    return Threshold(
+        name,
+        near,
+        false_match,
+        -math.expm1(templates * math.log1p(-min(false_match, 1 - 1e-12))),
+        rates.false_non_match_at(near),
+        false_match >= rates.carried,
+    )

@@ -1,0 +1,100 @@
+"""Several looks at one face, to enrol it: each live, all of one person; kept if they differ."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ostiary.access.probe import Probe, differing
+from ostiary.commands.context import Context
+from ostiary.commands.examine import decoded, is_live, one_face
+from ostiary.commands.room import FaceCapture, Room
+from ostiary.errors import CameraUnavailable, NotLive, NotThisPerson, OstiaryError, TimedOut
+from ostiary.messages.commands import LOOKS, RegisterRequest
+from ostiary.vision.arrays import BGRImage
+
+TURNED = 0.12
+"""A yaw (`vision.quality`) from which a look counts as one to the side: about 12°."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """`kept`: what becomes templates, the best first. `liveness`: the least P(live) of all looks,
+    None where a network gave no number."""
+
+    kept: tuple[Probe, ...]
+    liveness: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    probe: Probe
+    liveness: float
+    yaw: float
+
+
+def looks_at(room: Room, request: RegisterRequest, context: Context) -> Looks:
+    """What the picture or pictures show, or the camera.
+
+    Raises NoFace, SeveralFaces, LowQuality, NotLive, ImageInvalid… for any of them, and
+    NotThisPerson where they are not all of one face.
+    """
+    looks: list[_Look] = []
+    for image in _pictures(room, request, looks):
+        context.check_deadline()
+        look = _examined(room, request, image)
+        if any(not room.people.roster.is_one_person(each.probe, look.probe) for each in looks):
+            raise NotThisPerson("The pictures show different faces. Enrol one person at a time.")
+        looks.append(look)
+    roster = room.people.roster
+    kept = differing([each.probe for each in looks], roster.used, roster.looks_differ_distance)
+    least = min(each.liveness for each in looks)
+    return Looks(tuple(kept[:LOOKS]), least if 0.0 <= least <= 1.0 else None)
+
+
+def _examined(room: Room, request: RegisterRequest, image: BGRImage) -> _Look:
+    face = one_face(room.engine, image)
+    liveness = room.engine.live_score(image, face)
+    if request.require_live and not is_live(liveness, room.access):
+        raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
+    quality = room.engine.quality(image, face)
+    describe = partial(room.engine.describe, image, face)
+    probe, _ = room.people.roster.identify(describe, quality.weight)
+    return _Look(probe, liveness, quality.yaw or 0.0)
+
+
+def _pictures(room: Room, request: RegisterRequest, looks: list[_Look]) -> Iterator[BGRImage]:
+    """Those sent; or the camera's, until `looks` has one from the front and one from each side, or
+    nobody turned in time."""
+    if request.source is None:
+        sent = request.images if request.image is None else (request.image,)
+        yield from (decoded(room, data) for data in sent or ())
+        return
+    if room.camera is None:
+        raise CameraUnavailable("There is no camera to take the picture with; send an image.")
+    limits = room.settings.commands
+    yield room.camera.capture(limits.camera_timeout_s)
+    until = time.monotonic() + limits.enrol_s
+    yield from _turning(room, room.camera, until, looks)
+
+
+def _turning(
+    room: Room, camera: FaceCapture, until: float, looks: list[_Look]
+) -> Iterator[BGRImage]:
+    wanted = {_side(0.0), _side(TURNED), _side(-TURNED)} - {_side(each.yaw) for each in looks}
+    while wanted and (left := until - time.monotonic()) > 0:
+        try:
+            image = camera.capture(left)
+            quality = room.engine.quality(image, one_face(room.engine, image))
+        except TimedOut:
+            return
+        except OstiaryError:  # who blinks out of view for a moment may go on
+            continue
+        side = _side(quality.yaw or 0.0)
+        if side in wanted:
+            wanted.remove(side)
+            yield image
+
+
+def _side(yaw: float) -> int:
+    return 0 if abs(yaw) < TURNED else (1 if yaw > 0 else -1)

@@ -1,0 +1,9 @@
+"""The recognisers' names: in the settings, in every stored template and in every event."""
+
+from typing import Literal
+
+RecognizerName = Literal["sface", "dlib"]
+"""Names a network with its weights and its alignment. Other weights, another name."""
+
+UNIT_LENGTH: frozenset[RecognizerName] = frozenset({"sface"})
+"""Whose descriptors have length 1, so that only their direction counts."""

@@ -1,0 +1,83 @@
+"""How often a recogniser errs at which distance: measured, and carried by the model's file.
+
+Terms of ISO/IEC 19795-1. The false match rate is the share of pairs of *different* people that are
+at most so far apart; the false non-match rate is the share of pairs of *one* person that are
+farther apart. `ostiary-export evaluate` measures both.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """Both rates over a grid of rising distances.
+
+    `people` and `pairs` (of different people) are what was measured on, `measured_on` says it in
+    words, and `carried` is the least false match rate that so many pairs can show: smaller ones
+    are extrapolated. ValueError where the lists are not such rates.
+    """
+
+    distance: tuple[float, ...]
+    false_match: tuple[float, ...]
+    false_non_match: tuple[float, ...]
+    people: int
+    pairs: int
+    carried: float
+    measured_on: str
+
+    def __post_init__(self) -> None:
+        columns = (self.distance, self.false_match, self.false_non_match)
+        if len({len(column) for column in columns}) != 1 or len(self.distance) < 2:
+            raise ValueError("the lists of the error rates are not of one length, two or more")
+        rising = all(np.all(np.diff(column) > 0) for column in columns[:2])
+        falling = bool(np.all(np.diff(self.false_non_match) <= 0))
+        shares = np.array(columns[1:])
+        if not (rising and falling and shares.min() >= 0 and shares.max() <= 1):
+            raise ValueError("error rates rise (false match) or fall (false non-match) from 0 to 1")
+        if not (self.false_match[0] > 0 and 0 < self.carried < 1):
+            raise ValueError("the least false match rate must be above 0")
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """As the model's file carries them. Raises ValueError."""
+        try:
+            table = json.loads(text)
+            return cls(
+                tuple(map(float, table["distance"])),
+                tuple(map(float, table["false_match"])),
+                tuple(map(float, table["false_non_match"])),
+                int(table["people"]),
+                int(table["pairs"]),
+                float(table["carried"]),
+                str(table["measured_on"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a table of error rates: {error}") from error
+
+    def false_match_at(self, distance: float) -> float:
+        """The share of strangers' templates within `distance`. Its logarithm is interpolated, and
+        below the grid goes on as its first step does."""
+        return math.exp(_along(distance, self.distance, [math.log(p) for p in self.false_match]))
+
+    def false_non_match_at(self, distance: float) -> float:
+        """The share of a person's own templates beyond `distance`."""
+        return float(np.interp(distance, self.distance, self.false_non_match))
+
+    def distance_for(self, false_match: float) -> float:
+        """The distance within which that share of strangers' templates lies, never below 0."""
+        logs = [math.log(p) for p in self.false_match]
+        return max(0.0, _along(math.log(false_match), logs, self.distance))
+
+
+def _along(x: float, xs: "np.typing.ArrayLike", ys: "np.typing.ArrayLike") -> float:
+    """`y` at `x` on the line through the points; before the first on the line of the first two."""
+    grid, values = np.asarray(xs, np.float64), np.asarray(ys, np.float64)
+    if x < grid[0]:
+        slope = (values[1] - values[0]) / (grid[1] - grid[0])
+        return float(values[0] + slope * (x - grid[0]))
+    return float(np.interp(x, grid, values))
