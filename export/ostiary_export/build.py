@@ -31,6 +31,8 @@ class Step:
     modules: tuple[str, ...]
     build: Callable[[Path, Path], None]
     """Reads the source, writes the target."""
+    also: Path | None = None
+    """Another file whose content is built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Workshop:
         """Build the step's file unless it is up to date. Returns it, and whether it was built."""
         target = self.out / step.target
         made_from = {"source": sha256_of(step.source), "code": code_of(step.modules)}
+        if step.also is not None:
+            made_from["also"] = sha256_of(step.also) if step.also.is_file() else ""
         known = self._manifest().get(step.target, {})
         if target.is_file() and known == {**made_from, "sha256": sha256_of(target)}:
             return target, False

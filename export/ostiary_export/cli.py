@@ -11,11 +11,20 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ostiary.errors import OstiaryError
-from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, MINIFASNET_V1SE, MINIFASNET_V2, YUNET
+from ostiary.vision.models import (
+    DLIB_RESNET,
+    LANDMARKS5,
+    MINIFASNET_V1SE,
+    MINIFASNET_V2,
+    SFACE,
+    YUNET,
+)
 from ostiary_export.build import PLAIN, Step, Workshop, code_of
 from ostiary_export.catalogue import load_catalogue
 from ostiary_export.fetch import fetch_portraits
 from ostiary_export.files import sha256_of
+from ostiary_export.rates import FILE as RATES
+from ostiary_export.rates import rates_metadata
 from ostiary_export.record import is_verified, write_record
 from ostiary_export.report import Report
 
@@ -71,6 +80,13 @@ def dlib_resnet(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None
 
 
 @app.command()
+def sface(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
+    """Rewrite the SFace descriptor network so that ONNX Runtime runs it fast."""
+    workshop = _workshop(out, catalogue)
+    _make(workshop, _sface(workshop))
+
+
+@app.command()
 def landmarks(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
     """Turn dlib's 5-point predictor into arrays."""
     workshop = _workshop(out, catalogue)
@@ -88,9 +104,10 @@ def build_all(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
     """Fetch, build and verify everything. What is up to date is left alone."""
     fetch(out, catalogue)
     optimize(out, catalogue)
+    sface(out, catalogue)
     dlib_resnet(out, catalogue)
     landmarks(out, catalogue)
-    if is_verified(out, (*MINIFASNETS, DLIB_RESNET, LANDMARKS5)):
+    if is_verified(out, (*MINIFASNETS, SFACE, DLIB_RESNET, LANDMARKS5)):
         console.print("verified before, unchanged since")
     else:
         verify(out, catalogue)
@@ -162,10 +179,21 @@ def _dlib_resnet(workshop: Workshop) -> Step:
     def build(source: Path, target: Path) -> None:
         from ostiary_export import dlib_resnet as network
 
-        network.build(source, target)
+        network.build(source, target, rates_metadata(rates, "dlib"))
 
-    modules = ("dlib_format", "dlib_network", "dlib_graph", "dlib_resnet")
-    return Step(DLIB_RESNET, workshop.source("dlib_resnet"), modules, build)
+    rates = workshop.out.parent / RATES
+    modules = ("dlib_format", "dlib_network", "dlib_graph", "dlib_resnet", "rates")
+    return Step(DLIB_RESNET, workshop.source("dlib_resnet"), modules, build, rates)
+
+
+def _sface(workshop: Workshop) -> Step:
+    def build(source: Path, target: Path) -> None:
+        from ostiary_export import sface as network
+
+        network.build(source, target, rates_metadata(rates, "sface"))
+
+    rates = workshop.out.parent / RATES
+    return Step(SFACE, workshop.source("sface"), ("sface", "rates"), build, rates)
 
 
 def _landmarks(workshop: Workshop) -> Step:
@@ -184,7 +212,14 @@ def _verify(workshop: Workshop) -> None:
     from ostiary_export import dlib_landmarks as predictor
     from ostiary_export import dlib_resnet as descriptors
     from ostiary_export import minifasnet as networks
-    from ostiary_export.crops import aligned_faces, chips_of, liveness_crops, load_portraits
+    from ostiary_export import sface_proof
+    from ostiary_export.crops import (
+        aligned_faces,
+        chips_of,
+        liveness_crops,
+        load_portraits,
+        sface_chips,
+    )
     from ostiary_export.verify import refuse_failures, verify_minifasnet
 
     # Layers this small take longer with two threads than with one.
@@ -197,6 +232,8 @@ def _verify(workshop: Workshop) -> None:
         network = networks.load(workshop.source(source), plan)
         crops = liveness_crops(portraits, plan.scale)
         reports.append(verify_minifasnet(network, out / name, crops))
+    chips = sface_chips(portraits)
+    reports.append(sface_proof.verify(workshop.source("sface"), out / SFACE, chips))
     faces = aligned_faces(portraits)
     reports.extend(predictor.verify(out / LANDMARKS5, faces))
     reports.append(descriptors.verify(out / DLIB_RESNET, chips_of(out / LANDMARKS5, faces)))

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ostiary.vision.align import face_chip
 from ostiary.vision.arrays import BGRImage, RGBImage
 from ostiary.vision.detect import YuNetDetector
-from ostiary.vision.face import Box, square_of
+from ostiary.vision.face import Box, Face, square_of
 from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.liveness import INPUT_SIZE, crop
+from ostiary.vision.sface import aligned
 from ostiary_export.errors import SourceInvalid
 
 REAL = 480
@@ -22,10 +23,14 @@ ALIGNED = 510
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A picture and the boxes of the faces in it."""
+    """A picture and the faces in it."""
 
     bgr: BGRImage
-    boxes: tuple[Box, ...]
+    faces: tuple[Face, ...]
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        return tuple(face.box for face in self.faces)
 
 
 def load_portraits(folder: Path, detector: Path) -> tuple[Portrait, ...]:
@@ -37,9 +42,8 @@ def load_portraits(folder: Path, detector: Path) -> tuple[Portrait, ...]:
         if bgr is None:
             raise SourceInvalid(f"{path}: not an image.")
         pixels = np.asarray(bgr, dtype=np.uint8)
-        boxes = tuple(face.box for face in yunet.detect(pixels))
-        if boxes:
-            portraits.append(Portrait(pixels, boxes))
+        if faces := yunet.detect(pixels):
+            portraits.append(Portrait(pixels, faces))
     if not portraits:
         raise SourceInvalid(f"{folder}: no portrait with a face. Run `ostiary-export fetch`.")
     return tuple(portraits)
@@ -80,6 +84,22 @@ def aligned_faces(portraits: tuple[Portrait, ...]) -> list[tuple[RGBImage, Box]]
         rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
         aligned.append((rgb, Box(*np.rint((square.x, square.y, square.width, square.height)))))
     return aligned
+
+
+def sface_chips(portraits: tuple[Portrait, ...]) -> NDArray[np.uint8]:
+    """(ALIGNED, 112, 112, 3) RGB: faces aligned as SFace wants them, at points that are moved a
+    little, in darker and lighter pictures; the same ones every time."""
+    random = np.random.default_rng(20220520)
+    faces = [(portrait.bgr, face) for portrait in portraits for face in portrait.faces]
+    chips = []
+    for number in range(ALIGNED):
+        bgr, face = faces[number % len(faces)]
+        assert face.landmarks is not None  # YuNet gives them
+        moved = face.landmarks + random.normal(0, 0.04 * face.box.width, (5, 2))
+        jittered_face = Face(face.box, face.score, moved.astype(np.float32))
+        light = np.asarray(cv2.convertScaleAbs(bgr, alpha=random.uniform(0.5, 1.5)), np.uint8)
+        chips.append(aligned(light, jittered_face))
+    return np.stack(chips)
 
 
 def chips_of(landmarks: Path, faces: list[tuple[RGBImage, Box]]) -> NDArray[np.uint8]:

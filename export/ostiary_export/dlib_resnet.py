@@ -1,5 +1,6 @@
 """dlib's face descriptor network as ONNX, and the proof that it is the same network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import dlib
@@ -20,8 +21,9 @@ SAME_PERSON = 0.6
 LIMIT = 1e-5
 
 
-def build(source: Path, target: Path) -> None:
-    """Write the network in dlib's file `source` as the ONNX file `target`.
+def build(source: Path, target: Path, rates: Mapping[str, str]) -> None:
+    """Write the network in dlib's file `source` as the ONNX file `target`, with the metadata
+    `rates` in it.
 
     Input `chip` (batch, 3, 150, 150) float32 RGB 0–255, output `descriptor` (batch, 128). Raises
     ModelMissing, or ModelInvalid where the file is cut short or holds another network.
@@ -36,6 +38,7 @@ def build(source: Path, target: Path) -> None:
             "value_range": "0-255",
             "opset": str(OPSET),
             "exporter": f"ostiary-export {__version__}",
+            **rates,
         },
     )
     onnx.checker.check_model(model, full_check=True)

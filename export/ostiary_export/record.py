@@ -16,8 +16,16 @@ from ostiary_export.report import Report
 
 RECORD = "verify.json"
 
-_AT_THE_DOOR = ("align", "embed", "landmarks", "liveness", "runtime")
-_IN_VERIFY = ("crops", "dlib_landmarks", "dlib_resnet", "minifasnet", "verify")
+_AT_THE_DOOR = ("align", "embed", "landmarks", "liveness", "runtime", "sface")
+_IN_VERIFY = (
+    "crops",
+    "dlib_landmarks",
+    "dlib_resnet",
+    "minifasnet",
+    "sface",
+    "sface_proof",
+    "verify",
+)
 
 
 def write_record(reports: Iterable[Report], out: Path) -> Path:

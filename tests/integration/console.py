@@ -13,10 +13,10 @@ from typing import Any, Self
 import requests
 import structlog
 
-from ostiary.access.decision import Decision
+from ostiary.access.doorway import Told
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People
+from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, CameraSettings, Settings
 from ostiary.http.console import Console
@@ -68,7 +68,8 @@ class ConsoleDoor:
         self.database = Database.open(settings.store.path)
         self.events = Events(self.database)
         users = Users(self.database)
-        self.people = People(users, self.events)
+        self.roster = roster_of(users, engine, settings.access.risk())
+        self.people = People(users, self.events, self.roster)
         self.recognitions: tuple[Recognition, ...] = ()
         if source is not None:
             camera = CameraSettings(name="front", source=str(source), loop=True)
@@ -76,7 +77,7 @@ class ConsoleDoor:
                 Recognition(
                     CameraReader(camera),
                     engine,
-                    self.people.match,
+                    self.roster,
                     self._record,
                     settings.access.policy(),
                     Metrics(),
@@ -115,6 +116,7 @@ class ConsoleDoor:
 
     def apply(self, access: AccessSettings) -> None:
         self.access = access
+        self.roster.apply(access.risk())
         for recognition in self.recognitions:
             recognition.apply(access.policy())
 
@@ -165,7 +167,8 @@ class ConsoleDoor:
             recognition.stop()
         self.database.close()
 
-    def _record(self, decision: Decision, camera: str) -> None:
+    def _record(self, told: Told, camera: str) -> None:
+        decision = told.decision
         event = self.events.append_login(
             success=decision.success,
             reason=decision.reason,
@@ -175,6 +178,8 @@ class ConsoleDoor:
             username=decision.username,
             distance=decision.distance,
             liveness=decision.liveness,
+            threshold=decision.threshold,
+            recognizer=decision.recognizer,
         )
         self.console.decided(event.seq, camera)
 

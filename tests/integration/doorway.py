@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People
+from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import FaceCapture, Room
 from ostiary.config import Settings
 from ostiary.mqtt.door import MqttDoor
@@ -53,7 +53,9 @@ class Doorway:
     ) -> None:
         self.database = Database.open(settings.store.path)
         self.events = Events(self.database)
-        self.people = People(Users(self.database), self.events)
+        users = Users(self.database)
+        roster = roster_of(users, engine, settings.access.risk())
+        self.people = People(users, self.events, roster)
         command_log = CommandLog(self.database)
         self.room = Room(settings, self.people, self.events, engine, camera, **room)
         self.commands = Commands(self.room, command_log, lambda: self.mqtt.wake())

@@ -16,6 +16,7 @@ import pytest
 from ostiary.errors import TimedOut, UserExists
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from tests.faces import some_look
 from tests.integration.broker import Mosquitto
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
@@ -51,8 +52,7 @@ def empty_picture() -> str:
 
 def enrol(door: Doorway, *names: str) -> None:
     for number, name in enumerate(names):
-        descriptor = np.full(128, number / 10, np.float32)
-        door.people.register(name, descriptor, datetime.now(UTC), source="cli")
+        door.people.register(name, [some_look(number)], datetime.now(UTC), source="cli")
 
 
 def error_code(response: Any) -> str:
@@ -90,7 +90,8 @@ def test_register_login_users_and_delete(probe: Probe, portraits: Path) -> None:
     granted = probe.ask(BASE, "login", {"image": image})["data"]
     assert granted["success"] is True
     assert granted["username"] == "张三"
-    assert granted["distance"] < 0.6
+    assert granted["distance"] < granted["threshold"]
+    assert granted["recognizer"] == "sface"
     assert granted["similarity"] == pytest.approx(1 - granted["distance"])
     event = probe.wait(f"{BASE}/event/login")[0].json
     assert event["event_id"] == granted["event_id"]
@@ -276,7 +277,7 @@ def test_a_person_gets_another_name(door: Doorway, probe: Probe) -> None:
     renamed = probe.ask(BASE, "rename", {"username": "Ada", "new_username": "Zoë"})
     assert renamed["data"] == {"username": "Zoë", "previous_username": "Ada"}
     assert [user.username for user in door.people.list()] == ["Ben", "Zoë"]
-    matched = door.people.match(np.zeros(128, np.float32))
+    matched = door.people.roster.match(some_look())
     assert matched is not None
     assert matched.username == "Zoë"
     taken = probe.ask(BASE, "rename", {"username": "Zoë", "new_username": "Ben"})
@@ -392,17 +393,17 @@ def test_nobody_is_matched_who_was_not_stored(
     tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:
     people = Doorway(door_settings(tmp_path, broker.port), engine).people
-    descriptor = np.zeros(128, np.float32)
+    looks = [some_look()]
     now = datetime.now(UTC)
     with suppress(ZeroDivisionError), people.changing():
-        people.register("Ada", descriptor, now, source="cli")
+        people.register("Ada", looks, now, source="cli")
         raise ZeroDivisionError
-    assert people.match(descriptor) is None
+    assert people.roster.match(looks[0]) is None
     with people.changing():
         with suppress(UserExists):
-            people.register("Ben", descriptor, now, source="cli")
-            people.register("Ben", descriptor, now, source="cli")
-        assert people.match(descriptor) is None
-    matched = people.match(descriptor)
+            people.register("Ben", looks, now, source="cli")
+            people.register("Ben", looks, now, source="cli")
+        assert people.roster.match(looks[0]) is None
+    matched = people.roster.match(looks[0])
     assert matched is not None
     assert matched.username == "Ben"

@@ -21,6 +21,8 @@ from ostiary.vision.runtime import open_session
 from ostiary_export import dlib_landmarks, dlib_network, dlib_resnet
 from ostiary_export.crops import ALIGNED, aligned_faces, chips_of, load_portraits
 from ostiary_export.dlib_models import model_path
+from ostiary_export.rates import FILE as RATES
+from ostiary_export.rates import rates_metadata
 
 WHOLE_FACES = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
 THRESHOLD = 0.6
@@ -138,7 +140,8 @@ def test_what_is_built_names_its_source(models: Path) -> None:
 
 
 def test_building_again_gives_the_same_files(models: Path, tmp_path: Path) -> None:
-    dlib_resnet.build(model_path(dlib_network.FILE), tmp_path / DLIB_RESNET)
+    rates = rates_metadata(models.parent / RATES, "dlib")
+    dlib_resnet.build(model_path(dlib_network.FILE), tmp_path / DLIB_RESNET, rates)
     assert (tmp_path / DLIB_RESNET).read_bytes() == (models / DLIB_RESNET).read_bytes()
     dlib_landmarks.build(model_path(dlib_landmarks.FILE), tmp_path / LANDMARKS5)
     with np.load(tmp_path / LANDMARKS5) as again, np.load(models / LANDMARKS5) as known:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ostiary.access.decision import Reason
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
+from tests.faces import some_look
 from tests.integration.broker import Mosquitto
 from tests.integration.doorway import BASE, Doorway, door_process, door_settings
 from tests.integration.probe import Probe
@@ -162,7 +162,7 @@ def test_events_of_an_earlier_run_are_sent_by_the_next(
 
 
 def test_a_change_of_people_is_an_event(door: Doorway, probe: Probe) -> None:
-    door.people.register("张三", np.zeros(128, np.float32), datetime.now(UTC), source="cli")
+    door.people.register("张三", [some_look()], datetime.now(UTC), source="cli")
     door.mqtt.wake()
     event = probe.wait(USER)[0].json
     assert (event["action"], event["username"], event["source"]) == ("registered", "张三", "cli")

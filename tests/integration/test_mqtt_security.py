@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paho.mqtt.client as paho
 import pytest
 import structlog
@@ -15,6 +14,7 @@ import structlog
 from ostiary.config import load_settings
 from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.vision.engine import VisionEngine
+from tests.faces import some_look
 from tests.integration.broker import Mosquitto, free_port
 from tests.integration.certificates import Authority, Certificate
 from tests.integration.doorway import Doorway, door_settings
@@ -175,7 +175,7 @@ def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
     settings = secure(tmp_path, broker.port, authority, role="reader")
     with Doorway(settings, engine) as door:
         with structlog.testing.capture_logs() as logs:
-            door.people.register("Ada", np.zeros(128, np.float32), door.room.clock(), source="cli")
+            door.people.register("Ada", [some_look()], door.room.clock(), source="cli")
             door.mqtt.wake()
             time.sleep(1)
         assert any("ACL" in entry.get("reason", "") for entry in logs)

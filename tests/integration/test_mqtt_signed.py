@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ostiary.commands.room import utc_now
 from ostiary.errors import ConfigError
 from ostiary.mqtt.signing import Signer
 from ostiary.vision.engine import VisionEngine
+from tests.faces import some_look
 from tests.integration.broker import Mosquitto
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
@@ -38,7 +38,7 @@ def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Do
     key.write_bytes(SIGNER.key)
     commands = {"signed": True, "signing_key_file": key}
     with Doorway(door_settings(tmp_path, broker.port, commands=commands), engine) as running:
-        running.people.register("Ada", np.zeros(128, np.float32), utc_now(), source="cli")
+        running.people.register("Ada", [some_look()], utc_now(), source="cli")
         yield running
 
 
@@ -77,7 +77,7 @@ def test_a_replayed_command_is_refused_also_after_a_restart(
     data = signed('{"username": "Ada"}')
     probe.send(DELETE, data)
     assert probe.wait(ANSWER)[0].json["status"] == "ok"
-    door.people.register("Ada", np.zeros(128, np.float32), utc_now(), source="cli")
+    door.people.register("Ada", [some_look()], utc_now(), source="cli")
     probe.send(DELETE, data)
     assert probe.wait(ANSWER, 2)[1].json["error"]["code"] == "signature_invalid"
     door.mqtt.stop()

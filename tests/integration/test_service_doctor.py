@@ -141,7 +141,9 @@ def test_a_camera_that_is_not_there_is_red(source: str) -> None:
 def test_a_whole_database_is_green_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
     with Database.open(path) as database:
-        Users(database).add("ada", [np.zeros(128, np.float32)], NOW, source="test")
+        Users(database).add(
+            "ada", [np.zeros(128, np.float32)], NOW, recognizer="dlib", source="test"
+        )
     checks = list(check_database(StoreSettings(path=path)))
     assert levels(*checks) == {"database": Level.GREEN, "disk": Level.GREEN}
     assert "1 user(s)" in checks[0].found

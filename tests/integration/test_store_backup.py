@@ -37,7 +37,7 @@ def database(path: Path) -> Iterator[Database]:
 
 def register(database: Database, name: str) -> int:
     with database.transaction():
-        Users(database).add(name, [FACE], NOW, source="image")
+        Users(database).add(name, [FACE], NOW, recognizer="dlib", source="image")
         return (
             Events(database)
             .append_user(action="registered", username=name, source="mqtt", now=NOW)

@@ -60,7 +60,7 @@ def test_a_command_its_event_and_its_answer_commit_together(database: Database) 
 
     def register(*, fail: bool) -> None:
         with database.transaction():
-            users.add("Anna", [FACE], NOW, source="image")
+            users.add("Anna", [FACE], NOW, recognizer="dlib", source="image")
             events.append_user(action="registered", username="Anna", source="mqtt", now=NOW)
             log.record(key, b"done", NOW)
             if fail:
@@ -75,11 +75,11 @@ def test_a_command_its_event_and_its_answer_commit_together(database: Database) 
 
 def test_a_failed_step_undoes_itself_and_leaves_the_rest(database: Database) -> None:
     users, log = Users(database), CommandLog(database)
-    users.add("Anna", [FACE], NOW, source="image")
+    users.add("Anna", [FACE], NOW, recognizer="dlib", source="image")
     key = CommandKey.of("register", "t-2", b"{}")
     with database.transaction():
         with pytest.raises(UserExists):
-            users.add("Anna", [FACE], NOW, source="image")
+            users.add("Anna", [FACE], NOW, recognizer="dlib", source="image")
         log.record(key, b"user_exists", NOW)
     assert log.answer(key) == b"user_exists"
     assert len(users.templates()) == 1
@@ -91,7 +91,7 @@ def test_a_transaction_sees_what_it_wrote_and_others_see_what_is_committed(
     users = Users(database)
     seen_by_other: list[int] = []
     with database.transaction():
-        users.add("Anna", [FACE], NOW, source="image")
+        users.add("Anna", [FACE], NOW, recognizer="dlib", source="image")
         other = threading.Thread(target=lambda: seen_by_other.append(users.count()))
         other.start()
         other.join(timeout=5)
@@ -325,7 +325,7 @@ def test_a_power_cut_that_tears_the_last_write_leaves_a_whole_prefix(
 
 def test_a_full_disk_is_an_error_and_nothing_is_half_written(database: Database) -> None:
     users, events = Users(database), Events(database)
-    users.add("Anna", [FACE], NOW, source="image")
+    users.add("Anna", [FACE], NOW, recognizer="dlib", source="image")
     with database.transaction() as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -334,14 +334,14 @@ def test_a_full_disk_is_an_error_and_nothing_is_half_written(database: Database)
         for number in range(1000):
             with database.transaction():
                 deny(events)
-                users.add(f"user {number}", [FACE], NOW, source="image")
+                users.add(f"user {number}", [FACE], NOW, recognizer="dlib", source="image")
 
     with pytest.raises(DatabaseUnwritable, match="full"):
         fill()
     assert users.count() == events.queue_length() + 1 == len(users.templates())
     with database.transaction() as connection:
         connection.execute("PRAGMA max_page_count = 1000000")
-    users.add("Ben", [FACE], NOW, source="image")
+    users.add("Ben", [FACE], NOW, recognizer="dlib", source="image")
 
 
 def test_after_a_full_disk_the_rest_of_the_step_writes_nothing(database: Database) -> None:

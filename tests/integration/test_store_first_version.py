@@ -75,12 +75,12 @@ def test_the_first_versions_database_opens_as_it_is(tmp_path: Path) -> None:
         users = Users(database)
         assert [user.username for user in users.list()] == ["Anna", "张三"]
         assert users.get("Anna").created_at == datetime(2024, 5, 1, 8, 30, tzinfo=UTC)
-        (_, anna), (_, ben) = users.templates()
+        (_, _, anna), (_, _, ben) = users.templates()
         assert np.array_equal(anna, ANNA.astype(np.float32))
         assert np.array_equal(ben, BEN.astype(np.float32))
         users.delete("Anna")
     with Database.open(path) as database:
-        assert [name for name, _ in Users(database).templates()] == ["张三"]
+        assert [name for name, _, _ in Users(database).templates()] == ["张三"]
     connection = sqlite3.connect(path)
     columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(users)")]
     assert columns == ["username", "encoding", "created_at"]
@@ -131,7 +131,7 @@ def test_what_a_killed_first_version_left_half_written_is_undone(tmp_path: Path)
     connection.close()
     assert (killed / "user_encodings.db-journal").stat().st_size > 0
     with Database.open(killed / "user_encodings.db") as database:
-        assert [name for name, _ in Users(database).templates()] == ["Anna", "张三"]
+        assert [name for name, _, _ in Users(database).templates()] == ["Anna", "张三"]
 
 
 # --- imported -------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_what_a_killed_first_version_left_half_written_is_undone(tmp_path: Path)
 def test_import_takes_what_is_good_and_reports_the_rest_with_reasons(
     tmp_path: Path, users: Users
 ) -> None:
-    users.add("张三", [ANNA], NOW, source="image")
+    users.add("张三", [ANNA], NOW, recognizer="dlib", source="image")
     source = first_version(tmp_path / "user_encodings.db", [*GOOD, *BAD])
     add_undecodable_name(source)
     before = source.read_bytes()
@@ -152,7 +152,7 @@ def test_import_takes_what_is_good_and_reports_the_rest_with_reasons(
     assert "1016 bytes" in reasons["short"]
     assert "finite" in reasons["nan"]
     assert "control characters" in reasons["two\nlines"]
-    assert np.array_equal(users.templates()[1][1], ANNA.astype(np.float32))
+    assert np.array_equal(users.templates()[1][2], ANNA.astype(np.float32))
     assert users.get("Anna").created_at == datetime(2024, 5, 1, 8, 30, tzinfo=UTC)
     assert source.read_bytes() == before
 

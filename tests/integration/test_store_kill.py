@@ -46,7 +46,7 @@ def register_until_killed(path: Path, run: int, acknowledge: Connection) -> None
     while True:
         name = f"{run}-{number}"
         with database.transaction():
-            users.add(name, [face], NOW, source="image")
+            users.add(name, [face], NOW, recognizer="dlib", source="image")
             event = events.append_user(action="registered", username=name, source="mqtt", now=NOW)
             log.record(CommandKey.of("register", name, b""), name.encode(), NOW)
         acknowledge.send(("registered", name, event.seq))
@@ -98,7 +98,7 @@ def test_after_200_kills_the_file_is_whole_and_nothing_acknowledged_is_missing(
     with Database.open(path) as database:
         trail = Events(database).page(newest_first=False, limit=1_000_000).events
         kept = {user.username for user in Users(database).list()}
-        matchable = [name for name, _ in Users(database).templates()]
+        matchable = [name for name, _, _ in Users(database).templates()]
         log = CommandLog(database)
         answered = [log.answer(CommandKey.of("register", name, b"")) for name in sorted(kept)]
     changes = [

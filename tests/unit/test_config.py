@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.access.risk import Risk
 from ostiary.config import AccessSettings, Settings, load_settings
 from ostiary.config_file import render
 from ostiary.errors import ConfigError
@@ -91,7 +92,7 @@ def test_what_is_rendered_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 def test_the_thresholds_become_the_policy() -> None:
     access = AccessSettings(distance_threshold=0.5, votes=2)
-    assert access.policy().distance_threshold == 0.5
+    assert access.risk() == Risk(0.001, 0.5)
     assert access.policy().votes == 2
 
 

@@ -13,9 +13,10 @@ from ostiary.access.vote import Observation
 from ostiary.vision.face import Box, Face
 
 POLICY = Policy()
-ANNA = Candidate("Anna", 0.4)
-BO = Candidate("Bo", 0.3)
-NOBODY = Candidate("Anna", 0.9)
+ANNA = Candidate("Anna", 0.4, 0.6, "dlib")
+BO = Candidate("Bo", 0.3, 0.6, "dlib")
+NOBODY = Candidate("Anna", 0.9, 0.6, "dlib")
+TWINS = Candidate("Anna", 0.4, 0.6, "dlib", ambiguous=True)
 LIVE, ATTACK, UNSURE = 0.99, 0.01, 0.5
 
 Seen = tuple[float, Candidate | None] | None
@@ -37,7 +38,7 @@ def stands(
             if each is not None:
                 door = door.observed(track.id, Observation(*each))
         door, told = door.conclude(now)
-        decisions += told
+        decisions += [each.decision for each in told]
     return door, decisions
 
 
@@ -45,13 +46,36 @@ def test_a_live_registered_person_is_granted_after_three_frames() -> None:
     _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
     assert decisions == []
     _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
-    assert decisions == [Decision(Reason.GRANTED, "Anna", 0.4, LIVE)]
+    assert decisions == [Decision(Reason.GRANTED, "Anna", 0.4, LIVE, 0.6, "dlib")]
 
 
 def test_a_replayed_photo_is_denied_as_attack_and_never_granted() -> None:
     _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 50)
     assert [decision.reason for decision in decisions] == [Reason.PRESENTATION_ATTACK]
     assert decisions[0].username == "Anna"
+
+
+def test_an_attack_that_gives_up_early_is_told_as_an_attack() -> None:
+    policy = Policy(decide_within_s=0.15)
+    _, decisions = stands(Doorway(policy), [(ATTACK, ANNA), None, None])
+    assert [(each.reason, each.username) for each in decisions] == [
+        (Reason.PRESENTATION_ATTACK, "Anna")
+    ]
+
+
+def test_whom_an_attack_imitates_is_said_by_most_of_its_frames() -> None:
+    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA), (ATTACK, NOBODY), (ATTACK, ANNA)])
+    assert [each.username for each in decisions] == ["Anna"]
+
+
+def test_frames_that_were_not_compared_with_anybody_do_not_take_the_name_away() -> None:
+    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA), (ATTACK, None), (ATTACK, None)])
+    assert [each.username for each in decisions] == ["Anna"]
+
+
+def test_two_people_who_look_alike_are_not_told_apart_and_nobody_is_granted() -> None:
+    _, decisions = stands(Doorway(POLICY), [(LIVE, TWINS)] * 50)
+    assert [decision.reason for decision in decisions] == [Reason.UNCERTAIN]
 
 
 def test_one_clear_attack_among_live_frames_holds_the_grant_back() -> None:
@@ -69,7 +93,7 @@ def test_a_live_stranger_is_unknown_only_after_a_whole_window() -> None:
     _, decisions = stands(Doorway(POLICY), [(LIVE, NOBODY)] * 4)
     assert decisions == []
     _, decisions = stands(Doorway(POLICY), [(LIVE, NOBODY)] * 5)
-    assert decisions == [Decision(Reason.UNKNOWN_FACE, None, 0.9, LIVE)]
+    assert decisions == [Decision(Reason.UNKNOWN_FACE, None, 0.9, LIVE, 0.6, "dlib")]
 
 
 def test_with_nobody_registered_everybody_is_unknown() -> None:
@@ -113,7 +137,7 @@ def test_two_near_faces_are_denied_together_and_none_is_judged() -> None:
         door = door.saw([face(0), face(300)], number * 0.1)
         assert door.to_judge(number * 0.1) == ()
         door, told = door.conclude(number * 0.1)
-        decisions += told
+        decisions += [each.decision for each in told]
     assert [decision.reason for decision in decisions] == [Reason.SEVERAL_FACES]
 
 
@@ -134,7 +158,7 @@ def test_two_people_may_come_together_where_the_policy_says_so() -> None:
         for track, who in zip(door.to_judge(now), (ANNA, BO), strict=True):
             door = door.observed(track.id, Observation(LIVE, who))
         door, told = door.conclude(now)
-        decisions += told
+        decisions += [each.decision for each in told]
     assert {decision.username for decision in decisions} == {"Anna", "Bo"}
 
 
@@ -152,7 +176,7 @@ def test_a_failure_forgets_the_votes_and_denies_once() -> None:
     door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
     door, first = door.failed(0.2)
     door, second = door.failed(0.3)
-    assert [decision.reason for decision in first + second] == [Reason.PIPELINE_ERROR]
+    assert [told.decision.reason for told in first + second] == [Reason.PIPELINE_ERROR]
     _, decisions = stands(door, [(LIVE, ANNA)] * 2, start=0.4)
     assert decisions == []
 
@@ -171,7 +195,7 @@ def test_a_liveness_that_is_no_probability_is_refused(liveness: float) -> None:
 
 def test_a_distance_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="distance"):
-        Observation(LIVE, Candidate("Anna", math.nan))
+        Observation(LIVE, Candidate("Anna", math.nan, 0.6, "dlib"))
 
 
 def test_a_policy_that_can_never_grant_is_refused() -> None:
@@ -181,7 +205,7 @@ def test_a_policy_that_can_never_grant_is_refused() -> None:
         Policy(attack_threshold=0.9)
 
 
-candidates = st.sampled_from([ANNA, BO, NOBODY, None])
+candidates = st.sampled_from([ANNA, BO, NOBODY, TWINS, None])
 frames = st.none() | st.tuples(st.floats(0, 1), candidates)
 
 
@@ -198,14 +222,15 @@ def test_whatever_is_seen_a_grant_has_three_live_frames_of_that_person_and_no_at
                 door = door.observed(track.id, Observation(*each))
         window = [track.observations for track in door.tracks]
         door, told = door.conclude(now)
-        for decision in told:
+        for decision in (each.decision for each in told):
             if decision.success:
                 (votes,) = window
                 agreeing = [
                     vote
                     for vote in votes
                     if vote.liveness >= POLICY.live_threshold
-                    and vote.username(POLICY) == decision.username
+                    and vote.nearest is not None
+                    and vote.nearest.username == decision.username
                 ]
                 assert decision.username is not None
                 assert len(agreeing) >= POLICY.votes

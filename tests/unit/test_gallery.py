@@ -7,14 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ostiary.access import gallery as gallery_module
-from ostiary.access.decision import Candidate
-from ostiary.access.gallery import Gallery
+from ostiary.access.gallery import Gallery, Nearest
 from ostiary.vision.arrays import Descriptor
 
 NAMES = st.sampled_from(["ann", "bob", "Zoë", "张三", "eve"])
 
 
-def plain_search(people: list[tuple[str, Descriptor]], probe: Descriptor) -> Candidate | None:
+def plain_search(people: list[tuple[str, Descriptor]], probe: Descriptor) -> Nearest | None:
     if not people:
         return None
     matrix = np.array([row for _, row in people], np.float64)
@@ -22,10 +21,10 @@ def plain_search(people: list[tuple[str, Descriptor]], probe: Descriptor) -> Can
     nearest = [
         name for (name, _), square in zip(people, squares, strict=True) if square == squares.min()
     ]
-    return Candidate(min(nearest), float(np.sqrt(squares.min())))
+    return Nearest(min(nearest), float(np.sqrt(squares.min())))
 
 
-def assert_same(found: Candidate | None, expected: Candidate | None) -> None:
+def assert_same(found: Nearest | None, expected: Nearest | None) -> None:
     if found is None or expected is None:
         assert found == expected
     else:
@@ -106,7 +105,7 @@ class TestBestMatch:
     def test_is_exact_when_all_rows_are_alike(self) -> None:
         row = faces(1, 0)[0][1]
         gallery = Gallery([(f"{number:05}", row) for number in range(9999, -1, -1)])
-        assert gallery.best_match(row) == Candidate("00000", 0.0)
+        assert gallery.best_match(row) == Nearest("00000", 0.0)
 
 
 class Changes(RuleBasedStateMachine):
@@ -213,4 +212,4 @@ def test_the_gallery_keeps_its_own_copy() -> None:
     row = np.ones(128, np.float32)
     gallery = Gallery([("ann", row)])
     row[:] = 7
-    assert gallery.best_match(np.ones(128, np.float32)) == Candidate("ann", 0.0)
+    assert gallery.best_match(np.ones(128, np.float32)) == Nearest("ann", 0.0)

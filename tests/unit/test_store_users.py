@@ -32,13 +32,13 @@ def users(tmp_path: Path) -> Iterator[Users]:
 
 
 def test_a_registered_person_is_listed_and_matchable(users: Users) -> None:
-    user = users.add("张三", [descriptor(1), descriptor(2)], NOW, source="image")
+    user = users.add("张三", [descriptor(1), descriptor(2)], NOW, recognizer="dlib", source="image")
     assert (user.username, user.created_at, user.templates) == ("张三", NOW, 2)
     assert users.list() == (user,)
     assert users.get("张三") == user
     assert users.count() == 1
-    (name, first), (_, second) = users.templates()
-    assert name == "张三"
+    (name, recognizer, first), (_, _, second) = users.templates()
+    assert (name, recognizer) == ("张三", "dlib")
     assert np.array_equal(first, descriptor(1))
     assert np.array_equal(second, descriptor(2))
     assert first.dtype == np.float32
@@ -47,16 +47,18 @@ def test_a_registered_person_is_listed_and_matchable(users: Users) -> None:
 def test_people_survive_closing_and_opening(tmp_path: Path) -> None:
     path = tmp_path / "ostiary.db"
     with Database.open(path) as database:
-        before = Users(database).add("Anna", [descriptor(1)], NOW, source="image")
+        before = Users(database).add(
+            "Anna", [descriptor(1)], NOW, recognizer="dlib", source="image"
+        )
     with Database.open(path) as database:
         assert Users(database).list() == (before,)
         assert len(Users(database).templates()) == 1
 
 
 def test_a_name_is_given_once_however_it_is_written(users: Users) -> None:
-    users.add("Zo\u00eb", [descriptor(1)], NOW, source="image")
+    users.add("Zo\u00eb", [descriptor(1)], NOW, recognizer="dlib", source="image")
     with pytest.raises(UserExists):
-        users.add("Zoe\u0308", [descriptor(2)], NOW, source="image")
+        users.add("Zoe\u0308", [descriptor(2)], NOW, recognizer="dlib", source="image")
     assert users.get("Zoe\u0308").templates == 1
     assert len(users.templates()) == 1
 
@@ -64,29 +66,29 @@ def test_a_name_is_given_once_however_it_is_written(users: Users) -> None:
 @pytest.mark.parametrize("bad", [np.zeros(64), np.full(128, np.nan)])
 def test_one_bad_descriptor_leaves_nothing_half_written(users: Users, bad: np.ndarray) -> None:
     with pytest.raises(DescriptorInvalid):
-        users.add("Anna", [descriptor(1), bad], NOW, source="image")
+        users.add("Anna", [descriptor(1), bad], NOW, recognizer="dlib", source="image")
     assert users.count() == 0
     assert users.templates() == ()
 
 
 def test_a_bad_name_is_refused(users: Users) -> None:
     with pytest.raises(UsernameInvalid):
-        users.add("a\nb", [descriptor(1)], NOW, source="image")
+        users.add("a\nb", [descriptor(1)], NOW, recognizer="dlib", source="image")
 
 
 def test_nobody_is_registered_without_a_descriptor(users: Users) -> None:
     with pytest.raises(ValueError, match="at least one"):
-        users.add("Anna", [], NOW, source="image")
+        users.add("Anna", [], NOW, recognizer="dlib", source="image")
 
 
 def test_templates_can_be_added_and_removed_but_not_the_last(users: Users) -> None:
-    users.add("Anna", [descriptor(1)], NOW, source="image")
-    added = users.add_template("Anna", descriptor(2), NOW, source="camera")
+    users.add("Anna", [descriptor(1)], NOW, recognizer="dlib", source="image")
+    added = users.add_template("Anna", descriptor(2), NOW, recognizer="dlib", source="camera")
     first, second = users.templates_of("Anna")
     assert second == added
     assert second.source == "camera"
     users.remove_template("Anna", first.id)
-    assert np.array_equal(users.templates()[0][1], descriptor(2))
+    assert np.array_equal(users.templates()[0][2], descriptor(2))
     with pytest.raises(LastTemplate):
         users.remove_template("Anna", second.id)
     with pytest.raises(TemplateUnknown):
@@ -95,8 +97,8 @@ def test_templates_can_be_added_and_removed_but_not_the_last(users: Users) -> No
 
 
 def test_a_template_of_somebody_else_is_not_removed(users: Users) -> None:
-    users.add("Anna", [descriptor(1), descriptor(2)], NOW, source="image")
-    users.add("Ben", [descriptor(3), descriptor(4)], NOW, source="image")
+    users.add("Anna", [descriptor(1), descriptor(2)], NOW, recognizer="dlib", source="image")
+    users.add("Ben", [descriptor(3), descriptor(4)], NOW, recognizer="dlib", source="image")
     with pytest.raises(TemplateUnknown):
         users.remove_template("Ben", users.templates_of("Anna")[0].id)
 
@@ -107,17 +109,17 @@ def test_the_first_versions_column_holds_the_oldest_template_as_float64(users: U
             (data,) = connection.execute("SELECT encoding FROM users").fetchone()
         return np.frombuffer(data, dtype=np.float64)
 
-    users.add("Anna", [descriptor(1), descriptor(2)], NOW, source="image")
+    users.add("Anna", [descriptor(1), descriptor(2)], NOW, recognizer="dlib", source="image")
     assert np.array_equal(encoding(), descriptor(1).astype(np.float64))
     users.remove_template("Anna", users.templates_of("Anna")[0].id)
     assert np.array_equal(encoding(), descriptor(2).astype(np.float64))
 
 
 def test_a_deleted_person_is_gone_with_all_templates(users: Users) -> None:
-    users.add("Anna", [descriptor(1), descriptor(2)], NOW, source="image")
-    users.add("Ben", [descriptor(3)], NOW, source="image")
+    users.add("Anna", [descriptor(1), descriptor(2)], NOW, recognizer="dlib", source="image")
+    users.add("Ben", [descriptor(3)], NOW, recognizer="dlib", source="image")
     users.delete("Anna")
-    assert [name for name, _ in users.templates()] == ["Ben"]
+    assert [name for name, _, _ in users.templates()] == ["Ben"]
     with pytest.raises(UserUnknown):
         users.get("Anna")
     with pytest.raises(UserUnknown):
@@ -128,7 +130,7 @@ def test_a_deleted_descriptor_is_no_longer_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "ostiary.db"
     with Database.open(path) as database:
         users = Users(database)
-        users.add("Anna", [descriptor(1)], NOW, source="image")
+        users.add("Anna", [descriptor(1)], NOW, recognizer="dlib", source="image")
     assert descriptor(1).tobytes() in path.read_bytes()
     with Database.open(path) as database:
         Users(database).delete("Anna")
@@ -138,10 +140,10 @@ def test_a_deleted_descriptor_is_no_longer_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_renamed_person_keeps_the_templates(users: Users) -> None:
-    users.add("Anna", [descriptor(1)], NOW, source="image")
-    users.add("Ben", [descriptor(2)], NOW, source="image")
+    users.add("Anna", [descriptor(1)], NOW, recognizer="dlib", source="image")
+    users.add("Ben", [descriptor(2)], NOW, recognizer="dlib", source="image")
     assert users.rename("Anna", "Ann").username == "Ann"
-    assert [name for name, _ in users.templates()] == ["Ann", "Ben"]
+    assert [name for name, _, _ in users.templates()] == ["Ann", "Ben"]
     with pytest.raises(UserExists):
         users.rename("Ann", "Ben")
     with pytest.raises(UserUnknown):

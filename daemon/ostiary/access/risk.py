@@ -3,7 +3,8 @@
 One stranger is compared with every template. If one comparison errs with the false match rate p
 (ISO/IEC 19795-1), and the N comparisons were independent, the stranger is taken for somebody with
 the chance 1 - (1 - p)^N. They are not quite: who is near one template of a person is near the
-others too. So this is an upper bound, and the door is at most as lax as it says.
+others too. So this is an upper bound, and the door is at most as lax as it says. A visit is judged
+by several looks at once, which match strangers more often than one by a measured factor.
 """
 
 import math
@@ -28,10 +29,10 @@ class Risk:
 class Threshold:
     """The distance in force for one recogniser and the templates that are registered now.
 
-    `false_match`: its rate for one comparison. `false_accept`: the chance that one stranger is
-    taken for anybody. `false_non_match`: the share of single pictures of registered people that
-    are farther from their template. `carried`: whether the measured pairs show rates so small,
-    or the distance is extrapolated.
+    `false_match`: its rate for one comparison, with several looks. `false_accept`: the chance that
+    one stranger is taken for anybody. `false_non_match`: the share of single pictures of registered
+    people that are farther from their template. `carried`: whether the measured pairs show rates so
+    small, or the distance is extrapolated.
     """
 
     recognizer: RecognizerName
@@ -48,13 +49,13 @@ class Threshold:
 
 
 def comparison_risk(risk: Risk, rates: ErrorRates, templates: int) -> float:
-    """The false match rate p that one comparison may have, 0 to 1.
+    """The false match rate that one comparison with several looks may have, 0 to 1.
 
     `rates` are those of the recogniser in use, whose metric `risk.distance` is in; `templates` is
     how many a stranger is compared with.
     """
     if risk.distance is not None:
-        return rates.false_match_at(risk.distance)
+        return min(1.0, rates.several_looks * rates.false_match_at(risk.distance))
     return -math.expm1(math.log1p(-risk.false_accept) / max(1, templates))
 
 
@@ -65,13 +66,15 @@ def threshold_at(
     templates: int,
     distance: float | None = None,
 ) -> Threshold:
-    """The threshold at which one comparison errs so often; `distance` where it is given."""
-    near = rates.distance_for(false_match) if distance is None else distance
+    """The threshold at which one comparison with several looks errs so often; at `distance` where
+    that is given."""
+    one_look = false_match / rates.several_looks
+    near = rates.distance_for(one_look) if distance is None else distance
     return Threshold(
         name,
         near,
         false_match,
         -math.expm1(templates * math.log1p(-min(false_match, 1 - 1e-12))),
         rates.false_non_match_at(near),
-        false_match >= rates.carried,
+        one_look >= rates.carried,
     )

@@ -220,4 +220,5 @@ class Roster:
             return Thresholds(used, None, None)
         old = self._rates[self.former]
         former = threshold_at(each, self.former, old, count)
-        return Thresholds(used, former, old.distance_for(SAFE_MIGRATION * each))
+        safe = threshold_at(SAFE_MIGRATION * each, self.former, old, count)
+        return Thresholds(used, former, safe.distance)

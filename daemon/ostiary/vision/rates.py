@@ -19,7 +19,9 @@ class ErrorRates:
 
     `people` and `pairs` (of different people) are what was measured on, `measured_on` says it in
     words, and `carried` is the least false match rate that so many pairs can show: smaller ones
-    are extrapolated. ValueError where the lists are not such rates.
+    are extrapolated. `several_looks` is how many times as often a stranger matches when several
+    quite different pictures are fused to one direction, 1 or more. ValueError where the lists are
+    not such rates.
     """
 
     distance: tuple[float, ...]
@@ -29,6 +31,7 @@ class ErrorRates:
     pairs: int
     carried: float
     measured_on: str
+    several_looks: float = 1.0
 
     def __post_init__(self) -> None:
         columns = (self.distance, self.false_match, self.false_non_match)
@@ -41,6 +44,8 @@ class ErrorRates:
             raise ValueError("error rates rise (false match) or fall (false non-match) from 0 to 1")
         if not (self.false_match[0] > 0 and 0 < self.carried < 1):
             raise ValueError("the least false match rate must be above 0")
+        if not 1 <= self.several_looks < math.inf:
+            raise ValueError("several looks cannot match strangers less often than one")
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -55,6 +60,7 @@ class ErrorRates:
                 int(table["pairs"]),
                 float(table["carried"]),
                 str(table["measured_on"]),
+                float(table["several_looks"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a table of error rates: {error}") from error

@@ -63,13 +63,7 @@ class SFaceRecognizer:
 
         ValueError for a face without landmarks, or whose landmarks coincide.
         """
-        if face.landmarks is None:
-            raise ValueError("SFace aligns by five landmarks, and the detector gave none")
-        points = np.asarray(face.landmarks, np.float64)
-        if not np.isfinite(points).all() or not points.std(axis=0).any():
-            raise ValueError("the landmarks coincide or are not finite")
-        chip = cv2.warpAffine(bgr, similarity(points, CHIP_POINTS), (CHIP_SIZE, CHIP_SIZE))
-        return np.asarray(cv2.cvtColor(chip, cv2.COLOR_BGR2RGB), np.uint8)
+        return aligned(bgr, face)
 
     def embed(self, chip: RGBImage) -> Descriptor:
         """(112, 112, 3) RGB uint8 to (128,) float32 of length 1. Raises ModelInvalid."""
@@ -78,3 +72,17 @@ class SFaceRecognizer:
         planes = np.ascontiguousarray(chip.transpose(2, 0, 1), np.float32)
         (rows,) = self.session.run(["descriptor"], {"chip": planes[np.newaxis]})
         return unit(rows[0], SFACE)
+
+
+def aligned(bgr: BGRImage, face: Face) -> RGBImage:
+    """The chip of a face: (112, 112, 3) uint8 RGB; what lies outside the image is black.
+
+    ValueError for a face without landmarks, or whose landmarks coincide.
+    """
+    if face.landmarks is None:
+        raise ValueError("SFace aligns by five landmarks, and the detector gave none")
+    points = np.asarray(face.landmarks, np.float64)
+    if not np.isfinite(points).all() or not points.std(axis=0).any():
+        raise ValueError("the landmarks coincide or are not finite")
+    chip = cv2.warpAffine(bgr, similarity(points, CHIP_POINTS), (CHIP_SIZE, CHIP_SIZE))
+    return np.asarray(cv2.cvtColor(chip, cv2.COLOR_BGR2RGB), np.uint8)
