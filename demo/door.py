@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from demo.errors import DemoError
 from ostiary.messages.events import LoginEvent
+from ostiary.messages.state import State
 from ostiary.mqtt.topics import Topics
 
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
@@ -26,6 +27,7 @@ class Door:
     def __init__(self, port: int, topics: Topics) -> None:
         self._port = port
         self._topics = topics
+        self.risk: float | None = None  # of one stranger, as the door last said
         self._online = threading.Event()
         self._subscribed = threading.Event()
         self._arrived: queue.Queue[LoginEvent | DemoError] = queue.Queue()
@@ -117,10 +119,16 @@ class Door:
                 self._online.set()
             else:
                 self._online.clear()
+        elif message.topic == self._topics.state:
+            self._on_state(bytes(message.payload))
         elif message.topic == self._topics.response("register"):
             self._answers.put(bytes(message.payload))
         elif message.topic == self._topics.event_login:
             self._on_event(bytes(message.payload))
+
+    def _on_state(self, payload: bytes) -> None:
+        recognition = State.model_validate_json(payload).recognition
+        self.risk = None if recognition is None else recognition.false_accept
 
     def _on_event(self, payload: bytes) -> None:
         try:

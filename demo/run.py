@@ -21,9 +21,8 @@ from ostiary.messages.events import LoginEvent
 from ostiary.mqtt.topics import Topics
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.models import (
-    DLIB_RESNET,
-    LANDMARKS5,
     MINIFASNET_V2,
+    SFACE,
     YUNET,
     model_path,
     models_directory,
@@ -54,7 +53,7 @@ def run(plan: Plan, console: Console) -> bool:
     """
     screen = Screen(console)
     models = models_directory(plan.models)
-    for name in (MINIFASNET_V2, DLIB_RESNET, LANDMARKS5, YUNET):
+    for name in (MINIFASNET_V2, SFACE, YUNET):
         model_path(models, name)
     portrait = plan.portraits / ENROLMENT_PORTRAIT
     if not portrait.is_file():
@@ -123,7 +122,7 @@ class Theatre:
             events += self._listen(until=time.monotonic() + 0.2)
         self.camera.show(self.nobody)
         events += self._listen(until=time.monotonic() + EMPTY_S)
-        return Outcome(scene, tuple(events))
+        return Outcome(scene, tuple(events), self.door.risk)
 
     def _listen(self, until: float) -> list[LoginEvent]:
         """Every event until that moment (monotonic seconds). DemoError when the daemon ends."""
@@ -132,6 +131,6 @@ class Theatre:
             self.process.check()
             event = self.door.next_event(min(left, 0.2))
             if event is not None:
-                self.screen.event(event)
+                self.screen.event(event, self.door.risk)
                 events.append(event)
         return events

@@ -44,13 +44,13 @@ class Screen:
     def scene(self, scene: Scene) -> None:
         self._console.print(f"[bold]{scene.title}[/]")
 
-    def event(self, event: LoginEvent) -> None:
+    def event(self, event: LoginEvent, risk: float | None) -> None:
         colour, sign = ("green", "✔") if event.success else ("red", "✘")
         clock = event.timestamp.strftime("%H:%M:%S")
         name = f" {event.username}" if event.success else ""
         self._console.print(
             f"  [{colour}]{sign} {event.reason.value}{name}[/]  "
-            f"[dim]{clock} UTC, {measured(event)}[/]\n    {explain(event)}",
+            f"[dim]{clock} UTC, {measured(event, risk)}[/]\n    {explain(event)}",
             highlight=False,
         )
 

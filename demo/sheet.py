@@ -51,7 +51,7 @@ def _tile(outcome: Outcome, detector: Detector) -> BGRImage:
     lines: Iterable[tuple[str, tuple[int, int, int]]] = (
         (outcome.scene.title, INK),
         (outcome.answer, colour),
-        (measured(event) if event else "no event", INK),
+        (measured(event, outcome.risk) if event else "no event", INK),
         (verdict, INK if outcome.as_expected else RED),
     )
     for number, (line, ink) in enumerate(lines):

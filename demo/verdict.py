@@ -23,19 +23,23 @@ def explain(event: LoginEvent) -> str:
     return EXPLANATIONS[event.reason].format(username=event.username or "somebody")
 
 
-def measured(event: LoginEvent) -> str:
-    """The numbers behind a decision."""
+def measured(event: LoginEvent, risk: float | None) -> str:
+    """The numbers behind a decision. `risk`: the chance at the door's threshold that one stranger
+    is taken for anybody, None where the door has not said it yet."""
     live = "-" if event.liveness is None else f"{event.liveness:.3f}"
-    distance = "-" if event.distance is None else f"{event.distance:.2f}"
-    return f"P(live) {live}, distance {distance}"
+    if event.distance is None or event.threshold is None:
+        return f"P(live) {live}"
+    limit = f"limit {event.threshold:.2f}" + (f", risk 1 in {1 / risk:,.0f}" if risk else "")
+    return f"P(live) {live}, distance {event.distance:.2f} ({limit})"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A scene and every event that the door published during it."""
+    """A scene, every event that the door published during it, and the door's risk."""
 
     scene: Scene
     events: tuple[LoginEvent, ...]
+    risk: float | None = None
 
     @property
     def as_expected(self) -> bool:

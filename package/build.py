@@ -23,11 +23,12 @@ from ostiary.vision.models import (
     LANDMARKS5,
     MINIFASNET_V1SE,
     MINIFASNET_V2,
+    SFACE,
     YUNET,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MODELS = (MINIFASNET_V2, MINIFASNET_V1SE, DLIB_RESNET, LANDMARKS5, YUNET, "built.json")
+MODELS = (MINIFASNET_V2, MINIFASNET_V1SE, SFACE, DLIB_RESNET, LANDMARKS5, YUNET, "built.json")
 PYTHON_OF = {"12": "3.11", "13": "3.13"}
 """Each Debian's python3. Raspberry Pi OS has the same."""
 MACHINE_OF = {"amd64": "x86_64", "arm64": "aarch64"}

@@ -21,7 +21,7 @@ from ostiary.vision.models import (
 )
 from ostiary_export.build import PLAIN, Step, Workshop, code_of
 from ostiary_export.catalogue import load_catalogue
-from ostiary_export.fetch import fetch_portraits
+from ostiary_export.fetch import fetch_faces, fetch_portraits
 from ostiary_export.files import sha256_of
 from ostiary_export.rates import FILE as RATES
 from ostiary_export.rates import rates_metadata
@@ -40,6 +40,10 @@ CatalogueFile = Annotated[
     Path | None, typer.Option("--catalogue", help="models.toml; unset: the one beside the folder.")
 ]
 DEFAULT_OUT = Path("resources/models")
+DEFAULT_SOURCES = DEFAULT_OUT / "sources"
+PICTURES = ("portraits", "lfw")
+"""Sources that are no weights."""
+DEFAULT_EVALUATION = Path("build/accuracy")
 
 
 @app.command()
@@ -48,7 +52,7 @@ def fetch(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
     with Progress(console=console, transient=True) as progress:
         workshop = _workshop(out, catalogue, progress)
         for name in workshop.catalogue.sources:
-            if name != "portraits":
+            if name not in PICTURES:
                 workshop.source(name)
         _make(workshop, _detector(workshop))
         portraits = fetch_portraits(workshop.catalogue, out / "sources", _portraits(out))
@@ -111,6 +115,37 @@ def build_all(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
         console.print("verified before, unchanged since")
     else:
         verify(out, catalogue)
+
+
+@app.command()
+def faces(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("resources/faces"),
+    sources: Annotated[Path, typer.Option(help="Folder for the archive.")] = DEFAULT_OUT
+    / "sources",
+    catalogue: Annotated[Path, typer.Option(help="models.toml.")] = Path("resources/models.toml"),
+) -> None:
+    """Bring Labeled Faces in the Wild here, verified, to measure recognition on."""
+    with Progress(console=console, transient=True) as progress:
+        folder = fetch_faces(load_catalogue(catalogue), sources, out, progress)
+    console.print(f"faces in {folder}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Pictures, one sub-folder a person.")],
+    models: Annotated[Path, typer.Option(help="The built models.")] = DEFAULT_OUT,
+    output: Annotated[Path, typer.Option(help="Where tables and curves go.")] = DEFAULT_EVALUATION,
+    write_rates: Annotated[
+        Path | None, typer.Option(help="Also write resources/recognition.toml.")
+    ] = None,
+    write_page: Annotated[
+        Path | None, typer.Option(help="Also write the tables into docs/accuracy.md.")
+    ] = None,
+) -> None:
+    """Measure how well people are told apart: verification, and open-set identification."""
+    from ostiary_export.evaluate.command import Plan, run
+
+    run(Plan(folder, models, output, write_rates, write_page), console)
 
 
 def main() -> None:

@@ -17,6 +17,13 @@ class HashMismatch(OstiaryError):
     exit_status = 65
 
 
+class FacesInvalid(OstiaryError):
+    """A folder of pictures from which recognition cannot be measured."""
+
+    code = "faces_invalid"
+    exit_status = 65
+
+
 class NotEqual(OstiaryError):
     """A built model does not compute what its original computes."""
 

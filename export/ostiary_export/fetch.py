@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from rich.progress import Progress
@@ -59,16 +60,31 @@ def fetch(
 def fetch_portraits(catalogue: Catalogue, sources: Path, folder: Path) -> Path:
     """The portraits of the source distribution as JPEG files in `folder`."""
     archive = fetch(catalogue, "portraits", sources)
+    return _unpacked(archive, folder, _is_portrait, levels=1)
+
+
+def fetch_faces(
+    catalogue: Catalogue, sources: Path, folder: Path, progress: Progress | None = None
+) -> Path:
+    """LFW as JPEG files in `folder`, one sub-folder a person."""
+    archive = fetch(catalogue, "lfw", sources, progress)
+    return _unpacked(archive, folder, _is_face, levels=2)
+
+
+def _unpacked(
+    archive: Path, folder: Path, wanted: Callable[[tarfile.TarInfo], bool], levels: int
+) -> Path:
+    """The wanted files, each under the last `levels` parts of its name. Raises SourceInvalid."""
     with tarfile.open(archive) as tar:
-        members = [member for member in tar.getmembers() if _is_portrait(member)]
+        members = [member for member in tar.getmembers() if wanted(member)]
         if not members:
-            raise SourceInvalid(f"{archive}: holds no tests/test_images/*.jpg.")
+            raise SourceInvalid(f"{archive}: holds none of the expected pictures.")
         for member in members:
-            target = folder / PurePosixPath(member.name).name
+            target = folder.joinpath(*PurePosixPath(member.name).parts[-levels:])
             if target.is_file() and target.stat().st_size == member.size:
                 continue
             content = tar.extractfile(member)
-            assert content is not None  # _is_portrait lets only regular files through
+            assert content is not None  # only regular files are wanted
             with written_whole(target) as temporary, temporary.open("wb") as file:
                 shutil.copyfileobj(content, file)
     return folder
@@ -91,6 +107,18 @@ def _is_portrait(member: tarfile.TarInfo) -> bool:
         member.isreg()
         and not path.is_absolute()
         and path.parts[1:-1] == ("tests", "test_images")
+        and path.suffix == ".jpg"
+        and member.size <= _PORTRAIT_LIMIT_BYTES
+    )
+
+
+def _is_face(member: tarfile.TarInfo) -> bool:
+    path = PurePosixPath(member.name)
+    return (
+        member.isreg()
+        and not path.is_absolute()
+        and len(path.parts) == 3
+        and ".." not in path.parts
         and path.suffix == ".jpg"
         and member.size <= _PORTRAIT_LIMIT_BYTES
     )

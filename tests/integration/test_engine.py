@@ -13,7 +13,7 @@ from ostiary.errors import ModelMissing
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import HogDetector, Search
 from ostiary.vision.engine import VisionEngine
-from ostiary.vision.face import Face
+from ostiary.vision.face import Box, Face
 
 PEOPLE = {
     "obama.jpg": "obama",
@@ -21,7 +21,6 @@ PEOPLE = {
     "obama3.jpg": "obama",
     "biden.jpg": "biden",
 }
-THRESHOLD = 0.6
 
 
 def read(path: Path) -> BGRImage:
@@ -46,16 +45,41 @@ def test_every_portrait_shows_one_near_good_live_face(
         assert engine.live_score(bgr, face) > 0.9, name
 
 
+@pytest.fixture(scope="module")
+def dlib_engine(models: Path) -> VisionEngine:
+    """The engine with dlib's recogniser."""
+    return VisionEngine.load(VisionSettings(models=models, recognizer="dlib"))
+
+
+@pytest.mark.parametrize("which", ["engine", "dlib_engine"])
 def test_portraits_of_one_person_match_and_of_two_do_not(
-    engine: VisionEngine, seen: dict[str, tuple[BGRImage, Face]]
+    which: str, request: pytest.FixtureRequest, seen: dict[str, tuple[BGRImage, Face]]
 ) -> None:
+    engine: VisionEngine = request.getfixturevalue(which)
+    rates = engine.recognizer.rates
+    near, far = rates.distance_for(1e-4), rates.distance_for(1e-3)
     described = {name: engine.describe(bgr, face) for name, (bgr, face) in seen.items()}
     for one, other in combinations(described, 2):
         distance = np.linalg.norm(described[one] - described[other])
         if PEOPLE[one] == PEOPLE[other]:
-            assert distance < THRESHOLD - 0.1, (one, other)
+            assert distance < near, (one, other)
         else:
-            assert distance > THRESHOLD + 0.1, (one, other)
+            assert distance > far, (one, other)
+
+
+def test_a_recogniser_that_is_not_loaded_cannot_be_asked(
+    engine: VisionEngine, seen: dict[str, tuple[BGRImage, Face]]
+) -> None:
+    with pytest.raises(ValueError, match="not loaded"):
+        engine.describe(*seen["obama.jpg"], "dlib")
+
+
+def test_sface_needs_landmarks_that_span_a_face(engine: VisionEngine) -> None:
+    picture = np.zeros((200, 200, 3), np.uint8)
+    box = Box(50, 50, 100, 100)
+    for landmarks in (None, np.full((5, 2), 7, np.float32), np.full((5, 2), np.nan, np.float32)):
+        with pytest.raises(ValueError, match="landmarks"):
+            engine.recognizer.align(picture, Face(box, 0.9, landmarks))
 
 
 def test_the_genuine_sample_is_live_and_the_replay_is_not(
@@ -70,7 +94,7 @@ def test_the_genuine_sample_is_live_and_the_replay_is_not(
 
 
 def test_descriptors_are_those_of_face_recognition_whatever_the_detector(
-    engine: VisionEngine, seen: dict[str, tuple[BGRImage, Face]]
+    dlib_engine: VisionEngine, seen: dict[str, tuple[BGRImage, Face]]
 ) -> None:
     dlib = pytest.importorskip("dlib")
     models = pytest.importorskip("face_recognition_models")
@@ -90,9 +114,9 @@ def test_descriptors_are_those_of_face_recognition_whatever_the_detector(
             )
         )
         # The same box: dlib's descriptor, but for a grey level here and there in the chip.
-        assert np.linalg.norm(engine.describe(bgr, square) - expected) < 0.08, name
+        assert np.linalg.norm(dlib_engine.describe(bgr, square) - expected) < 0.08, name
         # YuNet's box: nearer than another picture of the person could be.
-        assert np.linalg.norm(engine.describe(bgr, face) - expected) < 0.15, name
+        assert np.linalg.norm(dlib_engine.describe(bgr, face) - expected) < 0.15, name
 
 
 def test_a_followed_face_gives_the_same_person_as_the_whole_frame(
@@ -104,7 +128,7 @@ def test_a_followed_face_gives_the_same_person_as_the_whole_frame(
         assert search.whole_at == 0.0
         assert len(first) == len(followed) == 1
         apart = engine.describe(bgr, first[0]) - engine.describe(bgr, followed[0])
-        assert np.linalg.norm(apart) < 0.2, name
+        assert np.linalg.norm(apart) < engine.recognizer.rates.distance_for(1e-2) / 2, name
         assert engine.live_score(bgr, followed[0]) > 0.9, name
         _, search = engine.search(search, bgr, now=1.0)
         assert search.whole_at == 1.0
@@ -140,11 +164,13 @@ def test_without_yunet_the_engine_falls_back_to_hog(
     for model in models.glob("*.*"):
         if "yunet" not in model.name:
             (tmp_path / model.name).symlink_to(model.resolve())
-    engine = VisionEngine.load(VisionSettings(models=tmp_path))
+    engine = VisionEngine.load(VisionSettings(models=tmp_path, recognizer="dlib"))
     bgr, _ = seen["obama.jpg"]
     (face,) = engine.detect(bgr)
     assert engine.quality(bgr, face).good
     assert engine.live_score(bgr, face) > 0.9
+    with pytest.raises(ModelMissing, match="yunet"):  # SFace aligns by its landmarks
+        VisionEngine.load(VisionSettings(models=tmp_path))
 
 
 def test_a_folder_without_models_says_how_to_build_them(tmp_path: Path) -> None:

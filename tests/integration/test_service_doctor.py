@@ -9,7 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.config import CameraSettings, RelaySettings, Settings, StoreSettings, VisionSettings
+from ostiary.config import (
+    AccessSettings,
+    CameraSettings,
+    RelaySettings,
+    Settings,
+    StoreSettings,
+    VisionSettings,
+)
 from ostiary.service.doctor import Check, Level, run_checks
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.budget import check_budget
@@ -17,10 +24,12 @@ from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.models import check_models
+from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
 from ostiary.store.database import Database
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
+from tests.faces import some_descriptor
 from tests.integration.broker import Mosquitto, free_port
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -74,10 +83,10 @@ def test_a_model_with_one_flipped_bit_is_red_and_named(models: Path, tmp_path: P
 def test_a_missing_model_is_red_and_named(models: Path, tmp_path: Path) -> None:
     copy = tmp_path / "models"
     shutil.copytree(models, copy, ignore=shutil.ignore_patterns("sources", "plain"))
-    (copy / "dlib_resnet.onnx").unlink()
+    (copy / "sface.onnx").unlink()
     check = only(list(check_models(VisionSettings(models=copy))), "models")
     assert check.level is Level.RED
-    assert "dlib_resnet.onnx missing" in check.found
+    assert "sface.onnx missing" in check.found
 
 
 def test_a_provider_that_is_not_to_be_had_is_yellow(models: Path) -> None:
@@ -231,6 +240,44 @@ def test_a_relay_on_a_chip_that_is_not_there_is_red() -> None:
     assert check.level is Level.RED
 
 
+def of_recognition(path: Path, models: Path, **access: float) -> list[Check]:
+    settings = Settings(
+        vision=VisionSettings(models=models, recognizer="sface"),
+        store=StoreSettings(path=path),
+        access=AccessSettings.model_validate(access),
+    )
+    return list(check_recognition(settings))
+
+
+def test_the_threshold_is_told_with_its_risk(tmp_path: Path, models: Path) -> None:
+    path = tmp_path / "door.db"
+    with Database.open(path) as database:
+        for number in range(100):
+            row = [some_descriptor(number)]
+            Users(database).add(f"{number}", row, NOW, recognizer="sface", source="test")
+    (check,) = of_recognition(path, models)
+    assert check.level is Level.GREEN
+    assert "100 template(s)" in check.found
+    assert "one stranger in 1,000" in check.found
+    (check,) = of_recognition(path, models, distance_threshold=1.2)
+    assert check.level is Level.YELLOW
+    assert "false_accept" in check.advice
+    (check,) = of_recognition(path, models, distance_threshold=0.6)
+    assert check.level is Level.YELLOW
+    assert "most people are turned away" in check.found
+
+
+def test_templates_of_dlib_on_a_door_with_sface_are_told(tmp_path: Path, models: Path) -> None:
+    path = tmp_path / "door.db"
+    with Database.open(path) as database:
+        row = np.zeros(128, np.float32)
+        Users(database).add("ada", [row], NOW, recognizer="dlib", source="test")
+    _, check = of_recognition(path, models)
+    assert (check.level, "come over" in check.found) == (Level.GREEN, True)
+    _, check = of_recognition(path, models, migrate=False)
+    assert check.level is Level.YELLOW
+
+
 def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portraits: Path) -> None:
     picture = portrait(portraits)
     camera = folder_camera(tmp_path / "camera", picture, picture[:, ::-1])
@@ -250,6 +297,7 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
         "time budget",
         "database",
         "disk",
+        "recognition",
         "broker",
         "broker subscribe",
         "broker publish",

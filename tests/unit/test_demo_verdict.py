@@ -65,4 +65,6 @@ def test_every_reason_has_an_explanation() -> None:
 
 
 def test_the_numbers_are_told() -> None:
-    assert measured(event(Reason.GRANTED)) == "P(live) 0.999, distance 0.31"
+    told = event(Reason.GRANTED).model_copy(update={"threshold": 1.1, "recognizer": "sface"})
+    assert measured(told, None) == "P(live) 0.999, distance 0.31 (limit 1.10)"
+    assert measured(told, 0.001) == "P(live) 0.999, distance 0.31 (limit 1.10, risk 1 in 1,000)"

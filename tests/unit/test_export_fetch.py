@@ -132,7 +132,7 @@ def test_only_portraits_leave_the_archive(mirror: Path, tmp_path: Path) -> None:
 
 def test_the_projects_catalogue_names_a_hash_and_a_licence_for_every_model() -> None:
     known = load_catalogue(Path(__file__).parents[2] / "resources" / "models.toml")
-    assert len(known.models) == 5
+    assert len(known.models) == 6
     for source in known.sources.values():
         assert len(bytes.fromhex(source.sha256)) == 32
         assert source.licence

@@ -36,6 +36,11 @@ def test_below_the_grid_the_first_step_goes_on() -> None:
     assert RATES.false_match_at(0.6) == pytest.approx(1e-8)
 
 
+def test_at_distance_zero_everybody_is_turned_away() -> None:
+    assert RATES.false_non_match_at(0.0) == 1.0
+    assert RATES.false_non_match_at(0.4) == pytest.approx(0.75)
+
+
 def test_no_distance_is_below_zero() -> None:
     assert RATES.distance_for(1e-30) == 0.0
 

@@ -92,7 +92,7 @@ def test_a_risk_that_the_pairs_do_not_carry_is_said_to_be_extrapolated() -> None
 
 def test_a_threshold_at_which_hardly_anybody_passes_is_known() -> None:
     assert not roster(1).thresholds.used.turns_most_away
-    assert roster(1, Risk(distance=0.6)).thresholds.used.false_non_match == 0.5
+    assert roster(1, Risk(distance=0.6)).thresholds.used.turns_most_away
     assert not roster(1, Risk(distance=0.9)).thresholds.used.turns_most_away
 
 

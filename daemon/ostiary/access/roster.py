@@ -19,8 +19,6 @@ from ostiary.vision.rates import ErrorRates
 
 ONE_PERSON = 1e-3
 """Looks of one track are apart at most as far as this share of pairs of different people."""
-PLAUSIBLE = 1e-2
-"""A further template of a person is at most as far from the others as this share."""
 LOOKS_DIFFER = 0.25
 """Looks worth keeping beside each other are apart by this share of that distance."""
 CLEAR_MARGIN = 0.05
@@ -73,13 +71,9 @@ class Roster:
 
     @property
     def one_person_distance(self) -> float:
-        """Largest distance between two looks of one track that is still one person."""
+        """Largest distance between two looks that is still plausibly one person: in one track, and
+        of a further template to the others."""
         return self._rates[self.used].distance_for(ONE_PERSON)
-
-    @property
-    def plausible_distance(self) -> float:
-        """Largest distance of a further template to a person's others."""
-        return self._rates[self.used].distance_for(PLAUSIBLE)
 
     @property
     def looks_differ_distance(self) -> float:

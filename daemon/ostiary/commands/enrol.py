@@ -123,10 +123,10 @@ def _check_this_person(room: Room, username: str, look: Probe) -> float | None:
     own = room.people.probes_of(username)
     apart = [distance(each, look, roster.used) for each in own]
     known = [each for each in apart if each is not None]
-    if known and min(known) > roster.plausible_distance:
+    if known and min(known) > roster.one_person_distance:
         raise NotThisPerson(
             f"This face is {min(known):.2f} from {username}'s nearest template; up to "
-            f"{roster.plausible_distance:.2f} is plausible. To replace all templates, delete the "
+            f"{roster.one_person_distance:.2f} is plausible. To replace all templates, delete the "
             "person and register again."
         )
     return min(known, default=None)

@@ -24,12 +24,19 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who asks. `session` is None for a program with a token."""
+    """Somebody who asks. `session` is None for a program with a token; `anonymous`: nobody knows
+    who it is."""
 
     name: str
     role: Role
     address: str
     session: Session | None = None
+    anonymous: bool = False
+
+    @property
+    def knows_people(self) -> bool:
+        """Whether they may be told whom a face belongs to."""
+        return self.role is Role.OPERATOR and not self.anonymous
 
 
 class Gate:
@@ -81,7 +88,7 @@ class Gate:
         """The first version's clients: on loopback anybody, elsewhere an operator's token."""
         forwarded = any(header in connection.headers for header in _FORWARDED)
         if self._open_legacy and not forwarded and "authorization" not in connection.headers:
-            return Caller("legacy", Role.OPERATOR, address_of(connection))
+            return Caller("legacy", Role.OPERATOR, address_of(connection), anonymous=True)
         return self.require(connection, Role.OPERATOR)
 
     def note(self, caller: Caller, action: str, subject: str, detail: Detail | None = None) -> None:

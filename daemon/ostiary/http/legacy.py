@@ -150,6 +150,8 @@ def _login(work: Work, form: FaceForm, say: Say) -> LegacyLogin:
         username=answer.username,
         distance=answer.distance,
         similarity=answer.similarity,
+        threshold=answer.threshold,
+        recognizer=answer.recognizer,
         message=say(answer.reason, answer.message),
     )
 

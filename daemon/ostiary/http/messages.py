@@ -6,8 +6,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ostiary.access.decision import Reason
 from ostiary.http.passwords import LONGEST, SHORTEST
-from ostiary.messages.commands import Base64Image, TemplateRecord
+from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
 from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
+from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
 from ostiary.store.accounts import Role
 
@@ -36,16 +37,23 @@ class Picture(Message):
     model_config = ConfigDict(json_schema_extra={"examples": [{"source": "camera"}]})
 
     image: Base64Image | None = None
+    images: tuple[Base64Image, ...] | None = Field(
+        default=None, min_length=1, max_length=LOOKS, description="Instead of `image`: several."
+    )
     source: Literal["camera"] | None = Field(default=None, description="Instead of `image`.")
     require_live: bool = Field(
         default=True,
         description="false enrols from a photo; only where the configuration permits it.",
     )
 
+    allow_twin: bool = Field(
+        default=False, description="Although it is somebody else's by the door's threshold."
+    )
+
     @model_validator(mode="after")
     def _one_of_image_and_source(self) -> Self:
-        if (self.image is None) == (self.source is None):
-            raise ValueError('Give either "image" or "source": "camera"')
+        if [self.image, self.images, self.source].count(None) != 2:
+            raise ValueError('Give "image", "images" or "source": "camera", and one of them only')
         return self
 
 
@@ -98,10 +106,13 @@ class ThresholdValues(Message):
     """Thresholds to set; those not named stay."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"distance_threshold": 0.5, "live_threshold": 0.9}]}
+        json_schema_extra={"examples": [{"false_accept": 0.001, "live_threshold": 0.9}]}
     )
 
-    distance_threshold: float | None = Field(default=None, gt=0, le=2)
+    false_accept: float | None = Field(default=None, ge=1e-6, le=0.1)
+    distance_threshold: float | None = Field(
+        default=None, gt=0, le=2, description="Only where the configuration sets one."
+    )
     live_threshold: float | None = Field(default=None, ge=0, le=1)
     attack_threshold: float | None = Field(default=None, ge=0, le=1)
     votes: int | None = Field(default=None, ge=1, le=100)
@@ -114,7 +125,18 @@ class ThresholdValues(Message):
 class Thresholds(Message):
     """The thresholds in force. What wins: environment, console, configuration file, defaults."""
 
-    distance_threshold: float = Field(examples=[0.6])
+    recognizer: RecognizerName
+    threshold: float = Field(
+        description="The distance that is near enough for the people registered now."
+    )
+    risk: float = Field(description="The chance that one stranger is taken for anybody at it.")
+    extrapolated: bool = Field(
+        description="That chance is smaller than the measured pairs can show."
+    )
+    false_accept: float = Field(examples=[0.001], description="What was asked for.")
+    distance_threshold: float | None = Field(
+        description="Set instead of false_accept; then `risk` is what it comes to."
+    )
     live_threshold: float = Field(examples=[0.8])
     attack_threshold: float = Field(examples=[0.2])
     votes: int = Field(examples=[3])
@@ -145,6 +167,11 @@ class ThresholdPreview(Message):
     unknown: int = Field(description="Those that do not say enough.")
     granted_before: int
     granted_after: int
+    threshold: float = Field(description="The distance that would be near enough.")
+    risk: float = Field(description="The chance that one stranger is taken for anybody then.")
+    turns_most_away: bool = Field(
+        description="Hardly anybody would pass with one template and one look."
+    )
     changes: tuple[ChangedOutcome, ...]
 
 
@@ -261,6 +288,10 @@ class LegacyLogin(Message):
     username: str | None = None
     distance: float | None = None
     similarity: float | None = None
+    threshold: float | None = Field(
+        default=None, description="The distance that was near enough: not 0.6 any more."
+    )
+    recognizer: RecognizerName | None = None
     message: str
 
 

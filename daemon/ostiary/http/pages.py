@@ -21,6 +21,7 @@ from ostiary.store.sessions import Session
 from ostiary.store.snapshots import Snapshots
 
 EVENTS_A_PAGE = 50
+LOOK_ALIKES = 20
 AUDIT_ROWS = 50
 
 Name = Annotated[str, Query(max_length=200)]
@@ -66,10 +67,19 @@ class Pages:
 
     def people(self, request: Request, q: Name = "") -> Response:
         session = self._session(request)
+        operator = session.role is Role.OPERATOR
         everybody = self._parts.people.list()
         wanted = q.strip().casefold()
         shown = tuple(user for user in everybody if wanted in user.username.casefold())
-        values = {"people": shown, "count": len(everybody), "q": q}
+        roster = self._parts.people.roster
+        values = {
+            "people": shown,
+            "count": len(everybody),
+            "q": q,
+            "alike": roster.look_alikes().pairs[:LOOK_ALIKES] if operator else (),
+            "distance": roster.thresholds.used,
+            "waiting": roster.waiting(),
+        }
         return self._render(request, "people", session, values)
 
     def person(self, request: Request, name: Name) -> Response:
@@ -131,6 +141,8 @@ class Pages:
             "configured": self._parts.configured.model_dump(include=set(ADJUSTABLE)),
             "overridden": self._thresholds.overridden(),
             "fixed": self._thresholds.fixed(),
+            "distance": self._thresholds.distance,
+            "people": self._parts.people.count(),
         }
         return self._render(request, "thresholds", session, values)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ostiary.access.decision import Reason
+from ostiary.access.risk import Threshold
 from ostiary.access.roster import Thresholds as Distances
 from ostiary.config import AccessSettings
 from ostiary.errors import SettingInvalid
@@ -43,6 +44,7 @@ class Preview:
     granted_before: int
     granted_after: int
     changes: tuple[Rejudged, ...]
+    threshold: Threshold
 
 
 class Thresholds:
@@ -56,6 +58,11 @@ class Thresholds:
     @property
     def current(self) -> AccessSettings:
         return self._parts.access()
+
+    @property
+    def distance(self) -> Threshold:
+        """What is near enough for today's roster, and at what risk."""
+        return self._parts.people.roster.thresholds.used
 
     def overridden(self) -> frozenset[str]:
         """The fields that were set here, rather than in the configuration."""
@@ -93,6 +100,11 @@ class Thresholds:
                 raise SettingInvalid(
                     f"{name} is set by OSTIARY_ACCESS__{name.upper()} in the daemon's environment."
                 )
+        if "distance_threshold" in values and self.current.distance_threshold is None:
+            raise SettingInvalid(
+                "This door goes by a risk: set false_accept. Its distance follows from the people "
+                "who are registered."
+            )
         return adjusted(self.current, values)
 
 
@@ -111,7 +123,7 @@ def preview(events: Iterable[LoginEvent], access: AccessSettings, thresholds: Di
         after += reason is Reason.GRANTED
         if event.success != (reason is Reason.GRANTED):
             changes.append(Rejudged(event, reason))
-    return Preview(judged, unknown, before, after, tuple(changes))
+    return Preview(judged, unknown, before, after, tuple(changes), thresholds.used)
 
 
 def judged_again(event: LoginEvent, access: AccessSettings, thresholds: Distances) -> Reason | None:

@@ -49,7 +49,11 @@ class Work:
     ) -> A:
         """Run a command that changes something, and write who did it. Raises OstiaryError."""
         with self._place() as context:
-            noted = replace(context, also=partial(self._gate.note, caller, action, subject, detail))
+            noted = replace(
+                context,
+                operator=caller.knows_people,
+                also=partial(self._gate.note, caller, action, subject, detail),
+            )
             result = self._parts.commands.run(name, request, noted)
             assert isinstance(result, answer)
             return result

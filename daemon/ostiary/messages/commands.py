@@ -140,6 +140,7 @@ class RegisterRequest(Request):
         default=None,
         min_length=1,
         max_length=LOOKS,
+        strict=False,  # a list, which is what JSON has
         description="Instead of `image`: several of the same face (front, a little left, a little "
         "right). Those that differ are kept.",
     )

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from numpy.typing import ArrayLike
 
@@ -11,7 +12,7 @@ from ostiary.errors import LastTemplate, TemplateUnknown, UserExists, UserUnknow
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import checked_username, same_name
 from ostiary.store import moment
-from ostiary.store.database import Database
+from ostiary.store.database import Database, read_only
 from ostiary.store.descriptor import (
     Descriptor,
     checked_descriptor,
@@ -188,6 +189,23 @@ class Users:
         return tuple(
             Template(number, moment.from_text(at), source, name, quality)
             for number, at, source, name, quality in rows
+        )
+
+
+def templates_by_recognizer(path: Path) -> dict[str, int]:
+    """How many templates of each recogniser the database at `path` holds, which is only read. In an
+    older one all are dlib's; one that is not there has none."""
+    if not path.exists():
+        return {}
+    with read_only(path.absolute()) as connection:
+        columns = connection.execute("SELECT name FROM pragma_table_info('templates')").fetchall()
+        if ("recognizer",) not in columns:
+            (people,) = connection.execute("SELECT COUNT(*) FROM users").fetchone()
+            return {"dlib": people} if people else {}
+        return dict(
+            connection.execute(
+                "SELECT recognizer, COUNT(*) FROM templates GROUP BY recognizer"
+            ).fetchall()
         )
 
 

@@ -19,7 +19,7 @@ from ostiary.vision.embed import Embedder
 from ostiary.vision.face import Face, square_of
 from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, model_path
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.rates import UNKNOWN, ErrorRates
 from ostiary.vision.recognizer import rates_of
 
 
@@ -32,11 +32,15 @@ class DlibRecognizer:
     rates: ErrorRates
 
     @classmethod
-    def load(cls, directory: Path, provider: str = "cpu", threads: int = 1) -> Self:
-        """Open the network and the predictor in `directory`. Raises ModelMissing, ModelInvalid."""
+    def load(
+        cls, directory: Path, provider: str = "cpu", threads: int = 1, *, rated: bool = True
+    ) -> Self:
+        """Open the network and the predictor in `directory`; unless `rated`, also a network whose
+        error rates are not known yet. Raises ModelMissing, ModelInvalid."""
         predictor = LandmarkPredictor.load(model_path(directory, LANDMARKS5))
         embedder = Embedder.load(model_path(directory, DLIB_RESNET), provider, threads)
-        return cls(predictor, embedder, rates_of(embedder.session, DLIB_RESNET))
+        rates = rates_of(embedder.session, DLIB_RESNET) if rated else UNKNOWN
+        return cls(predictor, embedder, rates)
 
     @property
     def name(self) -> RecognizerName:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ostiary.errors import ModelMissing
+from ostiary.messages.recognizer import RecognizerName
 
 MINIFASNET_V2 = "minifasnet_v2.onnx"
 MINIFASNET_V1SE = "minifasnet_v1se.onnx"
@@ -32,6 +33,11 @@ def models_directory(explicit: Path | None = None) -> Path:
         f"No folder of models: looked for {tried}. "
         f"Build them with `ostiary-export all --out {candidates[0]}`."
     )
+
+
+def recognizer_files(recognizer: RecognizerName) -> tuple[str, ...]:
+    """What the recogniser needs."""
+    return (SFACE,) if recognizer == "sface" else (DLIB_RESNET, LANDMARKS5)
 
 
 def model_path(directory: Path, name: str) -> Path:

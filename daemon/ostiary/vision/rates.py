@@ -72,12 +72,16 @@ class ErrorRates:
 
     def false_non_match_at(self, distance: float) -> float:
         """The share of a person's own templates beyond `distance`."""
-        return float(np.interp(distance, self.distance, self.false_non_match))
+        return float(np.interp(distance, (0.0, *self.distance), (1.0, *self.false_non_match)))
 
     def distance_for(self, false_match: float) -> float:
         """The distance within which that share of strangers' templates lies, never below 0."""
         logs = [math.log(p) for p in self.false_match]
         return max(0.0, _along(math.log(false_match), logs, self.distance))
+
+
+UNKNOWN = ErrorRates((0.0, 1e-9), (1.0 - 1e-9, 1.0), (1.0, 1.0), 0, 0, 0.5, "nothing")
+"""Of a recogniser that was never measured: whatever matches may be anybody."""
 
 
 def _along(x: float, xs: "np.typing.ArrayLike", ys: "np.typing.ArrayLike") -> float:

@@ -19,7 +19,7 @@ from ostiary.vision.align import similarity
 from ostiary.vision.arrays import BGRImage, Descriptor, RGBImage
 from ostiary.vision.face import Face
 from ostiary.vision.models import SFACE, model_path
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.rates import UNKNOWN, ErrorRates
 from ostiary.vision.recognizer import rates_of, unit
 from ostiary.vision.runtime import open_session
 
@@ -46,13 +46,16 @@ class SFaceRecognizer:
     rates: ErrorRates
 
     @classmethod
-    def load(cls, directory: Path, provider: str = "cpu", threads: int = 1) -> Self:
-        """Open the network in `directory`. Raises ModelMissing or ModelInvalid."""
+    def load(
+        cls, directory: Path, provider: str = "cpu", threads: int = 1, *, rated: bool = True
+    ) -> Self:
+        """Open the network in `directory`; unless `rated`, also one whose error rates are not
+        known yet. Raises ModelMissing or ModelInvalid."""
         session = open_session(model_path(directory, SFACE), provider, threads, batch=1)
         shapes = [each.shape for each in (*session.get_inputs(), *session.get_outputs())]
         if shapes != [[1, 3, CHIP_SIZE, CHIP_SIZE], [1, DIMENSIONS]]:
             raise ModelInvalid(f"{SFACE}: not the network written by ostiary-export.")
-        return cls(session, rates_of(session, SFACE))
+        return cls(session, rates_of(session, SFACE) if rated else UNKNOWN)
 
     @property
     def name(self) -> RecognizerName:

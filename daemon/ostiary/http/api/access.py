@@ -68,6 +68,9 @@ def thresholds_router(thresholds: Thresholds, parts: ConsoleParts, gate: Gate) -
                 )
                 for change in found.changes
             ),
+            threshold=found.threshold.distance,
+            risk=found.threshold.false_accept,
+            turns_most_away=found.threshold.turns_most_away,
         )
 
     @router.patch("/settings", summary="Set thresholds", responses=responses(403, 422))
@@ -209,8 +212,13 @@ def _values(values: ThresholdValues) -> Values:
 
 def _thresholds(thresholds: Thresholds) -> ThresholdsAnswer:
     current = thresholds.current.model_dump(include=set(ADJUSTABLE))
+    distance = thresholds.distance
     return ThresholdsAnswer(
         **current,
+        recognizer=distance.recognizer,
+        threshold=distance.distance,
+        risk=distance.false_accept,
+        extrapolated=not distance.carried,
         set_here=tuple(sorted(thresholds.overridden())),
         fixed=tuple(sorted(thresholds.fixed())),
     )

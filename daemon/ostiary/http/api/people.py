@@ -70,8 +70,10 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
             AddTemplateRequest(
                 username=username,
                 image=picture.image,
+                images=picture.images,
                 source=picture.source,
                 require_live=picture.require_live,
+                allow_twin=picture.allow_twin,
             ),
             AddTemplateAnswer,
             caller,

@@ -12,7 +12,7 @@ export class Problem extends Error {
   /* In the page's words; what only the daemon can know in its own. */
   get words() {
     const known = say(`problem.${this.code}`);
-    const more = ["setting_invalid", "too_many_attempts"].includes(this.code);
+    const more = ["setting_invalid", "too_many_attempts", "already_registered", "not_this_person"].includes(this.code);
     return more && this.message ? `${known} (${this.message})` : known;
   }
 }

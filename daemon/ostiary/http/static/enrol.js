@@ -67,6 +67,16 @@ function succeeded(answer) {
   outcome.replaceChildren(notice);
 }
 
+/* Who looks alike may be two people: the operator says so, and tries again. */
+function offerTwin() {
+  const label = element("label", "tick", say("enrol.twin"));
+  const tick = element("input", "");
+  tick.type = "checkbox";
+  tick.id = "twin";
+  label.prepend(tick, " ");
+  outcome.append(label);
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const fromFile = event.submitter?.value === "file";
@@ -78,17 +88,20 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   working = true;
+  const twin = document.getElementById("twin")?.checked;
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => { button.disabled = true; });
   const doing = say(fromFile ? "enrol.uploading" : "enrol.taking");
   outcome.replaceChildren(element("p", "notice", doing));
   try {
     const body = fromFile ? { image: await base64(file) } : { source: "camera" };
+    if (twin) body.allow_twin = true;
     const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";
     if (!known) body.username = form.elements.username.value;
     succeeded(await ask("POST", path, body));
   } catch (problem) {
     outcome.replaceChildren(element("p", "notice bad", explain(problem)));
+    if (problem.code === "already_registered") offerTwin();
   } finally {
     working = false;
     buttons.forEach((button) => { button.disabled = false; });

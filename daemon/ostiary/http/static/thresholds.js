@@ -29,10 +29,15 @@ function listed(change) {
 }
 
 function show(preview) {
-  if (preview.judged === 0) return effect.replaceChildren(say("thresholds.effect_none"));
+  const near = element("p", "", say("thresholds.effect_distance", {
+    distance: preview.threshold.toFixed(3),
+    strangers: Math.round(1 / preview.risk).toLocaleString(document.documentElement.lang),
+  }));
+  if (preview.turns_most_away) near.append(" ", say("thresholds.turns_most_away"));
+  if (preview.judged === 0) return effect.replaceChildren(near, say("thresholds.effect_none"));
   const count = preview.changes.length;
   const key = count ? "thresholds.effect_changed" : "thresholds.effect_same";
-  const parts = [element("p", "", element("strong", "", say(key, { ...preview, count })))];
+  const parts = [near, element("p", "", element("strong", "", say(key, { ...preview, count })))];
   parts.push(element("p", "small", say("thresholds.effect_granted", {
     before: preview.granted_before, after: preview.granted_after,
   })));

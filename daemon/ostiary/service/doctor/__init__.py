@@ -11,6 +11,7 @@ from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.page import as_json, exit_status, render
+from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
 
 __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
@@ -23,6 +24,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         yield from check_camera(camera)
     yield from check_budget(settings.vision, settings.cameras)
     yield from check_database(settings.store)
+    yield from check_recognition(settings)
     yield from check_broker(settings)
     yield from check_relay(settings.relay)
     yield from check_clock()

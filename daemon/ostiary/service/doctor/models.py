@@ -9,12 +9,11 @@ from ostiary.config import VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.vision.models import (
-    DLIB_RESNET,
-    LANDMARKS5,
     MINIFASNET_V1SE,
     MINIFASNET_V2,
     YUNET,
     models_directory,
+    recognizer_files,
 )
 from ostiary.vision.runtime import available_providers, open_session, provider_in_use
 
@@ -34,7 +33,7 @@ def check_models(settings: VisionSettings) -> Iterator[Check]:
 def needed(settings: VisionSettings) -> tuple[str, ...]:
     """The files without which everybody is denied."""
     second = (MINIFASNET_V1SE,) if settings.liveness == "ensemble" else ()
-    return (MINIFASNET_V2, *second, DLIB_RESNET, LANDMARKS5, YUNET)
+    return (MINIFASNET_V2, *second, *recognizer_files(settings.recognizer), YUNET)
 
 
 def _files(directory: Path, settings: VisionSettings) -> Check:

@@ -1,0 +1,68 @@
+"""How near is near enough for the people who are registered now, and what risk is that?"""
+
+from collections.abc import Iterator, Mapping
+
+from ostiary.access.risk import comparison_risk, threshold_at
+from ostiary.config import Settings
+from ostiary.errors import OstiaryError
+from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.store.users import templates_by_recognizer
+from ostiary.vision.engine import RECOGNIZERS
+from ostiary.vision.models import models_directory
+
+LAX = 0.01
+"""A door that takes more than one stranger in a hundred for somebody is said to be lax."""
+
+
+def check_recognition(settings: Settings) -> Iterator[Check]:
+    """The threshold in force, its risk, and people whom this recogniser does not know."""
+    vision, access = settings.vision, settings.access
+    try:
+        directory = models_directory(vision.models)
+        rates = RECOGNIZERS[vision.recognizer].load(directory).rates
+        stored = templates_by_recognizer(settings.store.path)
+    except OstiaryError as error:
+        yield red("recognition", error.message, "Correct the models and the database first.")
+        return
+    count = sum(stored.values())
+    each = comparison_risk(access.risk(), rates, count)
+    now = threshold_at(each, vision.recognizer, rates, max(1, count), access.distance_threshold)
+    found = (
+        f"{vision.recognizer}, {count} template(s): near enough is {now.distance:.3f}; "
+        f"one stranger in {1 / now.false_accept:,.0f} is taken for somebody"
+    )
+    if not now.carried:
+        found += f" (extrapolated: {rates.pairs:,} pairs carry {rates.carried:.0e} a comparison)"
+    if now.turns_most_away:
+        yield yellow(
+            "recognition",
+            f"{found}; most people are turned away",
+            "Enrol more templates a person, or raise access.false_accept.",
+        )
+    elif access.distance_threshold is not None and now.false_accept > LAX:
+        yield yellow(
+            "recognition",
+            found,
+            "Remove access.distance_threshold: access.false_accept keeps the risk with any number "
+            "of people.",
+        )
+    else:
+        yield green("recognition", found)
+    yield from _others(settings, stored)
+
+
+def _others(settings: Settings, stored: Mapping[str, int]) -> Iterator[Check]:
+    others = {name: number for name, number in stored.items() if name != settings.vision.recognizer}
+    if not others:
+        return
+    listed = ", ".join(f"{number} of {name}" for name, number in sorted(others.items()))
+    comes_over = settings.vision.recognizer == "sface" and settings.access.migrate
+    if comes_over and set(others) == {"dlib"}:
+        yield green("templates", f"{listed}: people come over when they are next granted")
+    else:
+        yield yellow(
+            "templates",
+            f"{listed} are not compared by {settings.vision.recognizer}",
+            "Set vision.recognizer to theirs, or access.migrate = true (dlib to sface), or enrol "
+            "those people again.",
+        )
