@@ -86,7 +86,7 @@ def deciding(folder: Path, port: int) -> Iterator[Measure]:
                 time.sleep(0.5)
                 highest = max(highest, resident_mib(process.pid))
     yield Measure("start_to_first_decision", start_s, "s", 2.0)
-    yield Measure("resident_while_deciding", highest, "MiB", 200.0)
+    yield Measure("resident_while_deciding", highest, "MiB", 220.0)
 
 
 @contextmanager

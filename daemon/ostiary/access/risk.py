@@ -74,7 +74,7 @@ def threshold_at(
         name,
         near,
         false_match,
-        -math.expm1(templates * math.log1p(-min(false_match, 1 - 1e-12))),
+        -math.expm1(max(1, templates) * math.log1p(-min(false_match, 1 - 1e-12))),
         rates.false_non_match_at(near),
         one_look >= rates.carried,
     )

@@ -86,11 +86,20 @@ def list_users(
     if as_json:
         _show(answer, as_json)
         return
-    table = Table("name", "since", "templates")
+    table = Table("name", "since", "templates", "of", "looks like")
     for user in answer.users:
         since = "" if user.created_at is None else f"{user.created_at:%Y-%m-%d %H:%M}"
-        table.add_row(user.username, since, str(user.templates))
+        of, alike = ", ".join(user.recognizers), ", ".join(user.look_alikes)
+        table.add_row(user.username, since, str(user.templates), of, alike)
     Console().print(table)
+    typer.echo(
+        f"{answer.recognizer}: near enough is a distance of {answer.threshold:.3f}; one stranger "
+        f"in {1 / answer.false_accept:,.0f} is taken for somebody."
+    )
+    if answer.waiting:
+        typer.echo(
+            f"{answer.waiting} known by the former recogniser only, until they next come in."
+        )
 
 
 @users.command("remove")

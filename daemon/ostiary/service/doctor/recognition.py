@@ -26,7 +26,7 @@ def check_recognition(settings: Settings) -> Iterator[Check]:
         return
     count = sum(stored.values())
     each = comparison_risk(access.risk(), rates, count)
-    now = threshold_at(each, vision.recognizer, rates, max(1, count), access.distance_threshold)
+    now = threshold_at(each, vision.recognizer, rates, count, access.distance_threshold)
     found = (
         f"{vision.recognizer}, {count} template(s): near enough is {now.distance:.3f}; "
         f"one stranger in {1 / now.false_accept:,.0f} is taken for somebody"
