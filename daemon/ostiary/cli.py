@@ -11,7 +11,7 @@ import typer
 from ostiary import __version__
 from ostiary.client import cli as client
 from ostiary.config import Settings, load_settings
-from ostiary.errors import OstiaryError
+from ostiary.errors import OstiaryError, RecognizerMismatch
 from ostiary.service.logging import configure_logging
 
 app = typer.Typer(
@@ -98,6 +98,11 @@ def import_users(
     from ostiary.store.users import Users
 
     settings = _settings(config)
+    if settings.vision.recognizer != "dlib" and not settings.access.migrate:
+        raise RecognizerMismatch(
+            "The first version's people have dlib's descriptors, which this door does not compare: "
+            'set access.migrate = true, or vision.recognizer = "dlib".'
+        )
     with Database.open(settings.store.path) as database:
         report = import_database(source, Users(database), utc_now())
     for username in report.taken:

@@ -8,7 +8,8 @@ import pytest
 from ostiary.access.risk import Risk
 from ostiary.config import AccessSettings, Settings, load_settings
 from ostiary.config_file import render
-from ostiary.errors import ConfigError
+from ostiary.errors import ConfigError, SettingInvalid
+from ostiary.overrides import adjusted, overrides_path, with_overrides, write_overrides
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
 
@@ -99,3 +100,47 @@ def test_the_thresholds_become_the_policy() -> None:
 def _section_of(lines: list[str], number: int) -> str:
     heads = [line.strip("[]") for line in lines[:number] if line.startswith("[")]
     return heads[-1]
+
+
+def test_a_risk_and_a_distance_at_once_are_refused(tmp_path: Path) -> None:
+    config = written(tmp_path, "[access]\nfalse_accept = 0.001\ndistance_threshold = 1.1\n")
+    with pytest.raises(ConfigError, match="remove one of them"):
+        load_settings(config)
+
+
+@pytest.mark.parametrize("risk", ["0.2", "1e-7", "0", "nan", '"small"'])
+def test_a_risk_that_no_house_could_mean_is_refused(tmp_path: Path, risk: str) -> None:
+    with pytest.raises(ConfigError, match="false_accept"):
+        load_settings(written(tmp_path, f"[access]\nfalse_accept = {risk}\n"))
+
+
+def test_a_new_door_goes_by_a_risk_and_sface() -> None:
+    settings = load_settings(None)
+    assert settings.vision.recognizer == "sface"
+    assert settings.access.risk() == Risk(0.001, None)
+
+
+def test_a_file_from_before_sface_means_dlibs_distance(tmp_path: Path) -> None:
+    old = load_settings(written(tmp_path, "[access]\ndistance_threshold = 0.6\n"))
+    assert (old.vision.recognizer, old.access.risk().distance) == ("dlib", 0.6)
+    text = '[vision]\nrecognizer = "sface"\n[access]\ndistance_threshold = 1.1\n'
+    new = load_settings(written(tmp_path, text))
+    assert (new.vision.recognizer, new.access.risk().distance) == ("sface", 1.1)
+
+
+def test_a_risk_set_while_running_replaces_a_distance_and_the_other_way_round() -> None:
+    by_distance = AccessSettings(distance_threshold=0.6)
+    assert adjusted(by_distance, {"false_accept": 0.01}).risk() == Risk(0.01, None)
+    by_risk = AccessSettings(false_accept=0.01)
+    assert adjusted(by_risk, {"distance_threshold": 1.0}).risk().distance == 1.0
+    assert adjusted(by_risk, {"votes": 2}).risk() == Risk(0.01, None)
+    with pytest.raises(SettingInvalid, match="remove one"):
+        adjusted(by_risk, {"distance_threshold": 1.0, "false_accept": 0.01})
+
+
+def test_a_distance_set_in_the_console_before_sface_is_dlibs(tmp_path: Path) -> None:
+    text = f'[store]\npath = "{tmp_path}/ostiary.db"\n'
+    settings = load_settings(written(tmp_path, text))
+    write_overrides(overrides_path(settings), {"distance_threshold": 0.5})
+    effective = with_overrides(settings)
+    assert (effective.vision.recognizer, effective.access.risk().distance) == ("dlib", 0.5)
