@@ -17,6 +17,7 @@ from ostiary_export.evaluate.bootstrap import (
     turned_away_at_fpir,
 )
 from ostiary_export.evaluate.faces import NAMES, Collection, pictures_of
+from ostiary_export.evaluate.figures import at_default
 from ostiary_export.evaluate.identification import Trial, trials
 from ostiary_export.evaluate.pairs import Pairs, Tail, joined, pairs_of
 from ostiary_export.evaluate.rates import rates_of, write_rates
@@ -158,6 +159,14 @@ def test_measured_rates_are_written_as_a_model_can_carry_them(tmp_path: Path) ->
         (text,) = rates_metadata(tmp_path / "recognition.toml", name).values()
         assert type(known).from_json(text) == known
         assert known.several_looks >= 1
+
+
+def test_too_few_pictures_say_nothing_of_rare_errors_and_nothing_is_written() -> None:
+    few = made_up(40)
+    with pytest.raises(FacesInvalid, match="too few"):
+        rates_of(few, "sface", "a test")
+    assert list(at_default(few, "sface")) == []
+    assert joined(few, pairs_of(few, "sface")) is few
 
 
 def test_a_folder_from_which_nothing_can_be_measured_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from ostiary_export.catalogue import Catalogue, Source, load_catalogue
 from ostiary_export.errors import CatalogueInvalid, HashMismatch, SourceUnreachable
-from ostiary_export.fetch import MIRROR_VARIABLE, fetch, fetch_portraits
+from ostiary_export.fetch import MIRROR_VARIABLE, fetch, fetch_faces, fetch_portraits
 
 CONTENT = b"weights" * 1000
 RIGHT = hashlib.sha256(CONTENT).hexdigest()
@@ -128,6 +129,22 @@ def test_only_portraits_leave_the_archive(mirror: Path, tmp_path: Path) -> None:
     )
     assert [path.name for path in faces.iterdir()] == ["obama.jpg"]
     assert not list(tmp_path.glob("**/escaped.jpg"))
+
+
+def test_faces_land_in_a_folder_a_person_and_nothing_leaves_it(
+    mirror: Path, tmp_path: Path
+) -> None:
+    right = archive(
+        mirror / "net.pth",
+        "lfw/Ada_Lovelace/Ada_Lovelace_0001.jpg",
+        "lfw/../escaped.jpg",
+        "lfw/README",
+    )
+    known = replace(catalogue(sha256=right).sources["net"], name="lfw")
+    faces = fetch_faces(Catalogue({"lfw": known}, {}), tmp_path / "sources", tmp_path / "faces")
+    found = [path.relative_to(faces) for path in faces.rglob("*.jpg")]
+    assert found == [Path("Ada_Lovelace/Ada_Lovelace_0001.jpg")]
+    assert not list(tmp_path.rglob("escaped.jpg"))
 
 
 def test_the_projects_catalogue_names_a_hash_and_a_licence_for_every_model() -> None:

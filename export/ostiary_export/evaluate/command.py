@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from ostiary_export.errors import FacesInvalid
 from ostiary_export.evaluate import figures
 from ostiary_export.evaluate.faces import NAMES, collect
 from ostiary_export.evaluate.pairs import joined, pairs_of
@@ -41,6 +42,10 @@ def run(plan: Plan, console: Console) -> None:
     collection = joined(found, pairs_of(found, "sface"))
     console.print(f"{plan.folder}: {described(collection)}", highlight=False)
     pairs = {name: pairs_of(collection, name) for name in NAMES}
+    if not len(pairs["sface"].impostor):
+        raise FacesInvalid(f"{plan.folder}: pictures of one person only; add other people.")
+    measured_on = f"{plan.folder.name}: {described(collection)}"
+    rates = plan.rates and {name: rates_of(collection, name, measured_on) for name in NAMES}
     lines: list[figures.Line] = []
     for name in NAMES:
         with console.status(f"measuring {name}"):
@@ -52,9 +57,8 @@ def run(plan: Plan, console: Console) -> None:
     json_lines = [line.to_json() for line in lines]
     with written_whole(plan.output / "accuracy.jsonl") as temporary:
         temporary.write_text("\n".join(json_lines) + "\n", "utf-8")
-    if plan.rates is not None:
-        measured_on = f"{plan.folder.name}: {described(collection)}"
-        write_rates(plan.rates, {name: rates_of(collection, name, measured_on) for name in NAMES})
+    if plan.rates and rates:
+        write_rates(plan.rates, rates)
         console.print(f"error rates in {plan.rates}", highlight=False)
     if plan.page is not None:
         into_page(plan.page, text)

@@ -18,7 +18,7 @@ from ostiary_export.evaluate.bootstrap import (
 )
 from ostiary_export.evaluate.faces import Collection, Ids
 from ostiary_export.evaluate.identification import Trial, trials
-from ostiary_export.evaluate.pairs import Pairs, part
+from ostiary_export.evaluate.pairs import Pairs, pairs_of, part
 from ostiary_export.evaluate.rates import rates_of
 
 FMR = (1e-3, 1e-4, 1e-5)
@@ -84,10 +84,13 @@ def at_default(collection: Collection, name: RecognizerName) -> Iterator[Line]:
     way round.
 
     The gallery is drawn from the tested half as far as enough strangers remain in it, and filled
-    up from the other: no stranger was ever seen in the fitting.
+    up from the other: no stranger was ever seen in the fitting. Nothing where a half has too few
+    pairs to fit anything.
     """
     people = int(collection.person.max()) + 1
     halves = _halves(collection)
+    if not all(pairs_of(part(collection, half), name).are_enough for half, _ in halves):
+        return
     rates = [rates_of(part(collection, fitted), name, "one half") for fitted, _ in halves]
     for size in GALLERIES:
         for probes in (1, 2):

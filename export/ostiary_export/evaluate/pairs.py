@@ -36,6 +36,11 @@ class Pairs:
         return float(1 - np.searchsorted(self.genuine, distance, "right") / len(self.genuine))
 
     @property
+    def are_enough(self) -> bool:
+        """Whether a tail can be fitted."""
+        return TAIL_FROM * len(self.impostor) >= CARRIED_BY
+
+    @property
     def carried(self) -> float:
         """The least false match rate that these pairs show."""
         return CARRIED_BY / len(self.impostor)
@@ -90,6 +95,8 @@ def joined(collection: Collection, pairs: Pairs) -> Collection:
     """Folders of one and the same person put together: two are so where their nearest pictures are
     nearer by SFace than the tail of all pairs leaves room for, a picture filed twice for example.
     They are named in the report."""
+    if not pairs.are_enough:
+        return collection
     limit = Tail.of(pairs).distance_at(ONE_PERSON / len(pairs.impostor))
     rows, person = collection.descriptors["sface"], collection.person.copy()
     found: dict[tuple[str, str], None] = {}

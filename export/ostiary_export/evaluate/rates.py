@@ -6,9 +6,17 @@ import numpy as np
 
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.rates import ErrorRates
+from ostiary_export.errors import FacesInvalid
 from ostiary_export.evaluate.faces import Collection
 from ostiary_export.evaluate.identification import LOOKS, fused_rows
-from ostiary_export.evaluate.pairs import TAIL_FROM, Pairs, Tail, distances, pairs_of
+from ostiary_export.evaluate.pairs import (
+    CARRIED_BY,
+    TAIL_FROM,
+    Pairs,
+    Tail,
+    distances,
+    pairs_of,
+)
 from ostiary_export.files import written_whole
 
 LEAST = -8.0
@@ -24,8 +32,13 @@ HEAD = """\
 
 def rates_of(collection: Collection, name: RecognizerName, measured_on: str) -> ErrorRates:
     """Both rates over a grid of distances: counted down to a false match rate of 1e-4, from there
-    by the fitted tail."""
+    by the fitted tail. Raises FacesInvalid where there are too few pairs to fit one."""
     pairs = pairs_of(collection, name)
+    if not pairs.are_enough:
+        raise FacesInvalid(
+            f"{len(pairs.impostor):,} pairs of different people are too few to tell how rarely two "
+            f"are alike: {CARRIED_BY / TAIL_FROM:,.0f} are needed, some 800 pictures."
+        )
     tail = Tail.of(pairs)
     exponents = np.arange(LEAST, np.log10(TAIL_FROM) - TAIL_STEP / 2, TAIL_STEP)
     false_match = [float(10**each) for each in exponents]
