@@ -207,19 +207,45 @@ def test_a_person_is_enrolled_from_a_file_and_given_another_picture(
     page.goto(stage.url("enrol"))
     page.get_by_label("Name").fill("Zoë Müller")
     page.get_by_text("From a file").click()
-    page.get_by_label("Picture", exact=True).set_input_files(portraits / "biden.jpg")
+    page.get_by_label("Picture", exact=True).set_input_files(portraits / "obama.jpg")
     page.get_by_role("button", name="Upload").click()
     expect(page.locator("#outcome")).to_contain_text("Zoë Müller is registered.")
     page.get_by_role("link", name="Add a picture of Zoë Müller").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("One more picture of Zoë Müller")
     page.get_by_text("From a file").click()
-    page.get_by_label("Picture", exact=True).set_input_files(portraits / "obama.jpg")
+    page.get_by_label("Picture", exact=True).set_input_files(portraits / "biden.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("too far from this person's pictures")
+    page.get_by_label("Picture", exact=True).set_input_files(portraits / "obama2.jpg")
     page.get_by_role("button", name="Upload").click()
     expect(page.locator("#outcome")).to_contain_text("has one more picture")
     page.get_by_role("link", name="Show Zoë Müller").click()
     page.get_by_role("button", name="Remove picture 2").click()
     expect(page.get_by_text("the only one")).to_be_visible()
     assert stage.door.people.get("Zoë Müller").templates == 1
+
+
+def test_a_face_that_is_somebody_elses_is_enrolled_only_as_a_twin(
+    stage: Stage, visit: Open, portraits: Path
+) -> None:
+    page = visit(stage)
+    for name, picture in (("Ada", "obama.jpg"), ("Bea", "obama2.jpg")):
+        page.goto(stage.url("enrol"))
+        page.get_by_label("Name").fill(name)
+        page.get_by_text("From a file").click()
+        page.get_by_label("Picture", exact=True).set_input_files(portraits / picture)
+        page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("somebody else's already")
+    shoot(page, "enrol-twin")
+    page.get_by_label("Enrol all the same").check()
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("Bea is registered.")
+    page.goto(stage.url("people"))
+    page.get_by_text("Look-alikes: 1 pairs").click()
+    shoot(page, "people-look-alikes")
+    assert [(pair.one, pair.other) for pair in stage.door.roster.look_alikes().pairs] == [
+        ("Ada", "Bea")
+    ]
 
 
 def test_the_effect_of_thresholds_is_seen_before_they_are_saved(stage: Stage, visit: Open) -> None:
@@ -229,20 +255,23 @@ def test_the_effect_of_thresholds_is_seen_before_they_are_saved(stage: Stage, vi
     expect(page.locator("#said")).to_contain_text("Welcome, 张三", timeout=PATIENCE_MS)
     page.goto(stage.url("thresholds"))
     expect(page.locator("#effect")).to_contain_text("all have come out the same")
-    page.locator("#distance_threshold").fill("0.01")
-    expect(page.locator("#effect")).to_contain_text("Granted → Nobody who is registered")
-    assert stage.door.access.distance_threshold == 0.6
+    expect(page.locator("#distance")).to_contain_text("one stranger in 1,000")
+    page.locator("#false_accept").fill("0.00001")
+    expect(page.locator("#effect")).to_contain_text("one stranger in 100,000")
+    page.locator("#live_threshold").fill("1")
+    expect(page.locator("#effect")).to_contain_text("Granted → ")
+    assert stage.door.access.false_accept == 0.001
     shoot(page, "thresholds-effect")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("em", has_text="set here")).to_be_visible()
-    assert stage.door.access.distance_threshold == 0.01
+    expect(page.locator("em", has_text="set here").first).to_be_visible()
+    assert stage.door.access.false_accept == 0.00001
     page.locator("#votes").fill("9")
     expect(page.locator("#effect")).to_contain_text("do not go together")
     page.reload()
     page.get_by_role("button", name="Back to the configuration").click()
     page.get_by_role("dialog").get_by_role("button", name="Back to the configuration").click()
-    expect(page.locator("em", has_text="set here")).not_to_be_visible()
-    assert stage.door.access.distance_threshold == 0.6
+    expect(page.locator("em", has_text="set here")).to_have_count(0)
+    assert stage.door.access.false_accept == 0.001
 
 
 def test_wrong_passwords_lock_the_account(stage: Stage, visit: Open) -> None:

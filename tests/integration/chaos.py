@@ -316,7 +316,7 @@ def _register(
     image = base64.b64encode(plan.portrait.read_bytes()).decode()
     before = driver.answered()
     requests = (
-        (f"register-{number}", {"username": f"Person {number}", "image": image})
+        (f"register-{number}", {"username": f"Person {number}", "image": image, "allow_twin": True})
         for number in range(plan.registrations)
     )
     monkey = Monkey(
