@@ -60,8 +60,8 @@ def trials(
     gallery_from: Ids | None = None,
     strangers_from: Ids | None = None,
 ) -> Iterator[Trial]:
-    """Draw galleries at random. Nothing where too few people have enough pictures, or where nobody
-    in the gallery or outside it is left to step up.
+    """Draw galleries at random. Nothing where too few people have enough pictures; a gallery in
+    which, or outside of which, nobody is left to step up is left out.
 
     `gallery_from` is who may be registered, first come first taken, and `strangers_from` who may
     be a stranger (all, unless said).
@@ -86,7 +86,7 @@ def trials(
         ]
         registered = [who for who in chosen if len(left[who]) >= templates + probes]
         if not strangers or not registered:
-            return
+            continue
         outside = np.stack([_fused(collection, name, left[who][:probes]) for who in strangers])
         inside = np.stack(
             [
