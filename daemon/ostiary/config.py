@@ -10,7 +10,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -356,11 +364,16 @@ class HttpSettings(Section):
         None, description="PEM file, the certificate first. Needed unless host is loopback."
     )
     tls_key: Path | None = Field(None, description="PEM file of its private key.")
-    legacy_api: Literal["loopback", "token", "off"] = Field(
-        "loopback",
-        description="The first version's /register, /login and /users. loopback: without "
-        "authentication while host is loopback, otherwise as token. token: with an API token "
-        "only. off: not at all.",
+    legacy_api: Literal["off", "token", "socket"] = Field(
+        "off",
+        description="The first version's /register, /login and /users. token: with an operator's "
+        "API token. socket: that, and without one over the Unix socket legacy_socket, whose "
+        "file's permissions say who may. (loopback, of older files, is read as token: any program "
+        "of this machine, and anybody behind a proxy, was an operator.)",
+    )
+    legacy_socket: Path = Field(
+        Path("/run/ostiary/legacy.sock"),
+        description="The Unix socket; the daemon's user and group may use it.",
     )
     session_hours: float = Field(
         12.0, gt=0, le=720, description="Sign in again after so long, or after a restart."
@@ -378,6 +391,22 @@ class HttpSettings(Section):
     viewers: int = Field(8, ge=0, le=100, description="Live pictures watched at the same time.")
     live_fps: float = Field(8.0, gt=0, le=30, description="Live pictures a second, at most.")
     live_width: int = Field(640, ge=160, le=1920, description="Their width, pixels, at most.")
+    connections: int = Field(200, ge=8, le=10_000, description="Open at the same time, at most.")
+    connections_per_address: int = Field(
+        64,
+        ge=4,
+        le=10_000,
+        description="Of one address. Where there are more, the one that has waited longest "
+        "without a request is closed.",
+    )
+    request_timeout_s: float = Field(
+        15.0, gt=0, le=600, description="A request not received so long after it began is refused."
+    )
+
+    @field_validator("legacy_api", mode="before")
+    @classmethod
+    def _nobody_is_an_operator_for_being_near(cls, value: object) -> object:
+        return "token" if value == "loopback" else value
 
 
 class ServiceSettings(Section):

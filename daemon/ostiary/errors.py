@@ -234,6 +234,13 @@ class RequestTooLarge(OstiaryError):
     exit_status = 65
 
 
+class RequestLate(OstiaryError):
+    """An HTTP request was begun and not ended in time."""
+
+    code = "request_late"
+    exit_status = 75
+
+
 class CommandUnknown(OstiaryError):
     """There is no such command."""
 

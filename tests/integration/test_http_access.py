@@ -25,7 +25,7 @@ from tests.integration.console import (
 
 @pytest.fixture
 def door(tmp_path: Path, engine: VisionEngine) -> Iterator[ConsoleDoor]:
-    with ConsoleDoor(console_settings(tmp_path), engine) as running:
+    with ConsoleDoor(console_settings(tmp_path, http={"legacy_api": "token"}), engine) as running:
         yield running
 
 
@@ -262,7 +262,12 @@ def test_every_change_leaves_an_audit_row(door: ConsoleDoor, portraits: Path) ->
     operator = door.operator()
     viewer_of(door, operator)
     picture = portraits.joinpath("obama.jpg").read_bytes()
-    requests.post(f"{door.url}/register", data={"username": "张三"}, files={"file": picture})
+    requests.post(
+        f"{door.url}/register",
+        data={"username": "张三"},
+        files={"file": picture},
+        headers={"Authorization": f"Bearer {door.token()}"},
+    )
     operator.ask("PATCH", "/api/v1/users/张三", json={"username": "李四"})
     operator.ask("PATCH", "/api/v1/settings", json={"live_threshold": 0.9})
     operator.ask("DELETE", "/api/v1/users/李四")
@@ -270,7 +275,7 @@ def test_every_change_leaves_an_audit_row(door: ConsoleDoor, portraits: Path) ->
     assert [(row["actor"], row["action"], row["subject"]) for row in reversed(rows)] == [
         ("anna", "account_added", "anna"),
         ("anna", "account_added", "vera"),
-        ("legacy", "user_registered", "张三"),
+        ("token:test-operator", "user_registered", "张三"),
         ("anna", "user_renamed", "张三"),
         ("anna", "thresholds_set", "access"),
         ("anna", "user_deleted", "李四"),
@@ -356,7 +361,12 @@ def test_over_tls_the_cookie_is_secure_and_the_first_version_needs_a_token(
     cert, key, trusted = issued.certificate, issued.key, str(authority.ca.certificate)
     settings = console_settings(
         tmp_path,
-        http={"host": "0.0.0.0", "tls_certificate": cert, "tls_key": key},
+        http={
+            "host": "0.0.0.0",
+            "tls_certificate": cert,
+            "tls_key": key,
+            "legacy_api": "token",
+        },
     )
     with ConsoleDoor(settings, engine) as door:
         url = f"https://127.0.0.1:{settings.http.port}"
@@ -364,6 +374,7 @@ def test_over_tls_the_cookie_is_secure_and_the_first_version_needs_a_token(
         answer = requests.post(f"{url}/setup", data=form, verify=trusted, allow_redirects=False)
         assert answer.headers["set-cookie"].startswith("__Host-ostiary=")
         assert "Secure" in answer.headers["set-cookie"]
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
         assert requests.get(f"{url}/users", verify=trusted).status_code == 401
         bearer = {"Authorization": f"Bearer {door.token()}"}
         assert requests.get(f"{url}/users", headers=bearer, verify=trusted).status_code == 200
@@ -382,7 +393,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, engine: VisionEngine) -> N
         taken.listen()
         port = taken.getsockname()[1]
         with ConsoleDoor(console_settings(tmp_path), engine) as door:
-            server = Server(door.app, HttpSettings(port=port))
+            server = Server(door.app, HttpSettings(port=port), door.app.state.connections)
             with pytest.raises(ConfigError, match=str(port)):
                 server.start()
 

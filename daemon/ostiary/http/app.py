@@ -19,6 +19,7 @@ from ostiary.http.api.access import accounts_router, thresholds_router, tokens_r
 from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
 from ostiary.http.attempts import LockOut, RateLimit
+from ostiary.http.connections import Connections, places
 from ostiary.http.gate import LOOPBACK, Gate
 from ostiary.http.legacy import legacy_router
 from ostiary.http.live import Audience
@@ -48,6 +49,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     """The console and the API. Raises ConfigError where they would be open to a network."""
     http = parts.settings.http
     _check_bound(parts)
+    connections = open_connections(parts)
     app = FastAPI(
         title="Ostiary",
         version=__version__,
@@ -63,6 +65,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     work = Work(parts, gate)
     body_limit = parts.settings.commands.payload_limit_bytes
     app.state.gate = gate
+    app.state.connections = connections
 
     if http.legacy_api != "off":
         app.include_router(legacy_router(work, texts, body_limit))
@@ -85,10 +88,47 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     app.add_middleware(
         Shield,
         host=http.host,
+        tls=gate.secure,
         body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
+        body_within_s=http.request_timeout_s,
         rate=RateLimit(http.requests_per_second),
+        connections=connections,
     )
     return app
+
+
+def create_socket_app(parts: ConsoleParts) -> FastAPI:
+    """The first version's API alone, for a Unix socket whose file says who may use it."""
+    http = parts.settings.http
+    connections = open_connections(parts)
+    app = FastAPI(title="Ostiary", version=__version__, openapi_url=None, redirect_slashes=False)
+    gate = Gate(parts, at_unix_socket=True)
+    app.state.gate = gate
+    app.state.connections = connections
+    body_limit = parts.settings.commands.payload_limit_bytes
+    app.include_router(legacy_router(Work(parts, gate), Texts(), body_limit))
+    _handle_errors(app, None)
+    app.add_middleware(
+        Shield,
+        host="",
+        tls=False,
+        body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
+        body_within_s=http.request_timeout_s,
+        rate=RateLimit(http.requests_per_second),
+        connections=connections,
+    )
+    return app
+
+
+def open_connections(parts: ConsoleParts) -> Connections:
+    """How many there may be, by the settings and by this process's descriptors."""
+    http = parts.settings.http
+    return Connections(
+        places(http.connections),
+        http.connections_per_address,
+        http.request_timeout_s,
+        http.request_timeout_s * 2 + parts.settings.commands.time_limit_s,
+    )
 
 
 def _check_bound(parts: ConsoleParts) -> None:
@@ -105,9 +145,9 @@ def _check_bound(parts: ConsoleParts) -> None:
         )
 
 
-def _handle_errors(app: FastAPI, renderer: Renderer) -> None:
+def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
     def told(request: Request, problem: problems.Problem, headers: dict[str, str]) -> Response:
-        if renderer.wants_page(request):
+        if renderer is not None and renderer.wants_page(request):
             return renderer.problem(request, problem, headers)
         return problems.answer(problem, headers)
 

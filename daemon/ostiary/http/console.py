@@ -1,6 +1,6 @@
 """The console as the daemon runs it."""
 
-from ostiary.http.app import create_app
+from ostiary.http.app import create_app, create_socket_app
 from ostiary.http.keeping import Keeping
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.server import Server
@@ -12,7 +12,12 @@ class Console:
     def __init__(self, parts: ConsoleParts) -> None:
         self._keeping = Keeping(parts.database, parts.cameras, parts.settings)
         self.app = create_app(parts)
-        self._server = Server(self.app, parts.settings.http)
+        http = parts.settings.http
+        self._server = Server(self.app, http, self.app.state.connections)
+        self._servers = [self._server]
+        if http.legacy_api == "socket":
+            first = create_socket_app(parts)
+            self._servers.append(Server(first, http, first.state.connections, http.legacy_socket))
 
     @property
     def url(self) -> str:
@@ -22,10 +27,12 @@ class Console:
     def start(self) -> None:
         """Returns when it answers. Raises ConfigError when the port cannot be had."""
         self._keeping.start()
-        self._server.start()
+        for server in self._servers:
+            server.start()
 
     def stop(self) -> None:
-        self._server.stop()
+        for server in self._servers:
+            server.stop()
         self._keeping.stop()
 
     def decided(self, seq: int, camera: str) -> None:

@@ -19,8 +19,6 @@ CSRF_HEADER = "X-CSRF-Token"
 SAFE = {"GET", "HEAD", "OPTIONS"}
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -42,7 +40,8 @@ class Caller:
 class Gate:
     """Tells callers by their session cookie or bearer token."""
 
-    def __init__(self, parts: ConsoleParts) -> None:
+    def __init__(self, parts: ConsoleParts, *, at_unix_socket: bool = False) -> None:
+        """`at_unix_socket`: whoever comes was let in by the permissions of the socket's file."""
         self._parts = parts
         self._sessions = Sessions(parts.database)
         self._tokens = ApiTokens(parts.database)
@@ -51,7 +50,7 @@ class Gate:
         self.secure = http.tls_certificate is not None
         # The __Host- prefix binds the cookie to this host and to TLS (RFC 6265bis, 4.1.3.2).
         self.cookie = "__Host-ostiary" if self.secure else "ostiary"
-        self._open_legacy = http.legacy_api == "loopback" and http.host in LOOPBACK
+        self._at_unix_socket = at_unix_socket
 
     def caller(self, connection: HTTPConnection) -> Caller | None:
         """Who asks, None for nobody. May read the database."""
@@ -85,10 +84,9 @@ class Gate:
         return caller
 
     def require_legacy(self, connection: HTTPConnection) -> Caller:
-        """The first version's clients: on loopback anybody, elsewhere an operator's token."""
-        forwarded = any(header in connection.headers for header in _FORWARDED)
-        if self._open_legacy and not forwarded and "authorization" not in connection.headers:
-            return Caller("legacy", Role.OPERATOR, address_of(connection), anonymous=True)
+        """The first version's clients: an operator's token, or the Unix socket."""
+        if self._at_unix_socket:
+            return Caller("legacy", Role.OPERATOR, "", anonymous=True)
         return self.require(connection, Role.OPERATOR)
 
     def note(self, caller: Caller, action: str, subject: str, detail: Detail | None = None) -> None:

@@ -38,6 +38,7 @@ STATUS: Mapping[str, int] = {
     "password_weak": 422,
     "presentation_attack": 422,
     "recognizer_mismatch": 422,
+    "request_late": 408,
     "request_malformed": 422,
     "request_too_large": 413,
     "setting_invalid": 422,

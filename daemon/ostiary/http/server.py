@@ -1,31 +1,45 @@
-"""Runs the console in a thread of its own."""
+"""Runs an application in a thread of its own."""
 
+import socket
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
+from ostiary.http.connections import BACKLOG, Connections, Listener
 from ostiary.http.live import step_back
 
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 1
+SOCKET_MODE = 0o660
 
 
 class Server:
     """uvicorn, without signal handlers: the daemon has its own."""
 
-    def __init__(self, app: FastAPI, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: HttpSettings,
+        connections: Connections,
+        unix_socket: Path | None = None,
+    ) -> None:
+        """At `settings.host` and `port`, or at the Unix socket alone."""
         self._settings = settings
+        self._connections = connections
+        self._unix_socket = unix_socket
+        tls = unix_socket is None
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                host=settings.host,
-                port=settings.port,
-                ssl_certfile=settings.tls_certificate,
-                ssl_keyfile=settings.tls_key,
+                http="h11",  # it refuses a request with two lengths
+                ssl_certfile=settings.tls_certificate if tls else None,
+                ssl_keyfile=settings.tls_key if tls else None,
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -35,7 +49,9 @@ class Server:
                 timeout_graceful_shutdown=STOP_WITHIN_S,
                 ws_max_size=4096,
                 ws_per_message_deflate=False,  # a JPEG does not get smaller, only later
-                limit_concurrency=200,
+                backlog=BACKLOG,
+                callback_notify=self._sweep,
+                timeout_notify=1,
             )
         )
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -44,12 +60,14 @@ class Server:
     @property
     def url(self) -> str:
         """Where people find it."""
+        if self._unix_socket is not None:
+            return f"unix:{self._unix_socket}"
         scheme = "http" if self._settings.tls_certificate is None else "https"
         host = self._settings.host
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._settings.port}/"
 
     def start(self) -> None:
-        """Returns when it answers. Raises ConfigError when the port cannot be had."""
+        """Returns when it answers. Raises ConfigError when its place cannot be had."""
         self._thread.start()
         until = time.monotonic() + START_WITHIN_S
         while self._thread.is_alive() and time.monotonic() < until:
@@ -57,8 +75,8 @@ class Server:
                 return
             time.sleep(0.01)
         raise ConfigError(
-            f"http: {self._settings.host}:{self._settings.port} cannot be served"
-            f"{'' if self._failure is None else f': {self._failure}'}. Is the port taken?"
+            f"http: {self.url} cannot be served"
+            f"{'' if self._failure is None else f': {self._failure}'}. Is it taken?"
         )
 
     def stop(self) -> None:
@@ -66,10 +84,36 @@ class Server:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_WITHIN_S + 2)
+        if self._unix_socket is not None:
+            self._unix_socket.unlink(missing_ok=True)
+
+    async def _sweep(self) -> None:
+        self._connections.sweep()
 
     def _run(self) -> None:
         step_back()
         try:
-            self._server.run()
+            self._server.run(sockets=[self._bound()])
         except (OSError, SystemExit) as error:
             self._failure = error
+
+    def _bound(self) -> socket.socket:
+        if self._unix_socket is None:
+            return Listener(self._settings.host, self._settings.port, self._connections)
+        return _unix_listener(self._unix_socket)
+
+
+def _unix_listener(path: Path) -> socket.socket:
+    """Raises OSError; also where another process listens there."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if path.is_socket():
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe,
+            suppress(ConnectionRefusedError),
+        ):
+            probe.connect(str(path))
+            raise OSError(f"somebody listens at {path} already")
+        path.unlink()
+    listener.bind(str(path))
+    path.chmod(SOCKET_MODE)  # nobody gets in before uvicorn listens
+    return listener

@@ -1,0 +1,164 @@
+"""How many connections may be open, and which of them gives way to the next.
+
+Whoever opens sockets and sends nothing must not keep others out, nor use up the descriptors that
+the broker and the cameras need. So the count is kept where sockets are accepted: before TLS,
+before any header.
+"""
+
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+Peer = tuple[str, int]
+"""Address and port: what tells a connection, here and in an ASGI scope."""
+
+BACKLOG = 64
+"""Connections taken in at once, above those that may stay."""
+SHARE_OF_DESCRIPTORS = 4
+"""One of so many is the console's at most; the rest is the door's."""
+
+
+@dataclass(slots=True)
+class _Open:
+    address: str
+    until: float  # then it has waited, or answered, for too long
+    answering: bool = False
+    close: Callable[[], object] = lambda: None
+
+
+class Connections:
+    """Those that are open. `patience_s`: so long a connection may be without a request;
+    `answer_s`: so long an answer may take."""
+
+    def __init__(
+        self,
+        at_most: int,
+        of_one_address: int,
+        patience_s: float,
+        answer_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._at_most = at_most
+        self._of_one_address = of_one_address
+        self._patience_s = patience_s
+        self._answer_s = answer_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[Peer, _Open] = {}  # whoever waits longest comes first
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def admit(self, peer: Peer, close: Callable[[], object]) -> bool:
+        """Whether there is a place for a new connection. Where there is none, the one that has
+        waited longest for a request is closed for it, first of those of the same address."""
+        now, address = self._clock(), _neighbourhood(peer[0])
+        with self._lock:
+            own = [each for each, one in self._open.items() if one.address == address]
+            for full, among in (
+                (len(own) >= self._of_one_address, own),
+                (len(self._open) >= self._at_most, list(self._open)),
+            ):
+                if not full:
+                    continue
+                idle = next((each for each in among if not self._open[each].answering), None)
+                if idle is None:
+                    return False
+                self._open.pop(idle).close()
+                break
+            self._open[peer] = _Open(address, now + self._patience_s, close=close)
+        return True
+
+    @contextmanager
+    def answering(self, peer: Peer | None, *, for_long: bool = False) -> Iterator[None]:
+        """While a request of this connection is answered it does not give way; `for_long`: and
+        may last."""
+        self._change(peer, self._answer_s if not for_long else float("inf"), answering=True)
+        try:
+            yield
+        finally:
+            self._change(peer, self._patience_s, answering=False)
+
+    def gone(self, peer: Peer) -> None:
+        with self._lock:
+            self._open.pop(peer, None)
+
+    def sweep(self) -> None:
+        """Close those that have waited, or answered, for too long."""
+        now = self._clock()
+        with self._lock:
+            late = [each for each, one in self._open.items() if one.until < now]
+            for each in late:
+                self._open.pop(each).close()
+
+    def _change(self, peer: Peer | None, for_s: float, *, answering: bool) -> None:
+        with self._lock:
+            one = None if peer is None else self._open.pop(peer, None)
+            if peer is not None and one is not None:
+                one.until, one.answering = self._clock() + for_s, answering
+                self._open[peer] = one
+
+
+class Listener(socket.socket):
+    """A TCP socket whose connections are all counted. Raises OSError where it cannot be bound."""
+
+    def __init__(self, host: str, port: int, connections: Connections) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__(family, socket.SOCK_STREAM)
+        self._connections = connections
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.setblocking(False)
+        self.bind((host, port))
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection that has a place. Raises BlockingIOError when there is none."""
+        while True:
+            accepted, address = super().accept()
+            peer: Peer = address[:2]
+            connection = _Counted(accepted, peer, self._connections)
+            if self._connections.admit(peer, connection.hang_up):
+                return connection, address
+            connection.close()
+
+
+class _Counted(socket.socket):
+    """A connection that leaves its place when it is closed."""
+
+    def __init__(self, accepted: socket.socket, peer: Peer, connections: Connections) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        self._peer = peer
+        self._connections = connections
+
+    def hang_up(self) -> None:
+        """End it; the event loop then closes it as if the client had gone."""
+        with suppress(OSError):
+            self.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._connections.gone(self._peer)
+        super().close()
+
+
+def places(wanted: int) -> int:
+    """How many connections there may be, of the descriptors that this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, soft // SHARE_OF_DESCRIPTORS))
+
+
+def _neighbourhood(address: str) -> str:
+    """The address; of IPv6 the /64, all of which one host has."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return address

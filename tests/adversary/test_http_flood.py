@@ -1,0 +1,114 @@
+"""Who opens sockets and says nothing, or too little, keeps nobody out."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from ostiary.http.connections import Connections
+from ostiary.vision.engine import VisionEngine
+from tests.integration.console import ConsoleDoor, console_settings
+
+HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
+
+
+@pytest.fixture
+def door(tmp_path: Path, engine: VisionEngine) -> Iterator[ConsoleDoor]:
+    settings = console_settings(tmp_path, http={"request_timeout_s": 2.0})
+    with ConsoleDoor(settings, engine) as running:
+        yield running
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def unfinished(door: ConsoleDoor, stack: ExitStack, count: int, sent: bytes = HALF) -> int:
+    """Open so many requests and end none; how many sockets this took on this side."""
+    opened = 0
+    for _ in range(count):
+        client = stack.enter_context(
+            socket.create_connection(("127.0.0.1", door.settings.http.port), timeout=5)
+        )
+        opened += 1
+        with suppress(OSError):  # it gave way already
+            client.sendall(sent)
+    return opened
+
+
+def test_unfinished_requests_keep_nobody_out(door: ConsoleDoor) -> None:
+    with ExitStack() as stack:
+        unfinished(door, stack, 210)
+        for _ in range(10):
+            assert requests.get(f"{door.url}/sign-in", timeout=5).status_code == 200
+
+
+def test_a_flood_of_sockets_takes_a_bounded_share_of_the_descriptors(door: ConsoleDoor) -> None:
+    requests.get(f"{door.url}/sign-in", timeout=5)
+    before = descriptors()
+    with ExitStack() as stack:
+        mine = unfinished(door, stack, 400, b"")
+        time.sleep(0.5)
+        taken = descriptors() - before - mine
+        assert taken <= door.settings.http.connections_per_address + 2
+        assert requests.get(f"{door.url}/sign-in", timeout=5).status_code == 200
+
+
+def test_silent_connections_are_closed_in_time(door: ConsoleDoor) -> None:
+    with ExitStack() as stack:
+        client = stack.enter_context(
+            socket.create_connection(("127.0.0.1", door.settings.http.port), timeout=10)
+        )
+        client.sendall(HALF)
+        begun = time.monotonic()
+        assert client.recv(1) == b""
+        assert 1.5 < time.monotonic() - begun < 6
+
+
+def test_a_body_that_trickles_is_refused(door: ConsoleDoor) -> None:
+    head = (
+        "POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\nname=a"
+    )
+    with socket.create_connection(("127.0.0.1", door.settings.http.port), timeout=10) as client:
+        client.sendall(head.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def test_two_lengths_are_refused_and_the_connection_ends(door: ConsoleDoor) -> None:
+    request = (
+        "POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", door.settings.http.port), timeout=5) as client:
+        client.sendall(request.encode())
+        answer = b""
+        while received := client.recv(4096):
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_an_answer_in_progress_does_not_give_way() -> None:
+    closed: list[int] = []
+    connections = Connections(10, 2, patience_s=1, answer_s=10, clock=lambda: 0.0)
+    assert connections.admit(("192.0.2.1", 1), lambda: closed.append(1))
+    assert connections.admit(("192.0.2.1", 2), lambda: closed.append(2))
+    with connections.answering(("192.0.2.1", 1)):
+        assert connections.admit(("192.0.2.1", 3), lambda: closed.append(3))
+        assert closed == [2]
+        with connections.answering(("192.0.2.1", 3)):
+            assert not connections.admit(("192.0.2.1", 4), lambda: closed.append(4))
+        assert connections.admit(("192.0.2.2", 1), lambda: closed.append(5))
+
+
+def test_one_host_of_ipv6_is_one_address() -> None:
+    connections = Connections(10, 1, patience_s=1, answer_s=10)
+    closed: list[int] = []
+    assert connections.admit(("2001:db8::1", 1), lambda: closed.append(1))
+    assert connections.admit(("2001:db8::2", 1), lambda: closed.append(2))
+    assert closed == [1]
