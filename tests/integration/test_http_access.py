@@ -335,11 +335,16 @@ def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path, engine: Visio
 def test_an_image_of_too_many_pixels_is_refused(
     tmp_path: Path, engine: VisionEngine, portraits: Path
 ) -> None:
-    settings = console_settings(tmp_path, commands={"image_pixel_limit": 10_000})
+    settings = console_settings(
+        tmp_path, commands={"image_pixel_limit": 10_000}, http={"legacy_api": "token"}
+    )
     with ConsoleDoor(settings, engine) as door:
         picture = portraits.joinpath("obama.jpg").read_bytes()
         answer = requests.post(
-            f"{door.url}/register", data={"username": "x"}, files={"file": picture}
+            f"{door.url}/register",
+            data={"username": "x"},
+            files={"file": picture},
+            headers={"Authorization": f"Bearer {door.token()}"},
         )
         assert answer.status_code == 413
         assert code_of(answer) == "image_too_large"

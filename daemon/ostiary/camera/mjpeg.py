@@ -9,18 +9,18 @@ import urllib.request
 from email.message import Message
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import cv2
-import numpy as np
-
 from ostiary.camera.address import redact
 from ostiary.camera.source import Picture
 from ostiary.config import CameraSettings
-from ostiary.errors import CameraUnavailable
+from ostiary.errors import CameraUnavailable, OstiaryError
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.image import ImageLimits, decode_image
 
 CONNECT_TIMEOUT_S = 3.0
 PART_LIMIT = 16 * 1024 * 1024
 """Bytes of a part before which the stream is given up: no camera sends a JPEG this large."""
+PICTURE_LIMITS = ImageLimits(bytes=PART_LIMIT, pixels=4096 * 2304, side=4096)
+"""More than 4K is no camera at a door: it would hold the memory, and the processor."""
 CHUNK = 256 * 1024
 DRAIN_S = 0.05
 """Longest look for a newer picture while one is at hand."""
@@ -112,12 +112,9 @@ class MjpegSource:
 
     def _decode(self, part: bytes) -> BGRImage:
         try:
-            image = cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error as error:
-            raise CameraUnavailable(f"{self._shown}: a picture is broken: {error}") from error
-        if image is None:
-            raise CameraUnavailable(f"{self._shown}: it sends something that is not a JPEG.")
-        return image.astype(np.uint8, copy=False)
+            return decode_image(part, PICTURE_LIMITS)
+        except OstiaryError as error:
+            raise CameraUnavailable(f"{self._shown}: a picture is refused: {error}") from error
 
     def _open(self, source: str) -> http.client.HTTPResponse:
         parts = urlsplit(source)

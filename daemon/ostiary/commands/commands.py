@@ -1,6 +1,7 @@
 """Runs a command once, whoever asks and however often it is delivered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ostiary.commands.context import Context
 from ostiary.commands.handlers import HANDLERS
@@ -33,6 +34,9 @@ _PASSING = (
     TransactionConflict,
 )
 
+_BEGUN = b""
+"""What is kept of a signature from before its command runs: from then on it is used, however the
+command ends."""
 _OK = b"ok "
 _ERROR = b"error "
 
@@ -56,10 +60,14 @@ class Commands:
         if kind is None:
             raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
         answered = self._nonce_answer(context)
+        if answered == _BEGUN:  # the door went down while it ran: it had no effect
+            answered = None
         if kind.recorded and answered is None and context.key is not None:
             answered = self._log.answer(context.key)
         if kind.recorded and answered is not None:
             return _replayed(kind, answered)
+        if context.nonce is not None and not self._log.is_known(context.nonce):
+            self._log.record(context.nonce, _BEGUN, self._room.clock())
         try:
             context.check_deadline()
             effect = HANDLERS[name](self._room, request, context)
@@ -73,8 +81,9 @@ class Commands:
                 context.also()
                 self._remember(kind, context, _OK + answer.model_dump_json().encode())
         except OstiaryError as error:
-            if not isinstance(error, _PASSING):
-                self._remember(kind, context, _recorded_error(error))
+            if isinstance(error, _PASSING):
+                context = replace(context, key=None)
+            self._remember(kind, context, _recorded_error(error))
             raise
         self._committed()
         return answer
@@ -95,8 +104,8 @@ class Commands:
         now = self._room.clock()
         if kind.recorded and context.key is not None:
             self._log.record(context.key, outcome, now)
-        if context.nonce is not None and self._log.answer(context.nonce) is None:
-            self._log.record(context.nonce, outcome, now)
+        if context.nonce is not None:
+            self._log.conclude(context.nonce, outcome)
 
 
 def _recorded_error(error: OstiaryError) -> bytes:

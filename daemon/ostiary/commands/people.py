@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
+import structlog
+
 from ostiary.access.probe import Probe
 from ostiary.access.risk import Risk
 from ostiary.access.roster import Roster, Template
-from ostiary.errors import UserUnknown
+from ostiary.errors import OstiaryError, UserUnknown
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
 from ostiary.store import users as stored
@@ -17,6 +19,8 @@ from ostiary.store.events import Events
 from ostiary.store.users import User, Users
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import RECOGNIZERS, VisionEngine
+
+log = structlog.get_logger(__name__)
 
 MIGRATION = "migration"
 """The source of templates that the door made itself."""
@@ -176,8 +180,18 @@ class People:
         with self.changing():
             self._users.delete(name)
             self._events.append_user(action="deleted", username=name, source=source, now=now)
-            self._after_commit.append(partial(self.roster.put, name, ()))
+            self._after_commit += [partial(self.roster.put, name, ()), self._scrub]
             return name
+
+    def _scrub(self) -> None:
+        """Who is deleted is so already; where the file cannot be cleaned now, it is later."""
+        try:
+            done = self._users.database.scrub()
+        except OstiaryError as error:
+            log.warning("database_not_scrubbed", code=error.code)
+        else:
+            if not done:
+                log.warning("database_not_scrubbed", code="busy")
 
     def rename(self, old: str, new: str, now: datetime, *, source: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists."""

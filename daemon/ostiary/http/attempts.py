@@ -31,8 +31,8 @@ class _Tries:
 
 
 class LockOut:
-    """After so many failures in a row a key (an account, an address) is locked for a minute, and
-    for twice as long after each further one, up to a quarter of an hour."""
+    """After so many failures in a row a key (an account at an address, an address) is locked for a
+    minute, and for twice as long after each further one, up to a quarter of an hour."""
 
     def __init__(self, tries: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._tries = tries
@@ -40,19 +40,16 @@ class LockOut:
         self._lock = threading.Lock()
         self._known: dict[str, _Tries] = {}
 
-    def check(self, *keys: str) -> None:
-        """Raises TooManyAttempts while any of the keys is locked."""
+    def attempt(self, *keys: str) -> None:
+        """Count a try as failed, before it is known: of those that come at the same time no more
+        are let through than one after the other. Raises TooManyAttempts while a key is locked."""
         now = self._clock()
         with self._lock:
             until = max(
                 (self._known[key].locked_until for key in keys if key in self._known), default=0.0
             )
-        if until > now:
-            raise Wait(f"Too many wrong tries. Wait {_in_words(until - now)}.", until - now)
-
-    def failed(self, *keys: str) -> None:
-        now = self._clock()
-        with self._lock:
+            if until > now:
+                raise Wait(f"Too many wrong tries. Wait {_in_words(until - now)}.", until - now)
             self._forget(now)
             for key in keys:
                 before = self._known.get(key)

@@ -93,12 +93,9 @@ def sign_in_router(
     ) -> Response:
         address = f"address:{address_of(request)}"
         try:
-            lock_out.check(address)
-            try:
-                set_up.check(code)
-            except SignInFailed:
-                lock_out.failed(address)
-                raise
+            lock_out.attempt(address)
+            set_up.check(code)
+            lock_out.succeeded(address)
             checked_username(name)
             check_strength(password, name)
             hashed = passwords.hash(password)
@@ -126,11 +123,11 @@ def sign_in_router(
         next: Text = "/",
     ) -> Response:
         address = address_of(request)
-        keys = (f"account:{name.casefold()}", f"address:{address}")
+        # Not the account alone: whoever guesses it would lock its owner out elsewhere.
+        keys = (f"account:{name.casefold()}@{address}", f"address:{address}")
         try:
-            lock_out.check(*keys)
+            lock_out.attempt(*keys)
             if not passwords.verify(accounts.password_hash(name), password):
-                lock_out.failed(*keys)
                 log.warning("console_sign_in_failed", address=address)
                 raise SignInFailed("Wrong name or password.")
         except OstiaryError as error:

@@ -155,7 +155,12 @@ class Requests:
             )
 
     def _permitted(self, topic: str) -> bool:
-        return topic.startswith(self._response_prefixes) and not set(topic) & set("+#\0")
+        levels = topic.split("/")
+        return (
+            topic.startswith(self._response_prefixes)
+            and not set(topic) & set("+#\0")
+            and not {".", ".."} & set(levels)  # some brokers' bridges take topics for paths
+        )
 
     def _answer(self, incoming: Incoming, response: bytes) -> None:
         connection = self._client.connection

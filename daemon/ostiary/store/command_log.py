@@ -80,6 +80,24 @@ class CommandLog:
         if not changed:
             raise TransactionConflict(f"This {key.command} request was answered already.")
 
+    def is_known(self, key: CommandKey) -> bool:
+        """Whether it was recorded, with whatever payload."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM commands WHERE requester = ? AND command = ? AND transaction_id = ?",
+                (key.requester, key.command, key.transaction),
+            ).fetchone()
+        return row is not None
+
+    def conclude(self, key: CommandKey, answer: bytes) -> None:
+        """Keep the answer of a command that was recorded when it began."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE commands SET answer = ?"
+                " WHERE requester = ? AND command = ? AND transaction_id = ? AND answer = x''",
+                (answer, key.requester, key.command, key.transaction),
+            )
+
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Forget answers older than `keep_for`; how many."""
         with self._database.transaction() as connection:

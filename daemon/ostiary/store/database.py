@@ -143,6 +143,16 @@ class Database:
         with self._read_lock, explained(self.path):
             yield self._reader
 
+    def scrub(self) -> bool:
+        """Bring what was deleted out of the WAL and the file's pages now, not at the next restart;
+        whether it is done. Deleted content is overwritten (`secure_delete`), but only a checkpoint
+        writes that to the file, and only truncating the WAL takes the old pages from it."""
+        with self._write_lock, self._read_lock, explained(self.path):
+            if self._depth > 0:
+                return False
+            (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def _owns_transaction(self) -> bool:
         if not self._write_lock.acquire(blocking=False):
             return False

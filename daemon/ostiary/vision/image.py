@@ -24,6 +24,9 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 JPEG_SCAN = 0xDA
 JPEG_END = b"\xff\xd9"
+JPEG_MOST_SCANS = 100
+"""A progressive JPEG has about ten. Each more of them costs a pass over the whole picture, and
+hardly a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,13 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
         elif marker in JPEG_BARE:
             at += 2
         elif marker == JPEG_SCAN:
+            # In the data of a scan 0xFF is followed by 0: what looks like a marker is one.
+            scans = data.count(bytes((0xFF, JPEG_SCAN)), at)
+            if scans > JPEG_MOST_SCANS:
+                raise ImageTooLarge(
+                    f"The image has {scans} scans; at most {JPEG_MOST_SCANS} are taken. Save it "
+                    "as a baseline JPEG."
+                )
             return size if data.find(JPEG_END, at) >= 0 else None
         else:
             length = int.from_bytes(data[at + 2 : at + 4], "big")

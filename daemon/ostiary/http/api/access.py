@@ -119,10 +119,11 @@ def accounts_router(
     def change_password(new: NewPassword, caller: Viewer) -> None:
         """Ends all one's sessions. Only for somebody who is signed in."""
         account = _signed_in(caller)
-        lock_out.check(f"account:{account}")
+        key = f"account:{account}@{caller.address}"
+        lock_out.attempt(key)
         if not passwords.verify(accounts.password_hash(account), new.current):
-            lock_out.failed(f"account:{account}")
             raise SignInFailed("The current password is wrong.")
+        lock_out.succeeded(key)
         check_strength(new.password, account)
         hashed = passwords.hash(new.password)
         with parts.database.transaction():

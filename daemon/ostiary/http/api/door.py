@@ -17,6 +17,7 @@ from ostiary.errors import (
     OstiaryError,
     RequestMalformed,
     SnapshotUnknown,
+    TimedOut,
 )
 from ostiary.http.gate import Gate, Viewer
 from ostiary.http.live import Audience
@@ -32,7 +33,9 @@ from ostiary.store.snapshots import Snapshots
 from ostiary.vision.image import encode_jpeg
 
 SNAPSHOT_QUALITY = 85
-CHECK_EVERY_S = 5.0
+IDLE_S = 10.0
+"""A live view that asks for nothing for so long gives up its place."""
+CHECK_EVERY_S = 2.0
 """How soon a live view ends after its viewer was signed out."""
 _JPEG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
@@ -126,7 +129,11 @@ async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Gate) -> None:
     loop = asyncio.get_running_loop()
     checked = loop.time()
     while True:
-        await socket.receive_text()
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await socket.receive_text()
+        except TimeoutError:
+            raise TimedOut("Nothing was asked for; the place is for others.") from None
         shown = await viewer.next()
         if loop.time() - checked > CHECK_EVERY_S:
             await run_in_threadpool(gate.require, socket, Role.VIEWER)

@@ -1,0 +1,60 @@
+"""Guessing in parallel gets no more tries than guessing in turn, and locks nobody else out."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+
+from ostiary.http.attempts import LockOut
+from ostiary.http.passwords import Passwords
+from ostiary.vision.engine import VisionEngine
+from tests.integration.console import PASSWORD, ConsoleDoor, console_settings
+
+
+def test_parallel_guesses_are_no_more_than_five(tmp_path: Path, engine: VisionEngine) -> None:
+    verified: list[str] = []
+    with ConsoleDoor(console_settings(tmp_path), engine) as door:
+        door.operator()
+        true_verify = Passwords.verify
+
+        def counting(self: Passwords, password_hash: str | None, password: str) -> bool:
+            verified.append(password)
+            return true_verify(self, password_hash, password)
+
+        Passwords.verify = counting  # type: ignore[method-assign]
+        try:
+            with ThreadPoolExecutor(40) as guessers:
+                statuses = list(
+                    guessers.map(
+                        lambda number: (
+                            requests.post(
+                                f"{door.url}/sign-in",
+                                data={"name": "anna", "password": f"wrong guess {number}"},
+                                timeout=60,
+                            ).status_code
+                        ),
+                        range(80),
+                    )
+                )
+        finally:
+            Passwords.verify = true_verify  # type: ignore[method-assign]
+    assert len(verified) <= door.settings.http.sign_in_tries
+    assert statuses.count(429) >= 75
+
+
+def test_the_right_operator_at_another_address_is_not_locked_out() -> None:
+    lock_out = LockOut(5)
+    for _ in range(5):
+        lock_out.attempt("account:anna@192.0.2.66", "address:192.0.2.66")
+    lock_out.attempt("account:anna@192.0.2.7", "address:192.0.2.7")
+
+
+def test_the_right_password_clears_what_went_before(tmp_path: Path, engine: VisionEngine) -> None:
+    with ConsoleDoor(console_settings(tmp_path), engine) as door:
+        browser = door.operator()
+        for _ in range(4):
+            browser.sign_in("anna", "not this one")
+        assert browser.sign_in("anna", PASSWORD).url == f"{door.url}/"
+        for _ in range(4):
+            browser.sign_in("anna", "not this one")
+        assert browser.sign_in("anna", PASSWORD).url == f"{door.url}/"
