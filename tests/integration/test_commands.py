@@ -254,7 +254,9 @@ def test_response_topic_and_correlation_data_are_honoured(probe: Probe) -> None:
     assert answer.json["status"] == "ok"
 
 
-@pytest.mark.parametrize("topic", [f"{BASE}/door", f"{BASE}/request/delete", "elsewhere"])
+@pytest.mark.parametrize(
+    "topic", [f"{BASE}/door", f"{BASE}/request/delete", "elsewhere", "clients/../ostiary/x"]
+)
 @pytest.mark.usefixtures("door")
 def test_a_response_topic_outside_the_permitted_ones_is_refused(probe: Probe, topic: str) -> None:
     probe.send(f"{BASE}/request/ping", b"{}", response_topic=topic)

@@ -19,6 +19,7 @@ from websockets.sync.connection import Connection
 
 from ostiary.commands.room import utc_now
 from ostiary.config import load_settings
+from ostiary.http.api.door import IDLE_S
 from ostiary.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import Role
 from ostiary.vision.arrays import BGRImage
@@ -326,17 +327,21 @@ def watched(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[C
     """A camera before which a registered person stands."""
     pictures = tmp_path / "camera"
     pictures.mkdir()
-    image = read(portraits / "obama.jpg")
+    shown = read(portraits / "obama.jpg")
     noise = np.random.default_rng(1)
     for number in range(8):
-        noisy = image + noise.integers(-3, 4, image.shape)
+        noisy = shown + noise.integers(-3, 4, shown.shape)
         file = pictures / f"{number}.jpg"
         cv2.imwrite(str(file), np.clip(noisy, 0, 255).astype(np.uint8))
     settings = console_settings(tmp_path, http={"viewers": 2}, store={"keep_snapshots_days": 1})
     with ConsoleDoor(settings, engine, pictures) as door:
-        data = {"username": "张三"}
-        files = {"file": portraits.joinpath("obama2.jpg").read_bytes()}
-        assert requests.post(f"{door.url}/register", data=data, files=files).json()["success"]
+        image = portraits.joinpath("obama2.jpg").read_bytes()
+        answer = requests.post(
+            f"{door.url}/api/v1/users",
+            json={"username": "张三", "image": base64.b64encode(image).decode()},
+            headers={"Authorization": f"Bearer {door.token()}"},
+        )
+        assert answer.ok, answer.text
         yield door
 
 
@@ -451,3 +456,11 @@ def test_state_tells_how_the_door_is(watched: ConsoleDoor) -> None:
     state = Api(watched)("GET", "/state").json()
     assert state["users"] == 1
     assert [camera["name"] for camera in state["cameras"]] == ["front"]
+
+
+def test_who_watches_and_asks_for_nothing_gives_up_the_place(watched: ConsoleDoor) -> None:
+    with watch(watched, watched.token(Role.VIEWER)) as idle:
+        begun = time.monotonic()
+        with pytest.raises(ConnectionClosed):
+            idle.recv(timeout=IDLE_S + 5)
+        assert time.monotonic() - begun >= IDLE_S - 1
