@@ -187,19 +187,19 @@ def test_every_step_of_the_schema_can_be_upgraded_from(path: Path) -> None:
             deny(Events(database))
 
 
-def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.executescript(schema.migrations()[0])
-    connection.execute("CREATE TABLE counters (this_is_in_the_way)")
-    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
-    connection.close()
-    with pytest.raises(sqlite3.OperationalError, match="counters"):
+def test_a_migration_that_fails_leaves_the_database_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = schema.migrations()
+    monkeypatch.setattr(schema, "migrations", lambda: [first])
+    Database.open(path).close()
+    broken = "CREATE TABLE late (a);\nCREATE TABLE late (b);\n"
+    monkeypatch.setattr(schema, "migrations", lambda: [first, broken])
+    with pytest.raises(sqlite3.OperationalError, match="late"):
         Database.open(path)
     connection = sqlite3.connect(path)
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    assert "events" not in tables
+    assert "late" not in tables
     assert schema.version(connection) == 1
     connection.close()
 

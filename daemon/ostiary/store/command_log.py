@@ -12,6 +12,9 @@ from ostiary.errors import TransactionConflict
 from ostiary.store import moment
 from ostiary.store.database import Database
 
+SIGNATURE = "signature"
+"""The requester of what stands for a signature, which counts once."""
+
 
 @dataclass(frozen=True, slots=True)
 class CommandKey:
@@ -98,9 +101,20 @@ class CommandLog:
                 (answer, key.requester, key.command, key.transaction),
             )
 
-    def prune(self, now: datetime, *, keep_for: timedelta) -> int:
-        """Forget answers older than `keep_for`; how many."""
+    def prune(
+        self, now: datetime, *, keep_for: timedelta, keep_at_most: int, signed_for: timedelta
+    ) -> int:
+        """Forget answers older than `keep_for` and, oldest first, more than `keep_at_most`; how
+        many. Signatures (of requester SIGNATURE) younger than `signed_for` stay in any case."""
         with self._database.transaction() as connection:
-            return connection.execute(
-                "DELETE FROM commands WHERE answered_at < ?", (moment.to_text(now - keep_for),)
+            old = connection.execute(
+                "DELETE FROM commands WHERE answered_at < ?",
+                (moment.to_text(now - max(keep_for, signed_for)),),
             ).rowcount
+            (count,) = connection.execute("SELECT COUNT(*) FROM commands").fetchone()
+            many = connection.execute(
+                "DELETE FROM commands WHERE rowid IN (SELECT rowid FROM commands"
+                " WHERE requester != ? OR answered_at < ? ORDER BY answered_at, rowid LIMIT ?)",
+                (SIGNATURE, moment.to_text(now - signed_for), max(0, count - keep_at_most)),
+            ).rowcount
+        return old + many

@@ -191,6 +191,7 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         explained(path),
         closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)) as connection,
     ):
+        connection.execute("PRAGMA trusted_schema = OFF")
         yield connection
 
 
@@ -217,6 +218,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     connection.text_factory = _text
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")  # the file may have been anybody's
     return connection
 
 

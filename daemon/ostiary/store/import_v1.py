@@ -16,8 +16,13 @@ from ostiary.errors import (
 from ostiary.messages.username import decoded_username
 from ostiary.store import moment
 from ostiary.store.descriptor import from_bytes
-from ostiary.store.schema import FIRST_VERSION_COLUMNS
+from ostiary.store.schema import FIRST_VERSION_COLUMNS, refuse_computed_columns
 from ostiary.store.users import Users
+
+LARGEST_VALUE = 1_000_000
+"""Bytes. A longer value in the file is refused before it is read; an encoding has 1,024."""
+
+_IS_A_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,11 @@ def _rows(path: Path) -> list[tuple[bytes | None, object, object]]:
         raise ImportInvalid(f"{path}: no such file.")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+            if not connection.execute(_IS_A_TABLE).fetchone():
+                raise ImportInvalid(f"{path}: has no table users.")
+            refuse_computed_columns(connection, path)
             columns = {
                 name
                 for (name,) in connection.execute("SELECT name FROM pragma_table_info('users')")

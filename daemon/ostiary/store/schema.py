@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
 from ostiary.errors import DatabaseVersion
 
 APPLICATION_ID = 0x4F535449  # "OSTI", in the file's header
+FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 
 
@@ -32,6 +34,7 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     newest = len(migrations())
     if owner == APPLICATION_ID:
+        _refuse_strange_objects(connection, path)
         if version(connection) > newest:
             raise DatabaseVersion(
                 f"{path}: its schema is number {version(connection)}, this Ostiary knows up to "
@@ -40,6 +43,52 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
         return
     if owner != 0 or version(connection) != 0 or not _is_new_or_first_version(connection):
         raise DatabaseVersion(f"{path}: a database, but not one of Ostiary. Choose another path.")
+    acting = "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    if found := connection.execute(acting).fetchone():
+        raise DatabaseVersion(f"{path}: has the {found[0]}, which no Ostiary made. Drop it first.")
+    refuse_computed_columns(connection, path)
+
+
+def _refuse_strange_objects(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises DatabaseVersion for anything in the schema that no migration made: a trigger or a
+    view would run with the door's next write or read."""
+    known = _objects_of(min(version(connection), len(migrations())))
+    strange = [
+        f"{kind} {name}"
+        for kind, name, sql in _objects(connection)
+        if (kind, name) not in known
+        or (sql != known[kind, name] and (kind, name) != FIRST_VERSION_TABLE)
+    ]
+    if version(connection) <= len(migrations()) and strange:
+        raise DatabaseVersion(
+            f"{path}: has what no Ostiary made: {', '.join(strange)}. Somebody changed this file. "
+            "Restore another backup, or look at it with `sqlite3` and drop that first."
+        )
+    refuse_computed_columns(connection, path)
+
+
+def refuse_computed_columns(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises DatabaseVersion where the table `users`, whose own definition may be of another
+    program, has columns that are computed as they are read."""
+    hidden = "SELECT name FROM pragma_table_xinfo('users') WHERE hidden != 0"
+    if connection.execute(hidden).fetchone():
+        raise DatabaseVersion(f"{path}: the table users has computed columns; it is not read.")
+
+
+def _objects_of(number: int) -> dict[tuple[str, str], str]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        for script in migrations()[:number]:
+            for statement in _statements(script):
+                made.execute(statement)
+        return {(kind, name): sql for kind, name, sql in _objects(made)}
+
+
+def _objects(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Type, name and definition of everything that is not SQLite's own."""
+    return connection.execute(
+        "SELECT type, name, COALESCE(sql, '') FROM sqlite_master"
+        " WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
 
 
 def migrate(connection: sqlite3.Connection) -> None:
