@@ -1,19 +1,21 @@
 """Wires the rooms together: the one file that knows them all."""
 
+import gc
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ostiary import __version__
-from ostiary.access.doorway import Told
+from ostiary.access.doorway import Doorway, Told
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.migration import come_over
@@ -21,11 +23,13 @@ from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, Settings
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError
-from ostiary.messages.state import State
+from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
+from ostiary.service import memory
 from ostiary.service.health import Readings, state_of, status_text
+from ostiary.service.logging import configure_logging
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
 from ostiary.service.relay import Relay
@@ -38,6 +42,7 @@ from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.models import checked_models, models_directory, needed_files
 
 if TYPE_CHECKING:
     from ostiary.http.console import Console
@@ -46,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 STATE_CHECK_S = 1.0
 RECOGNITION_BEAT_S = 10.0
+EVENT_DIGITS = 3
 PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
 
 
@@ -57,9 +63,11 @@ class App:
         configured: Settings,
         reread: Callable[[], Settings],
         notifier: Notifier,
+        before: Mapping[str, Doorway] = MappingProxyType({}),
     ) -> None:
         """`configured` are the settings without what was set in the console; `reread` gives them
-        as they are now, or raises ConfigError.
+        as they are now, or raises ConfigError. `before` is what the cameras remembered at a
+        reload, by their names.
 
         Raises ConfigError, ModelMissing, DatabaseVersion… before anything is started.
         """
@@ -84,9 +92,13 @@ class App:
         self.users = Users(self.database)
         self._audit = Audit(self.database)
         used, migrate = settings.vision.recognizer, settings.access.migrate
-        self.engine = VisionEngine.load(
-            settings.vision, former_needed(self.users, used, migrate=migrate)
+        former = former_needed(self.users, used, migrate=migrate)
+        self._models = checked_models(
+            models_directory(settings.vision.models),
+            needed_files(used, settings.vision.liveness, former),
         )
+        self.engine = VisionEngine.load(settings.vision, former)
+        memory.return_freed()
         roster = roster_of(self.users, self.engine, settings.access.risk())
         self.people = People(self.users, self.events, roster)
         self.recognitions = tuple(
@@ -98,6 +110,7 @@ class App:
                 policy,
                 self.metrics,
                 self._heartbeats.expect(f"recognition-{camera.name}", RECOGNITION_BEAT_S),
+                before.get(camera.name),
             )
             for camera in settings.cameras
         )
@@ -148,6 +161,10 @@ class App:
         self._reload_asked = True
         self._wanted.set()
 
+    def doorways(self) -> dict[str, Doorway]:
+        """What each camera remembers, to be handed on at a reload."""
+        return {recognition.name: recognition.doorway for recognition in self.recognitions}
+
     def state(self) -> State:
         """How the door is, for everybody to see."""
         dropped = self.events.dropped()
@@ -164,6 +181,8 @@ class App:
             thresholds=self.people.roster.thresholds.used,
             waiting=len(self.people.roster.waiting()),
             unmatched=len(self.people.roster.unmatched()),
+            models=tuple(ModelState(name=name, sha256=sha) for name, sha in self._models.items()),
+            attacked=any(each.is_attacked(time.monotonic()) for each in self.doorways().values()),
         )
         return state_of(readings, utc_now())
 
@@ -228,7 +247,7 @@ class App:
         return None if view is None else view.frame.image
 
     def _record(self, told: Told, source: str) -> None:
-        decision = told.decision
+        decision = told.decision.rounded(EVENT_DIGITS)
         event = self.events.append_login(
             success=decision.success,
             reason=decision.reason,
@@ -293,19 +312,22 @@ class App:
                 "http.enabled needs the console: pip install 'ostiary[console]', or set it to "
                 f"false ({error.name} is missing)."
             ) from error
+        # FastAPI keeps every endpoint for the life of the process (a cache of theirs), and so what
+        # that refers to; after a reload this must not be the networks.
+        app = weakref.proxy(self)
         parts = ConsoleParts(
             settings=self._settings,
             configured=self._configured.access,
             database=self.database,
-            commands=self.commands,
-            people=self.people,
+            commands=weakref.proxy(self.commands),
+            people=weakref.proxy(self.people),
             users=self.users,
             events=self.events,
-            cameras={recognition.name: recognition for recognition in self.recognitions},
-            state=self.state,
-            access=lambda: self._access,
-            apply_access=self._apply_access,
-            flaw=lambda image, face: self.engine.quality(image, face).flaw,
+            cameras={each.name: weakref.proxy(each) for each in self.recognitions},
+            state=lambda: app.state(),
+            access=lambda: app._access,
+            apply_access=lambda access: app._apply_access(access),
+            flaw=lambda image, face: app.engine.quality(image, face).flaw,
         )
         return Console(parts)
 
@@ -321,6 +343,24 @@ class App:
         self.metrics.close()
         self.database.close()
         log.info("stopped")
+
+
+def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
+    """Be the daemon until SIGTERM or SIGINT. After a reload an `App` of the new settings goes on,
+    with what the cameras remembered. Raises as `App` does."""
+    memory.use_one_arena()
+    settings: Settings | None = read()
+    doorways: Mapping[str, Doorway] = {}
+    while settings is not None:
+        configure_logging(settings.log)
+        settings, doorways = _run(App(settings, read, notifier, doorways))
+        # The networks hang in cycles, and Python does not see how much memory they hold.
+        gc.collect()
+
+
+def _run(app: App) -> tuple[Settings | None, Mapping[str, Doorway]]:
+    with signals_to(app):
+        return app.run(), app.doorways()
 
 
 @contextmanager

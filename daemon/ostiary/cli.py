@@ -41,16 +41,10 @@ ConfigOption = Annotated[
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """Watch the cameras and tell the building, until SIGTERM; SIGHUP reads the settings again."""
-    from ostiary.app import App, signals_to
+    from ostiary.app import run_until_stopped
     from ostiary.service.notify import Notifier
 
-    settings: Settings | None = load_settings(config)
-    notifier = Notifier.from_environment()
-    while settings is not None:
-        configure_logging(settings.log)
-        door = App(settings, lambda: load_settings(config), notifier)
-        with signals_to(door):
-            settings = door.run()
+    run_until_stopped(lambda: load_settings(config), Notifier.from_environment())
 
 
 @app.command()

@@ -44,6 +44,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+LARGEST_DISTANCE: dict[RecognizerName, float] = {"sface": 1.25, "dlib": 0.63}
+"""Above these, one stranger in forty is taken for a given person by a single comparison
+(resources/recognition.toml): no door should be set so."""
+
+
 def _not_reserved(name: str) -> str:
     if name in NOT_A_CAMERA:
         raise ValueError(f"{name} stands for something else in events; choose another name")
@@ -150,7 +155,7 @@ class AccessSettings(Section):
     distance_threshold: float | None = Field(
         None,
         gt=0,
-        le=2,
+        le=max(LARGEST_DISTANCE.values()),
         examples=[1.1],
         description="Instead of false_accept: the largest Euclidean distance, in the recogniser's "
         "own metric, that is still the same person, however many are registered. `ostiary doctor` "
@@ -161,20 +166,27 @@ class AccessSettings(Section):
         description="People with templates of another recogniser only are still known by it, and "
         "get a template of this one when they are granted by a safe margin.",
     )
-    live_threshold: Fraction = Field(
-        0.8, description="P(live) from which a frame counts as showing a live person."
+    live_threshold: float = Field(
+        0.8, ge=0.5, le=1, description="P(live) from which a frame counts as showing a live person."
     )
-    attack_threshold: Fraction = Field(
-        0.2, description="P(live) up to which a frame is a clear attack."
+    attack_threshold: float = Field(
+        0.2, ge=0.01, le=1, description="P(live) up to which a frame is a clear attack."
     )
-    votes: int = Field(3, ge=1, le=100, description="Frames that must agree…")
-    window: int = Field(5, ge=1, le=100, description="…of the last so many of a track.")
+    votes: int = Field(3, ge=2, le=100, description="Frames that must agree…")
+    window: int = Field(5, ge=2, le=100, description="…of the last so many of a track.")
     decide_within_s: float = Field(4.0, gt=0, description="A face undecided for so long is denied.")
     cooldown_s: Seconds = Field(
         10.0, description="The same outcome for the same person within so long is one event."
     )
     one_person_only: bool = Field(
         True, description="Deny while several near faces are in view (tailgating)."
+    )
+    attack_pause_s: float = Field(
+        30.0,
+        ge=0,
+        le=600,
+        description="After clear attacks one after the other, nobody is let in for up to so long: "
+        "2 s after the first, twice as long after each further one. 0: no pause.",
     )
 
     @model_validator(mode="after")
@@ -201,6 +213,7 @@ class AccessSettings(Section):
             decide_within_s=self.decide_within_s,
             cooldown_s=self.cooldown_s,
             one_person_only=self.one_person_only,
+            attack_pause_s=self.attack_pause_s,
         )
 
 
@@ -226,7 +239,13 @@ class StoreSettings(Section):
         description="Keep a small picture with each decision, for so many days. 0: none are kept.",
     )
     keep_answers_hours: float = Field(
-        24.0, gt=0, description="How long a command that is delivered again gets its first answer."
+        24.0, gt=0, description="How long a command that is delivered again gets its first answer…"
+    )
+    keep_answers: int = Field(
+        50_000,
+        ge=1000,
+        description="…or, oldest first, when there are more than so many. Signatures that are "
+        "still fresh are always kept.",
     )
 
 
@@ -329,6 +348,13 @@ class CommandSettings(Section):
     )
     queue_limit: int = Field(
         16, ge=1, le=1000, description="Commands that may wait; more are answered `busy`."
+    )
+    denied_logins_per_minute: float = Field(
+        60.0,
+        gt=0,
+        le=60_000,
+        description="Pictures sent with `login` that may be denied, over MQTT and over HTTP each; "
+        "more are not looked at. Who may try without end finds a picture that passes.",
     )
     time_limit_s: float = Field(
         30.0, gt=0, description="A command not done so long after it came has no effect."
@@ -454,6 +480,16 @@ class Settings(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _the_distance_keeps_strangers_out(self) -> Self:
+        distance, used = self.access.distance_threshold, self.vision.recognizer
+        if distance is not None and distance > LARGEST_DISTANCE[used]:
+            raise ValueError(
+                f"access.distance_threshold: {distance:g} would let strangers in; with {used} it "
+                f"is {LARGEST_DISTANCE[used]:g} at most"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -17,7 +17,7 @@ from ostiary.access.doorway import Doorway, Told
 from ostiary.access.policy import Policy
 from ostiary.access.probe import fused
 from ostiary.access.roster import Roster
-from ostiary.access.track import Track
+from ostiary.access.track import LEAST_OVERLAP, Track
 from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
@@ -58,7 +58,8 @@ class View:
 class Recognition:
     """Runs in a thread of its own between `start` and `stop`.
 
-    `beat` is called about twice a second or more while the loop is alive.
+    `beat` is called about twice a second or more while the loop is alive. `before` is what was
+    remembered of this camera when the settings were read again.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Recognition:
         policy: Policy,
         metrics: Metrics,
         beat: Callable[[], object] = lambda: None,
+        before: Doorway | None = None,
     ) -> None:
         self.camera = camera
         self.name = camera.state.camera
@@ -79,7 +81,8 @@ class Recognition:
         self._metrics = metrics
         self._beat = beat
         self._policy = policy
-        self._doorway = Doorway(policy, roster.is_one_person)
+        doorway = Doorway(policy, roster.is_one_person)
+        self._doorway = doorway if before is None else doorway.remembering(before)
         self._motion: Motion | None = None
         self._search = Search()
         self._stopping = threading.Event()
@@ -91,6 +94,11 @@ class Recognition:
     def view(self) -> View | None:
         """The newest frame that was looked at; None before the first."""
         return self._view
+
+    @property
+    def doorway(self) -> Doorway:
+        """What is remembered between frames."""
+        return self._doorway
 
     def apply(self, policy: Policy) -> None:
         """Judge by another policy, from the next frame on."""
@@ -173,6 +181,8 @@ class Recognition:
                 judged[track.id] = observation
                 self._doorway = self._doorway.observed(track.id, observation)
         concluded, outcomes = self._doorway.conclude(now)
+        if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
+            concluded, outcomes = self._doorway.conclude(now)
         for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
             self._record(told, self.name)
             self._metrics.decision(told.decision.reason, time.monotonic() - now)
@@ -186,6 +196,23 @@ class Recognition:
             faces, self._search = self._engine.search(self._search, bgr, now)
         self._metrics.frame(self.name, len(faces))
         return tuple(face for face in faces if self._engine.is_near(face))
+
+    def _is_accompanied(self, frame: Frame, faces: tuple[Face, ...]) -> bool:
+        """Whether somebody else stands in a part of the frame that was not searched: nobody is let
+        in before all of it was."""
+        now = frame.captured_at
+        if not self._policy.one_person_only or self._search.whole_at == now:
+            return False
+        self._search = Search()
+        everywhere = self._near_faces(frame.image, now)
+        others = [
+            face
+            for face in everywhere
+            if all(face.box.overlap(known.box) < LEAST_OVERLAP for known in faces)
+        ]
+        if others:
+            self._doorway = self._doorway.saw((*faces, *others), now)
+        return bool(others)
 
     def _observe(self, bgr: BGRImage, track: Track) -> Observation | None:
         """None for a face that is not good enough to be judged."""

@@ -26,9 +26,11 @@ from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
+from ostiary.service.doctor.secrets import check_secrets
 from ostiary.store.database import Database
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.models import MINIFASNET_V2
 from tests.faces import some_descriptor
 from tests.integration.broker import Mosquitto, free_port
 
@@ -77,7 +79,7 @@ def test_a_model_with_one_flipped_bit_is_red_and_named(models: Path, tmp_path: P
     (copy / "minifasnet_v2.onnx").write_bytes(altered)
     check = only(list(check_models(VisionSettings(models=copy))), "models")
     assert check.level is Level.RED
-    assert "minifasnet_v2.onnx altered" in check.found
+    assert "minifasnet_v2.onnx: altered" in check.found
 
 
 def test_a_missing_model_is_red_and_named(models: Path, tmp_path: Path) -> None:
@@ -303,3 +305,29 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
         "broker publish",
         "clock",
     ]
+
+
+# --- secrets --------------------------------------------------------------------------------
+
+
+def test_a_key_that_everybody_may_read_is_red(tmp_path: Path) -> None:
+    key = tmp_path / "command-key"
+    key.write_text("a key that is long enough for signatures")
+    commands = {"signed": True, "signing_key_file": key}
+    settings = Settings.model_validate({"commands": commands})
+    key.chmod(0o644)
+    (check,) = check_secrets(settings)
+    assert (check.level, str(key) in check.found) == (Level.RED, True)
+    key.chmod(0o640)
+    (check,) = check_secrets(settings)
+    assert check.level is Level.GREEN
+    assert not list(check_secrets(Settings()))
+
+
+def test_a_model_that_others_may_write_is_yellow(models: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy, ignore=shutil.ignore_patterns("sources", "plain"))
+    (copy / MINIFASNET_V2).chmod(0o666)
+    check = only(list(check_models(VisionSettings(models=copy))), "models")
+    assert check.level is Level.YELLOW
+    assert MINIFASNET_V2 in check.found

@@ -144,3 +144,19 @@ def test_a_distance_set_in_the_console_before_sface_is_dlibs(tmp_path: Path) -> 
     write_overrides(overrides_path(settings), {"distance_threshold": 0.5})
     effective = with_overrides(settings)
     assert (effective.vision.recognizer, effective.access.risk().distance) == ("dlib", 0.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[access]\nlive_threshold = 0.0001",
+        "[access]\nvotes = 1\nwindow = 1",
+        "[access]\nattack_threshold = 0.0",
+        '[vision]\nrecognizer = "sface"\n[access]\ndistance_threshold = 2.0',
+        "[access]\ndistance_threshold = 0.9",
+        "[access]\nfalse_accept = 0.5",
+    ],
+)
+def test_a_threshold_at_which_anybody_passes_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="access"):
+        load_settings(written(tmp_path, text))

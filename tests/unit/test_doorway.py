@@ -247,3 +247,54 @@ def test_the_same_outcome_is_told_at_most_once_in_a_cool_down(seen: list[Seen]) 
             outcome = (decision.reason, decision.username)
             assert number * 0.1 - last.get(outcome, -math.inf) >= POLICY.cooldown_s
             last[outcome] = number * 0.1
+
+
+def test_nobody_passes_for_a_while_after_an_attack_and_then_who_waited_does() -> None:
+    door, _ = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 3)
+    door, soon = stands(door, [(LIVE, BO)] * 3, start=1.5)
+    assert [each.reason for each in soon] == [Reason.AFTER_ATTACK]
+    _, later = stands(door, [(LIVE, BO)] * 40, start=2.0)
+    assert [each.reason for each in later] == [Reason.GRANTED]
+
+
+def test_each_further_attack_doubles_the_pause_up_to_its_limit() -> None:
+    door = Doorway(POLICY)
+    pauses = []
+    for number in range(7):
+        start = number * 30.0
+        door, _ = stands(door, [(ATTACK, ANNA)] * 3, start=start)
+        assert door.attacks is not None
+        pauses.append(door.attacks.pause_until(POLICY) - door.attacks.last)
+    assert pauses == pytest.approx([2, 4, 8, 16, 30, 30, 30])
+
+
+def test_a_row_of_attacks_is_forgotten_after_a_minute_without_one() -> None:
+    door, _ = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 90)
+    assert door.is_attacked(20.0)
+    assert not door.is_attacked(100.0)
+    door, _ = stands(door, [(ATTACK, ANNA)] * 3, start=100.0)
+    assert door.attacks is not None
+    assert door.attacks.count == 1
+
+
+def test_an_attack_that_goes_on_is_told_every_minute() -> None:
+    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 6000)
+    assert {each.reason for each in decisions} == {Reason.PRESENTATION_ATTACK}
+    assert len(decisions) == 10
+
+
+def test_what_was_said_and_how_it_was_attacked_outlives_a_reload() -> None:
+    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door, _ = stands(door, [(ATTACK, BO)] * 3, start=2.0)
+    fresh = Doorway(POLICY).remembering(door)
+    _, decisions = stands(fresh, [(LIVE, ANNA)] * 3, start=3.5)
+    assert [each.reason for each in decisions] == [Reason.AFTER_ATTACK]
+    _, decisions = stands(fresh, [(LIVE, ANNA)] * 3, start=5.0)
+    assert decisions == []
+
+
+def test_a_house_may_do_without_the_pause() -> None:
+    policy = Policy(attack_pause_s=0)
+    door, _ = stands(Doorway(policy), [(ATTACK, ANNA)] * 30)
+    _, decisions = stands(door, [(LIVE, BO)] * 3, start=4.0)
+    assert [each.reason for each in decisions] == [Reason.GRANTED]

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ostiary.http
+from ostiary.commands.rate import RateLimit
 from ostiary.errors import PasswordWeak, TooManyAttempts
-from ostiary.http.attempts import FIRST_LOCK_S, LONGEST_LOCK_S, REMEMBERED, LockOut, RateLimit
+from ostiary.http.attempts import FIRST_LOCK_S, LONGEST_LOCK_S, REMEMBERED, LockOut
 from ostiary.http.passwords import check_strength, new_code, same_code
 from ostiary.http.sign_in import own_page
 from ostiary.http.texts import LANGUAGES, Texts, language_of
@@ -73,25 +74,25 @@ def test_many_names_do_not_fill_the_memory(clock: Clock) -> None:
 
 
 def test_requests_are_limited_to_a_rate_with_a_burst(clock: Clock) -> None:
-    rate = RateLimit(2.0, clock)
-    taken = [rate.wait_s("a") for _ in range(7)]
+    rate = RateLimit(2.0, 6, clock)
+    taken = [rate.take("a") for _ in range(7)]
     assert taken[:6] == [0.0] * 6
     assert 0 < taken[6] <= 0.5
-    assert rate.wait_s("b") == 0.0
+    assert rate.take("b") == 0.0
     clock.now += 0.5
-    assert rate.wait_s("a") == 0.0
-    assert rate.wait_s("a") > 0.0
+    assert rate.take("a") == 0.0
+    assert rate.take("a") > 0.0
 
 
 @given(st.lists(st.floats(0, 2), max_size=200))
 def test_no_more_than_the_rate_and_one_burst_ever_pass(steps: list[float]) -> None:
     clock = Clock()
-    rate = RateLimit(5.0, clock)
+    rate = RateLimit(5.0, 15, clock)
     passed = 0
     begin = clock.now
     for step in steps:
         clock.now += step
-        passed += rate.wait_s("a") == 0.0
+        passed += rate.take("a") == 0.0
     assert passed <= 5.0 * (clock.now - begin) + 15 + 1
 
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
 from ostiary.errors import UsernameInvalid
-from ostiary.messages.username import LONGEST, Username, checked_username, same_name
+from ostiary.messages.username import (
+    LONGEST,
+    Username,
+    checked_username,
+    looks_of,
+    new_username,
+    same_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +64,57 @@ def test_a_command_field_answers_a_bad_name_with_its_own_code() -> None:
     with pytest.raises(UsernameInvalid):
         Command.model_validate({"username": "a\nb"})
     assert TypeAdapter(Username).json_schema()["maxLength"] == LONGEST
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        "张三",
+        "Zoë",
+        "O'Brien",
+        "O’Brien",
+        "Anna Maria",
+        "J. R. 2",
+        "Ольга",
+        "می\u200cخواهم",
+        "नमस्ते",
+    ],
+)
+def test_an_ordinary_name_may_be_given(name: str) -> None:
+    assert new_username(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ann\u200ba", "Ａnna", "Anna\u00a0B", "Anna  B", "ﬁnn", "①"),
+        *("\u3164", "\u2800", "Anna\u2800", "\u115f", "\u00ad", "--", "🙂"),
+        *(".", "..", "ostiary/+/#", "a/b", "a\\b", "a#", "a+b"),
+    ],
+)
+def test_a_name_that_deceives_or_means_something_elsewhere_may_not_be_given(name: str) -> None:
+    with pytest.raises(UsernameInvalid):
+        new_username(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Anna", "Аnna"),  # Cyrillic А
+        ("Olga", "\u041elga"),
+        ("Bo", "Bο"),  # Greek omicron
+        ("anna", "Anna"),
+        ("Bill", "BiIl"),
+        ("José", "Jose\u0301"),
+    ],
+)
+def test_names_that_look_alike_have_one_look(one: str, other: str) -> None:
+    assert looks_of(one) & looks_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Anna", "Hanna"), ("张三", "张二"), ("user2", "user3"), ("José", "Jose")]
+)
+def test_names_that_are_told_apart_have_two_looks(one: str, other: str) -> None:
+    assert not looks_of(one) & looks_of(other)

@@ -1,6 +1,6 @@
 """The words in which the door decides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ostiary.messages.recognizer import RecognizerName
@@ -16,6 +16,7 @@ class Reason(StrEnum):
     SEVERAL_FACES = "several_faces"
     LOW_QUALITY = "low_quality"
     UNCERTAIN = "uncertain"
+    AFTER_ATTACK = "after_attack"
     PIPELINE_ERROR = "pipeline_error"
 
 
@@ -27,6 +28,7 @@ MESSAGES = {
     Reason.SEVERAL_FACES: "More than one face; one person at a time, please.",
     Reason.LOW_QUALITY: "The face is too small, blurred, dark or turned away to decide.",
     Reason.UNCERTAIN: "The frames do not agree; denied to be safe.",
+    Reason.AFTER_ATTACK: "The door has just been shown a photo or a screen; wait a little, please.",
     Reason.PIPELINE_ERROR: "Something failed while deciding; denied to be safe.",
 }
 
@@ -75,6 +77,16 @@ class Decision:
     def similarity(self) -> float | None:
         """1 - distance, as the first version defined it."""
         return None if self.distance is None else 1.0 - self.distance
+
+    def rounded(self, digits: int) -> "Decision":
+        """As it is told: each further digit of a distance or of P(live) helps nobody but who tries
+        pictures one after the other and goes on with the better ones."""
+        return replace(
+            self,
+            distance=None if self.distance is None else round(self.distance, digits),
+            liveness=None if self.liveness is None else round(self.liveness, digits),
+            threshold=None if self.threshold is None else round(self.threshold, digits),
+        )
 
     @property
     def message(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ostiary.access import vote
+from ostiary.access.attacks import Attacks, one_more
 from ostiary.access.decision import Decision, Reason
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe
@@ -47,6 +48,15 @@ class Doorway:
     next_id: int = 1
     crowded_frames: int = 0
     told: Mapping[Outcome, float] = field(default_factory=lambda: MappingProxyType({}))
+    attacks: Attacks | None = None
+
+    def remembering(self, before: "Doorway") -> "Doorway":
+        """What this door said, and how it was attacked, as `before` knew it at a reload."""
+        return replace(self, told=before.told, attacks=before.attacks)
+
+    def is_attacked(self, now: float) -> bool:
+        """Whether clear attacks were seen a moment ago."""
+        return self.attacks is not None and self.attacks.is_running(now, self.policy)
 
     def saw(self, faces: Sequence[Face], now: float) -> "Doorway":
         """A frame with these faces (only those near enough to matter) was seen at `now`."""
@@ -86,10 +96,12 @@ class Doorway:
         state = self
         outcomes: list[Told] = []
         for track in self.tracks:
-            decision = self._decide(track, now)
+            decision = state._decide(track, now)
             if decision is None:
                 continue
-            again = track.told is not None and _outcome(track.told) == _outcome(decision)
+            if decision.reason is Reason.PRESENTATION_ATTACK:
+                state = replace(state, attacks=one_more(state.attacks, now, self.policy))
+            again = state._was_told(track, decision, now)
             spoken: tuple[Told, ...] = ()
             if not again:
                 state, spoken = state._tell(Told(decision, track.observations), now)
@@ -115,9 +127,21 @@ class Doorway:
         if track.swapped:
             return replace(vote.summarise(Reason.UNCERTAIN, track.observations), username=None)
         decision = vote.tally(track.observations, self.policy)
+        if decision is not None and decision.success and self._is_paused(now):
+            return replace(decision, reason=Reason.AFTER_ATTACK)
         if decision is None and now - track.since >= self.policy.decide_within_s:
             return vote.give_up(track.observations, self.policy)
         return decision
+
+    def _is_paused(self, now: float) -> bool:
+        return self.attacks is not None and now < self.attacks.pause_until(self.policy)
+
+    def _was_told(self, track: Track, decision: Decision, now: float) -> bool:
+        """An attack that goes on is told again from time to time, everything else once."""
+        if track.told is None or _outcome(track.told) != _outcome(decision):
+            return False
+        is_attack = decision.reason is Reason.PRESENTATION_ATTACK
+        return not (is_attack and self.attacks and self.attacks.is_news(now, self.policy))
 
     def _with_observation(self, track: Track, observation: Observation) -> Track:
         observed = track.observed(observation, self.policy.window)
@@ -139,7 +163,10 @@ class Doorway:
         if outcome in recent:
             return self, ()
         recent[outcome] = now
-        return replace(self, told=MappingProxyType(recent)), (told,)
+        attacks = self.attacks
+        if attacks is not None and told.decision.reason is Reason.PRESENTATION_ATTACK:
+            attacks = replace(attacks, told_at=now)
+        return replace(self, told=MappingProxyType(recent), attacks=attacks), (told,)
 
     def _with(self, changed: Track) -> "Doorway":
         return replace(

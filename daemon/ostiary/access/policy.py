@@ -7,6 +7,10 @@ from dataclasses import dataclass
 class Policy:
     """When somebody may pass. P(live) is 0 to 1, times are seconds.
 
+    After clear attacks nobody passes for a while: `attack_pause_first_s` after the first of a row,
+    twice as long after each further one, `attack_pause_s` at most (0: no pause). A row ends
+    `attack_over_s` after its last attack; while it lasts it is told again every `attack_again_s`.
+
     How near a face must be to somebody's template is not here: that follows the roster
     (`ostiary.access.risk`) and comes with every candidate.
     """
@@ -20,6 +24,10 @@ class Policy:
     recheck_s: float = 3.0
     forget_after_s: float = 1.0
     one_person_only: bool = True
+    attack_pause_first_s: float = 2.0
+    attack_pause_s: float = 30.0
+    attack_over_s: float = 60.0
+    attack_again_s: float = 60.0
 
     def __post_init__(self) -> None:
         if self.votes > self.window:

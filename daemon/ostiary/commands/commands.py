@@ -16,6 +16,7 @@ from ostiary.errors import (
     OstiaryError,
     SignatureInvalid,
     TimedOut,
+    TooManyAttempts,
     TransactionConflict,
     error_of,
 )
@@ -31,6 +32,7 @@ _PASSING = (
     ModelMissing,
     SignatureInvalid,
     TimedOut,
+    TooManyAttempts,
     TransactionConflict,
 )
 

@@ -69,7 +69,7 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
                 recognizer=template.recognizer,
                 quality=template.quality,
             ),
-            distance=apart,
+            distance=None if apart is None else round(apart, 2),
             looks_like=_twin(room, looks, username) if context.operator else None,
             liveness=looks.liveness,
         )

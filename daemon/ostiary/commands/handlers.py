@@ -36,6 +36,7 @@ from ostiary.store.events import EventFilter
 from ostiary.vision.image import encode_jpeg
 
 SNAPSHOT_QUALITY = 85  # JPEG, of 100
+LOGIN_DIGITS = 2
 
 Handler = Callable[[Room, Any, Context], Effect]
 
@@ -73,7 +74,10 @@ def login(room: Room, request: LoginRequest, context: Context) -> Effect:
     claimed = None if request.username is None else room.people.get(request.username).username
     image = decoded(room, request.image)
     context.check_deadline()
-    decision = judge(room.engine, room.people, room.access, image, claimed)
+    room.logins.check(context.source)
+    decision = judge(room.engine, room.people, room.access, image, claimed).rounded(LOGIN_DIGITS)
+    if not decision.success and decision.liveness is not None:
+        room.logins.denied(context.source)
 
     def effect() -> LoginAnswer:
         event = room.events.append_login(

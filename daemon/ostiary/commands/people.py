@@ -11,6 +11,7 @@ import structlog
 from ostiary.access.probe import Probe
 from ostiary.access.risk import Risk
 from ostiary.access.roster import Roster, Template
+from ostiary.commands.names import Names
 from ostiary.errors import OstiaryError, UserUnknown
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
@@ -55,6 +56,7 @@ class People:
         self._users = users
         self._events = events
         self.roster = roster
+        self._names = Names(user.username for user in users.list())
         self._lock = threading.RLock()
         self._after_commit: list[Callable[[], object]] = []
         self._depth = 0  # of changing(); guarded by _lock
@@ -106,6 +108,7 @@ class People:
         """
         used = self.roster.used
         with self.changing():
+            self._names.check_new(username)
             user = self._users.add(
                 username,
                 [look.descriptors[used] for look in looks],
@@ -117,7 +120,10 @@ class People:
             self._events.append_user(
                 action="registered", username=user.username, source=source, now=now
             )
-            self._after_commit.append(partial(self._match_anew, user.username))
+            self._after_commit += [
+                partial(self._names.add, user.username),
+                partial(self._match_anew, user.username),
+            ]
             return user
 
     def add_template(
@@ -180,7 +186,11 @@ class People:
         with self.changing():
             self._users.delete(name)
             self._events.append_user(action="deleted", username=name, source=source, now=now)
-            self._after_commit += [partial(self.roster.put, name, ()), self._scrub]
+            self._after_commit += [
+                partial(self.roster.put, name, ()),
+                partial(self._names.remove, name),
+                self._scrub,
+            ]
             return name
 
     def _scrub(self) -> None:
@@ -197,6 +207,7 @@ class People:
         """Raises UserUnknown, UsernameInvalid, UserExists."""
         before = same_name(old)
         with self.changing():
+            self._names.check_new(new, instead_of=before)
             user = self._users.rename(before, new)
             if user.username == before:
                 return user
@@ -207,7 +218,11 @@ class People:
                 source=source,
                 now=now,
             )
-            self._after_commit.append(partial(self.roster.rename, before, user.username))
+            self._after_commit += [
+                partial(self.roster.rename, before, user.username),
+                partial(self._names.remove, before),
+                partial(self._names.add, user.username),
+            ]
             return user
 
     def _match_anew(self, name: str) -> None:

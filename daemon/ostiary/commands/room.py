@@ -1,10 +1,11 @@
 """What the commands work with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from ostiary.commands.logins import DeniedLogins
 from ostiary.commands.people import People
 from ostiary.config import AccessSettings, Settings
 from ostiary.errors import NotAllowed
@@ -40,7 +41,7 @@ def utc_now() -> datetime:
 class Room:
     """`camera` is None where the daemon has no camera. `latest_image` gives what it sees now.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
-    where they can change while running."""
+    where they can change while running. `logins` counts those that were denied."""
 
     settings: Settings
     people: People
@@ -51,6 +52,11 @@ class Room:
     reload: Callable[[], None] = _no_reload
     clock: Callable[[], datetime] = utc_now
     thresholds: Callable[[], AccessSettings] | None = None
+    logins: DeniedLogins = field(init=False)
+
+    def __post_init__(self) -> None:
+        per_minute = self.settings.commands.denied_logins_per_minute
+        object.__setattr__(self, "logins", DeniedLogins(per_minute))
 
     @property
     def access(self) -> AccessSettings:

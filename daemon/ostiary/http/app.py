@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from ostiary import __version__
+from ostiary.commands.rate import RateLimit
 from ostiary.errors import ConfigError, OstiaryError
 from ostiary.http import problems
 from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
 from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
-from ostiary.http.attempts import LockOut, RateLimit
+from ostiary.http.attempts import LockOut
 from ostiary.http.connections import Connections, places
 from ostiary.http.gate import LOOPBACK, Gate
 from ostiary.http.legacy import legacy_router
@@ -35,6 +36,8 @@ from ostiary.http.work import Work
 
 API = "/api/v1"
 OPENAPI = f"{API}/openapi.json"
+BURST = 3.0
+"""Seconds' worth of requests that may come at once."""
 FORM_OVERHEAD = 64 * 1024
 """What a form or base64 adds to an image."""
 
@@ -91,7 +94,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         tls=gate.secure,
         body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
         body_within_s=http.request_timeout_s,
-        rate=RateLimit(http.requests_per_second),
+        rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
     )
     return app
@@ -114,7 +117,7 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
         tls=False,
         body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
         body_within_s=http.request_timeout_s,
-        rate=RateLimit(http.requests_per_second),
+        rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
     )
     return app

@@ -11,8 +11,6 @@ FIRST_LOCK_S = 60.0
 LONGEST_LOCK_S = 900.0
 FORGET_AFTER_S = 3600.0
 REMEMBERED = 10_000
-BURST = 3.0
-"""Seconds' worth of requests that may come at once."""
 
 
 class Wait(TooManyAttempts):
@@ -77,32 +75,6 @@ class LockOut:
         }
         while len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
-
-
-class RateLimit:
-    """A token bucket a client: `rate` requests a second, three seconds' worth at once."""
-
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._full = max(1.0, rate * BURST)
-        self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}  # client: tokens, when
-
-    def wait_s(self, client: str) -> float:
-        """Take one token; 0, or in how many seconds there will be one. From one thread only."""
-        now = self._clock()
-        tokens, when = self._buckets.get(client, (self._full, now))
-        tokens = min(self._full, tokens + (now - when) * self._rate)
-        if tokens < 1.0:
-            return (1.0 - tokens) / self._rate
-        if len(self._buckets) >= REMEMBERED and client not in self._buckets:
-            self._buckets = {
-                each: (left, at)
-                for each, (left, at) in self._buckets.items()
-                if left + (now - at) * self._rate < self._full
-            }
-        self._buckets[client] = (tokens - 1.0, now)
-        return 0.0
 
 
 def _in_words(seconds: float) -> str:

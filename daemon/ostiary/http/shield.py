@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ostiary.commands.rate import RateLimit
 from ostiary.errors import (
     NotAllowed,
     OstiaryError,
@@ -13,7 +14,7 @@ from ostiary.errors import (
     RequestMalformed,
     RequestTooLarge,
 )
-from ostiary.http.attempts import RateLimit, Wait
+from ostiary.http.attempts import Wait
 from ostiary.http.connections import Connections
 from ostiary.http.gate import LOOPBACK, SAFE
 from ostiary.http.problems import answer, headers_of, problem_of
@@ -114,7 +115,7 @@ class Shield:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         client = scope["client"][0] if scope.get("client") else ""
-        if not scope["path"].startswith(STATIC) and (wait := self._rate.wait_s(client)) > 0:
+        if not scope["path"].startswith(STATIC) and (wait := self._rate.take(client)) > 0:
             raise Wait("Too many requests at once; slow down.", wait)
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         # A foreign name that resolves to this machine is how a web page reaches into it.

@@ -1,8 +1,11 @@
 """What may be a person's name: the one place where it is decided."""
 
 import unicodedata
+from functools import cache
 from typing import Annotated
 
+from confusable_homoglyphs import confusables
+from precis_i18n import get_profile
 from pydantic import AfterValidator, WithJsonSchema
 
 from ostiary.errors import UsernameInvalid
@@ -12,6 +15,8 @@ LONGEST = 64
 
 _JOINERS = "\u200c\u200d"  # spelling in Persian and Indic scripts; every other Cf only deceives
 _REFUSED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_MEANING = "/\\+#"
+_NICKNAME = get_profile("NicknameCasePreserved")
 _DECOMPOSED_AT_MOST = LONGEST * 16  # bounds the work of normalising an absurd text
 
 
@@ -41,6 +46,64 @@ def checked_username(text: str) -> str:
                 f"A user name must not have control characters; this has U+{ord(character):04X}."
             )
     return name
+
+
+def new_username(text: str) -> str:
+    """`text` in its stored form, if somebody may be given that name from now on.
+
+    Besides what `checked_username` asks: PRECIS's profile for nicknames (RFC 8266), which knows
+    invisible, unassigned and old characters and other forms of a letter, at least one letter or
+    digit, no symbol, and nothing that means something in topics and paths. Raises UsernameInvalid.
+    """
+    name = checked_username(text)
+    try:
+        plain = _NICKNAME.enforce(name)
+    except UnicodeEncodeError as error:
+        raise UsernameInvalid(
+            f"A user name must not have the character U+{ord(name[error.start]):04X}."
+        ) from None
+    if plain != name:
+        raise UsernameInvalid(f"A user name has plain letters and single spaces: write {plain}.")
+    meaning = next((each for each in name if each in _MEANING), None)
+    if meaning is not None or not name.strip("."):
+        raise UsernameInvalid(f"A user name must not have {' '.join(_MEANING)}, or only dots.")
+    kinds = {unicodedata.category(character) for character in name}
+    if "So" in kinds or not any(kind[0] in "LN" for kind in kinds):
+        raise UsernameInvalid("A user name has letters or digits, and no pictures.")
+    return name
+
+
+def looks_of(name: str) -> frozenset[str]:
+    """Names that look alike, or differ in case only, have one of these in common.
+
+    Unicode TR 39's confusable characters are one character here (of those that stand for several,
+    such as `rn` and `m`, it knows nothing).
+    """
+    return frozenset(_skeleton(each) for each in (name, name.casefold()))
+
+
+def _skeleton(name: str) -> str:
+    alike = _alike()
+    plain = unicodedata.normalize("NFKD", name)
+    return "".join(alike.get(each, each) for each in plain if each not in _JOINERS)
+
+
+@cache
+def _alike() -> dict[str, str]:
+    """For each confusable character, the first of all that look like it."""
+    first: dict[str, str] = {}
+
+    def root(character: str) -> str:
+        while (before := first.get(character, character)) != character:
+            character = before
+        return character
+
+    for character, others in confusables.confusables_data.items():
+        for other in (each["c"].strip("\u200e") for each in others):
+            if len(character) == len(other) == 1:
+                one, two = sorted((root(character), root(other)))
+                first[two] = first[character] = first[other] = one
+    return {character: root(character) for character in first}
 
 
 def decoded_username(data: object) -> str:

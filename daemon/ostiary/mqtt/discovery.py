@@ -12,7 +12,8 @@ from ostiary.access.decision import Reason
 from ostiary.config import Settings
 from ostiary.mqtt.topics import Topics
 
-ATTACK_SEEN_FOR_S = 30
+ATTACK_SEEN_FOR_S = 70
+"""One that goes on is told again every minute."""
 
 
 def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:

@@ -234,4 +234,10 @@ class Publisher:
             keep_at_most=store.keep_events,
             queue_limit=store.queue_limit,
         )
-        self._command_log.prune(now, keep_for=timedelta(hours=store.keep_answers_hours))
+        self._command_log.prune(
+            now,
+            keep_for=timedelta(hours=store.keep_answers_hours),
+            keep_at_most=store.keep_answers,
+            # It is taken from so long before to so long after this clock.
+            signed_for=2 * timedelta(seconds=self._settings.commands.signature_age_s),
+        )

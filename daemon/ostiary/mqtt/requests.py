@@ -38,7 +38,7 @@ from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Incoming
 from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
-from ostiary.store.command_log import CommandKey
+from ostiary.store.command_log import SIGNATURE, CommandKey
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ class Requests:
             return incoming.payload, None
         signed = self._signer.verify(incoming.topic, incoming.payload, utc_now())
         payload = signed.payload.encode("utf-8", "surrogatepass")
-        return payload, CommandKey.of(name, signed.nonce, payload, requester="signature")
+        return payload, CommandKey.of(name, signed.nonce, payload, requester=SIGNATURE)
 
     def _check_response_topic(self, incoming: Incoming) -> None:
         topic = incoming.response_topic

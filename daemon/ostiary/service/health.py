@@ -19,7 +19,8 @@ class Readings:
     `hanging`: threads whose heartbeat is overdue. `failures`: stable words for what is broken so
     that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
     events were removed undelivered since the daemon started. `waiting`: people who are known by
-    a former recogniser only; `unmatched`: by none that is loaded.
+    a former recogniser only; `unmatched`: by none that is loaded. `attacked`: a camera was shown
+    photos or screens a moment ago.
     """
 
     cameras: tuple[CameraState, ...]
@@ -34,6 +35,7 @@ class Readings:
     thresholds: Threshold | None = None
     waiting: int = 0
     unmatched: int = 0
+    attacked: bool = False
     models: tuple[ModelState, ...] = ()
 
 
@@ -100,6 +102,8 @@ def _problems(readings: Readings) -> Iterable[str]:
             yield f"camera_{camera.status.value}"
         if camera.view is not ViewCondition.CLEAR:
             yield f"camera_{camera.view.value}"
+    if readings.attacked:
+        yield "under_attack"
     if not readings.broker_connected:
         yield "broker_unavailable"
     if readings.events_dropped_now:

@@ -1,6 +1,5 @@
 """The whole of vision behind one object: a frame in, faces, scores and descriptors out."""
 
-import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -61,15 +60,13 @@ class VisionEngine:
         # OpenCV 5 warns of its own new graph engine on every start: nothing to act on.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         directory = models_directory(settings.models)
-        engine = cls(
+        return cls(
             settings,
             _load_detector(directory, settings.recognizer),
             _load_recognizer(settings.recognizer, directory, settings),
             None if former is None else _load_recognizer(former, directory, settings),
             LivenessModel.load(directory, settings.liveness, settings.provider, settings.threads),
         )
-        _return_freed_memory()
-        return engine
 
     def detect(self, bgr: BGRImage) -> tuple[Face, ...]:
         """Faces in a BGR image, largest first: all that are large enough to be judged."""
@@ -126,10 +123,3 @@ def _load_detector(directory: Path, recognizer: RecognizerName) -> Detector:
         return YuNetDetector(model_path(directory, YUNET))
     log.warning("detector_fallback", missing=YUNET, using="dlib HOG")
     return HogDetector()
-
-
-def _return_freed_memory() -> None:
-    """Loading the networks frees 45 MB, which glibc would keep for the life of the process."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

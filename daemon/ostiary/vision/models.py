@@ -1,9 +1,12 @@
 """Where the built models are, and what their files are called."""
 
+import hashlib
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from ostiary.errors import ModelMissing
+from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.messages.recognizer import RecognizerName
 
 MINIFASNET_V2 = "minifasnet_v2.onnx"
@@ -12,6 +15,9 @@ SFACE = "sface.onnx"
 DLIB_RESNET = "dlib_resnet.onnx"
 LANDMARKS5 = "landmarks5.npz"
 YUNET = "face_detection_yunet.onnx"
+
+MANIFEST = "built.json"
+"""Written beside the models by `ostiary-export`: the SHA-256 of each as it was built."""
 
 INSTALLED = Path("/usr/share/ostiary/models")
 
@@ -48,3 +54,48 @@ def model_path(directory: Path, name: str) -> Path:
             f"{path}: no such model. Build it with `ostiary-export all --out {directory}`."
         )
     return path
+
+
+def needed_files(
+    recognizer: RecognizerName, liveness: str, former: RecognizerName | None = None
+) -> tuple[str, ...]:
+    """The files without which everybody is denied. `liveness` is "v2" or "ensemble"."""
+    second = (MINIFASNET_V1SE,) if liveness == "ensemble" else ()
+    earlier = () if former is None else recognizer_files(former)
+    return (MINIFASNET_V2, *second, *recognizer_files(recognizer), *earlier, YUNET)
+
+
+def built_hashes(directory: Path) -> dict[str, str]:
+    """The SHA-256, in hex, of each model as it was built, by the manifest. Raises ModelInvalid."""
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(entry["sha256"]) for name, entry in manifest.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ModelInvalid(
+            f"{path}: no readable manifest, so nobody can say whether the models are those that "
+            f"were built. Build them again with `ostiary-export all --out {directory}`."
+        ) from None
+
+
+def checked_models(directory: Path, names: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of each of these files, which is the one it was built with.
+
+    A liveness network that says "live" to everything is a working model to ONNX Runtime. Raises
+    ModelMissing, or ModelInvalid that names the altered file.
+    """
+    built = built_hashes(directory)
+    found = {name: sha256_of(model_path(directory, name)) for name in names}
+    altered = [name for name, value in found.items() if built.get(name) != value]
+    if altered:
+        raise ModelInvalid(
+            f"{directory}: {', '.join(altered)}: altered or damaged since it was built. Nobody "
+            f"is let in by it. Build it again with `ostiary-export all --out {directory}`, or "
+            "install the package again, and find out who changed it."
+        )
+    return found
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

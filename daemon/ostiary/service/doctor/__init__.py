@@ -13,6 +13,7 @@ from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.page import as_json, exit_status, render
 from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
+from ostiary.service.doctor.secrets import check_secrets
 
 __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
 
@@ -26,5 +27,6 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_database(settings.store)
     yield from check_recognition(settings)
     yield from check_broker(settings)
+    yield from check_secrets(settings)
     yield from check_relay(settings.relay)
     yield from check_clock()

@@ -1,23 +1,20 @@
 """Are the models there, whole, and run where they should?"""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from ostiary.config import VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.service.doctor.secrets import is_open_to_others
 from ostiary.vision.models import (
-    MINIFASNET_V1SE,
+    MANIFEST,
     MINIFASNET_V2,
-    YUNET,
+    checked_models,
     models_directory,
-    recognizer_files,
+    needed_files,
 )
 from ostiary.vision.runtime import available_providers, open_session, provider_in_use
-
-MANIFEST = "built.json"
 
 
 def check_models(settings: VisionSettings) -> Iterator[Check]:
@@ -30,26 +27,23 @@ def check_models(settings: VisionSettings) -> Iterator[Check]:
     yield _provider(directory, settings)
 
 
-def needed(settings: VisionSettings) -> tuple[str, ...]:
-    """The files without which everybody is denied."""
-    second = (MINIFASNET_V1SE,) if settings.liveness == "ensemble" else ()
-    return (MINIFASNET_V2, *second, *recognizer_files(settings.recognizer), YUNET)
-
-
 def _files(directory: Path, settings: VisionSettings) -> Check:
     again = "Install the package again, or run `ostiary-export all`."
-    names = needed(settings)
+    names = needed_files(settings.recognizer, settings.liveness)
     missing = [name for name in names if not (directory / name).is_file()]
     if missing:
         return red("models", f"{directory}: {', '.join(missing)} missing", again)
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        wanted = {name: manifest[name]["sha256"] for name in names}
-    except (OSError, ValueError, KeyError, TypeError):
-        return yellow("models", f"{directory}: no hash to compare in {MANIFEST}", again)
-    altered = [name for name in names if _sha256(directory / name) != wanted[name]]
-    if altered:
-        return red("models", f"{directory}: {', '.join(altered)} altered or damaged", again)
+        checked_models(directory, names)
+    except OstiaryError as error:
+        return red("models", error.message, again)
+    writers = [name for name in (*names, MANIFEST) if is_open_to_others(directory / name)]
+    if writers:
+        return yellow(
+            "models",
+            f"{directory}: others than the owner may write {', '.join(writers)}",
+            f"chmod go-w {directory}/*",
+        )
     return green("models", f"{len(names)} files in {directory}, every SHA-256 as built")
 
 
@@ -67,8 +61,3 @@ def _provider(directory: Path, settings: VisionSettings) -> Check:
             f"Set vision.provider to one of: {', '.join(available_providers())}.",
         )
     return green("provider", f"{used}, {settings.threads} thread(s)")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

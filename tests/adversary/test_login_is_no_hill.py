@@ -1,0 +1,67 @@
+"""Somebody who sends picture after picture and goes on with those that came nearer."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import Mosquitto
+from tests.integration.doorway import BASE, Doorway, door_settings
+from tests.integration.probe import Probe
+
+ALLOWED = 5
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+def base64_of(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def digits(number: float) -> int:
+    return len(repr(number).partition(".")[2])
+
+
+def test_denied_pictures_are_counted_and_numbers_are_rounded(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine, portraits: Path
+) -> None:
+    settings = door_settings(tmp_path, broker.port, commands={"denied_logins_per_minute": ALLOWED})
+    known, stranger = (base64_of(portraits / name) for name in ("obama.jpg", "biden.jpg"))
+    with (
+        Doorway(settings, engine) as door,
+        Probe(broker.port, f"{BASE}/#") as probe,
+    ):
+
+        def ask(command: str, **request: Any) -> Any:
+            return probe.ask(BASE, command, request)
+
+        assert ask("register", username="obama", image=known)["status"] == "ok"
+        answers = [ask("login", image=stranger) for _ in range(ALLOWED)]
+        for answer in answers:
+            assert answer["data"]["success"] is False
+            assert digits(answer["data"]["distance"]) <= 2
+            assert digits(answer["data"]["similarity"]) <= 2
+            assert digits(answer["data"]["liveness"]) <= 2
+        refused = ask("login", image=stranger)
+        assert refused["error"]["code"] == "too_many_attempts"
+        events = [heard.json for heard in probe.of(f"{BASE}/event/login")]
+        assert all(digits(event["distance"]) <= 2 for event in events)
+        assert len(door.events.page().events) == ALLOWED + 1, "nothing was judged any more"
+
+
+def test_who_is_let_in_is_not_counted(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine, portraits: Path
+) -> None:
+    settings = door_settings(tmp_path, broker.port, commands={"denied_logins_per_minute": 1})
+    known = base64_of(portraits / "obama.jpg")
+    with Doorway(settings, engine), Probe(broker.port, f"{BASE}/#") as probe:
+        probe.ask(BASE, "register", {"username": "obama", "image": known})
+        for _ in range(4):
+            assert probe.ask(BASE, "login", {"image": known})["data"]["success"] is True

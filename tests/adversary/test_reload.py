@@ -1,0 +1,67 @@
+"""A door that is made to read its settings again, and again."""
+
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from tests.integration.broker import Mosquitto, free_port
+from tests.integration.cameras import until
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Probe
+from tests.integration.recognizing import written
+
+RELOADS = 12
+MORE = """\
+[access]
+cooldown_s = 120
+[http]
+enabled = true
+port = {port}
+"""
+GRANTED = "SELECT COUNT(*) FROM events WHERE reason = 'granted'"
+
+
+def memory_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
+    tmp_path: Path, models: Path, portraits: Path
+) -> None:
+    frames = [(portraits / name).read_bytes() for name in ("obama.jpg", "obama2.jpg", "obama3.jpg")]
+    camera = written(tmp_path / "camera", frames)
+    with Mosquitto(tmp_path / "broker") as broker:
+        config = write_config(tmp_path, broker.port, models, camera, MORE.format(port=free_port()))
+        with DaemonProcess(config) as daemon, Probe(broker.port, f"{BASE}/#") as probe:
+            probe.wait_for(f"{BASE}/availability", b"online", 30)
+            answer = probe.ask(BASE, "register", {"username": "obama", "source": "camera"})
+            assert answer["status"] == "ok"
+            until(lambda: granted(tmp_path) == 1, within=30)
+            before = memory_mb(daemon.pid), descriptors(daemon.pid)
+            for number in range(RELOADS):
+                daemon.send(signal.SIGHUP)
+                until(partial(has_started, daemon, number + 2), within=30)
+                time.sleep(1.0)  # a few frames of the person who stands there
+            after = memory_mb(daemon.pid), descriptors(daemon.pid)
+            assert granted(tmp_path) == 1
+    assert after[0] < before[0] + 40, f"megabytes: {before[0]:.0f}, then {after[0]:.0f}"
+    assert after[1] <= before[1] + 2, f"descriptors: {before[1]}, then {after[1]}"
+
+
+def has_started(daemon: DaemonProcess, times: int) -> bool:
+    return daemon.log.count('"started"') == times
+
+
+def granted(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "ostiary.db")) as database:
+        count: int = database.execute(GRANTED).fetchone()[0]
+    return count

@@ -1,0 +1,48 @@
+"""Somebody who slips in beside a person the door is already following."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import decode_image, encode_jpeg
+from tests.integration.cameras import until
+from tests.integration.recognizing import recognizing
+
+SIDE = 480
+
+
+def standing(portrait: Path, engine: VisionEngine) -> BGRImage:
+    """Half a picture, (480, 480, 3) BGR, with a face of 160 pixels in its middle."""
+    bgr = decode_image(portrait.read_bytes())
+    box = engine.detect(bgr)[0].box
+    scale = 160 / box.width
+    x, y = box.center
+    move = np.array([[scale, 0, SIDE / 2 - scale * x], [0, scale, SIDE / 2 - scale * y]])
+    return np.asarray(cv2.warpAffine(bgr, move, (SIDE, SIDE), borderValue=(90, 90, 90)), np.uint8)
+
+
+def test_a_stranger_who_steps_up_beside_a_followed_face_keeps_the_door_shut(
+    tmp_path: Path, engine: VisionEngine, portraits: Path
+) -> None:
+    """Only the surroundings of the followed face are searched between looks at the whole frame,
+    here for a minute: the stranger is there from the second frame on, outside of them."""
+    known = standing(portraits / "obama2.jpg", engine)
+    stranger = standing(portraits / "biden.jpg", engine)
+    nobody = np.full_like(known, 90)
+    alone = encode_jpeg(np.hstack([known, nobody, nobody]), 95)
+    both = encode_jpeg(np.hstack([known, nobody, stranger]), 95)
+    settings = engine.settings.model_copy(update={"whole_frame_every_s": 60.0})
+    follows = VisionEngine(
+        settings, engine.detector, engine.recognizer, engine.former, engine.liveness
+    )
+    frames = [alone, *[both] * 30]
+    with recognizing(tmp_path, follows, frames, [portraits / "obama.jpg"]) as door:
+        until(lambda: bool(door.told), within=20)
+    assert door.reasons[0] == "several_faces"
+    assert "granted" not in door.reasons
+    with recognizing(tmp_path / "alone", follows, [alone] * 30, [portraits / "obama.jpg"]) as door:
+        until(lambda: bool(door.told), within=20)
+    assert door.reasons == ["granted"], "the same person alone is let in"

@@ -1,0 +1,84 @@
+"""One camera's loop over pictures in a folder, with the real networks and store."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ostiary.access.doorway import Told
+from ostiary.access.policy import Policy
+from ostiary.access.risk import Risk
+from ostiary.camera.reader import CameraReader
+from ostiary.commands.people import People, roster_of
+from ostiary.commands.room import utc_now
+from ostiary.config import CameraSettings
+from ostiary.recognition import Recognition
+from ostiary.service.metrics import Metrics
+from ostiary.store.database import Database
+from ostiary.store.events import Events
+from ostiary.store.users import Users
+from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import decode_image
+
+POLICY = Policy()
+
+
+@dataclass
+class Recognizing:
+    """What was decided so far, and what it cost."""
+
+    recognition: Recognition
+    metrics: Metrics
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> list[str]:
+        return [str(each.decision.reason) for each in self.told]
+
+
+def written(folder: Path, frames: Iterable[bytes]) -> Path:
+    """A folder with these JPEG files, as a camera would show them."""
+    folder.mkdir()
+    for number, jpeg in enumerate(frames):
+        (folder / f"{number:04}.jpg").write_bytes(jpeg)
+    return folder
+
+
+@contextmanager
+def recognizing(
+    folder: Path,
+    engine: VisionEngine,
+    frames: Iterable[bytes],
+    registered: Sequence[Path] = (),
+    policy: Policy = POLICY,
+    *,
+    fps: float = 10,
+    loop: bool = False,
+) -> Iterator[Recognizing]:
+    """A door in `folder` that sees `frames` and knows each of `registered` by the file's name."""
+    metrics = Metrics()
+    told: list[Told] = []
+    folder.mkdir(exist_ok=True)
+    camera = written(folder / "camera", frames)
+    with Database.open(folder / "door.db") as database:
+        users = Users(database)
+        people = People(users, Events(database), roster_of(users, engine, Risk()))
+        for portrait in registered:
+            bgr = decode_image(portrait.read_bytes())
+            face, *_ = engine.detect(bgr)
+            probe, _ = people.roster.identify(partial(engine.describe, bgr, face))
+            people.register(portrait.stem, [probe], utc_now(), source="test")
+        recognition = Recognition(
+            CameraReader(CameraSettings(source=str(camera), fps=fps, loop=loop)),
+            engine,
+            people.roster,
+            lambda each, _camera: told.append(each),
+            policy,
+            metrics,
+        )
+        recognition.start()
+        try:
+            yield Recognizing(recognition, metrics, told)
+        finally:
+            recognition.stop()
