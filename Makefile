@@ -7,10 +7,17 @@ MODELS := resources/models
 OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
 export OSTIARY_MODEL_MIRROR
 
+STEP := bash .ci/step
+PROCESSES ?= 2
+# Quick tests of the rooms with real parts; and what measures no time and may run beside others.
+QUICK := $(addprefix tests/integration/test_,commands.py engine.py liveness.py store_backup.py store_first_version.py mqtt_signed.py)
+TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.py export_evaluate.py export_sface.py \
+    export_verify.py http_access.py http_api.py http_first_version.py http_schema.py store_database.py store_kill.py wheels.py)
+
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
+.PHONY: accuracy adversary check pictures help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,28 +25,38 @@ help: ## list the targets
 setup: $(BIN)/.installed export ## install into .venv and build the models
 
 $(BIN)/.installed: constraints.txt requirements-dev.txt daemon/pyproject.toml export/pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade "pip>=23.2" "setuptools<81" wheel
-	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
-	touch $@
+	@test -x $(BIN)/python || $(STEP) "A Python environment in .venv" $(PYTHON) -m venv .venv
+	@$(STEP) "Its pip and setuptools" $(BIN)/pip install --upgrade "pip>=23.2" "setuptools<81" wheel
+	@STEP_OF=$$(grep -c == constraints.txt) STEP_COUNTS='^Collecting ' $(STEP) "Python packages" \
+	    $(BIN)/pip install --constraint constraints.txt --requirement requirements-dev.txt
+	@touch $@
 
 export: $(BIN)/.installed ## build resources/models (quick where they are up to date)
-	$(BIN)/ostiary-export all --out $(MODELS)
+	@STEP_OF=9 STEP_COUNTS=': (built|up to date)$$' $(STEP) "Models, built and proven equal to the originals" \
+	    $(BIN)/ostiary-export all --out $(MODELS)
 
 demo: setup ## run the whole appliance once on real images, with an embedded broker
-	$(BIN)/python -m demo $(ARGS)
+	@$(BIN)/python -m demo $(ARGS)
 
 console: setup ## run demo, daemon and console, and print the address
-	$(BIN)/python -m demo.console $(ARGS)
+	@$(BIN)/python -m demo.console $(ARGS)
+
+pictures: debian setup ## draw docs/pictures: the demo's sheet and the console
+	@$(BIN)/python -m demo.pictures $(ARGS)
+
+check: setup ## in 90 s, while one works: lint, types, unit and quick integration tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile tests/unit $(QUICK) $(ARGS)
 
 debian: ## install the Debian packages that the tests need
-	bash tests/install-debian-packages
+	@bash tests/install-debian-packages
 
 homeassistant: ## install a Home Assistant for the one test that needs it
-	bash tests/install-home-assistant
+	@bash tests/install-home-assistant
 
-test: debian setup homeassistant ## run every test
-	$(BIN)/python -m pytest $(ARGS)
+test: debian setup homeassistant ## run every test: first those that may share the machine, then the others
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TOGETHER) $(ARGS)
+	$(BIN)/python -m pytest $(foreach path,$(TOGETHER),--ignore $(path)) $(ARGS)
 
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import numpy as np
 
 from demo import attacks, room
 from demo.portraits import Portrait, stepping_up
-from ostiary.access.decision import Reason
+from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import encode_jpeg
 

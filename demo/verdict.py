@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from demo.scenes import Scene
-from ostiary.access.decision import Reason
 from ostiary.messages.events import LoginEvent
+from ostiary.messages.reason import Reason
 
 EXPLANATIONS = {
     Reason.GRANTED: "A live person whose face is {username}'s: the door opens.",

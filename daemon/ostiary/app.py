@@ -16,6 +16,8 @@ import structlog
 
 from ostiary import __version__
 from ostiary.access.doorway import Doorway, Told
+from ostiary.access.policy import policy_of
+from ostiary.access.risk import risk_of
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.migration import come_over
@@ -32,7 +34,7 @@ from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.logging import configure_logging
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
-from ostiary.service.relay import Relay
+from ostiary.service.relay import open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.store.aside import set_aside
 from ostiary.store.audit import Audit
@@ -40,7 +42,6 @@ from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
-from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.models import checked_models, models_directory, needed_files
 
@@ -73,7 +74,7 @@ class App:
         """
         settings = with_overrides(configured)
         self._access = settings.access
-        policy = settings.access.policy()
+        policy = policy_of(settings.access)
         self._configured = configured
         self._settings = settings
         self._reread = reread
@@ -99,7 +100,7 @@ class App:
         )
         self.engine = VisionEngine.load(settings.vision, former)
         memory.return_freed()
-        roster = roster_of(self.users, self.engine, settings.access.risk())
+        roster = roster_of(self.users, self.engine, risk_of(settings.access))
         self.people = People(self.users, self.events, roster)
         self.recognitions = tuple(
             Recognition(
@@ -119,8 +120,7 @@ class App:
             self.people,
             self.events,
             self.engine,
-            camera=self.recognitions[0],
-            latest_image=self._latest_image,
+            cameras={each.name: each for each in self.recognitions},
             reload=self._reload,
             thresholds=lambda: self._access,
         )
@@ -133,7 +133,7 @@ class App:
             command_log,
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
         )
-        self._relay = Relay.open(settings.relay) if settings.relay.enabled else None
+        self._relays = open_relays(settings)
         self._console = self._make_console() if settings.http.enabled else None
         self._dropped_before = self.events.dropped()
 
@@ -206,9 +206,9 @@ class App:
 
     def _apply_access(self, access: AccessSettings) -> None:
         """Judge by other thresholds from the next frame and command on."""
-        policy = access.policy()
+        policy = policy_of(access)
         self._access = access
-        self.people.roster.apply(access.risk())
+        self.people.roster.apply(risk_of(access))
         for recognition in self.recognitions:
             recognition.apply(policy)
 
@@ -242,10 +242,6 @@ class App:
         self._next = settings
         self.stop()
 
-    def _latest_image(self) -> BGRImage | None:
-        view = self.recognitions[0].view
-        return None if view is None else view.frame.image
-
     def _record(self, told: Told, source: str) -> None:
         decision = told.decision.rounded(EVENT_DIGITS)
         event = self.events.append_login(
@@ -260,8 +256,8 @@ class App:
             threshold=decision.threshold,
             recognizer=decision.recognizer,
         )
-        if decision.success and self._relay is not None:
-            self._relay.pulse()
+        if decision.success and source in self._relays:
+            self._relays[source].pulse()
         self._committed()
         if self._console is not None:
             self._console.decided(event.seq, source)
@@ -337,8 +333,8 @@ class App:
             self._console.stop()
         for recognition in self.recognitions:
             recognition.stop()
-        if self._relay is not None:
-            self._relay.close()
+        for relay in self._relays.values():
+            relay.close()
         self.mqtt.stop()
         self.metrics.close()
         self.database.close()

@@ -147,10 +147,10 @@ def reset_console(config: ConfigOption = None) -> None:
 
 @app.command()
 def release(config: ConfigOption = None) -> None:
-    """Set the relay's line inactive, as after a crash."""
+    """Set the relays' lines inactive, as after a crash."""
     from ostiary.service import relay
 
-    relay.release(_settings(config).relay)
+    relay.release(_settings(config))
 
 
 @app.command()

@@ -26,8 +26,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ostiary.access.policy import Policy
-from ostiary.access.risk import Risk
 from ostiary.errors import ConfigError
 from ostiary.messages.events import NOT_A_CAMERA
 from ostiary.messages.recognizer import RecognizerName
@@ -86,6 +84,11 @@ class CameraSettings(Section):
     height: int = Field(480, ge=64, le=4320, description="Requested height, pixels.")
     fps: float = Field(15.0, gt=0, le=120, description="Requested rate, frames a second.")
     loop: bool = Field(False, description="Begin a file or folder again when it ends.")
+    relay_line: int | str | None = Field(
+        None,
+        examples=[27],
+        description="The line of [relay] that opens the door of this camera. Unset: relay.line.",
+    )
     stall_after_s: float = Field(
         3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
     )
@@ -196,25 +199,14 @@ class AccessSettings(Section):
                 "false_accept (a risk) and distance_threshold (a distance) are both set; "
                 "remove one of them"
             )
-        self.policy()
+        if self.votes > self.window:
+            raise ValueError(f"votes ({self.votes}) cannot exceed window ({self.window})")
+        if self.attack_threshold >= self.live_threshold:
+            raise ValueError(
+                f"attack_threshold ({self.attack_threshold}) must be below "
+                f"live_threshold ({self.live_threshold})"
+            )
         return self
-
-    def risk(self) -> Risk:
-        """What decides how near is near enough."""
-        return Risk(self.false_accept, self.distance_threshold)
-
-    def policy(self) -> Policy:
-        """The rest, as the rules that decide. ValueError where they contradict each other."""
-        return Policy(
-            live_threshold=self.live_threshold,
-            attack_threshold=self.attack_threshold,
-            votes=self.votes,
-            window=self.window,
-            decide_within_s=self.decide_within_s,
-            cooldown_s=self.cooldown_s,
-            one_person_only=self.one_person_only,
-            attack_pause_s=self.attack_pause_s,
-        )
 
 
 class StoreSettings(Section):

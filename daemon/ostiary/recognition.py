@@ -7,8 +7,10 @@ loop goes on with the next frame.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -22,7 +24,7 @@ from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
-from ostiary.service.metrics import Metrics
+from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
@@ -36,6 +38,16 @@ WAIT_FOR_FRAME_S = 0.5
 
 Record = Callable[[Told, str], object]
 """Commits a decision with its camera's name; only then it exists."""
+
+
+class Meter(Protocol):
+    """Counts and times what the loop does (`service.metrics.Metrics`)."""
+
+    def frame(self, camera: str, faces: int) -> None: ...
+
+    def decision(self, reason: Reason, frame_age_s: float | None = None) -> None: ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class Recognition:
         roster: Roster,
         record: Record,
         policy: Policy,
-        metrics: Metrics,
+        metrics: Meter,
         beat: Callable[[], object] = lambda: None,
         before: Doorway | None = None,
     ) -> None:
@@ -94,6 +106,12 @@ class Recognition:
     def view(self) -> View | None:
         """The newest frame that was looked at; None before the first."""
         return self._view
+
+    @property
+    def latest(self) -> BGRImage | None:
+        """What the camera saw last, (height, width, 3) uint8 BGR; None before the first picture."""
+        view = self._view
+        return None if view is None else view.frame.image
 
     @property
     def doorway(self) -> Doorway:
@@ -123,7 +141,7 @@ class Recognition:
         return view if view is not None and view.frame.number > after else None
 
     def capture(self, timeout: float) -> BGRImage:
-        """The next frame with exactly one good face, as `commands.room.FaceCapture` asks.
+        """The next frame with exactly one good face, as `commands.room.Camera` asks.
 
         Liveness is for the caller to demand. Raises TimedOut, or CameraUnavailable where there is
         no picture at all.

@@ -35,6 +35,8 @@ class Portrait:
 
 def load_portraits(folder: Path, detector: Path) -> tuple[Portrait, ...]:
     """Every JPEG of `folder` in which the YuNet model `detector` finds a face."""
+    # OpenCV 5 warns of its own new graph engine: nothing to act on.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     yunet = YuNetDetector(detector)
     portraits = []
     for path in sorted(folder.glob("*.jpg")):

@@ -55,6 +55,7 @@ def _by_opencv(plain: Path, chips: NDArray[np.uint8]) -> Rows:
 
 def _by_plain_graph(plain: Path, chips: NDArray[np.uint8]) -> Rows:
     options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns of what the unoptimised graph has too much
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(plain, options, providers=["CPUExecutionProvider"])

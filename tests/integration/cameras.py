@@ -4,6 +4,7 @@ import base64
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ import numpy as np
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
+from ostiary.errors import TimedOut
+from ostiary.vision.arrays import BGRImage
 from tests.integration.rtsp import clock_picture, shown_at
 
 
@@ -147,3 +150,13 @@ class MjpegCamera:
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+@dataclass(frozen=True)
+class Still:
+    """A camera that has seen one picture, and nobody in it."""
+
+    latest: BGRImage | None
+
+    def capture(self, timeout: float) -> BGRImage:
+        raise TimedOut(f"Nobody came within {timeout:g} s.")

@@ -14,6 +14,8 @@ import requests
 import structlog
 
 from ostiary.access.doorway import Told
+from ostiary.access.policy import policy_of
+from ostiary.access.risk import risk_of
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People, roster_of
@@ -68,7 +70,7 @@ class ConsoleDoor:
         self.database = Database.open(settings.store.path)
         self.events = Events(self.database)
         users = Users(self.database)
-        self.roster = roster_of(users, engine, settings.access.risk())
+        self.roster = roster_of(users, engine, risk_of(settings.access))
         self.people = People(users, self.events, self.roster)
         self.recognitions: tuple[Recognition, ...] = ()
         if source is not None:
@@ -79,7 +81,7 @@ class ConsoleDoor:
                     engine,
                     self.roster,
                     self._record,
-                    settings.access.policy(),
+                    policy_of(settings.access),
                     Metrics(),
                 ),
             )
@@ -88,7 +90,7 @@ class ConsoleDoor:
             self.people,
             self.events,
             engine,
-            self.recognitions[0] if self.recognitions else None,
+            {each.name: each for each in self.recognitions},
             thresholds=lambda: self.access,
         )
         cameras = {each.name: each for each in self.recognitions}
@@ -116,9 +118,9 @@ class ConsoleDoor:
 
     def apply(self, access: AccessSettings) -> None:
         self.access = access
-        self.roster.apply(access.risk())
+        self.roster.apply(risk_of(access))
         for recognition in self.recognitions:
-            recognition.apply(access.policy())
+            recognition.apply(policy_of(access))
 
     def state(self) -> State:
         readings = Readings(

@@ -15,9 +15,10 @@ from subprocess import Popen
 from types import TracebackType
 from typing import Any, Self
 
+from ostiary.access.risk import risk_of
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import FaceCapture, Room
+from ostiary.commands.room import Camera, Room
 from ostiary.config import Settings
 from ostiary.mqtt.door import MqttDoor
 from ostiary.store.command_log import CommandLog
@@ -48,16 +49,16 @@ class Doorway:
         self,
         settings: Settings,
         engine: VisionEngine,
-        camera: FaceCapture | None = None,
+        *cameras: tuple[str, Camera],
         **room: Any,
     ) -> None:
         self.database = Database.open(settings.store.path)
         self.events = Events(self.database)
         users = Users(self.database)
-        roster = roster_of(users, engine, settings.access.risk())
+        roster = roster_of(users, engine, risk_of(settings.access))
         self.people = People(users, self.events, roster)
         command_log = CommandLog(self.database)
-        self.room = Room(settings, self.people, self.events, engine, camera, **room)
+        self.room = Room(settings, self.people, self.events, engine, dict(cameras), **room)
         self.commands = Commands(self.room, command_log, lambda: self.mqtt.wake())
         self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
 

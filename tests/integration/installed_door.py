@@ -7,7 +7,7 @@ from typing import Any
 
 from demo.scenes import REGISTERED, empty_room, visitors
 from demo.stream import write_clip
-from ostiary.access.decision import Reason
+from ostiary.messages.reason import Reason
 from tests.integration.broker import free_port
 from tests.integration.probe import Probe
 from tests.integration.systemd_root import Machine

@@ -18,6 +18,7 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from tests.faces import some_look
 from tests.integration.broker import Mosquitto
+from tests.integration.cameras import Still
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
 
@@ -303,7 +304,7 @@ def test_a_snapshot_shows_what_the_camera_sees(
     tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
 ) -> None:
     picture = np.full((48, 64, 3), 200, np.uint8)
-    with Doorway(door_settings(tmp_path, broker.port), engine, latest_image=lambda: picture):
+    with Doorway(door_settings(tmp_path, broker.port), engine, ("front", Still(picture))):
         data = probe.ask(BASE, "snapshot", {})["data"]
     assert (data["width"], data["height"]) == (64, 48)
     image = cv2.imdecode(np.frombuffer(base64.b64decode(data["image"]), np.uint8), 1)
@@ -331,8 +332,32 @@ def test_reload_is_answered_before_the_door_starts_anew(
     assert not asked.is_set()
 
 
+def test_with_several_cameras_a_command_names_one(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine, probe: Probe
+) -> None:
+    dark, bright = (np.full((240, 320, 3), value, np.uint8) for value in (0, 255))
+    cameras = ("in", Still(dark)), ("out", Still(bright))
+    with Doorway(door_settings(tmp_path, broker.port), engine, *cameras):
+        unnamed = probe.ask(BASE, "snapshot", {})
+        assert error_code(unnamed) == "camera_unknown"
+        assert "in, out" in unnamed["error"]["message"]
+        assert error_code(probe.ask(BASE, "snapshot", {"camera": "back"})) == "camera_unknown"
+        shown = probe.ask(BASE, "snapshot", {"camera": "out"})["data"]
+        assert shown["camera"] == "out"
+        picture = cv2.imdecode(np.frombuffer(base64.b64decode(shown["image"]), np.uint8), 1)
+        assert np.asarray(picture).mean() > 250
+        request = {"username": "Ada", "source": "camera"}
+        assert error_code(probe.ask(BASE, "register", request)) == "camera_unknown"
+        named = probe.ask(BASE, "register", request | {"camera": "out"})
+        assert error_code(named) == "timed_out"
+        wrong = {"username": "Ada", "image": empty_picture(), "camera": "out"}
+        assert error_code(probe.ask(BASE, "register", wrong)) == "request_malformed"
+
+
 class SlowCamera:
     """Somebody who takes their time to step before the camera."""
+
+    latest: BGRImage | None = None
 
     def __init__(self) -> None:
         self.may_come = threading.Event()
@@ -348,7 +373,7 @@ def test_commands_beyond_the_queue_are_answered_busy(
 ) -> None:
     camera = SlowCamera()
     settings = door_settings(tmp_path, broker.port, commands={"queue_limit": 2})
-    with Doorway(settings, engine, camera):
+    with Doorway(settings, engine, ("front", camera)):
         probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
         for number in range(5):
             probe.send(f"{BASE}/request/ping", {"transaction": number}, qos=0)
@@ -379,7 +404,7 @@ def test_a_command_that_waited_too_long_has_no_effect(
 ) -> None:
     camera = SlowCamera()
     settings = door_settings(tmp_path, broker.port, commands={"time_limit_s": 0.3})
-    with Doorway(settings, engine, camera) as door:
+    with Doorway(settings, engine, ("front", camera)) as door:
         enrol(door, "Ben")
         probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
         probe.send(f"{BASE}/request/delete", {"username": "Ben"})

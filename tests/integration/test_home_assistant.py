@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostiary.access.decision import Reason
 from ostiary.commands.room import utc_now
+from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, State
 from ostiary.vision.engine import VisionEngine
 from tests.integration.broker import Mosquitto
+from tests.integration.cameras import Still
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
 
@@ -128,7 +129,7 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
         Doorway(
             door_settings(tmp_path, broker.port, mqtt=mqtt),
             engine,
-            latest_image=lambda: picture,
+            ("front", Still(picture)),
         ) as door,
     ):
         names = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.access.decision import Reason
+from ostiary.messages.reason import Reason
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
 from tests.faces import some_look

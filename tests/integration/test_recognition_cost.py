@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from demo.scenes import visitors
-from ostiary.access.decision import Reason
+from ostiary.messages.reason import Reason
 from ostiary.service.metrics import Metrics
 from ostiary.vision.engine import VisionEngine
 from tests.integration.cameras import until

@@ -234,11 +234,13 @@ def test_the_clock_is_told() -> None:
 
 
 def test_a_door_without_relay_has_no_line_about_one() -> None:
-    assert list(check_relay(RelaySettings())) == []
+    assert list(check_relay(Settings())) == []
 
 
 def test_a_relay_on_a_chip_that_is_not_there_is_red() -> None:
-    (check,) = check_relay(RelaySettings(enabled=True, chip=Path("/dev/gpiochip-none")))
+    (check,) = check_relay(
+        Settings(relay=RelaySettings(enabled=True, chip=Path("/dev/gpiochip-none")))
+    )
     assert check.level is Level.RED
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.access.risk import Risk
+from ostiary.access.policy import policy_of
+from ostiary.access.risk import Risk, risk_of
 from ostiary.config import AccessSettings, Settings, load_settings
 from ostiary.config_file import render
 from ostiary.errors import ConfigError, SettingInvalid
@@ -93,8 +94,8 @@ def test_what_is_rendered_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 def test_the_thresholds_become_the_policy() -> None:
     access = AccessSettings(distance_threshold=0.5, votes=2)
-    assert access.risk() == Risk(0.001, 0.5)
-    assert access.policy().votes == 2
+    assert risk_of(access) == Risk(0.001, 0.5)
+    assert policy_of(access).votes == 2
 
 
 def _section_of(lines: list[str], number: int) -> str:
@@ -117,23 +118,23 @@ def test_a_risk_that_no_house_could_mean_is_refused(tmp_path: Path, risk: str) -
 def test_a_new_door_goes_by_a_risk_and_sface() -> None:
     settings = load_settings(None)
     assert settings.vision.recognizer == "sface"
-    assert settings.access.risk() == Risk(0.001, None)
+    assert risk_of(settings.access) == Risk(0.001, None)
 
 
 def test_a_file_from_before_sface_means_dlibs_distance(tmp_path: Path) -> None:
     old = load_settings(written(tmp_path, "[access]\ndistance_threshold = 0.6\n"))
-    assert (old.vision.recognizer, old.access.risk().distance) == ("dlib", 0.6)
+    assert (old.vision.recognizer, risk_of(old.access).distance) == ("dlib", 0.6)
     text = '[vision]\nrecognizer = "sface"\n[access]\ndistance_threshold = 1.1\n'
     new = load_settings(written(tmp_path, text))
-    assert (new.vision.recognizer, new.access.risk().distance) == ("sface", 1.1)
+    assert (new.vision.recognizer, risk_of(new.access).distance) == ("sface", 1.1)
 
 
 def test_a_risk_set_while_running_replaces_a_distance_and_the_other_way_round() -> None:
     by_distance = AccessSettings(distance_threshold=0.6)
-    assert adjusted(by_distance, {"false_accept": 0.01}).risk() == Risk(0.01, None)
+    assert risk_of(adjusted(by_distance, {"false_accept": 0.01})) == Risk(0.01, None)
     by_risk = AccessSettings(false_accept=0.01)
-    assert adjusted(by_risk, {"distance_threshold": 1.0}).risk().distance == 1.0
-    assert adjusted(by_risk, {"votes": 2}).risk() == Risk(0.01, None)
+    assert risk_of(adjusted(by_risk, {"distance_threshold": 1.0})).distance == 1.0
+    assert risk_of(adjusted(by_risk, {"votes": 2})) == Risk(0.01, None)
     with pytest.raises(SettingInvalid, match="remove one"):
         adjusted(by_risk, {"distance_threshold": 1.0, "false_accept": 0.01})
 
@@ -143,7 +144,7 @@ def test_a_distance_set_in_the_console_before_sface_is_dlibs(tmp_path: Path) -> 
     settings = load_settings(written(tmp_path, text))
     write_overrides(overrides_path(settings), {"distance_threshold": 0.5})
     effective = with_overrides(settings)
-    assert (effective.vision.recognizer, effective.access.risk().distance) == ("dlib", 0.5)
+    assert (effective.vision.recognizer, risk_of(effective.access).distance) == ("dlib", 0.5)
 
 
 @pytest.mark.parametrize(

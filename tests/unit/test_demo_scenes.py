@@ -10,9 +10,9 @@ from demo.errors import PortraitMissing
 from demo.portraits import Portrait
 from demo.room import HEIGHT, WIDTH
 from demo.scenes import ENROLMENT_PORTRAIT, FPS, SCENE_FRAMES, Scene, empty_room, visitors
-from ostiary.access.decision import Reason
 from ostiary.camera.frame import ViewCondition
 from ostiary.camera.view import view_condition
+from ostiary.messages.reason import Reason
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 

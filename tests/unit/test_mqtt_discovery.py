@@ -71,3 +71,12 @@ def test_a_button_that_could_not_sign_is_not_offered() -> None:
     settings = Settings.model_validate({"mqtt": {"discovery": True}, "commands": {"signed": True}})
     found = announcements(settings, Topics.of(settings))
     assert found["homeassistant/button/ostiary_door/snapshot/config"] == b""
+
+
+def test_each_of_several_cameras_has_a_button_of_its_own() -> None:
+    cameras = [{"name": "in"}, {"name": "out.side"}]
+    settings = Settings.model_validate({"mqtt": {"discovery": True}, "cameras": cameras})
+    found = announcements(settings, Topics.of(settings))
+    button = json.loads(found["homeassistant/button/ostiary_door/snapshot_out_side/config"])
+    assert json.loads(button["payload_press"]) == {"camera": "out.side"}
+    assert "homeassistant/button/ostiary_door/snapshot/config" not in found

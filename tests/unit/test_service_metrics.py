@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ostiary.access.decision import Reason
 from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
 from ostiary.errors import ConfigError
+from ostiary.messages.reason import Reason
 from ostiary.service.metrics import Metrics
 
 STALLED = CameraState(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.config import RelaySettings
+from ostiary.config import CameraSettings, RelaySettings, Settings
 from ostiary.errors import RelayUnavailable
-from ostiary.service.relay import GpioLine, Relay, release
+from ostiary.service.relay import GpioLine, Relay, lines_of, release
 
 PULSE_S = 0.2
 
@@ -117,7 +117,7 @@ def test_a_chip_that_is_none_is_named(chip: str) -> None:
 
 
 def test_release_does_nothing_at_a_door_without_relay() -> None:
-    release(RelaySettings(chip=Path("/dev/gpiochip-none")))
+    release(Settings(relay=RelaySettings(chip=Path("/dev/gpiochip-none"))))
 
 
 SIMULATOR = Path("/sys/kernel/config/gpio-sim")
@@ -148,3 +148,19 @@ def test_a_simulated_line_is_high_during_the_pulse_and_low_after_it() -> None:
         (bank.parent / "live").write_text("0")
         bank.rmdir()
         bank.parent.rmdir()
+
+
+def test_each_camera_opens_its_own_door_or_the_common_one() -> None:
+    cameras = (
+        CameraSettings(name="in"),
+        CameraSettings(name="out", relay_line=27),
+        CameraSettings(name="garage", relay_line="GARAGE"),
+    )
+    relay = RelaySettings(enabled=True, line=17)
+    lines = lines_of(Settings(cameras=cameras, relay=relay))
+    assert {name: each.line for name, each in lines.items()} == {
+        "in": 17,
+        "out": 27,
+        "garage": "GARAGE",
+    }
+    assert lines_of(Settings(cameras=cameras)) == {}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.decision import Reason
 from ostiary.messages.events import LoginEvent
+from ostiary.messages.reason import Reason
 from ostiary.store.database import Database
 from ostiary.store.events import AnyEvent, EventFilter, Events
 

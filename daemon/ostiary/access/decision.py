@@ -1,24 +1,9 @@
 """The words in which the door decides."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
-
-
-class Reason(StrEnum):
-    """Why a decision came out as it did. The values are part of the MQTT contract."""
-
-    GRANTED = "granted"
-    UNKNOWN_FACE = "unknown_face"
-    PRESENTATION_ATTACK = "presentation_attack"
-    NO_FACE = "no_face"
-    SEVERAL_FACES = "several_faces"
-    LOW_QUALITY = "low_quality"
-    UNCERTAIN = "uncertain"
-    AFTER_ATTACK = "after_attack"
-    PIPELINE_ERROR = "pipeline_error"
-
 
 MESSAGES = {
     Reason.GRANTED: "Welcome, {username}.",

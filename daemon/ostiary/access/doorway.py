@@ -11,11 +11,12 @@ from types import MappingProxyType
 
 from ostiary.access import vote
 from ostiary.access.attacks import Attacks, one_more
-from ostiary.access.decision import Decision, Reason
+from ostiary.access.decision import Decision
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe
 from ostiary.access.track import Track, follow
 from ostiary.access.vote import Observation
+from ostiary.messages.reason import Reason
 from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ostiary.config import AccessSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -29,11 +31,16 @@ class Policy:
     attack_over_s: float = 60.0
     attack_again_s: float = 60.0
 
-    def __post_init__(self) -> None:
-        if self.votes > self.window:
-            raise ValueError(f"votes ({self.votes}) cannot exceed window ({self.window})")
-        if self.attack_threshold >= self.live_threshold:
-            raise ValueError(
-                f"attack_threshold ({self.attack_threshold}) must be below "
-                f"live_threshold ({self.live_threshold})"
-            )
+
+def policy_of(access: AccessSettings) -> Policy:
+    """The rules that the settings make."""
+    return Policy(
+        live_threshold=access.live_threshold,
+        attack_threshold=access.attack_threshold,
+        votes=access.votes,
+        window=access.window,
+        decide_within_s=access.decide_within_s,
+        cooldown_s=access.cooldown_s,
+        one_person_only=access.one_person_only,
+        attack_pause_s=access.attack_pause_s,
+    )

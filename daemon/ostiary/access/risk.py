@@ -10,6 +10,7 @@ by several looks at once, which match strangers more often than one by a measure
 import math
 from dataclasses import dataclass
 
+from ostiary.config import AccessSettings
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.rates import ErrorRates
 
@@ -23,6 +24,11 @@ class Risk:
 
     false_accept: float = 0.001
     distance: float | None = None
+
+
+def risk_of(access: AccessSettings) -> Risk:
+    """What the settings ask for."""
+    return Risk(access.false_accept, access.distance_threshold)
 
 
 @dataclass(frozen=True, slots=True)

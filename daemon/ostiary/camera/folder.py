@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import structlog
 
-from ostiary.camera.source import Picture
+from ostiary.camera.picture import Picture
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 from ostiary.vision.arrays import BGRImage

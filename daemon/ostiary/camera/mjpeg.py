@@ -10,7 +10,7 @@ from email.message import Message
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ostiary.camera.address import redact
-from ostiary.camera.source import Picture
+from ostiary.camera.picture import Picture
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable, OstiaryError
 from ostiary.vision.arrays import BGRImage

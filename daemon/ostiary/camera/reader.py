@@ -11,7 +11,8 @@ import structlog
 
 from ostiary.camera.address import kind_of, redact
 from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
-from ostiary.camera.source import Picture, Source, open_source
+from ostiary.camera.picture import Picture, Source
+from ostiary.camera.source import open_source
 from ostiary.camera.view import same_picture, view_condition
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import structlog
 
-from ostiary.camera.source import Picture, hush_opencv
+from ostiary.camera.picture import Picture, hush_opencv
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 

@@ -11,7 +11,7 @@ import time
 import cv2
 
 from ostiary.camera.address import redact
-from ostiary.camera.source import Picture, hush_opencv
+from ostiary.camera.picture import Picture, hush_opencv
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 from ostiary.vision.arrays import BGRImage

@@ -1,13 +1,14 @@
 """The commands of an operator, spoken to a running door over MQTT."""
 
 import base64
+import inspect
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -56,33 +57,59 @@ NotLive = Annotated[
 ]
 
 
+def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which door, and call it with that door."""
+    own = inspect.signature(command)
+
+    @wraps(command)
+    def run(
+        *,
+        config: Config = None,
+        host: Host = None,
+        port: Port = None,
+        device: Device = None,
+        **given: Any,
+    ) -> None:
+        settings = _overridden(load_settings(config), host, port, device)
+        signer = command_signer(settings.commands)
+        login = login_of(settings, new_client_id())
+        with RemoteDoor(login, Topics.of(settings), signer) as door:
+            command(door, **given)
+
+    _, *asked = own.parameters.values()
+    *which, _ = inspect.signature(run, follow_wrapped=False).parameters.values()
+    own = own.replace(parameters=[*(p.replace(kind=p.KEYWORD_ONLY) for p in asked), *which])
+    run.__signature__ = own  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in own.parameters.values()}
+    return run
+
+
 @users.command("add")
+@on_a_door
 def add(
+    door: RemoteDoor,
     name: Name,
-    photo: Photo,
+    photo: Annotated[
+        Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Which camera takes the picture, where there are several.")
+    ] = None,
     from_photo: NotLive = False,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a person from one photo."""
-    with _door(config, host, port, device) as door:
-        _show(_register(door, name, photo, from_photo), as_json)
+    """Register a person from one photo, or from who stands before the camera now."""
+    _show(_register(door, name, photo, from_photo, camera), as_json)
 
 
 @users.command("list")
+@on_a_door
 def list_users(
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    device: Device = None,
+    door: RemoteDoor,
     as_json: AsJson = False,
 ) -> None:
     """Who is registered."""
-    with _door(config, host, port, device) as door:
-        answer = door.ask("users", UsersRequest(), UsersAnswer)
+    answer = door.ask("users", UsersRequest(), UsersAnswer)
     if as_json:
         _show(answer, as_json)
         return
@@ -103,73 +130,62 @@ def list_users(
 
 
 @users.command("remove")
+@on_a_door
 def remove(
+    door: RemoteDoor,
     name: Name,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Forget a person and all their templates."""
-    with _door(config, host, port, device) as door:
-        answer = door.ask("delete", DeleteRequest(username=name), DeleteAnswer)
+    answer = door.ask("delete", DeleteRequest(username=name), DeleteAnswer)
     if as_json:
         _show(answer, as_json)
     else:
         typer.echo(f"{answer.username} is no longer registered.")
 
 
+@on_a_door
 def login(
+    door: RemoteDoor,
     name: Name,
     photo: Photo,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge one photo as the door would; exit status 1 where it would be denied."""
     request = LoginRequest.model_validate({"username": name, "image": _read(photo)})
-    with _door(config, host, port, device) as door:
-        answer = door.ask("login", request, LoginAnswer)
+    answer = door.ask("login", request, LoginAnswer)
     _show(answer, as_json)
     if not answer.success:
         raise typer.Exit(1)
 
 
+@on_a_door
 def events(
+    door: RemoteDoor,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new ones.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many past ones.")] = 20,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """The last events, oldest first; with --follow also those to come, until interrupted."""
-    with _door(config, host, port, device) as door:
-        past = door.ask("events", EventsRequest(limit=limit), EventsAnswer).events
-        for event in chain(reversed(past), door.follow() if follow else ()):
-            typer.echo(event.model_dump_json() if as_json else line_of(event))
+    past = door.ask("events", EventsRequest(limit=limit), EventsAnswer).events
+    for event in chain(reversed(past), door.follow() if follow else ()):
+        typer.echo(event.model_dump_json() if as_json else line_of(event))
 
 
+@on_a_door
 def enroll(
+    door: RemoteDoor,
     folder: Annotated[
         Path, typer.Argument(help="One image, or one sub-folder with an image, a person.")
     ],
     from_photo: NotLive = False,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Register everybody in a folder; exit status 1 where somebody could not be."""
     people = people_in(folder)
     outcomes: list[Outcome] = []
     progress = Progress(console=Console(stderr=True), disable=as_json)
-    with _door(config, host, port, device) as door, progress:
+    with progress:
         for name, photo in progress.track(people, description="Registering"):
             try:
                 _register(door, name, photo, from_photo)
@@ -239,17 +255,6 @@ def line_of(event: AnyEvent) -> str:
     return f"{when}  #{event.seq}  {verdict}  {event.source}: {event.message}{numbers}"
 
 
-@contextmanager
-def _door(
-    config: Path | None, host: str | None, port: int | None, device: str | None
-) -> Iterator[RemoteDoor]:
-    settings = _overridden(load_settings(config), host, port, device)
-    signer = command_signer(settings.commands)
-    login = login_of(settings, new_client_id())
-    with RemoteDoor(login, Topics.of(settings), signer) as door:
-        yield door
-
-
 def _overridden(
     settings: Settings, host: str | None, port: int | None, device: str | None
 ) -> Settings:
@@ -259,9 +264,15 @@ def _overridden(
     return settings.model_copy(update={"mqtt": MqttSettings(**mqtt), "device": door})
 
 
-def _register(door: RemoteDoor, name: str, photo: Path, from_photo: bool) -> RegisterAnswer:
+def _register(
+    door: RemoteDoor, name: str, photo: Path | None, from_photo: bool, camera: str | None = None
+) -> RegisterAnswer:
+    if photo is None:
+        picture: dict[str, object] = {"source": "camera", "camera": camera}
+    else:
+        picture = {"image": _read(photo), "camera": camera}
     request = RegisterRequest.model_validate(
-        {"username": name, "image": _read(photo), "require_live": not from_photo}
+        {"username": name, "require_live": not from_photo, **picture}
     )
     return door.ask("register", request, RegisterAnswer)
 

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
-from ostiary.access.decision import Decision, Reason
+from ostiary.access.decision import Decision
+from ostiary.access.policy import policy_of
 from ostiary.access.vote import Observation, decide_single
 from ostiary.commands.people import People
 from ostiary.commands.room import Room
 from ostiary.config import AccessSettings
 from ostiary.errors import LowQuality, NoFace, SeveralFaces
+from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
@@ -79,7 +81,7 @@ def judge(
         return Decision(Reason.LOW_QUALITY)
     _, nearest = people.roster.identify(partial(engine.describe, image, face))
     seen = Observation(engine.live_score(image, face), nearest)
-    decision = decide_single(seen, access.policy())
+    decision = decide_single(seen, policy_of(access))
     if decision.success and claimed not in (None, decision.username):
         return replace(decision, reason=Reason.UNKNOWN_FACE, username=None)
     return decision

@@ -138,13 +138,15 @@ def events(room: Room, request: EventsRequest, _context: Context) -> Effect:
     return lambda: EventsAnswer(events=page.events, cursor=page.cursor)
 
 
-def snapshot(room: Room, _request: SnapshotRequest, _context: Context) -> Effect:
-    image = room.latest_image()
+def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect:
+    name, camera = room.camera(request.camera)
+    image = camera.latest
     if image is None:
-        raise CameraUnavailable("The camera gives no picture; see `state`.")
+        raise CameraUnavailable(f"Camera {name} gives no picture; see `state`.")
     height, width = image.shape[:2]
     answer = SnapshotAnswer(
         image=encode_jpeg(image, SNAPSHOT_QUALITY),
+        camera=name,
         width=width,
         height=height,
         timestamp=room.clock(),

@@ -8,8 +8,8 @@ from functools import partial
 from ostiary.access.probe import Probe, differing
 from ostiary.commands.context import Context
 from ostiary.commands.examine import decoded, is_live, one_face
-from ostiary.commands.room import FaceCapture, Room
-from ostiary.errors import CameraUnavailable, NotLive, NotThisPerson, OstiaryError, TimedOut
+from ostiary.commands.room import Camera, Room
+from ostiary.errors import NotLive, NotThisPerson, OstiaryError, TimedOut
 from ostiary.messages.commands import LOOKS, RegisterRequest
 from ostiary.vision.arrays import BGRImage
 
@@ -70,17 +70,14 @@ def _pictures(room: Room, request: RegisterRequest, looks: list[_Look]) -> Itera
         sent = request.images if request.image is None else (request.image,)
         yield from (decoded(room, data) for data in sent or ())
         return
-    if room.camera is None:
-        raise CameraUnavailable("There is no camera to take the picture with; send an image.")
+    _, camera = room.camera(request.camera)
     limits = room.settings.commands
-    yield room.camera.capture(limits.camera_timeout_s)
+    yield camera.capture(limits.camera_timeout_s)
     until = time.monotonic() + limits.enrol_s
-    yield from _turning(room, room.camera, until, looks)
+    yield from _turning(room, camera, until, looks)
 
 
-def _turning(
-    room: Room, camera: FaceCapture, until: float, looks: list[_Look]
-) -> Iterator[BGRImage]:
+def _turning(room: Room, camera: Camera, until: float, looks: list[_Look]) -> Iterator[BGRImage]:
     wanted = {_side(0.0), _side(TURNED), _side(-TURNED)} - {_side(each.yaw) for each in looks}
     while wanted and (left := until - time.monotonic()) > 0:
         try:

@@ -1,6 +1,6 @@
 """What the commands work with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -8,14 +8,19 @@ from typing import Protocol
 from ostiary.commands.logins import DeniedLogins
 from ostiary.commands.people import People
 from ostiary.config import AccessSettings, Settings
-from ostiary.errors import NotAllowed
+from ostiary.errors import CameraUnavailable, CameraUnknown, NotAllowed
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 
 
-class FaceCapture(Protocol):
-    """The camera, asked for one picture of whoever stands before it."""
+class Camera(Protocol):
+    """One camera, as commands use it (`ostiary.recognition.Recognition`)."""
+
+    @property
+    def latest(self) -> BGRImage | None:
+        """What it saw last; None before the first picture."""
+        ...
 
     def capture(self, timeout: float) -> BGRImage:
         """The next frame with exactly one good, live face, within `timeout` seconds.
@@ -23,10 +28,6 @@ class FaceCapture(Protocol):
         Raises TimedOut where none came, CameraUnavailable where there is no picture at all.
         """
         ...
-
-
-def _no_image() -> BGRImage | None:
-    return None
 
 
 def _no_reload() -> None:
@@ -39,7 +40,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`camera` is None where the daemon has no camera. `latest_image` gives what it sees now.
+    """`cameras` are by name.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
     where they can change while running. `logins` counts those that were denied."""
 
@@ -47,8 +48,7 @@ class Room:
     people: People
     events: Events
     engine: VisionEngine
-    camera: FaceCapture | None = None
-    latest_image: Callable[[], BGRImage | None] = _no_image
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
     reload: Callable[[], None] = _no_reload
     clock: Callable[[], datetime] = utc_now
     thresholds: Callable[[], AccessSettings] | None = None
@@ -62,3 +62,18 @@ class Room:
     def access(self) -> AccessSettings:
         """When somebody may pass, as of now."""
         return self.settings.access if self.thresholds is None else self.thresholds()
+
+    def camera(self, name: str | None) -> tuple[str, Camera]:
+        """The camera of that name, or without a name the only one; with its name.
+
+        Raises CameraUnknown, which lists them, or CameraUnavailable where there is none.
+        """
+        if not self.cameras:
+            raise CameraUnavailable("There is no camera to take the picture with; send an image.")
+        names = ", ".join(self.cameras)
+        if name is None and len(self.cameras) > 1:
+            raise CameraUnknown(f'There are several cameras; name one of them ("camera"): {names}.')
+        known = name or next(iter(self.cameras))
+        if known not in self.cameras:
+            raise CameraUnknown(f"There is no camera {known}. There are: {names}.")
+        return known, self.cameras[known]

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ostiary.access.decision import Reason
 from ostiary.camera.frame import ViewCondition
 from ostiary.errors import Busy
 from ostiary.http.messages import LiveFace, LivePicture
 from ostiary.http.parts import ConsoleParts, Watched
+from ostiary.messages.reason import Reason
 from ostiary.recognition import SeenFace, View
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import encode_jpeg

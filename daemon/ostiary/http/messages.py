@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from ostiary.access.decision import Reason
 from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
 from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
+from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
 from ostiary.store.accounts import Role
@@ -41,6 +41,7 @@ class Picture(Message):
         default=None, min_length=1, max_length=LOOKS, description="Instead of `image`: several."
     )
     source: Literal["camera"] | None = Field(default=None, description="Instead of `image`.")
+    camera: str | None = Field(default=None, description="Which one, where there are several.")
     require_live: bool = Field(
         default=True,
         description="false enrols from a photo; only where the configuration permits it.",

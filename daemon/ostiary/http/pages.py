@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from ostiary.access.decision import Reason
 from ostiary.errors import NotAllowed
 from ostiary.http.gate import Gate
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.thresholds import Thresholds
+from ostiary.messages.reason import Reason
 from ostiary.overrides import ADJUSTABLE
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.audit import Audit

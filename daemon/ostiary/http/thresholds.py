@@ -4,13 +4,13 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ostiary.access.decision import Reason
-from ostiary.access.risk import Threshold
+from ostiary.access.risk import Threshold, risk_of
 from ostiary.access.roster import Thresholds as Distances
 from ostiary.config import AccessSettings
 from ostiary.errors import SettingInvalid
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.events import LoginEvent
+from ostiary.messages.reason import Reason
 from ostiary.overrides import (
     ADJUSTABLE,
     Values,
@@ -77,7 +77,7 @@ class Thresholds:
         access = self._checked(values)
         page = self._parts.events.page(EventFilter(kind="login"), limit=LOOK_BACK)
         events = (event for event in page.events if isinstance(event, LoginEvent))
-        return preview(events, access, self._parts.people.roster.thresholds_for(access.risk()))
+        return preview(events, access, self._parts.people.roster.thresholds_for(risk_of(access)))
 
     def set(self, values: Values) -> AccessSettings:
         """Put these in force and keep them. Raises SettingInvalid, DatabaseUnwritable."""

@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from ostiary.access.decision import Reason
 from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
+from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
 
@@ -147,6 +147,9 @@ class RegisterRequest(Request):
     source: Literal["camera"] | None = Field(
         default=None, description="`camera` instead of `image`: take the pictures yourself."
     )
+    camera: str | None = Field(
+        default=None, description="Which one, where the door has several; with `source` only."
+    )
     require_live: bool = Field(
         default=True,
         description="false enrols from a photo; only where the configuration permits it.",
@@ -160,6 +163,8 @@ class RegisterRequest(Request):
     def _one_of_image_and_source(self) -> Self:
         if [self.image, self.images, self.source].count(None) != 2:
             raise ValueError('Give "image", "images" or "source": "camera", and one of them only')
+        if self.camera is not None and self.source is None:
+            raise ValueError('"camera" names a camera for "source": "camera" only')
         return self
 
 
@@ -262,11 +267,14 @@ class EventsAnswer(Answer):
 
 
 class SnapshotRequest(Request):
-    """What does the camera see now?"""
+    """What does a camera see now?"""
+
+    camera: str | None = Field(default=None, description="Which one, where the door has several.")
 
 
 class SnapshotAnswer(Answer):
     image: Base64Image
+    camera: str = Field(description="Whose picture it is.")
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
     timestamp: Timestamp

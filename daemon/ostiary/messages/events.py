@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-from ostiary.access.decision import Reason
+from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 
 NOT_A_CAMERA = ("mqtt", "http", "cli")

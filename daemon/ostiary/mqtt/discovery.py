@@ -5,13 +5,15 @@ One topic a component, which every version since 2023.8 reads. An empty announce
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ostiary import __version__
-from ostiary.access.decision import Reason
 from ostiary.config import Settings
+from ostiary.messages.reason import Reason
 from ostiary.mqtt.topics import Topics
 
+BUTTON = "button"
 ATTACK_SEEN_FOR_S = 70
 """One that goes on is told again every minute."""
 
@@ -20,9 +22,9 @@ def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
     """Retained messages by topic: what is to be seen, or, with discovery off, nothing."""
     node = "ostiary_" + re.sub(r"[^A-Za-z0-9_-]", "_", settings.device.id)
     found = {}
-    for component, name, config in _components(topics):
+    for component, name, config in (*_components(topics), *_buttons(settings, topics)):
         topic = f"{settings.mqtt.discovery_prefix}/{component}/{node}/{name}/config"
-        wanted = settings.mqtt.discovery and not (settings.commands.signed and name == "snapshot")
+        wanted = settings.mqtt.discovery and not (settings.commands.signed and component == BUTTON)
         whole = {**config, **_common(settings, topics, node, name)}
         found[topic] = json.dumps(whole, ensure_ascii=False).encode() if wanted else b""
     return found
@@ -43,6 +45,24 @@ def _common(settings: Settings, topics: Topics, node: str, name: str) -> dict[st
         },
         "origin": {"name": "ostiary", "sw_version": __version__},
     }
+
+
+def _buttons(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """One that asks for a snapshot, or one a camera where there are several."""
+    several = len(settings.cameras) > 1
+    for camera in settings.cameras:
+        slug = re.sub(r"[^A-Za-z0-9_-]", "_", camera.name)
+        request = {"camera": camera.name} if several else {}
+        yield (
+            BUTTON,
+            f"snapshot_{slug}" if several else "snapshot",
+            {
+                "name": f"Snapshot {camera.name}" if several else "Snapshot",
+                "icon": "mdi:camera",
+                "command_topic": topics.request("snapshot"),
+                "payload_press": json.dumps(request, ensure_ascii=False),
+            },
+        )
 
 
 def _components(topics: Topics) -> tuple[tuple[str, str, dict[str, Any]], ...]:
@@ -91,16 +111,6 @@ def _components(topics: Topics) -> tuple[tuple[str, str, dict[str, Any]], ...]:
                 "entity_category": "diagnostic",
                 "state_topic": topics.state,
                 "value_template": "{{ value_json.queue_length }}",
-            },
-        ),
-        (
-            "button",
-            "snapshot",
-            {
-                "name": "Snapshot",
-                "icon": "mdi:camera",
-                "command_topic": topics.request("snapshot"),
-                "payload_press": "{}",
             },
         ),
         (

@@ -12,9 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from ostiary.access.decision import Reason
 from ostiary.camera.frame import CameraState, CameraStatus
 from ostiary.errors import ConfigError
+from ostiary.messages.reason import Reason
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import structlog
 
-from ostiary.config import RelaySettings
+from ostiary.config import RelaySettings, Settings
 from ostiary.errors import RelayUnavailable
 
 if TYPE_CHECKING:
@@ -117,6 +117,34 @@ class Relay:
         return True
 
 
+def lines_of(settings: Settings) -> dict[str, RelaySettings]:
+    """The relay of each camera; cameras of one line share it. Empty for a door without relay."""
+    if not settings.relay.enabled:
+        return {}
+    return {
+        camera.name: settings.relay
+        if camera.relay_line is None
+        else settings.relay.model_copy(update={"line": camera.relay_line})
+        for camera in settings.cameras
+    }
+
+
+def open_relays(settings: Settings) -> dict[str, Relay]:
+    """Take every line that a camera opens. By the cameras' names. Raises RelayUnavailable, and
+    then holds none."""
+    opened: dict[int | str, Relay] = {}
+    try:
+        wanted = lines_of(settings)
+        for each in wanted.values():
+            if each.line not in opened:
+                opened[each.line] = Relay.open(each)
+    except RelayUnavailable:
+        for relay in opened.values():
+            relay.close()
+        raise
+    return {camera: opened[each.line] for camera, each in wanted.items()}
+
+
 def line_in_use_by(settings: RelaySettings) -> str | None:
     """Who has the line; None where it is free. It is only looked at. Raises RelayUnavailable."""
     with _explained(settings):
@@ -143,7 +171,8 @@ def _explained(settings: RelaySettings) -> Iterator[None]:
         ) from error
 
 
-def release(settings: RelaySettings) -> None:
-    """Set the line inactive and let go of it: `ostiary release`. Raises RelayUnavailable."""
-    if settings.enabled:
-        GpioLine.take(settings).release()
+def release(settings: Settings) -> None:
+    """Set every camera's line inactive and let go of it: `ostiary release`. Raises
+    RelayUnavailable."""
+    for each in {each.line: each for each in lines_of(settings).values()}.values():
+        GpioLine.take(each).release()

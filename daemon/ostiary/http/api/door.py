@@ -10,7 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
-from ostiary.access.decision import Reason
 from ostiary.errors import (
     CameraUnavailable,
     CameraUnknown,
@@ -25,6 +24,7 @@ from ostiary.http.live import Viewer as LiveViewer
 from ostiary.http.messages import Cameras, EventPage
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
+from ostiary.messages.reason import Reason
 from ostiary.messages.state import State
 from ostiary.messages.username import Username
 from ostiary.store.accounts import Role

@@ -72,6 +72,7 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
                 image=picture.image,
                 images=picture.images,
                 source=picture.source,
+                camera=picture.camera,
                 require_live=picture.require_live,
                 allow_twin=picture.allow_twin,
             ),

@@ -1,7 +1,7 @@
 /* Enrol from the camera, with guidance, or from a file. */
 
 import { ask, explain } from "./api.js";
-import { startStream } from "./stream.js";
+import { chosenCamera, startStream } from "./stream.js";
 import { element, say } from "./texts.js";
 
 const form = document.getElementById("enrol");
@@ -94,7 +94,7 @@ form.addEventListener("submit", async (event) => {
   const doing = say(fromFile ? "enrol.uploading" : "enrol.taking");
   outcome.replaceChildren(element("p", "notice", doing));
   try {
-    const body = fromFile ? { image: await base64(file) } : { source: "camera" };
+    const body = fromFile ? { image: await base64(file) } : { source: "camera", camera: chosenCamera() };
     if (twin) body.allow_twin = true;
     const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";
     if (!known) body.username = form.elements.username.value;

@@ -158,4 +158,10 @@ export function startStream(told) {
   return stream;
 }
 
+/* The camera that is shown, by its name; undefined where there is none. */
+export function chosenCamera() {
+  return document.getElementById("camera")?.value
+    ?? document.querySelector(".stage")?.dataset.camera;
+}
+
 export { numbersOf };

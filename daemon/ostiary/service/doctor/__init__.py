@@ -28,5 +28,5 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_recognition(settings)
     yield from check_broker(settings)
     yield from check_secrets(settings)
-    yield from check_relay(settings.relay)
+    yield from check_relay(settings)
     yield from check_clock()

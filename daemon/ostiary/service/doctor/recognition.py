@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from ostiary.access.risk import comparison_risk, threshold_at
+from ostiary.access.risk import comparison_risk, risk_of, threshold_at
 from ostiary.config import Settings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
@@ -25,7 +25,7 @@ def check_recognition(settings: Settings) -> Iterator[Check]:
         yield red("recognition", error.message, "Correct the models and the database first.")
         return
     count = sum(stored.values())
-    each = comparison_risk(access.risk(), rates, count)
+    each = comparison_risk(risk_of(access), rates, count)
     now = threshold_at(each, vision.recognizer, rates, count, access.distance_threshold)
     found = (
         f"{vision.recognizer}, {count} template(s): near enough is {now.distance:.3f}; "

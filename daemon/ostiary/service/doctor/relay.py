@@ -1,21 +1,21 @@
-"""Is the relay's line there?"""
+"""Are the relays' lines there?"""
 
 from collections.abc import Iterator
 
-from ostiary.config import RelaySettings
+from ostiary.config import Settings
 from ostiary.errors import RelayUnavailable
 from ostiary.service.doctor.check import Check, green, red
-from ostiary.service.relay import line_in_use_by
+from ostiary.service.relay import line_in_use_by, lines_of
 
 
-def check_relay(settings: RelaySettings) -> Iterator[Check]:
-    """Says nothing of a door without relay. The line is only looked at, not taken."""
-    if not settings.enabled:
-        return
-    where = f"line {settings.line} of {settings.chip}"
-    try:
-        user = line_in_use_by(settings)
-    except RelayUnavailable as error:
-        yield red("relay", error.message, "Correct [relay], and see gpio.conf for the permission.")
-        return
-    yield green("relay", f"{where}: {'free' if user is None else f'in use by {user}'}")
+def check_relay(settings: Settings) -> Iterator[Check]:
+    """Says nothing of a door without relay. The lines are only looked at, not taken."""
+    for relay in {each.line: each for each in lines_of(settings).values()}.values():
+        where = f"line {relay.line} of {relay.chip}"
+        try:
+            user = line_in_use_by(relay)
+        except RelayUnavailable as error:
+            advice = "Correct [relay], and see gpio.conf for the permission."
+            yield red("relay", error.message, advice)
+            continue
+        yield green("relay", f"{where}: {'free' if user is None else f'in use by {user}'}")

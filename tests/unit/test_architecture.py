@@ -1,0 +1,80 @@
+"""The arrows of docs/architecture.md, held against what the code really imports."""
+
+import ast
+import graphlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "daemon" / "ostiary"
+EVERYTHING = "everything"
+
+
+def declared() -> dict[str, set[str]]:
+    """Each room, and those that it may import from."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```arrows\n(.*?)```", page, re.DOTALL)
+    lines = [line.split("→") for line in block.strip().splitlines()]
+    return {room.strip(): set(targets.split()) for room, targets in lines}
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Modules of ours that the file imports, wherever in it, for types only or not."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name in known)
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            for each in node.names:
+                inner = f"{node.module}.{each.name}"
+                yield inner if inner in known else node.module
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+def test_every_room_imports_only_from_where_its_arrows_point() -> None:
+    known, allowed = modules(), declared()
+    wrong = [
+        f"{module} imports {target}"
+        for module, path in known.items()
+        for target in imports(path, known)
+        if room_of(target) not in {room_of(module), "ostiary"}
+        and EVERYTHING not in allowed[room_of(module)]
+        and room_of(target) not in allowed[room_of(module)]
+    ]
+    assert wrong == []
+
+
+def test_every_room_of_the_house_has_its_line_and_no_line_is_of_another_house() -> None:
+    rooms = {room_of(module) for module in modules()} - {"ostiary", "__main__"}
+    assert set(declared()) == rooms
+
+
+def test_no_arrow_leads_back() -> None:
+    arrows = declared()
+    everything = set(arrows)
+    resolved = {
+        room: everything - {"app", "cli"} if EVERYTHING in targets else targets
+        for room, targets in arrows.items()
+    }
+    graphlib.TopologicalSorter(resolved).prepare()
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    known = modules()
+    graph = {module: set(imports(path, known)) - {module} for module, path in known.items()}
+    packages = {module for module, path in known.items() if path.name == "__init__.py"}
+    graphlib.TopologicalSorter(
+        {module: targets - packages for module, targets in graph.items()}
+    ).prepare()
