@@ -5,7 +5,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
@@ -53,12 +52,7 @@ class Door:
             raise DemoError("The demo's MQTT broker did not accept the subscription within 10 s.")
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 

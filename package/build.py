@@ -17,6 +17,7 @@ from pathlib import Path
 from ostiary import __version__
 from ostiary.config import ServiceSettings, Settings, StoreSettings, VisionSettings
 from ostiary.config_file import render
+from ostiary.version import COMMIT_FILE, commit_of
 from ostiary.vision.models import (
     DLIB_RESNET,
     INSTALLED,
@@ -72,6 +73,8 @@ def install_environment(target: Target, root: Path, constraints: Path) -> None:
     source, wheels = root.parent / "source", root.parent / "wheels"
     # From a copy: setuptools would put into the wheel what an earlier build left in build/.
     shutil.copytree(REPOSITORY / "daemon", source, ignore=shutil.ignore_patterns(*LEFTOVERS))
+    if (built_from := commit_of(REPOSITORY)) is not None:
+        (source / "ostiary" / COMMIT_FILE).write_text(f"{built_from}\n", encoding="ascii")
     _run([*pip, "wheel", "--quiet", "--no-deps", f"--wheel-dir={wheels}", source])
     (wheel,) = wheels.glob("ostiary-*.whl")
     quiet = ["--quiet", "--no-compile", "--no-warn-conflicts"]

@@ -1,12 +1,15 @@
 """Real models, real portraits and a real broker for every test."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ostiary.config import VisionSettings
+from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import Mosquitto
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,3 +45,22 @@ def samples() -> Path:
 def engine(models: Path) -> VisionEngine:
     """Every network, loaded once."""
     return VisionEngine.load(VisionSettings(models=models))
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real mosquitto on a free port."""
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a database may be made."""
+    return tmp_path / "ostiary.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    with Database.open(path) as database:
+        yield database

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ostiary import __version__
 from ostiary.access.doorway import Doorway, Told
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
@@ -42,6 +41,7 @@ from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
+from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.models import checked_models, models_directory, needed_files
 
@@ -146,7 +146,7 @@ class App:
             closing.callback(self._close)
             self._start()
             self._notifier.ready()
-            log.info("started", version=__version__, users=self.people.count())
+            log.info("started", version=described(), users=self.people.count())
             self._attend()
             log.info("stopping")
         return self._next

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ostiary import __version__
 from ostiary.client import cli as client
 from ostiary.config import Settings, load_settings
 from ostiary.errors import OstiaryError, RecognizerMismatch
@@ -155,8 +154,10 @@ def release(config: ConfigOption = None) -> None:
 
 @app.command()
 def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
+    """Print the version, and the commit where it was built from one."""
+    from ostiary.version import described
+
+    typer.echo(described())
 
 
 def main() -> None:

@@ -1,11 +1,8 @@
 """Somebody who sends picture after picture and goes on with those that came nearer."""
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from ostiary.vision.engine import VisionEngine
 from tests.integration.broker import Mosquitto
@@ -13,12 +10,6 @@ from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
 
 ALLOWED = 5
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
 
 
 def base64_of(path: Path) -> str:

@@ -7,11 +7,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from tests.integration.broker import Mosquitto, free_port
+from tests.integration.broker import Mosquitto
 from tests.integration.cameras import until
 from tests.integration.daemon import BASE, DaemonProcess, write_config
 from tests.integration.probe import Probe
 from tests.integration.recognizing import written
+from tests.ports import free_port
 
 RELOADS = 12
 MORE = """\

@@ -1,10 +1,7 @@
 """A signature counts once, however its command ended."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-
-import pytest
 
 from ostiary.commands.room import utc_now
 from ostiary.mqtt.signing import Signer
@@ -16,12 +13,6 @@ from tests.integration.probe import Probe
 SIGNER = Signer(b"a key that both sides have, 32 bytes", timedelta(seconds=60))
 REGISTER = f"{BASE}/request/register"
 ANSWER = f"{BASE}/response/register"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
 
 
 def test_a_registration_that_found_no_camera_cannot_be_replayed_before_another_face(

@@ -2,12 +2,10 @@
 that shows a folder or clip, as `ostiary.app` wires them."""
 
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import requests
@@ -34,16 +32,10 @@ from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
+from tests.ports import free_port
 
 PASSWORD = "three blue doors"
 HASTE = 10_000.0  # requests a second: tests are not to wait
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-    return port
 
 
 def console_settings(folder: Path, **sections: dict[str, Any]) -> Settings:
@@ -159,12 +151,7 @@ class ConsoleDoor:
         self.console.start()
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.console.stop()
         for recognition in self.recognitions:
             recognition.stop()

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
-from types import TracebackType
 from typing import Any, Self
 
 from ostiary.access.risk import risk_of
@@ -67,12 +66,7 @@ class Doorway:
         self.mqtt.wait_connected(10)
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.mqtt.stop()
         self.database.close()
 

@@ -8,9 +8,9 @@ from typing import Any
 from demo.scenes import REGISTERED, empty_room, visitors
 from demo.stream import write_clip
 from ostiary.messages.reason import Reason
-from tests.integration.broker import free_port
 from tests.integration.probe import Probe
 from tests.integration.systemd_root import Machine
+from tests.ports import free_port
 
 BASE = "ostiary/door"
 UNIT = "ostiary"

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as paho
@@ -79,12 +78,7 @@ class Probe:
         assert self._subscribed.wait(5), "the broker did not take the subscription"
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.disconnect()
         self.client.loop_stop()
 

@@ -20,8 +20,9 @@ from typing import Self
 
 from demo.scenes import REGISTERED, Scene, empty_room, visitors
 from demo.stream import write_clip
-from tests.integration.broker import Mosquitto, free_port
+from tests.integration.broker import Mosquitto
 from tests.integration.probe import Probe
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "resources" / "models"

@@ -12,8 +12,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
+
+import pytest
 
 RELEASES = {"12": "bookworm", "13": "trixie"}
 PACKAGES = "systemd,systemd-sysv,dbus,python3"
@@ -127,12 +128,7 @@ class Machine:
         until(self._is_up, BOOT_WITHIN_S, "systemd does not get up")
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._boot is not None
         self._boot.kill()
         self._boot.wait(20)
@@ -200,3 +196,11 @@ def until(holds: Callable[[], bool], within_s: float, otherwise: str) -> float:
         assert time.monotonic() - began < within_s, f"{otherwise} within {within_s:g} s"
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # the first test makes the Debian
+    pytest.mark.skipif(why_not() is not None, reason=why_not() or "it can"),
+]
+"""Of every file that boots a machine."""

@@ -13,9 +13,9 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus
 from ostiary.camera.reader import CameraReader
-from tests.integration.broker import free_port
 from tests.integration.cameras import ages, reader, until, watch
 from tests.integration.rtsp import RtspServer, shown_at
+from tests.ports import free_port
 
 
 @pytest.fixture

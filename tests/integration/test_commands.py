@@ -24,12 +24,6 @@ from tests.integration.probe import Probe
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def probe(broker: Mosquitto) -> Iterator[Probe]:
     with Probe(broker.port, f"{BASE}/#", "clients/#") as running:
         yield running

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.broker import Mosquitto, free_port
+from tests.integration.broker import Mosquitto
 from tests.integration.daemon import BASE, DaemonProcess, write_config
 from tests.integration.probe import Probe
+from tests.ports import free_port
 
 EVERYTHING = f"{BASE}/#"
 AVAILABILITY = f"{BASE}/availability"

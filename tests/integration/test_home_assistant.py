@@ -80,12 +80,6 @@ def home_assistant(folder: Path, port: int) -> Iterator[HomeAssistant]:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def home(tmp_path: Path, broker: Mosquitto) -> Iterator[HomeAssistant]:
     with home_assistant(tmp_path / "home-assistant", broker.port) as running:
         yield running

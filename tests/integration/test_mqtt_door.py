@@ -22,12 +22,6 @@ DOOR = f"{BASE}/door"
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def probe(broker: Mosquitto) -> Iterator[Probe]:
     with Probe(broker.port, f"{BASE}/#") as running:
         yield running

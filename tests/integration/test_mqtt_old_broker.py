@@ -12,9 +12,9 @@ import pytest
 
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import free_port
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
+from tests.ports import free_port
 
 AMQTT = """
 import asyncio, sys

@@ -21,12 +21,6 @@ ANSWER = f"{BASE}/response/delete"
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def probe(broker: Mosquitto) -> Iterator[Probe]:
     with Probe(broker.port, f"{BASE}/response/#") as running:
         yield running

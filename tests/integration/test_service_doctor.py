@@ -32,7 +32,8 @@ from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.models import MINIFASNET_V2
 from tests.faces import some_descriptor
-from tests.integration.broker import Mosquitto, free_port
+from tests.integration.broker import Mosquitto
+from tests.ports import free_port
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NOT_PERMITTED = """

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.integration.broker import Mosquitto, free_port
+from tests.integration.broker import Mosquitto
 from tests.integration.daemon import BASE, DaemonProcess, write_config
 from tests.integration.probe import Probe
 from tests.integration.rtsp import RtspServer
+from tests.ports import free_port
 
 LOGIN = f"{BASE}/event/login"
 STATE = f"{BASE}/state"

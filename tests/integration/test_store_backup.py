@@ -1,7 +1,6 @@
 """Backups that are taken while the door runs, and restored when it does not."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,17 +21,6 @@ from ostiary.store.users import Users
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 FACE = np.linspace(-0.2, 0.2, 128)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ostiary.db"
-
-
-@pytest.fixture
-def database(path: Path) -> Iterator[Database]:
-    with Database.open(path) as database:
-        yield database
 
 
 def register(database: Database, name: str) -> int:

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,17 +31,6 @@ from ostiary.store.users import Users
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 FACE = np.linspace(-0.2, 0.2, 128)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ostiary.db"
-
-
-@pytest.fixture
-def database(path: Path) -> Iterator[Database]:
-    with Database.open(path) as database:
-        yield database
 
 
 def deny(events: Events, now: datetime = NOW) -> int:

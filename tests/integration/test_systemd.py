@@ -36,13 +36,7 @@ NEXT_VERSION = "9.9.9"
 WATCHDOG_S = 20
 SETTLED_S = 30.0
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),  # the first test makes the Debian
-    pytest.mark.skipif(
-        systemd_root.why_not() is not None, reason=systemd_root.why_not() or "it can"
-    ),
-]
+pytestmark = systemd_root.MARKS
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 import time
 from pathlib import Path
 
-import pytest
-
 from package.build import Target, build, this_arch
 from tests.integration import systemd_root
 from tests.integration.broker import Mosquitto
@@ -22,13 +20,7 @@ from tests.integration.systemd_root import Machine, until
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),  # the first test makes the Debian
-    pytest.mark.skipif(
-        systemd_root.why_not() is not None, reason=systemd_root.why_not() or "it can"
-    ),
-]
+pytestmark = systemd_root.MARKS
 
 
 def test_on_debian_13_it_installs_lets_a_registered_person_in_and_is_purged(

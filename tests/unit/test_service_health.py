@@ -5,22 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.camera.frame import CameraStatus, ViewCondition
 from ostiary.service.health import Readings, state_of, status_text
+from tests.states import FRONT
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-FRONT = CameraState(
-    camera="front",
-    source="/dev/video0",
-    status=CameraStatus.OK,
-    view=ViewCondition.CLEAR,
-    width=640,
-    height=480,
-    fps=15.0,
-    age_s=0.05,
-    reconnects=0,
-    detail=None,
-)
 BACK = replace(FRONT, camera="back")
 WELL = Readings(cameras=(FRONT,), users=12, queue_length=0, events_dropped=0, uptime_s=60.0)
 

@@ -11,13 +11,12 @@ import pytest
 import structlog
 
 from ostiary.service.journal import JournalLogger, goes_to_journal, render_entry
+from tests.unit.datagrams import listening
 
 
 @pytest.fixture
 def journald(tmp_path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "journal"))
-        listener.settimeout(2)
+    with listening(tmp_path / "journal") as listener:
         yield listener
 
 

@@ -3,26 +3,17 @@
 import socket
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.camera.frame import CameraStatus
 from ostiary.errors import ConfigError
 from ostiary.messages.reason import Reason
 from ostiary.service.metrics import Metrics
+from tests.states import FRONT
 
-STALLED = CameraState(
-    camera="front",
-    source="/dev/video0",
-    status=CameraStatus.STALLED,
-    view=ViewCondition.CLEAR,
-    width=640,
-    height=480,
-    fps=0.0,
-    age_s=9.0,
-    reconnects=4,
-    detail=None,
-)
+STALLED = replace(FRONT, status=CameraStatus.STALLED, fps=0.0, age_s=9.0, reconnects=4)
 
 
 @pytest.fixture

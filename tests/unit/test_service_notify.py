@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from ostiary.service.notify import Notifier
+from tests.unit.datagrams import listening
 
 
 @pytest.fixture
 def systemd(tmp_path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "notify"))
-        listener.settimeout(2)
+    with listening(tmp_path / "notify") as listener:
         yield listener
 
 

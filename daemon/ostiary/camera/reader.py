@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from collections import deque
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -82,12 +81,7 @@ class CameraReader:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def newest(self, after: int = 0, timeout: float = 0.0) -> Frame | None:

@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
@@ -53,12 +52,7 @@ class RemoteDoor:
             self._connection = self._open(Connection(self._login, MQTT311, WINDOW, self))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._connection is not None:
             self._connection.close()
 

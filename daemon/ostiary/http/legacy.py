@@ -4,6 +4,7 @@ It answered in Chinese; so do these, unless the client asks for English (Accept-
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC
 from http import HTTPStatus
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ostiary.errors import LowQuality, NoFace, OstiaryError, RequestMalformed, SeveralFaces
 from ostiary.http.gate import Caller, Legacy
 from ostiary.http.messages import LegacyLogin, LegacyRegistered, LegacyUser, LegacyUsers
 from ostiary.http.problems import MEDIA_TYPE, headers_of, problem_of, responses
 from ostiary.http.texts import Texts, language_of
-from ostiary.http.uploads import FaceForm, face_form
 from ostiary.http.work import Work
 from ostiary.messages.commands import (
     LoginAnswer,
@@ -62,6 +64,14 @@ Say = Callable[[str, str], str]
 """A code, and what to say where there is no text for it, in the client's language."""
 
 
+@dataclass(frozen=True, slots=True)
+class _FaceForm:
+    """The first version's form: a name and a picture. None where a field is not there."""
+
+    username: str | None
+    file: bytes | None
+
+
 def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     router = APIRouter(tags=["first version"])
 
@@ -75,7 +85,7 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     async def register(request: Request, caller: Legacy) -> Any:
         """Register a person from one picture of a live face."""
         try:
-            form = await face_form(request, body_limit)
+            form = await _face_form(request, body_limit)
             return await run_in_threadpool(_register, work, form, caller, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
@@ -90,7 +100,7 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     async def login(request: Request, _caller: Legacy) -> Any:
         """Whether the picture shows this person, live. No match is `success: false`, status 200."""
         try:
-            form = await face_form(request, body_limit)
+            form = await _face_form(request, body_limit)
             return await run_in_threadpool(_login, work, form, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
@@ -115,7 +125,33 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     return router
 
 
-def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
+async def _face_form(request: Request, limit: int) -> _FaceForm:
+    """Read a multipart form with `username` and `file`, held in memory: a face must not lie about
+    in temporary files. The body's size is limited already.
+
+    Raises RequestMalformed when it is not such a form.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise RequestMalformed("Send a multipart/form-data form with `username` and `file`.")
+    parser = MultiPartParser(
+        request.headers, request.stream(), max_files=1, max_fields=4, max_part_size=limit
+    )
+    parser.spool_max_size = limit + 1
+    try:
+        form = await parser.parse()
+    except (MultiPartException, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise RequestMalformed("The form is damaged; send multipart/form-data anew.") from error
+    try:
+        username, file = form.get("username"), form.get("file")
+        return _FaceForm(
+            username if isinstance(username, str) else None,
+            await file.read() if isinstance(file, UploadFile) else None,
+        )
+    finally:
+        await form.close()
+
+
+def _register(work: Work, form: _FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
     username, file = _whole(form)
     try:
         answer = work.change(
@@ -135,7 +171,7 @@ def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyReg
     )
 
 
-def _login(work: Work, form: FaceForm, say: Say) -> LegacyLogin:
+def _login(work: Work, form: _FaceForm, say: Say) -> LegacyLogin:
     username, file = _whole(form)
     try:
         answer = work.ask("login", LoginRequest(username=username, image=file), LoginAnswer)
@@ -156,7 +192,7 @@ def _login(work: Work, form: FaceForm, say: Say) -> LegacyLogin:
     )
 
 
-def _whole(form: FaceForm) -> tuple[str, bytes]:
+def _whole(form: _FaceForm) -> tuple[str, bytes]:
     if form.username is None:
         raise RequestMalformed("The field `username` is missing.")
     if form.file is None:

@@ -1,0 +1,16 @@
+"""A camera's state, as the reader tells it."""
+
+from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+
+FRONT = CameraState(
+    camera="front",
+    source="/dev/video0",
+    status=CameraStatus.OK,
+    view=ViewCondition.CLEAR,
+    width=640,
+    height=480,
+    fps=15.0,
+    age_s=0.05,
+    reconnects=0,
+    detail=None,
+)
