@@ -19,7 +19,8 @@ from demo.run import Plan, run
 
 CHROMIUM = "/usr/bin/chromium"
 PORTRAITS = Path("resources/portraits")
-SAMPLES = Path("../shared/samples")
+NO_SAMPLES = Path("build/pictures/no-samples")
+"""The recorded replay shows somebody who did not agree to be shown."""
 SHEET_WIDTH = 1100
 QUALITY = 72  # JPEG, of 100
 WINDOW = {"width": 1180, "height": 740}
@@ -58,7 +59,7 @@ def main(
 
 
 def _sheet(target: Path) -> None:
-    plan = Plan(Path("build/pictures"), PORTRAITS, SAMPLES)
+    plan = Plan(Path("build/pictures"), PORTRAITS, NO_SAMPLES)
     if not run(plan, Console()):
         raise DemoError("Not every answer was as it should be; no pictures are drawn of that.")
     sheet = cv2.imread(str(plan.output / "sheet.png"))

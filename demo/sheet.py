@@ -20,6 +20,7 @@ GREEN, RED, GREY = (80, 160, 40), (50, 50, 205), (120, 120, 120)
 PAPER = 250
 INK = (40, 40, 40)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+CAPTION_SIZE = 0.55
 
 
 def write_sheet(path: Path, outcomes: Sequence[Outcome], detector: Detector) -> None:
@@ -55,7 +56,9 @@ def _tile(outcome: Outcome, detector: Detector) -> BGRImage:
         (verdict, INK if outcome.as_expected else RED),
     )
     for number, (line, ink) in enumerate(lines):
-        _write(tile, line, (4, TILE[1] + 30 + 26 * number), ink, 0.55)
+        (width, _), _ = cv2.getTextSize(line, FONT, CAPTION_SIZE, 1)
+        size = CAPTION_SIZE * min(1.0, (TILE[0] - 8) / max(width, 1))
+        _write(tile, line, (4, TILE[1] + 30 + 26 * number), ink, size)
     return np.pad(tile, ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=PAPER)
 
 

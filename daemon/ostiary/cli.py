@@ -152,6 +152,14 @@ def release(config: ConfigOption = None) -> None:
     relay.release(_settings(config))
 
 
+@app.command("door-key")
+def show_door_key(config: ConfigOption = None) -> None:
+    """Show the public half of the door's key, for locks and auditors; make it if need be."""
+    from ostiary.mqtt.security import door_key
+
+    typer.echo(door_key(_settings(config)).public_text)
+
+
 @app.command()
 def version() -> None:
     """Print the version, and the commit where it was built from one."""

@@ -67,6 +67,12 @@ class DeviceSettings(Section):
         "door", description="Names this door in every topic: ostiary/<id>/…  No /, +, # or space."
     )
     name: str = Field("Door", description="How people call it; shown in Home Assistant.")
+    key_file: Path | None = Field(
+        None,
+        description="PEM file of the door's own Ed25519 key, which signs …/door. Unset: systemd's "
+        "credential door-key, or one that is made beside the database. `ostiary door-key` shows "
+        "its public half.",
+    )
 
 
 class CameraSettings(Section):
@@ -185,7 +191,7 @@ class AccessSettings(Section):
         True, description="Deny while several near faces are in view (tailgating)."
     )
     attack_pause_s: float = Field(
-        30.0,
+        15.0,
         ge=0,
         le=600,
         description="After clear attacks one after the other, nobody is let in for up to so long: "
@@ -356,6 +362,14 @@ class CommandSettings(Section):
         None,
         description="File with the shared key, 32 bytes or more. Unset: systemd's credential "
         "command-key.",
+    )
+    signing_keys: Path | None = Field(
+        None,
+        description="Instead of one shared key: a folder with a key file a client, named as the "
+        "client names itself in its commands. Remove the file and reload: it is refused.",
+    )
+    signing_client: str | None = Field(
+        None, description="The name with which this machine's own `ostiary` commands are signed."
     )
     signature_age_s: float = Field(
         60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."

@@ -259,7 +259,7 @@ def test_each_further_attack_doubles_the_pause_up_to_its_limit() -> None:
         door, _ = stands(door, [(ATTACK, ANNA)] * 3, start=start)
         assert door.attacks is not None
         pauses.append(door.attacks.pause_until(POLICY) - door.attacks.last)
-    assert pauses == pytest.approx([2, 4, 8, 16, 30, 30, 30])
+    assert pauses == pytest.approx([2, 4, 8, 15, 15, 15, 15])
 
 
 def test_a_row_of_attacks_is_forgotten_after_a_minute_without_one() -> None:

@@ -1,12 +1,15 @@
 """Signed commands: only the right key, once, and not later."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ostiary.config import CommandSettings
 from ostiary.errors import ConfigError, SignatureInvalid
+from ostiary.mqtt.security import command_verifier
 from ostiary.mqtt.signing import SignedCommand, Signer
 
 KEY = b"k" * 32
@@ -86,3 +89,35 @@ def test_fields_of_any_text_are_refused_without_a_crash(timestamp: str, nonce: s
     )
     with pytest.raises(SignatureInvalid):
         SIGNER.verify(TOPIC, envelope.model_dump_json().encode("utf-8", "replace"), NOW)
+
+
+def test_each_client_has_a_key_of_its_own_that_can_be_withdrawn() -> None:
+    age = timedelta(seconds=60)
+    ann = Signer(b"a key that only ann has, 32 bytes!", age, "ann")
+    bo = Signer(b"a key that only bo has, 32 bytes!!", age, "bo")
+    verifier = Verifier({"ann": ann, "bo": bo})
+    assert verifier.verify(TOPIC, wire(ann.sign(TOPIC, "{}", NOW)), NOW).client == "ann"
+    as_bo = ann.sign(TOPIC, "{}", NOW).model_copy(update={"client": "bo"})
+    with pytest.raises(SignatureInvalid, match="another key"):
+        verifier.verify(TOPIC, wire(as_bo), NOW)
+    with pytest.raises(SignatureInvalid, match="No key of that client"):
+        Verifier({"bo": bo}).verify(TOPIC, wire(ann.sign(TOPIC, "{}", NOW)), NOW)
+    unnamed = ann.sign(TOPIC, "{}", NOW).model_copy(update={"client": None})
+    with pytest.raises(SignatureInvalid, match="No key of that client"):
+        verifier.verify(TOPIC, wire(unnamed), NOW)
+    shared = Signer(ann.key, age)
+    assert Verifier({None: shared}).verify(TOPIC, wire(shared.sign(TOPIC, "{}", NOW)), NOW)
+
+
+def test_a_folder_of_keys_is_one_key_a_client(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    settings = CommandSettings(signed=True, signing_keys=folder)
+    with pytest.raises(ConfigError, match="no client's key"):
+        command_verifier(settings)
+    (folder / "ann").write_bytes(b"a key that only ann has, 32 bytes!\n")
+    verifier = command_verifier(settings)
+    assert verifier is not None
+    assert list(verifier.signers) == ["ann"]
+    with pytest.raises(ConfigError, match="no such folder"):
+        command_verifier(CommandSettings(signed=True, signing_keys=tmp_path / "none"))

@@ -27,7 +27,7 @@ class Policy:
     forget_after_s: float = 1.0
     one_person_only: bool = True
     attack_pause_first_s: float = 2.0
-    attack_pause_s: float = 30.0
+    attack_pause_s: float = 15.0
     attack_over_s: float = 60.0
     attack_again_s: float = 60.0
 

@@ -72,8 +72,28 @@ class UserEvent(Event):
 
 class DoorEvent(Event):
     """Open the door, now. Sent only for a granted decision of a camera, and only while it is
-    fresh; a lock ignores one that it has seen, or that has expired."""
+    fresh; a lock ignores one that it has seen, that has expired, or that the door did not sign
+    (config/lock has a verifier in Python and in C)."""
 
+    door: str = Field(description="Which door: its topic, `ostiary/<device id>`.")
     username: str
     source: str = Field(description="The camera's name.")
     expires: Timestamp = Field(description="From then on it must not open anything.")
+    signature: str = Field(
+        description="Ed25519 in base64, by the key that `ostiary door-key` shows, over "
+        "`ostiary-door-v1` and the texts of door, seq, event_id, expires, source and username, "
+        "with a line feed between each."
+    )
+
+    def signed_text(self) -> bytes:
+        """What the signature is over. The name comes last: it alone is anybody's text."""
+        parts = (
+            "ostiary-door-v1",
+            self.door,
+            str(self.seq),
+            str(self.event_id),
+            rfc3339(self.expires),
+            self.source,
+            self.username,
+        )
+        return "\n".join(parts).encode()

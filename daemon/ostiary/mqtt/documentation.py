@@ -68,7 +68,8 @@ Message Expiry Interval if it is worth nothing later.
 
 **A stale grant opens nothing.** `…/door` is sent for a camera's granted decision only, while it is
 younger than `mqtt.door_expiry_s`, with that as its Message Expiry Interval, and not again after it
-was acknowledged. A lock should still look at `expires` and at `event_id`.
+was acknowledged. A lock verifies its signature, and looks at `expires` and `seq`:
+[config/lock](../config/lock/README.md) has that in Python and in C.
 
 """
 
@@ -92,7 +93,7 @@ SIGNED_TEXT = """\
 ## Signed commands
 
 With `commands.signed` each command is the following envelope, and counts once:
-`signature` is HMAC-SHA256 with the shared key over `topic`, `timestamp`, `nonce` and `payload`
+`signature` is HMAC-SHA256 with the shared key, or that of `client`, over `topic`, `timestamp`, `nonce` and `payload`
 with a line feed between each. Other, stale or replayed ones are answered `signature_invalid`.
 
 """

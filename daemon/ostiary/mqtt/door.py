@@ -16,7 +16,7 @@ from ostiary.mqtt.discovery import announcements
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
-from ostiary.mqtt.security import command_signer
+from ostiary.mqtt.security import command_verifier, door_key
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
@@ -31,7 +31,8 @@ class MqttDoor:
     """Start it, `wake` it after each commit that has an event, stop it. `beat` is called every
     five seconds or more often while the publisher is alive; at worst every half minute.
 
-    Making one raises ConfigError where commands must be signed and there is no key.
+    Making one raises ConfigError where commands must be signed and there is no key, or where the
+    door's own key cannot be read.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class MqttDoor:
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
-        self._publisher = Publisher(events, command_log, self.topics, settings, clock, beat)
+        key = door_key(settings)
+        self._publisher = Publisher(events, command_log, self.topics, settings, key, clock, beat)
         self._requests = Requests(
-            commands, self._client, self.topics, settings, command_signer(settings.commands)
+            commands, self._client, self.topics, settings, command_verifier(settings.commands)
         )
 
     @property

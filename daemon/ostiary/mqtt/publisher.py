@@ -22,6 +22,7 @@ from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
+from ostiary.store.door_key import DoorKey
 from ostiary.store.events import AnyEvent, EventFilter, Events
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class Publisher:
         command_log: CommandLog,
         topics: Topics,
         settings: Settings,
+        key: DoorKey,
         clock: Callable[[], datetime],
         beat: Callable[[], object],
     ) -> None:
@@ -59,6 +61,7 @@ class Publisher:
         self._command_log = command_log
         self._topics = topics
         self._settings = settings
+        self._key = key
         self._clock = clock
         self._beat = beat
         self._wake = threading.Event()
@@ -216,14 +219,17 @@ class Publisher:
         expires = event.timestamp + timedelta(seconds=self._settings.mqtt.door_expiry_s)
         if event.source in NOT_A_CAMERA or self._clock() >= expires:
             return None
-        return DoorEvent(
+        unsigned = DoorEvent(
             event_id=event.event_id,
             seq=event.seq,
             timestamp=event.timestamp,
+            door=self._topics.base,
             username=event.username,
             source=event.source,
             expires=expires,
+            signature="",
         )
+        return unsigned.model_copy(update={"signature": self._key.sign(unsigned.signed_text())})
 
     def _prune(self) -> None:
         store = self._settings.store

@@ -36,7 +36,7 @@ from ostiary.messages.commands import (
 from ostiary.mqtt.acks import AckOrder
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Incoming
-from ostiary.mqtt.signing import Signer
+from ostiary.mqtt.signing import Verifier
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import SIGNATURE, CommandKey
 
@@ -66,12 +66,12 @@ class Requests:
         client: MqttClient,
         topics: Topics,
         settings: Settings,
-        signer: Signer | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
         self._commands = commands
         self._client = client
         self._topics = topics
-        self._signer = signer
+        self._verifier = verifier
         self._limits = settings.commands
         self._response_prefixes = (topics.response(""), *settings.mqtt.response_prefixes)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -141,9 +141,11 @@ class Requests:
 
     def _verified(self, name: str, incoming: Incoming) -> tuple[bytes, CommandKey | None]:
         """The request itself, and what stands for its signature where one is needed."""
-        if self._signer is None:
+        if self._verifier is None:
             return incoming.payload, None
-        signed = self._signer.verify(incoming.topic, incoming.payload, utc_now())
+        signed = self._verifier.verify(incoming.topic, incoming.payload, utc_now())
+        if signed.client is not None:
+            log.info("command_signed", command=name, client=signed.client)
         payload = signed.payload.encode("utf-8", "surrogatepass")
         return payload, CommandKey.of(name, signed.nonce, payload, requester=SIGNATURE)
 

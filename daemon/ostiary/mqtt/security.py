@@ -5,9 +5,10 @@ import ssl
 from datetime import timedelta
 from pathlib import Path
 
-from ostiary.config import CommandSettings, MqttSettings
+from ostiary.config import CommandSettings, MqttSettings, Settings
 from ostiary.errors import BrokerUnavailable, ConfigError
-from ostiary.mqtt.signing import Signer
+from ostiary.mqtt.signing import Signer, Verifier
+from ostiary.store.door_key import DoorKey
 
 _NOT_OUR_CA = {18, 19, 20, 21}  # X509_V_ERR_*: self-signed, or without the issuer at hand
 _EXPIRED = 10
@@ -46,14 +47,45 @@ def read_password(settings: MqttSettings) -> str | None:
         raise ConfigError(f"{settings.password_file}: the password is not UTF-8.") from None
 
 
+def command_verifier(settings: CommandSettings) -> Verifier | None:
+    """Of all clients' keys; None where commands need no signature. Raises ConfigError."""
+    if not settings.signed:
+        return None
+    age = timedelta(seconds=settings.signature_age_s)
+    keys: dict[str | None, Signer] = {}
+    if settings.signing_keys is not None:
+        if not settings.signing_keys.is_dir():
+            raise ConfigError(f"{settings.signing_keys}: no such folder of clients' keys.")
+        for path in sorted(settings.signing_keys.iterdir()):
+            if path.is_file() and (key := read_secret(path, path.name)) is not None:
+                keys[path.name] = Signer(key, age, path.name)
+    elif (shared := command_signer(settings)) is not None:
+        keys[None] = shared
+    if not keys:
+        raise ConfigError(f"{settings.signing_keys}: no client's key is in it.")
+    return Verifier(keys)
+
+
 def command_signer(settings: CommandSettings) -> Signer | None:
-    """None where commands need no signature. Raises ConfigError where the key is missing."""
+    """Signs for the one who sends; None where commands need no signature. Raises ConfigError
+    where the key is missing."""
     if not settings.signed:
         return None
     key = read_secret(settings.signing_key_file, "command-key")
     if key is None:
         raise ConfigError("commands.signed needs commands.signing_key_file or a credential.")
-    return Signer(key, timedelta(seconds=settings.signature_age_s))
+    return Signer(key, timedelta(seconds=settings.signature_age_s), settings.signing_client)
+
+
+def door_key(settings: Settings) -> DoorKey:
+    """From device.key_file, or systemd's credential door-key; without either, made at the first
+    start and kept beside the database. Raises ConfigError."""
+    if settings.device.key_file is not None:
+        return DoorKey.load(settings.device.key_file)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder is not None and (credential := Path(folder) / "door-key").exists():
+        return DoorKey.load(credential)
+    return DoorKey.load_or_make(settings.store.path.with_suffix(".key"))
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:

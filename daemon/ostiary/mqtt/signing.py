@@ -8,6 +8,7 @@ with a line feed between each, in UTF-8.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -27,6 +28,9 @@ class SignedCommand(Message):
     """The envelope of a signed command."""
 
     payload: str = Field(description="The request, as JSON text.")
+    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
+        default=None, description="Whose key it is, where each client has one of its own."
+    )
     timestamp: Annotated[str, Field(max_length=40, pattern=r"^\S+$")] = Field(
         description="When it was signed: RFC 3339, with a time zone."
     )
@@ -44,6 +48,7 @@ class Signer:
 
     key: bytes
     age: timedelta
+    client: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.key) < SHORTEST_KEY:
@@ -54,6 +59,7 @@ class Signer:
         timestamp, nonce = rfc3339(now), secrets.token_urlsafe(24)
         return SignedCommand(
             payload=payload,
+            client=self.client,
             timestamp=timestamp,
             nonce=nonce,
             signature=self._signature(topic, timestamp, nonce, payload),
@@ -62,12 +68,10 @@ class Signer:
     def verify(self, topic: str, data: bytes, now: datetime) -> SignedCommand:
         """The command in `data`, if it is rightly signed and fresh; that its nonce is new is for
         the caller to see. Raises SignatureInvalid."""
-        try:
-            command = SignedCommand.model_validate_json(data)
-        except ValidationError as error:
-            raise SignatureInvalid(
-                f"Commands must be signed here: {describe_validation(error)}"
-            ) from None
+        return self.check(topic, read_command(data), now)
+
+    def check(self, topic: str, command: SignedCommand, now: datetime) -> SignedCommand:
+        """As `verify`, of a command that was read."""
         expected = self._signature(topic, command.timestamp, command.nonce, command.payload)
         if not hmac.compare_digest(expected, command.signature):
             raise SignatureInvalid("The signature is wrong: another key, topic or content.")
@@ -84,3 +88,31 @@ class Signer:
     def _signature(self, topic: str, timestamp: str, nonce: str, payload: str) -> str:
         text = "\n".join((topic, timestamp, nonce, payload))
         return hmac.new(self.key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """The signers by their client's name; None: the one key that all share."""
+
+    signers: Mapping[str | None, Signer]
+
+    def verify(self, topic: str, data: bytes, now: datetime) -> SignedCommand:
+        """As `Signer.verify`, with the key of the client that the command names."""
+        command = read_command(data)
+        signer = self.signers.get(None if None in self.signers else command.client)
+        if signer is None:
+            raise SignatureInvalid(
+                "No key of that client is here. Name yourself in `client` as the door's operator "
+                "named your key."
+            )
+        return signer.check(topic, command, now)
+
+
+def read_command(data: bytes) -> SignedCommand:
+    """The envelope, not verified. Raises SignatureInvalid."""
+    try:
+        return SignedCommand.model_validate_json(data)
+    except ValidationError as error:
+        raise SignatureInvalid(
+            f"Commands must be signed here: {describe_validation(error)}"
+        ) from None
