@@ -29,9 +29,8 @@ class DoorKey:
         try:
             key = load_pem_private_key(path.read_bytes(), None)
         except OSError as error:
-            raise ConfigError(
-                f"{path}: the door's key cannot be read: {error.strerror}."
-            ) from error
+            reason = f"the door's key cannot be read: {error.strerror}"
+            raise ConfigError(f"{path}: {reason}.") from error
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{path}: not a PEM file of a private key.") from error
         if not isinstance(key, Ed25519PrivateKey):
