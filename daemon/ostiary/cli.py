@@ -152,6 +152,37 @@ def release(config: ConfigOption = None) -> None:
     relay.release(_settings(config))
 
 
+@app.command("verify-log")
+def verify_log(
+    config: ConfigOption = None,
+    head: Annotated[
+        list[Path] | None,
+        typer.Option(help="A head that the door published on …/log and somebody kept (JSON)."),
+    ] = None,
+    database: Annotated[
+        Path | None, typer.Option(help="Another database, or a backup; unset: store.path.")
+    ] = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(help="What `ostiary door-key` showed; unset: the key here."),
+    ] = None,
+) -> None:
+    """Was the log of events and deeds changed? Exit status 1 where it was, with what and where."""
+    from ostiary.commands.log_check import check, told_heads
+    from ostiary.mqtt.security import door_key
+
+    settings = _settings(config)
+    public = public_key or door_key(settings).public_text
+    report = check(database or settings.store.path, public, told_heads(head or ()))
+    for finding in report.findings:
+        typer.echo(finding)
+    typer.echo(
+        f"{report.entries} entries, {report.heads} signed heads, {report.unsigned} entries not "
+        f"signed yet: {f'{len(report.findings)} findings' if report.findings else 'as written'}"
+    )
+    raise typer.Exit(1 if report.findings else 0)
+
+
 @app.command("door-key")
 def show_door_key(config: ConfigOption = None) -> None:
     """Show the public half of the door's key, for locks and auditors; make it if need be."""

@@ -26,6 +26,8 @@ from uuid import UUID
 import cv2
 import numpy as np
 
+from ostiary.commands.log_check import check
+from ostiary.store.door_key import DoorKey
 from tests.integration.broker import Mosquitto
 from tests.integration.probe import Heard, Probe
 
@@ -68,6 +70,8 @@ class Report:
     answered_differently: int = 0
     daemon_kills: int = 0
     broker_kills: int = 0
+    log_findings: int = 0
+    """What the check of the log found altered."""
     seconds: float = 0.0
 
     @property
@@ -78,6 +82,7 @@ class Report:
             and self.events_heard == self.events_committed
             and self.unanswered == self.answered_differently == 0
             and self.users == self.registered_events == self.registrations
+            and self.log_findings == 0
         )
 
 
@@ -290,6 +295,8 @@ def run(plan: Plan) -> Report:
         finally:
             daemon.stop()
         _compare_events(report, daemon.database, consumer.heard)
+        key = DoorKey.load(daemon.database.with_suffix(".key"))
+        report.log_findings = len(check(daemon.database, key.public_text).findings)
     report.seconds = round(time.monotonic() - began, 1)
     return report
 

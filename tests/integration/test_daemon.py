@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -282,3 +284,21 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def test_an_auditor_checks_the_log_with_the_head_that_was_told(config: Path, probe: Probe) -> None:
+    with DaemonProcess(config) as daemon:
+        probe.wait(LOGIN)
+        daemon.send(signal.SIGHUP)  # it signs what there is when it starts
+        wait_until(lambda: daemon.log.count('"started"') == 2)
+        head = probe.wait(f"{BASE}/log")[-1].payload
+        daemon.send(signal.SIGTERM)
+        daemon.wait(5)
+    kept = config.parent / "head.json"
+    kept.write_bytes(head)
+    checked = ostiary("verify-log", "--head", str(kept), config=config)
+    assert (checked.returncode, "as written" in checked.stdout) == (0, True), checked.stdout
+    with closing(sqlite3.connect(config.parent / "ostiary.db")) as connection, connection:
+        connection.execute("UPDATE events SET reason = 'granted', success = 1 WHERE seq = 1")
+    altered = ostiary("verify-log", "--head", str(kept), config=config)
+    assert (altered.returncode, "event 1 was altered" in altered.stdout) == (1, True)

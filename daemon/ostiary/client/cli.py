@@ -61,7 +61,7 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which door, and call it with that door."""
     own = inspect.signature(command)
 
-    @wraps(command)
+    @wraps(command, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def run(
         *,
         config: Config = None,

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from ostiary import __version__
 from ostiary.messages.commands import COMMANDS, ErrorResponse, OkResponse
 from ostiary.messages.events import DoorEvent, LoginEvent, UserEvent
+from ostiary.messages.log import LogHead
 from ostiary.messages.state import State
 from ostiary.mqtt.signing import SignedCommand
 
@@ -18,6 +19,7 @@ OUT: Mapping[str, tuple[type[BaseModel], str]] = {
     "event/login": (LoginEvent, "Every decision."),
     "event/user": (UserEvent, "A person was registered, changed or removed."),
     "door": (DoorEvent, "Open the door, now. Expires."),
+    "log": (LogHead, "The newest signed head of the log. Retained."),
 }
 
 

@@ -16,6 +16,7 @@ from ostiary import errors
 from ostiary.errors import OstiaryError
 from ostiary.messages.commands import COMMANDS, CommandKind
 from ostiary.messages.events import DoorEvent, LoginEvent, UserEvent
+from ostiary.messages.log import LogHead
 from ostiary.messages.state import CameraState, ModelState, State
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.signing import SignedCommand
@@ -36,6 +37,7 @@ MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract i
 | `…/event/login` | out | no | [every decision](#eventlogin) |
 | `…/event/user` | out | no | [a change of people](#eventuser) |
 | `…/door` | out, expires | no | [open, now](#door) |
+| `…/log` | out | yes | [the signed head of the log](#log) |
 | `…/request/<command>` | in | ignored | [a command](#commands) |
 | `…/response/<command>` | out | no | its answer |
 
@@ -93,8 +95,9 @@ SIGNED_TEXT = """\
 ## Signed commands
 
 With `commands.signed` each command is the following envelope, and counts once:
-`signature` is HMAC-SHA256 with the shared key, or that of `client`, over `topic`, `timestamp`, `nonce` and `payload`
-with a line feed between each. Other, stale or replayed ones are answered `signature_invalid`.
+`signature` is HMAC-SHA256 with the shared key, or that of `client`, over `topic`, `timestamp`,
+`nonce` and `payload` with a line feed between each. Other, stale or replayed ones are answered
+`signature_invalid`.
 
 """
 
@@ -107,10 +110,11 @@ def markdown() -> str:
         ("event/login", LoginEvent),
         ("event/user", UserEvent),
         ("door", DoorEvent),
+        ("log", LogHead),
     ):
         parts += [f"## {title}\n\n{_about(model)}\n\n", _fields(model, "serialization")]
-    parts.insert(-6, "`cameras`:\n\n" + _fields(CameraState, "serialization"))
-    parts.insert(-6, "`models`:\n\n" + _fields(ModelState, "serialization"))
+    parts.insert(-8, "`cameras`:\n\n" + _fields(CameraState, "serialization"))
+    parts.insert(-8, "`models`:\n\n" + _fields(ModelState, "serialization"))
     parts.append(COMMANDS_TEXT)
     parts += [_command(kind) for kind in COMMANDS.values()]
     parts += [SIGNED_TEXT, _fields(SignedCommand, "validation")]

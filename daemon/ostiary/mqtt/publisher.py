@@ -18,6 +18,7 @@ import structlog
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable, OstiaryError
 from ostiary.messages.events import NOT_A_CAMERA, DoorEvent, LoginEvent
+from ostiary.messages.log import LogHead
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.topics import Topics
@@ -103,6 +104,7 @@ class Publisher:
                 if time.monotonic() >= next_prune:
                     next_prune = time.monotonic() + _PRUNE_EVERY_S
                     self._prune()
+                    self._sign_log()
                 backoff.reset()
             except OstiaryError as error:  # the disk is full, or the broker refuses events
                 log.error("publisher_waits", code=error.code, reason=error.message)
@@ -131,11 +133,21 @@ class Publisher:
     def _begin(self, connection: Connection) -> _Flight:
         """Where to go on: at the first event that was not acknowledged, or a little before, as a
         broker that was killed can have forgotten what it acknowledged last."""
+        if (head := self._events.chain.newest_head()) is not None:
+            self._tell(connection, head)
         last_acknowledged = self._events.last_seq()
         if pending := self._events.pending(0, 1):
             last_acknowledged = pending[0].seq - 1
         start = min(last_acknowledged, self._resend_after())
         return _Flight(connection, sent_seq=start, seen_seq=last_acknowledged)
+
+    def _sign_log(self) -> None:
+        head = self._events.chain.sign(self._key, self._topics.base, self._clock())
+        if head is not None and self._connection is not None:
+            self._tell(self._connection, head)
+
+    def _tell(self, connection: Connection, head: LogHead) -> None:
+        connection.publish(self._topics.log, head.model_dump_json().encode(), retain=True)
 
     def _resend_after(self) -> int:
         """Every event after this one is young enough to be sent again."""

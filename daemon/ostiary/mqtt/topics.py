@@ -36,6 +36,10 @@ class Topics:
         return f"{self.base}/door"
 
     @property
+    def log(self) -> str:
+        return f"{self.base}/log"
+
+    @property
     def requests(self) -> str:
         """The filter that takes every command."""
         return f"{self.base}/request/+"

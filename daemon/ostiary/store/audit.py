@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ostiary.store import moment
+from ostiary.store.chain import Chain
 from ostiary.store.database import Database
+from ostiary.store.links import AUDIT_COLUMNS
 
 Detail = Mapping[str, str | int | float | bool | None]
 
@@ -29,6 +31,7 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._chain = Chain(database)
 
     def add(
         self,
@@ -42,9 +45,9 @@ class Audit:
     ) -> None:
         """On disk when this, or the caller's transaction, ends."""
         with self._database.transaction() as connection:
-            connection.execute(
+            row = connection.execute(
                 "INSERT INTO audit (at, actor, action, subject, detail, address)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                f" VALUES (?, ?, ?, ?, ?, ?) RETURNING {AUDIT_COLUMNS}",
                 (
                     moment.to_text(now),
                     actor,
@@ -53,14 +56,14 @@ class Audit:
                     json.dumps(dict(detail or {}), ensure_ascii=False),
                     address,
                 ),
-            )
+            ).fetchone()
+            self._chain.audit(connection, row)
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
         """At most `limit` rows, newest first, with an id below `before`."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT id, at, actor, action, subject, detail, address FROM audit"
-                " WHERE id < ? ORDER BY id DESC LIMIT ?",
+                f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
                 (2**63 - 1 if before is None else before, limit),
             ).fetchall()
         return tuple(
@@ -71,6 +74,8 @@ class Audit:
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""
         with self._database.transaction() as connection:
-            return connection.execute(
-                "DELETE FROM audit WHERE at < ?", (moment.to_text(now - keep_for),)
-            ).rowcount
+            rows = connection.execute(
+                "DELETE FROM audit WHERE at < ? RETURNING id", (moment.to_text(now - keep_for),)
+            ).fetchall()
+            self._chain.removed(connection, "audit", [number for (number,) in rows])
+        return len(rows)

@@ -17,6 +17,7 @@ import structlog
 from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable
 from ostiary.store import schema
 from ostiary.store.adopt import adopt_users
+from ostiary.store.links import adopt_rows
 from ostiary.store.presence import announce, create
 
 log = structlog.get_logger(__name__)
@@ -75,8 +76,11 @@ class Database:
                 reader.execute("PRAGMA query_only = ON")
             database = cls(path, writer, reader, presence)
             with database.transaction() as connection:
+                before = schema.version(connection)
                 schema.migrate(connection)
                 adopt_users(connection)
+                if before < schema.CHAINED_SINCE <= schema.version(connection):
+                    adopt_rows(connection)
         except BaseException:
             for connection in connections:
                 connection.close()

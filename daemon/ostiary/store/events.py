@@ -5,6 +5,7 @@ acknowledged it. So it can be sent twice, never lost, and always carries the sam
 """
 
 import math
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,17 +18,16 @@ from uuid_utils.compat import uuid7
 from ostiary.messages.events import LoginEvent, UserEvent
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
+from ostiary.store.chain import Chain
 from ostiary.store.database import Database
+from ostiary.store.links import EVENT_COLUMNS
 
 log = structlog.get_logger(__name__)
 
 AnyEvent = LoginEvent | UserEvent
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
-_COLUMNS = (
-    "seq, event_id, kind, timestamp, username, message, source, success, reason, distance, "
-    "liveness, threshold, recognizer, action, previous_username"
-)
+_COLUMNS = EVENT_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class Events:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.chain = Chain(database)
 
     def append_login(
         self,
@@ -103,6 +104,7 @@ class Events:
                     recognizer,
                 ),
             ).fetchone()
+            self.chain.event(connection, row)
             return _login_event(row)
 
     def append_user(
@@ -122,6 +124,7 @@ class Events:
                 f" RETURNING {_COLUMNS}",
                 (uuid7().bytes, moment.to_text(now), username, source, action, previous_username),
             ).fetchone()
+            self.chain.event(connection, row)
             return _user_event(row)
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
@@ -187,32 +190,41 @@ class Events:
         `keep_at_most`. Undelivered ones stay whatever their age until there are more than
         `queue_limit`; then the oldest go, are counted in `dropped()`, and logged."""
         with self._database.transaction() as connection:
-            old = connection.execute(
+            old = _deleted(
+                connection,
                 "DELETE FROM events WHERE delivered_at IS NOT NULL AND timestamp < ?",
-                (moment.to_text(now - keep_for),),
-            ).rowcount
-            dropped = connection.execute(
+                moment.to_text(now - keep_for),
+            )
+            dropped = _deleted(
+                connection,
                 "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
                 " WHERE delivered_at IS NULL ORDER BY seq DESC LIMIT -1 OFFSET ?)",
-                (queue_limit,),
-            ).rowcount
+                queue_limit,
+            )
             surplus = self._number("SELECT COUNT(*) FROM events") - keep_at_most
-            many = connection.execute(
+            many = _deleted(
+                connection,
                 "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
                 " WHERE delivered_at IS NOT NULL ORDER BY seq LIMIT ?)",
-                (max(surplus, 0),),
-            ).rowcount
+                max(surplus, 0),
+            )
+            self.chain.removed(connection, "event", [*old, *dropped, *many])
             connection.execute(
-                "UPDATE counters SET value = value + ? WHERE name = 'events_dropped'", (dropped,)
+                "UPDATE counters SET value = value + ? WHERE name = 'events_dropped'",
+                (len(dropped),),
             )
         if dropped:
-            log.error("undelivered_events_dropped", count=dropped, queue_limit=queue_limit)
-        return Pruned(deleted=old + dropped + many, dropped=dropped)
+            log.error("undelivered_events_dropped", count=len(dropped), queue_limit=queue_limit)
+        return Pruned(deleted=len(old) + len(dropped) + len(many), dropped=len(dropped))
 
     def _number(self, query: str) -> int:
         with self._database.reading() as connection:
             number: int = connection.execute(query).fetchone()[0]
         return number
+
+
+def _deleted(connection: sqlite3.Connection, statement: str, value: object) -> list[int]:
+    return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", (value,)).fetchall()]
 
 
 def _conditions(where: EventFilter) -> tuple[list[str], list[object]]:

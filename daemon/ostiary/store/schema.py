@@ -9,6 +9,8 @@ from pathlib import Path
 from ostiary.errors import DatabaseVersion
 
 APPLICATION_ID = 0x4F535449  # "OSTI", in the file's header
+CHAINED_SINCE = 6
+"""The migration that began the chain of `events` and `audit`."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 

@@ -84,8 +84,8 @@ def checked_models(directory: Path, names: Iterable[str]) -> dict[str, str]:
     A liveness network that says "live" to everything is a working model to ONNX Runtime. Raises
     ModelMissing, or ModelInvalid that names the altered file.
     """
-    built = built_hashes(directory)
     found = {name: sha256_of(model_path(directory, name)) for name in names}
+    built = built_hashes(directory)
     altered = [name for name, value in found.items() if built.get(name) != value]
     if altered:
         raise ModelInvalid(

@@ -1,0 +1,43 @@
+"""Check the log of a database or a backup, as an auditor does."""
+
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ostiary.errors import ConfigError, DatabaseVersion
+from ostiary.messages.log import LogHead
+from ostiary.store import schema
+from ostiary.store.backup import verify
+from ostiary.store.database import read_only
+from ostiary.store.log_check import LogReport, check_log
+
+
+def told_heads(files: Iterable[Path]) -> list[LogHead]:
+    """Heads that somebody kept. Raises ConfigError that names the file that is none."""
+    heads = []
+    for path in files:
+        try:
+            heads.append(LogHead.model_validate_json(path.read_bytes()))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
+        except ValidationError:
+            raise ConfigError(f"{path}: not a head as the door publishes it on …/log.") from None
+    return heads
+
+
+def check(path: Path, public_key: str, told: Iterable[LogHead] = ()) -> LogReport:
+    """Check the log in the database at `path`, which is only read. `public_key` is 32 bytes in
+    base64. Raises ConfigError for another one, DatabaseCorrupt, DatabaseVersion."""
+    try:
+        public = base64.b64decode(public_key, validate=True)
+    except ValueError:
+        public = b""
+    if len(public) != 32:
+        raise ConfigError("The public key is not 32 bytes in base64, as `ostiary door-key` shows.")
+    path = path.absolute()
+    if verify(path).schema < schema.CHAINED_SINCE:
+        raise DatabaseVersion(f"{path}: older than the chained log; start the door once.")
+    with read_only(path) as connection:
+        return check_log(connection, public, tuple(told))

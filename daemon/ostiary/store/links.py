@@ -1,0 +1,95 @@
+"""How the entries of the chain hang together; `ostiary.store.chain` says what it is for."""
+
+import hashlib
+import json
+import sqlite3
+import struct
+from collections.abc import Sequence
+from typing import Literal
+
+Kind = Literal["event", "audit", "removed"]
+
+GENESIS = bytes(32)
+"""The link before the first entry."""
+
+EVENT_COLUMNS = (
+    "seq, event_id, kind, timestamp, username, message, source, success, reason, distance, "
+    "liveness, threshold, recognizer, action, previous_username"
+)
+AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address"
+
+
+def digest_of(row: Sequence[object]) -> bytes:
+    """SHA-256 of a row's content, 32 bytes."""
+    plain = json.dumps([_plain(each) for each in row], ensure_ascii=False)
+    return hashlib.sha256(plain.encode("utf-8", errors="surrogatepass")).digest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    # SQLite keeps 1.0 as 1; RETURNING tells it as that, a SELECT from a REAL column as 1.0.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
+    """The link of an entry, 32 bytes."""
+    numbers = struct.pack(">QQ", position, row)
+    text = b"\0".join((kind.encode(), note.encode("utf-8")))
+    return hashlib.sha256(before + numbers + digest + text).digest()
+
+
+def adopt_rows(connection: sqlite3.Connection) -> None:
+    """Begin the chain with what was recorded before there was one. Call it once, in the
+    transaction of the migration."""
+    tables: tuple[tuple[Kind, str, str], ...] = (
+        ("event", EVENT_COLUMNS, "events"),
+        ("audit", AUDIT_COLUMNS, "audit"),
+    )
+    for kind, columns, table in tables:
+        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
+            append(connection, kind, number_of(row), digest_of(row))
+
+
+def append(
+    connection: sqlite3.Connection, kind: Kind, row: int, digest: bytes, note: str = ""
+) -> None:
+    """Write the next entry. Call it in the transaction of its row."""
+    newest = connection.execute(
+        "SELECT position, link FROM chain ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    position, before = (0, GENESIS) if newest is None else newest
+    link = link_of(before, position + 1, kind, row, digest, note)
+    connection.execute(
+        "INSERT INTO chain (position, kind, row, digest, note, link) VALUES (?, ?, ?, ?, ?, ?)",
+        (position + 1, kind, row, digest, note, link),
+    )
+
+
+def number_of(row: Sequence[object]) -> int:
+    """The row's own number, its first column."""
+    number = row[0]
+    assert isinstance(number, int)
+    return number
+
+
+def ranges_of(rows: Sequence[int]) -> str:
+    """`3-7,9`: short, whatever was removed."""
+    ordered = sorted(rows)
+    parts: list[list[int]] = []
+    for each in ordered:
+        if parts and each == parts[-1][1] + 1:
+            parts[-1][1] = each
+        else:
+            parts.append([each, each])
+    return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in parts)
+
+
+def ranges_in(note: str) -> tuple[str, list[range]]:
+    """Whose rows a note of `removed` names. ValueError where it is none."""
+    kind, _, text = note.partition(" ")
+    found = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found.append(range(int(first), int(last or first) + 1))
+    return kind, found
