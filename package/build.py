@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ostiary import __version__
@@ -27,6 +28,7 @@ from ostiary.vision.models import (
     SFACE,
     YUNET,
 )
+from package.sbom import write_sbom
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODELS = (MINIFASNET_V2, MINIFASNET_V1SE, SFACE, DLIB_RESNET, LANDMARKS5, YUNET, "built.json")
@@ -38,6 +40,7 @@ GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
 LEFTOVERS = ("build", "*.egg-info", "__pycache__")
 EXTRAS = "console,gpio"
 METRICS_PORT = 9464
+FIRST_ZIP_MOMENT = 315_532_800  # 1980-01-01
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def install_environment(target: Target, root: Path, constraints: Path) -> None:
     ]
     _run([*pip, "install", *quiet, *what])
     shutil.rmtree(packages / "bin", ignore_errors=True)  # scripts of the building interpreter
+    _forget_where_it_was_built(packages)
     binaries = home / "bin"
     binaries.mkdir()
     (binaries / "python3").symlink_to("/usr/bin/python3")
@@ -96,6 +100,15 @@ def install_environment(target: Target, root: Path, constraints: Path) -> None:
     script = binaries / "ostiary"
     script.write_text("#!/opt/ostiary/bin/python3\nfrom ostiary.cli import main\n\nmain()\n")
     script.chmod(0o755)
+
+
+def _forget_where_it_was_built(packages: Path) -> None:
+    """pip notes the path and the hash of the wheel, which has the moment of building in it."""
+    for noted in packages.glob("ostiary-*.dist-info/direct_url.json"):
+        noted.unlink()
+        record = noted.with_name("RECORD")
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if noted.name not in line))
 
 
 def install_rest(root: Path, models: Path) -> None:
@@ -132,6 +145,7 @@ def pack(target: Target, root: Path, out: Path, version: str = __version__) -> P
         "PYTHON": target.python,
         "PYTHON_NEXT": f"{major}.{int(minor) + 1}",
         "ROOT": str(root),
+        "SOURCE_DATE_EPOCH": str(built_at()),
         "MAINTAINER": os.environ.get("DEBEMAIL", "Ostiary <ostiary@localhost>"),
     }
     package = out / f"ostiary_{version}_{target.arch}.deb"
@@ -154,7 +168,10 @@ def build(target: Target, models: Path, out: Path, constraints: Path) -> Path:
     shutil.rmtree(root.parent, ignore_errors=True)
     install_environment(target, root, constraints)
     install_rest(root, models)
+    packages = root / f"opt/ostiary/lib/python{target.python}/site-packages"
+    write_sbom(packages, root / "usr/share/doc/ostiary/sbom.cdx.json")
     _set_modes(root)
+    _set_times(root)
     return pack(target, root, out)
 
 
@@ -164,6 +181,23 @@ def _set_modes(root: Path) -> None:
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)
+
+
+def _set_times(root: Path) -> None:
+    """The same commit makes the same bytes, whenever it is built."""
+    for path in (*root.rglob("*"), root):
+        os.utime(path, (built_at(), built_at()), follow_symlinks=False)
+
+
+@cache
+def built_at() -> int:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org), or when the commit was made; seconds."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is not None:
+        return int(given)
+    command = ["git", "log", "-1", "--format=%ct"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return int(done.stdout) if done.returncode == 0 else FIRST_ZIP_MOMENT
 
 
 def _run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> None:

@@ -61,10 +61,11 @@ class SeenFace:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The newest frame with what was seen in it."""
+    """The newest frame with what was seen in it. `asked`: how whoever stands there is to look."""
 
     frame: Frame
     faces: tuple[SeenFace, ...] = ()
+    asked: str | None = None
 
 
 class Recognition:
@@ -100,6 +101,7 @@ class Recognition:
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._view: View | None = None
+        self._asked: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"recognition-{self.name}")
 
     @property
@@ -140,6 +142,10 @@ class Recognition:
         view = self._view
         return view if view is not None and view.frame.number > after else None
 
+    def ask(self, pose: str | None) -> None:
+        """Show this beside the next frames, as `commands.room.Camera` says."""
+        self._asked = pose
+
     def capture(self, timeout: float) -> BGRImage:
         """The next frame with exactly one good face, as `commands.room.Camera` asks.
 
@@ -179,7 +185,7 @@ class Recognition:
                 self._fail(error, frame)
                 continue
             with self._changed:
-                self._view = view
+                self._view = replace(view, asked=self._asked)
                 self._changed.notify_all()
 
     def _look(self, frame: Frame) -> View:

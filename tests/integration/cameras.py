@@ -152,5 +152,8 @@ class Still:
 
     latest: BGRImage | None
 
+    def ask(self, pose: str | None) -> None:
+        """Nobody is there to read it."""
+
     def capture(self, timeout: float) -> BGRImage:
         raise TimedOut(f"Nobody came within {timeout:g} s.")

@@ -353,6 +353,9 @@ class SlowCamera:
 
     latest: BGRImage | None = None
 
+    def ask(self, pose: str | None) -> None:
+        """They see it in their own time."""
+
     def __init__(self) -> None:
         self.may_come = threading.Event()
 

@@ -16,6 +16,9 @@ from ostiary.vision.arrays import BGRImage
 TURNED = 0.12
 """A yaw (`vision.quality`) from which a look counts as one to the side: about 12°."""
 
+POSES = {0: "look_front", 1: "look_left", -1: "look_right"}
+"""How to look for each side, in the person's own left and right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Looks:
@@ -72,14 +75,19 @@ def _pictures(room: Room, request: RegisterRequest, looks: list[_Look]) -> Itera
         return
     _, camera = room.camera(request.camera)
     limits = room.settings.commands
-    yield camera.capture(limits.camera_timeout_s)
-    until = time.monotonic() + limits.enrol_s
-    yield from _turning(room, camera, until, looks)
+    try:
+        camera.ask(POSES[0])
+        yield camera.capture(limits.camera_timeout_s)
+        until = time.monotonic() + limits.enrol_s
+        yield from _turning(room, camera, until, looks)
+    finally:
+        camera.ask(None)
 
 
 def _turning(room: Room, camera: Camera, until: float, looks: list[_Look]) -> Iterator[BGRImage]:
-    wanted = {_side(0.0), _side(TURNED), _side(-TURNED)} - {_side(each.yaw) for each in looks}
+    wanted = set(POSES) - {_side(each.yaw) for each in looks}
     while wanted and (left := until - time.monotonic()) > 0:
+        camera.ask(POSES[min(wanted, key=abs)])
         try:
             image = camera.capture(left)
             quality = room.engine.quality(image, one_face(room.engine, image))

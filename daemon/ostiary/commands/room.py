@@ -22,6 +22,11 @@ class Camera(Protocol):
         """What it saw last; None before the first picture."""
         ...
 
+    def ask(self, pose: str | None) -> None:
+        """Show whoever stands there how to look: a word of the console's `guidance` (look_front,
+        look_left, look_right); None: nothing is asked any more."""
+        ...
+
     def capture(self, timeout: float) -> BGRImage:
         """The next frame with exactly one good, live face, within `timeout` seconds.
 

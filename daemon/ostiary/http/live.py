@@ -171,7 +171,8 @@ def at_width(image: BGRImage, width: int) -> BGRImage:
 
 
 def guidance(view: View, parts: ConsoleParts) -> str:
-    """What to tell somebody who is to be enrolled: a flaw's word, or `ready`."""
+    """What to tell somebody who is to be enrolled: a flaw's word, how to look
+    while pictures are taken, or `ready`."""
     if view.frame.view is not ViewCondition.CLEAR:
         return view.frame.view.value
     if not view.faces:
@@ -182,6 +183,8 @@ def guidance(view: View, parts: ConsoleParts) -> str:
     flaw = parts.flaw(view.frame.image, seen.face)
     if flaw is not None:
         return flaw.value
+    if view.asked is not None:
+        return view.asked
     return "ready" if _looks_live(seen, parts) else "not_live"
 
 

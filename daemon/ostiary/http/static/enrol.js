@@ -16,13 +16,15 @@ const OPEN = {
   no_face: "face", several_faces: "face", covered: "face", frozen: "face", overexposed: "face",
   too_small: "size", cut_off: "size", too_dark: "light", over_exposed: "light",
   blurred: "sharp", turned_away: "sharp", not_live: "live", ready: null,
+  look_front: null, look_left: null, look_right: null,
 };
 
 function told(picture) {
   const word = picture.stale ? "frozen" : picture.guidance;
   const text = say(`guidance.${word}`);
-  if (guidance.textContent !== text && !working) guidance.textContent = text;
-  guidance.classList.toggle("ready", word === "ready");
+  const asked = word.startsWith("look_");
+  if (guidance.textContent !== text && (asked || !working)) guidance.textContent = text;
+  guidance.classList.toggle("ready", asked || word === "ready");
   const open = OPEN[word];
   const met = open === null ? ORDER.length : ORDER.indexOf(open);
   document.querySelectorAll("[data-check]").forEach((item) => {

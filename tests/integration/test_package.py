@@ -1,0 +1,35 @@
+"""The Debian package as a file: what is in it, and that anybody can build the same."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from package.build import Target, build, root_of, this_arch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_two_builds_of_one_commit_are_the_same_bytes_and_say_what_is_in_them(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1780000000")
+    target = Target(this_arch() or "amd64", "12")
+    hashes = []
+    for _ in range(2):
+        package = build(target, models, tmp_path, ROOT / "constraints.txt")
+        hashes.append(hashlib.sha256(package.read_bytes()).hexdigest())
+        package.unlink()
+    assert hashes[0] == hashes[1]
+    sbom = root_of(target, tmp_path) / "usr/share/doc/ostiary/sbom.cdx.json"
+    document = json.loads(sbom.read_text(encoding="utf-8"))
+    assert document["bomFormat"] == "CycloneDX"
+    names = {component["name"] for component in document["components"]}
+    assert {"ostiary", "onnxruntime", "cryptography", "sface.onnx", "minifasnet_v2.onnx"} <= names
+    assert not names & {"torch", "onnx", "dlib-bin", "face-recognition"}
+    manifest = json.loads((models / "built.json").read_text(encoding="utf-8"))
+    (sface,) = (each for each in document["components"] if each["name"] == "sface.onnx")
+    assert sface["hashes"][0]["content"] == manifest["sface.onnx"]["sha256"]
