@@ -17,7 +17,7 @@ TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary check pictures help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
+.PHONY: accuracy adversary check fuzz pictures help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +80,9 @@ adversary: debian setup ## attack the door: every harness in tests/adversary
 	@$(BIN)/python -m pytest tests/adversary -q $(ARGS) | tee build/adversary.log; status=$${PIPESTATUS[0]}; \
 	count() { grep -oE "[0-9]+ $$1" build/adversary.log | tail -n 1 | cut -d' ' -f1; }; \
 	failed=$$(count failed); passed=$$(count passed); echo "$${passed:-0} passed, $${failed:-0} failed"; exit $$status
+
+fuzz: setup ## look for inputs that break what reads bytes from outside, for MINUTES=10
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
 
 accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (unset: LFW)
 	$(if $(FACES),,$(BIN)/ostiary-export faces)

@@ -537,7 +537,7 @@ def load_settings(path: Path | None) -> Settings:
         raise ConfigError(f"{path}: no such file. Start from config/ostiary.toml.")
     try:
         return FromFile()
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     except ValidationError as error:
         raise ConfigError(f"{where}: {describe_validation(error)}") from None

@@ -65,7 +65,7 @@ Say = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class _FaceForm:
+class FaceForm:
     """The first version's form: a name and a picture. None where a field is not there."""
 
     username: str | None
@@ -85,7 +85,7 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     async def register(request: Request, caller: Legacy) -> Any:
         """Register a person from one picture of a live face."""
         try:
-            form = await _face_form(request, body_limit)
+            form = await face_form(request, body_limit)
             return await run_in_threadpool(_register, work, form, caller, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
@@ -100,7 +100,7 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     async def login(request: Request, _caller: Legacy) -> Any:
         """Whether the picture shows this person, live. No match is `success: false`, status 200."""
         try:
-            form = await _face_form(request, body_limit)
+            form = await face_form(request, body_limit)
             return await run_in_threadpool(_login, work, form, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
@@ -125,7 +125,7 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     return router
 
 
-async def _face_form(request: Request, limit: int) -> _FaceForm:
+async def face_form(request: Request, limit: int) -> FaceForm:
     """Read a multipart form with `username` and `file`, held in memory: a face must not lie about
     in temporary files. The body's size is limited already.
 
@@ -143,7 +143,7 @@ async def _face_form(request: Request, limit: int) -> _FaceForm:
         raise RequestMalformed("The form is damaged; send multipart/form-data anew.") from error
     try:
         username, file = form.get("username"), form.get("file")
-        return _FaceForm(
+        return FaceForm(
             username if isinstance(username, str) else None,
             await file.read() if isinstance(file, UploadFile) else None,
         )
@@ -151,7 +151,7 @@ async def _face_form(request: Request, limit: int) -> _FaceForm:
         await form.close()
 
 
-def _register(work: Work, form: _FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
+def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
     username, file = _whole(form)
     try:
         answer = work.change(
@@ -171,7 +171,7 @@ def _register(work: Work, form: _FaceForm, caller: Caller, say: Say) -> LegacyRe
     )
 
 
-def _login(work: Work, form: _FaceForm, say: Say) -> LegacyLogin:
+def _login(work: Work, form: FaceForm, say: Say) -> LegacyLogin:
     username, file = _whole(form)
     try:
         answer = work.ask("login", LoginRequest(username=username, image=file), LoginAnswer)
@@ -192,7 +192,7 @@ def _login(work: Work, form: _FaceForm, say: Say) -> LegacyLogin:
     )
 
 
-def _whole(form: _FaceForm) -> tuple[str, bytes]:
+def _whole(form: FaceForm) -> tuple[str, bytes]:
     if form.username is None:
         raise RequestMalformed("The field `username` is missing.")
     if form.file is None:

@@ -59,8 +59,9 @@ def new_username(text: str) -> str:
     try:
         plain = _NICKNAME.enforce(name)
     except UnicodeEncodeError as error:
+        refused = (error.object[error.start : error.end] or name)[0]
         raise UsernameInvalid(
-            f"A user name must not have the character U+{ord(name[error.start]):04X}."
+            f"A user name must not have the character U+{ord(refused):04X} there."
         ) from None
     if plain != name:
         raise UsernameInvalid(f"A user name has plain letters and single spaces: write {plain}.")

@@ -195,15 +195,25 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         explained(path),
         closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)) as connection,
     ):
-        connection.execute("PRAGMA trusted_schema = OFF")
-        yield connection
+        connection.text_factory = readable
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            yield connection
+        except (UnicodeDecodeError, MemoryError) as error:
+            # SQLite's message quotes the file's own bytes; a size in the file is beyond all memory.
+            raise _corrupt(path, f"SQLite cannot read it ({type(error).__name__})") from error
 
 
 def check(connection: sqlite3.Connection, path: Path, *, thorough: bool = False) -> None:
     """SQLite's own check of the file: quick, or thorough (also every index). Raises
     DatabaseCorrupt that names the first thing found."""
     pragma = "integrity_check(1)" if thorough else "quick_check(1)"
-    (finding,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    try:
+        (finding,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+            raise
+        finding = str(error)  # of a header or a schema that SQLite itself cannot read
     if finding != "ok":
         raise _corrupt(path, finding)
 
@@ -220,14 +230,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    connection.text_factory = _text
+    connection.text_factory = readable
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")  # the file may have been anybody's
     return connection
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", errors="backslashreplace")  # one bad row must not hide the rest
+def readable(data: bytes) -> str:
+    """Text as a database has it: one bad row must not hide the rest."""
+    return data.decode("utf-8", errors="backslashreplace")
 
 
 def _prepare_writer(writer: sqlite3.Connection, path: Path) -> None:

@@ -15,12 +15,17 @@ from ostiary.errors import (
 )
 from ostiary.messages.username import decoded_username
 from ostiary.store import moment
+from ostiary.store.database import readable
 from ostiary.store.descriptor import from_bytes
 from ostiary.store.schema import FIRST_VERSION_COLUMNS, refuse_computed_columns
 from ostiary.store.users import Users
 
 LARGEST_VALUE = 1_000_000
 """Bytes. A longer value in the file is refused before it is read; an encoding has 1,024."""
+
+_DAMAGED = (sqlite3.Error, UnicodeDecodeError, MemoryError)
+"""What a damaged file makes Python's sqlite3 raise: of SQLite's own message, which quotes the file,
+or of a size that stands in it."""
 
 _IS_A_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'"
 
@@ -74,6 +79,7 @@ def _rows(path: Path) -> list[tuple[bytes | None, object, object]]:
         raise ImportInvalid(f"{path}: no such file.")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.text_factory = readable
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
             if not connection.execute(_IS_A_TABLE).fetchone():
@@ -90,7 +96,7 @@ def _rows(path: Path) -> list[tuple[bytes | None, object, object]]:
                 "SELECT CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,"
                 " encoding, created_at FROM users"
             ).fetchall()
-    except sqlite3.Error as error:
+    except _DAMAGED as error:
         raise ImportInvalid(f"{path}: cannot be read as a database: {error}.") from error
 
 

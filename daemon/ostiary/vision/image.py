@@ -15,6 +15,8 @@ from ostiary.errors import ImageInvalid, ImageTooLarge
 from ostiary.vision.arrays import BGRImage
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_HEAD = b"\0\0\0\x0dIHDR"
+PNG_DEPTHS = (1, 2, 4, 8, 16)
 BIG_32 = Struct(">I")
 LITTLE_32 = Struct("<I")
 
@@ -120,15 +122,19 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    """From IHDR. None unless whole chunks lead up to IEND."""
+    """From IHDR. None unless whole chunks lead up to IEND: OpenCV allocates what a chunk says it
+    holds before it looks whether there is so much (3 GB for a file of 45 bytes)."""
     at = len(PNG_SIGNATURE)
-    if data[at + 4 : at + 8] != b"IHDR" or len(data) < at + 16:
+    if data[at : at + 8] != PNG_HEAD or len(data) < at + 25 or data[at + 16] not in PNG_DEPTHS:
         return None
     size = BIG_32.unpack_from(data, at + 8)[0], BIG_32.unpack_from(data, at + 12)[0]
     while at + 12 <= len(data):
+        length = int(BIG_32.unpack_from(data, at)[0])
+        if at + 12 + length > len(data):
+            return None
         if data[at + 4 : at + 8] == b"IEND":
             return size
-        at += 12 + int(BIG_32.unpack_from(data, at)[0])
+        at += 12 + length
     return None
 
 

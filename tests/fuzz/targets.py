@@ -1,0 +1,141 @@
+"""Everything that reads bytes from outside, each as a function of bytes.
+
+A target may refuse what it is given with an OstiaryError. Any other exception is a fault, and so is
+what it asserts. What was found stays in `corpus/<target>/` and is read again by every test run.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from ostiary.camera.mjpeg import NewestPart
+from ostiary.commands.log_check import told_heads
+from ostiary.config import load_settings
+from ostiary.errors import OstiaryError
+from ostiary.http.legacy import face_form
+from ostiary.messages.commands import COMMANDS
+from ostiary.messages.username import checked_username, looks_of, new_username
+from ostiary.mqtt.requests import parse
+from ostiary.mqtt.signing import Signer, Verifier
+from ostiary.store.backup import restore
+from ostiary.store.database import Database
+from ostiary.store.import_v1 import import_database
+from ostiary.store.users import Users
+from ostiary.vision.image import ImageLimits, decode_image
+
+CORPUS = Path(__file__).with_name("corpus")
+LIMITS = ImageLimits(bytes=1_000_000, pixels=1_000_000, side=4_000)
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+FORM_LIMIT = 100_000
+SIGNER = Signer(b"a key that is thirty-two bytes!!", timedelta(seconds=60), "ann")
+BOUNDARY = "x"
+
+
+def image(data: bytes) -> None:
+    """What is sent with a command or comes from a camera."""
+    bgr = decode_image(data, LIMITS)
+    assert bgr.shape[0] * bgr.shape[1] <= LIMITS.pixels
+
+
+def mjpeg(data: bytes) -> None:
+    """A camera's stream, in pieces as the first byte says."""
+    part = NewestPart(BOUNDARY.encode())
+    step = data[0] + 1 if data else 1
+    for at in range(0, len(data), step * 16):
+        newest = part.feed(data[at : at + step * 16])
+        if newest is not None:
+            image(newest)
+
+
+def command(data: bytes) -> None:
+    """A request; the first byte says which."""
+    kinds = list(COMMANDS.values())
+    parse(kinds[(data[0] if data else 0) % len(kinds)].request, data[1:])
+
+
+def signed(data: bytes) -> None:
+    """An envelope, which nobody without the key can make."""
+    Verifier({"ann": SIGNER}).verify("ostiary/door/request/delete", data, NOW)
+    raise AssertionError("a signature was guessed")
+
+
+def username(data: bytes) -> None:
+    """A name; one that is taken stays what it is."""
+    text = data.decode("utf-8", errors="surrogateescape")
+    looks_of(text)
+    name = checked_username(text)
+    assert checked_username(name) == name
+    given = new_username(name)
+    assert new_username(given) == given == name
+
+
+def form(data: bytes) -> None:
+    """The first version's upload."""
+    headers = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())]
+    pieces = [data[:50], data[50:]]
+
+    async def receive() -> Message:
+        body = pieces.pop(0) if pieces else b""
+        return {"type": "http.request", "body": body, "more_body": bool(pieces)}
+
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    asyncio.run(face_form(request, FORM_LIMIT))
+
+
+def config(data: bytes) -> None:
+    """A settings file."""
+    with _file(data, ".toml") as path:
+        load_settings(path)
+
+
+def head(data: bytes) -> None:
+    """A head of the log that somebody kept."""
+    with _file(data, ".json") as path:
+        told_heads([path])
+
+
+def database(data: bytes) -> None:
+    """A file in the place of the database, as a backup, and as a first version's."""
+    with _file(data, ".db") as path:
+        target = path.with_suffix(".target.db")
+        with suppress(OstiaryError), Database.open(target) as opened:
+            import_database(path, Users(opened), NOW)
+        with suppress(OstiaryError):
+            restore(path, target, NOW)
+        with Database.open(path):
+            pass
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each
+    for each in (image, mjpeg, command, signed, username, form, config, head, database)
+}
+
+
+def run(name: str, data: bytes) -> None:
+    """Give one input to a target. Raises whatever is a fault."""
+    with suppress(OstiaryError):
+        TARGETS[name](data)
+
+
+class _file:  # noqa: N801 - used as a function
+    """A file of these bytes in a folder of its own, in memory where there is such a place."""
+
+    def __init__(self, data: bytes, suffix: str) -> None:
+        place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
+        self._folder = tempfile.TemporaryDirectory(prefix="fuzz-", dir=place)
+        self._path = Path(self._folder.name) / f"input{suffix}"
+        self._path.write_bytes(data)
+
+    def __enter__(self) -> Path:
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
