@@ -148,6 +148,22 @@ def evaluate(
     run(Plan(folder, models, output, write_rates, write_page), console)
 
 
+@app.command("evaluate-liveness")
+def evaluate_liveness(
+    folder: Annotated[
+        Path, typer.Argument(help="live/ and attack/<kind>/, with pictures or clips.")
+    ],
+    models: Annotated[Path, typer.Option(help="The built models.")] = DEFAULT_OUT,
+    output: Annotated[Path, typer.Option(help="Where figures and curves go.")] = Path(
+        "build/liveness"
+    ),
+) -> None:
+    """Measure how well attacks are told from people, by ISO/IEC 30107-3, and what follows."""
+    from ostiary_export.presentation.command import run
+
+    run(folder, models, output, console)
+
+
 def main() -> None:
     """Entry point. An error that has a code ends with its message and exit status."""
     try:
