@@ -25,7 +25,7 @@ def test_people_and_attacks_are_measured_by_kind_with_all_networks(
     for name in ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg"):
         shutil.copy(portraits / name, live)
     shutil.copy(samples / "genuine.jpg", live)
-    (live / "nobody.png").write_bytes(cv2.imencode(".png", np.zeros((99, 99, 3), np.uint8))[1])
+    cv2.imwrite(str(live / "nobody.png"), np.zeros((99, 99, 3), np.uint8))
     (live / "broken.jpg").write_bytes(b"no picture")
     for scene in visitors(portraits):
         if scene.name in {"phone", "print"}:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.camera.address import SourceKind, kind_of, redact
+from ostiary.camera.address import SourceKind, is_open_on_the_way, kind_of, redact
 from ostiary.camera.source import open_source
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
@@ -84,3 +84,20 @@ def test_an_empty_folder_and_a_file_that_is_no_video_are_refused(tmp_path: Path)
     text.write_text("this is not a video")
     with pytest.raises(CameraUnavailable, match="not a video"):
         open_source(CameraSettings(source=str(text)))
+
+
+@pytest.mark.parametrize(
+    ("source", "is_open"),
+    [
+        ("http://10.0.0.5/video", True),
+        ("rtsp://anna:secret@camera.lan/1", True),
+        ("https://camera.lan/video", False),
+        ("http://127.0.0.1:8080/", False),
+        ("rtsp://localhost/1", False),
+        ("0", False),
+    ],
+)
+def test_a_network_camera_that_others_could_stand_in_for_is_known(
+    source: str, is_open: bool
+) -> None:
+    assert is_open_on_the_way(source) is is_open

@@ -53,6 +53,18 @@ def kind_of(source: str) -> SourceKind:
     )
 
 
+def is_open_on_the_way(source: str) -> bool:
+    """Whether somebody on the network between could put other pictures in the camera's place: it is
+    neither on this machine nor encrypted and verified."""
+    kind = kind_of(source)
+    if kind not in (SourceKind.HTTP, SourceKind.RTSP):
+        return False
+    parts = urlsplit(source)
+    host = parts.hostname or ""
+    here = host == "localhost" or host == "::1" or host.startswith("127.")
+    return not here and parts.scheme.lower() != "https"
+
+
 def redact(source: str) -> str:
     """`source` without user, password and query, which may be or hold a secret."""
     shown = re.sub(r"(?<=://)[^/]*@", "…@", source)

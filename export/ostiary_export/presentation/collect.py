@@ -50,7 +50,7 @@ class Presentations:
 
     def of(self, species: str, detector: str) -> NDArray[np.float64]:
         """The scores of one kind."""
-        return self.scores[detector][self.species == species]
+        return np.asarray(self.scores[detector][self.species == species])
 
 
 def collect(folder: Path, models: Path, advance: Advance) -> Presentations:

@@ -7,6 +7,7 @@ from statistics import median
 import cv2
 import numpy as np
 
+from ostiary.camera.address import is_open_on_the_way, redact
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
@@ -26,6 +27,7 @@ BLURRED = 0.005
 def check_camera(settings: CameraSettings) -> Iterator[Check]:
     name = f"camera {settings.name}"
     try:
+        yield from _way(name, settings.source)
         with CameraReader(settings) as reader:
             frames = _watch(reader)
             state = reader.state
@@ -50,6 +52,17 @@ def check_camera(settings: CameraSettings) -> Iterator[Check]:
     else:
         yield green(name, opened)
     yield _picture(f"{name} picture", frames)
+
+
+def _way(name: str, source: str) -> Iterator[Check]:
+    if is_open_on_the_way(source):
+        yield yellow(
+            f"{name} network",
+            f"{redact(source)}: neither encrypted nor verified; who is on its network can show the "
+            "door other pictures",
+            "Use https:// where the camera speaks it, or give it a network of its own (a cable, a "
+            "VLAN) and a login.",
+        )
 
 
 def _watch(reader: CameraReader) -> list[Frame]:
