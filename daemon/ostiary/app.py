@@ -23,9 +23,10 @@ from ostiary.commands.migration import come_over
 from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, Settings
-from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError
+from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
+from ostiary.mqtt.security import store_key
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
 from ostiary.service import memory
@@ -40,6 +41,7 @@ from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
+from ostiary.store.sealing import Rotation
 from ostiary.store.users import Users
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
@@ -90,6 +92,7 @@ class App:
         self._failures: tuple[str, ...] = ()
         self.database = self._open_database(settings.store.path)
         self.events = Events(self.database)
+        self._rotation = Rotation(self.database)
         self.users = Users(self.database)
         self._audit = Audit(self.database)
         used, migrate = settings.vision.recognizer, settings.access.migrate
@@ -134,7 +137,8 @@ class App:
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
         )
         self._relays = open_relays(settings)
-        self._console = self._make_console() if settings.http.enabled else None
+        served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
+        self._console = self._make_console() if served else None
         self._dropped_before = self.events.dropped()
 
     def run(self) -> Settings | None:
@@ -219,6 +223,7 @@ class App:
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._ended.is_set():
             self._watchdog.feed()
+            self._rotate()
             state = self.state()
             self._notifier.status(status_text(state))
             now = time.monotonic()
@@ -234,6 +239,14 @@ class App:
                     self._reload()
                 except OstiaryError as error:
                     log.error("reload_refused", code=error.code, reason=error.message)
+
+    def _rotate(self) -> None:
+        """Some rows at a time, where the data key was changed."""
+        try:
+            if self._rotation.step():
+                self._wanted.set()
+        except OstiaryError as error:
+            log.error("rotation_failed", code=error.code, reason=error.message)
 
     def _reload(self) -> None:
         """End, to begin anew with the settings as they are now. Raises ConfigError: go on."""
@@ -266,7 +279,6 @@ class App:
             camera=source,
             seq=event.seq,
             reason=decision.reason.value,
-            username=decision.username,
             distance=decision.distance,
             threshold=decision.threshold,
             recognizer=decision.recognizer,
@@ -283,7 +295,7 @@ class App:
             log.error("migration_failed", code=error.code, reason=error.message)
             return
         if templates:
-            log.info("migrated", username=told.decision.username, templates=templates)
+            log.info("migrated", templates=templates)
             self._committed()
 
     def _committed(self) -> None:
@@ -291,13 +303,23 @@ class App:
 
     def _open_database(self, path: Path) -> Database:
         """A damaged database is put aside, and the door begins with nobody: it denies."""
+        key = store_key(self._settings)
         try:
-            return Database.open(path)
+            return self._unlocked(Database.open(path, key))
         except DatabaseCorrupt as error:
             aside = set_aside(path, utc_now())
             log.critical("database_set_aside", reason=error.message, kept_as=str(aside))
             self._failures = ("database_set_aside",)
-            return Database.open(path)
+            return Database.open(path, key)
+
+    def _unlocked(self, database: Database) -> Database:
+        """Without its key the door knows nobody: it denies, says so, and leaves all as it is."""
+        try:
+            database.seal.check()
+        except StoreLocked as error:
+            log.critical("store_locked", reason=error.message)
+            self._failures = ("store_locked",)
+        return database
 
     def _make_console(self) -> "Console":
         try:

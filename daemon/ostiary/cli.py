@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ostiary.cli_store import store
 from ostiary.client import cli as client
 from ostiary.config import Settings, load_settings
 from ostiary.errors import OstiaryError, RecognizerMismatch
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(client.users, name="users")
+app.add_typer(store, name="store")
 app.command("login")(client.login)
 app.command("events")(client.events)
 app.command("enroll")(client.enroll)
@@ -86,6 +88,7 @@ def import_users(
 ) -> None:
     """Take over the people of the first version's database; say who was taken and who not."""
     from ostiary.commands.room import utc_now
+    from ostiary.mqtt.security import store_key
     from ostiary.store.database import Database
     from ostiary.store.import_v1 import import_database
     from ostiary.store.users import Users
@@ -96,7 +99,8 @@ def import_users(
             "The first version's people have dlib's descriptors, which this door does not compare: "
             'set access.migrate = true, or vision.recognizer = "dlib".'
         )
-    with Database.open(settings.store.path) as database:
+    with Database.open(settings.store.path, store_key(settings)) as database:
+        database.seal.check()
         report = import_database(source, Users(database), utc_now())
     for username in report.taken:
         typer.echo(f"taken    {username}")
@@ -118,28 +122,63 @@ def backup(
 
     contents = copies.backup(_settings(config).store.path, target, replace=replace)
     typer.echo(json.dumps({"written": str(target), **asdict(contents)}, default=str))
+    if contents.opens_with == "nothing":
+        typer.echo("Anybody can read it: nothing is sealed (`ostiary store encrypt`).", err=True)
+    elif contents.opens_with == "store_key":
+        typer.echo(
+            "Only this door's store key opens it: `ostiary store recovery` makes words for others.",
+            err=True,
+        )
 
 
 @app.command()
 def restore(
     source: Annotated[Path, typer.Argument(help="What `ostiary backup` wrote.")],
     config: ConfigOption = None,
+    bring_back: Annotated[
+        bool, typer.Option(help="Also people who were deleted since the backup was taken.")
+    ] = False,
+    words_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the recovery words; unset: they are asked for, if needed."),
+    ] = None,
 ) -> None:
-    """Put a verified backup in place of the database; the daemon must be stopped."""
+    """Put a verified backup in place of the database; the daemon must be stopped. Those who were
+    deleted since are left out, and named."""
     from ostiary.commands.room import utc_now
-    from ostiary.store import backup as copies
+    from ostiary.mqtt.security import store_key
+    from ostiary.store.restore import restore as put_back
 
-    restored = copies.restore(source, _settings(config).store.path, utc_now())
+    def words() -> str:
+        if words_file is not None:
+            return words_file.read_text(encoding="utf-8")
+        return str(typer.prompt("Recovery words", hide_input=True, err=True))
+
+    settings = _settings(config)
+    restored = put_back(
+        source,
+        settings.store.path,
+        utc_now(),
+        store_key=store_key(settings),
+        words=words,
+        bring_back=bring_back,
+    )
     typer.echo(json.dumps(asdict(restored), default=str))
+    if restored.deleted_since:
+        names = ", ".join(restored.deleted_since)
+        came = "came back" if bring_back else "were left out (--bring-back takes them)"
+        typer.echo(f"Deleted since that backup, {came}: {names}", err=True)
 
 
 @app.command("reset-console")
 def reset_console(config: ConfigOption = None) -> None:
     """Forget all accounts of the console, so that it can be set up again with a new code."""
+    from ostiary.mqtt.security import store_key
     from ostiary.store.accounts import Accounts
     from ostiary.store.database import Database
 
-    with Database.open(_settings(config).store.path) as database:
+    settings = _settings(config)
+    with Database.open(settings.store.path, store_key(settings)) as database:
         Accounts(database).delete_all()
     typer.echo("No accounts any more. The code to set up the console is in the daemon's log.")
 
@@ -169,11 +208,12 @@ def verify_log(
 ) -> None:
     """Was the log of events and deeds changed? Exit status 1 where it was, with what and where."""
     from ostiary.commands.log_check import check, told_heads
-    from ostiary.mqtt.security import door_key
+    from ostiary.mqtt.security import door_key, store_key
 
     settings = _settings(config)
     public = public_key or door_key(settings).public_text
-    report = check(database or settings.store.path, public, told_heads(head or ()))
+    log_file, told = database or settings.store.path, told_heads(head or ())
+    report = check(log_file, public, told, store_key(settings))
     for finding in report.findings:
         typer.echo(finding)
     typer.echo(

@@ -219,6 +219,11 @@ class StoreSettings(Section):
     """Where people and events are kept."""
 
     path: Path = Field(Path("ostiary.db"), description="The SQLite database.")
+    key_file: Path | None = Field(
+        None,
+        description="File with the key, 32 bytes or more, that seals names, templates, pictures "
+        "and audit texts. Unset: systemd's credential store-key; without either they are plain.",
+    )
     keep_events_days: float = Field(
         365.0, gt=0, description="Events that were delivered are removed after so many days…"
     )

@@ -92,6 +92,34 @@ class ImportInvalid(OstiaryError):
     exit_status = 65
 
 
+class StoreLocked(OstiaryError):
+    """The database is sealed, and the store's key is missing or another one."""
+
+    code = "store_locked"
+    exit_status = 77
+
+
+class SealBroken(OstiaryError):
+    """A sealed value was altered, or put in another's place."""
+
+    code = "seal_broken"
+    exit_status = 65
+
+
+class LogAltered(OstiaryError):
+    """The log does not fit its chain, and what was asked for would hide that."""
+
+    code = "log_altered"
+    exit_status = 65
+
+
+class RecoveryWordsWrong(OstiaryError):
+    """The recovery words have a mistake, or are another backup's."""
+
+    code = "recovery_words_wrong"
+    exit_status = 65
+
+
 class RelayUnavailable(OstiaryError):
     """The GPIO line of the door's relay cannot be taken."""
 

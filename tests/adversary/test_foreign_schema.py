@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ostiary.errors import DatabaseVersion, ImportInvalid
-from ostiary.store.backup import backup, restore
+from ostiary.store.backup import backup
 from ostiary.store.database import Database
 from ostiary.store.import_v1 import import_database
+from ostiary.store.restore import restore
 from ostiary.store.users import Users
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

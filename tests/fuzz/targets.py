@@ -24,9 +24,9 @@ from ostiary.messages.commands import COMMANDS
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.requests import parse
 from ostiary.mqtt.signing import Signer, Verifier
-from ostiary.store.backup import restore
 from ostiary.store.database import Database
 from ostiary.store.import_v1 import import_database
+from ostiary.store.restore import restore
 from ostiary.store.users import Users
 from ostiary.vision.image import ImageLimits, decode_image
 

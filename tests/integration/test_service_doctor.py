@@ -28,6 +28,7 @@ from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
 from ostiary.service.doctor.secrets import check_secrets
 from ostiary.store.database import Database
+from ostiary.store.sealing import make_recovery
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.models import MINIFASNET_V2
@@ -150,19 +151,52 @@ def test_a_camera_that_is_not_there_is_red(source: str) -> None:
 # --- database -------------------------------------------------------------------------------
 
 
+def stored(path: Path, key_file: Path | None = None) -> Settings:
+    return Settings(store=StoreSettings(path=path, key_file=key_file))
+
+
 def test_a_whole_database_is_green_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
     with Database.open(path) as database:
         Users(database).add(
             "ada", [np.zeros(128, np.float32)], NOW, recognizer="dlib", source="test"
         )
-    checks = list(check_database(StoreSettings(path=path)))
-    assert levels(*checks) == {"database": Level.GREEN, "disk": Level.GREEN}
+    checks = list(check_database(stored(path)))
+    assert levels(*checks) == {
+        "database": Level.GREEN,
+        "store key": Level.YELLOW,
+        "disk": Level.GREEN,
+    }
     assert "1 user(s)" in checks[0].found
 
 
+def test_a_sealed_database_is_judged_by_its_key(tmp_path: Path) -> None:
+    path, key_file = tmp_path / "door.db", tmp_path / "store.key"
+    key_file.write_text("k" * 44)
+    with Database.open(path, b"k" * 44) as database:
+        for name in ("ada", "bert"):
+            Users(database).add(
+                name, [np.zeros(128, np.float32)], NOW, recognizer="dlib", source="test"
+            )
+
+    def level(key: Path | None) -> Level:
+        return only(list(check_database(stored(path, key))), "store key").level
+
+    assert level(None) is Level.RED
+    assert level(key_file) is Level.YELLOW  # no recovery words yet
+    make_recovery(path, b"k" * 44, NOW)
+    assert level(key_file) is Level.GREEN
+    with Database.open(path, b"k" * 44) as database, database.transaction() as connection:
+        connection.execute(
+            "UPDATE templates SET descriptor = (SELECT descriptor FROM templates WHERE id = 2)"
+        )
+    check = only(list(check_database(stored(path, key_file))), "store key")
+    assert check.level is Level.RED
+    assert check.found.startswith("1 template(s)")
+
+
 def test_a_database_that_is_not_there_yet_is_yellow(tmp_path: Path) -> None:
-    check = only(list(check_database(StoreSettings(path=tmp_path / "new.db"))), "database")
+    check = only(list(check_database(stored(tmp_path / "new.db"))), "database")
     assert check.level is Level.YELLOW
     assert not (tmp_path / "new.db").exists()
 
@@ -170,7 +204,7 @@ def test_a_database_that_is_not_there_yet_is_yellow(tmp_path: Path) -> None:
 def test_a_damaged_database_is_red_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
     path.write_bytes(b"\0" * 8192)
-    check = only(list(check_database(StoreSettings(path=path))), "database")
+    check = only(list(check_database(stored(path))), "database")
     assert check.level is Level.RED
     assert path.read_bytes() == b"\0" * 8192
 
@@ -179,12 +213,12 @@ def test_somebody_elses_database_is_red(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE cats (name)")
-    check = only(list(check_database(StoreSettings(path=path))), "database")
+    check = only(list(check_database(stored(path))), "database")
     assert check.level is Level.RED
 
 
 def test_a_folder_that_is_not_there_is_red(tmp_path: Path) -> None:
-    (check,) = check_database(StoreSettings(path=tmp_path / "none" / "door.db"))
+    (check,) = check_database(stored(tmp_path / "none" / "door.db"))
     assert check.level is Level.RED
 
 

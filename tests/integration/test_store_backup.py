@@ -14,9 +14,10 @@ from ostiary.errors import (
     DatabaseUnwritable,
     DatabaseVersion,
 )
-from ostiary.store.backup import backup, restore, verify
+from ostiary.store.backup import backup, verify
 from ostiary.store.database import Database
 from ostiary.store.events import Events
+from ostiary.store.restore import restore
 from ostiary.store.users import Users
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)

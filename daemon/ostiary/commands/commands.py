@@ -61,6 +61,7 @@ class Commands:
         kind = COMMANDS.get(name)
         if kind is None:
             raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
+        self._room.people.check_open()
         answered = self._nonce_answer(context)
         if answered == _BEGUN:  # the door went down while it ran: it had no effect
             answered = None

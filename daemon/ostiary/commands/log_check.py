@@ -11,7 +11,9 @@ from ostiary.messages.log import LogHead
 from ostiary.store import schema
 from ostiary.store.backup import verify
 from ostiary.store.database import read_only
+from ostiary.store.keyring import seal_of
 from ostiary.store.log_check import LogReport, check_log
+from ostiary.store.seal import Seal
 
 
 def told_heads(files: Iterable[Path]) -> list[LogHead]:
@@ -27,9 +29,11 @@ def told_heads(files: Iterable[Path]) -> list[LogHead]:
     return heads
 
 
-def check(path: Path, public_key: str, told: Iterable[LogHead] = ()) -> LogReport:
+def check(
+    path: Path, public_key: str, told: Iterable[LogHead] = (), store_key: bytes | None = None
+) -> LogReport:
     """Check the log in the database at `path`, which is only read. `public_key` is 32 bytes in
-    base64. Raises ConfigError for another one, DatabaseCorrupt, DatabaseVersion."""
+    base64. Raises ConfigError for another one, DatabaseCorrupt, DatabaseVersion, StoreLocked."""
     try:
         public = base64.b64decode(public_key, validate=True)
     except ValueError:
@@ -40,4 +44,7 @@ def check(path: Path, public_key: str, told: Iterable[LogHead] = ()) -> LogRepor
     if verify(path).schema < schema.CHAINED_SINCE:
         raise DatabaseVersion(f"{path}: older than the chained log; start the door once.")
     with read_only(path) as connection:
-        return check_log(connection, public, tuple(told))
+        seal = Seal()
+        if schema.version(connection) >= schema.SEALED_SINCE:
+            seal = seal_of(connection, store_key)
+        return check_log(connection, public, tuple(told), seal)

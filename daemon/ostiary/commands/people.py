@@ -17,6 +17,7 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
 from ostiary.store import users as stored
 from ostiary.store.events import Events
+from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import User, Users
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import RECOGNIZERS, VisionEngine
@@ -55,11 +56,16 @@ class People:
     def __init__(self, users: Users, events: Events, roster: Roster) -> None:
         self._users = users
         self._events = events
+        self._snapshots = Snapshots(users.database)
         self.roster = roster
         self._names = Names(user.username for user in users.list())
         self._lock = threading.RLock()
         self._after_commit: list[Callable[[], object]] = []
         self._depth = 0  # of changing(); guarded by _lock
+
+    def check_open(self) -> None:
+        """Raises StoreLocked where the people are sealed, and the key is not here."""
+        self._users.database.seal.check()
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
@@ -185,6 +191,7 @@ class People:
         name = same_name(username)
         with self.changing():
             self._users.delete(name)
+            self._snapshots.forget(name)
             self._events.append_user(action="deleted", username=name, source=source, now=now)
             self._after_commit += [
                 partial(self.roster.put, name, ()),

@@ -10,6 +10,8 @@ from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.mqtt.signing import Signer, Verifier
 from ostiary.store.door_key import DoorKey
 
+STORE_KEY_BYTES = 32
+
 _NOT_OUR_CA = {18, 19, 20, 21}  # X509_V_ERR_*: self-signed, or without the issuer at hand
 _EXPIRED = 10
 _NOT_YET_VALID = 9
@@ -86,6 +88,23 @@ def door_key(settings: Settings) -> DoorKey:
     if folder is not None and (credential := Path(folder) / "door-key").exists():
         return DoorKey.load(credential)
     return DoorKey.load_or_make(settings.store.path.with_suffix(".key"))
+
+
+def store_key(settings: Settings) -> bytes | None:
+    """From store.key_file, or systemd's credential store-key; None: nothing is sealed. Raises
+    ConfigError."""
+    key = read_secret(settings.store.key_file, "store-key")
+    if key is not None and len(key) < STORE_KEY_BYTES:
+        raise ConfigError(f"The store's key has {len(key)} bytes; {STORE_KEY_BYTES} are needed.")
+    return key
+
+
+def checked_store_key(path: Path) -> bytes:
+    """A store key that is to be. Raises ConfigError."""
+    key = read_secret(path, "store-key")
+    if key is None or len(key) < STORE_KEY_BYTES:
+        raise ConfigError(f"{path}: a store key has {STORE_KEY_BYTES} bytes or more.")
+    return key
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:

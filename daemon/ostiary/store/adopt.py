@@ -35,21 +35,23 @@ def adopt_users(connection: sqlite3.Connection) -> None:
             descriptor = from_bytes(encoding)
             if username != name:
                 _rename(connection, rowid, username)
+            created = moment.from_text(created_at)
+            connection.execute(
+                "INSERT INTO templates (username, descriptor, created_at, source, recognizer)"
+                " VALUES (?, ?, ?, ?, 'dlib')",
+                (
+                    username,
+                    to_float32_bytes(descriptor),
+                    moment.to_text(created) if created else None,
+                    "first_version",
+                ),
+            )
         except (UsernameInvalid, DescriptorInvalid) as error:
             log.warning("user_not_adopted", username=str(shown), reason=error.message)
-            continue
-        created = moment.from_text(created_at)
-        connection.execute(
-            "INSERT INTO templates (username, descriptor, created_at, source, recognizer)"
-            " VALUES (?, ?, ?, ?, 'dlib')",
-            (
-                username,
-                to_float32_bytes(descriptor),
-                moment.to_text(created) if created else None,
-                "first_version",
-            ),
-        )
-        log.info("user_adopted", username=username)
+        except sqlite3.IntegrityError as error:  # the table and its index tell different names
+            log.warning("user_not_adopted", username=str(shown), reason=str(error))
+        else:
+            log.info("user_adopted", row=rowid)
 
 
 def _rename(connection: sqlite3.Connection, rowid: int, username: str) -> None:

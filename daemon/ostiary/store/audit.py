@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from ostiary.store import moment
 from ostiary.store.chain import Chain
-from ostiary.store.database import Database
-from ostiary.store.links import AUDIT_COLUMNS
+from ostiary.store.database import Database, next_number
+from ostiary.store.links import AUDIT_COLUMNS, number_of
+from ostiary.store.sealed_rows import Row, opened_audit, sealed_audit
 
 Detail = Mapping[str, str | int | float | bool | None]
 
@@ -44,20 +45,22 @@ class Audit:
         detail: Detail | None = None,
     ) -> None:
         """On disk when this, or the caller's transaction, ends."""
+        texts = (
+            actor,
+            action,
+            subject,
+            json.dumps(dict(detail or {}), ensure_ascii=False),
+            address,
+        )
         with self._database.transaction() as connection:
+            seal = self._database.seal
+            number = next_number(connection, "audit")
             row = connection.execute(
-                "INSERT INTO audit (at, actor, action, subject, detail, address)"
-                f" VALUES (?, ?, ?, ?, ?, ?) RETURNING {AUDIT_COLUMNS}",
-                (
-                    moment.to_text(now),
-                    actor,
-                    action,
-                    subject,
-                    json.dumps(dict(detail or {}), ensure_ascii=False),
-                    address,
-                ),
+                "INSERT INTO audit (id, at, actor, action, subject, detail, address)"
+                f" VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING {AUDIT_COLUMNS}",
+                (number, moment.to_text(now), *sealed_audit(number, texts, seal)),
             ).fetchone()
-            self._chain.audit(connection, row)
+            self._chain.audit(connection, opened_audit(row, seal))
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
         """At most `limit` rows, newest first, with an id below `before`."""
@@ -66,10 +69,7 @@ class Audit:
                 f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
                 (2**63 - 1 if before is None else before, limit),
             ).fetchall()
-        return tuple(
-            AuditRow(number, moment.from_text(at), actor, action, subject, json.loads(detail), by)
-            for number, at, actor, action, subject, detail, by in rows
-        )
+        return tuple(_row(opened_audit(row, self._database.seal)) for row in rows)
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""
@@ -79,3 +79,11 @@ class Audit:
             ).fetchall()
             self._chain.removed(connection, "audit", [number for (number,) in rows])
         return len(rows)
+
+
+def _row(row: Row) -> AuditRow:
+    _, at, *texts = row
+    actor, action, subject, detail, address = map(str, texts)
+    return AuditRow(
+        number_of(row), moment.from_text(at), actor, action, subject, json.loads(detail), address
+    )

@@ -16,7 +16,8 @@ from ostiary.messages.log import LogHead
 from ostiary.store import moment
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
-from ostiary.store.links import append, digest_of, number_of, ranges_of
+from ostiary.store.links import append, number_of, ranges_of
+from ostiary.store.sealed_rows import digest_of_row
 
 _HEADS_KEPT = 2000
 
@@ -28,12 +29,14 @@ class Chain:
         self._database = database
 
     def event(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
-        """A row of `events`, in EVENT_COLUMNS, was written."""
-        append(connection, "event", number_of(row), digest_of(row))
+        """A row of `events`, in EVENT_COLUMNS and opened, was written."""
+        digest = digest_of_row("event", row, self._database.seal)
+        append(connection, "event", number_of(row), digest)
 
     def audit(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
-        """A row of `audit`, in AUDIT_COLUMNS, was written."""
-        append(connection, "audit", number_of(row), digest_of(row))
+        """A row of `audit`, in AUDIT_COLUMNS and opened, was written."""
+        digest = digest_of_row("audit", row, self._database.seal)
+        append(connection, "audit", number_of(row), digest)
 
     def removed(
         self, connection: sqlite3.Connection, kind: Literal["event", "audit"], rows: Sequence[int]

@@ -11,6 +11,7 @@ from typing import Self
 from ostiary.errors import TransactionConflict
 from ostiary.store import moment
 from ostiary.store.database import Database
+from ostiary.store.sealed_rows import command_place
 
 SIGNATURE = "signature"
 """The requester of what stands for a signature, which counts once."""
@@ -58,16 +59,20 @@ class CommandLog:
             ).fetchone()
         if row is None:
             return None
-        digest, answer = row
+        seal = self._database.seal
+        digest, answer = (
+            seal.opened_value(value, *_place(key, column)) if value else value
+            for column, value in zip(("digest", "answer"), row, strict=True)
+        )
         if digest != key.digest:
             raise TransactionConflict(
                 f"This transaction was used for another {key.command} request; take a new one."
             )
-        assert isinstance(answer, bytes)
         return answer
 
     def record(self, key: CommandKey, answer: bytes, now: datetime) -> None:
         """Keep the answer. Raises TransactionConflict where there is one already."""
+        seal = self._database.seal
         with self._database.transaction() as connection:
             changed = connection.execute(
                 "INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, ?)",
@@ -75,8 +80,8 @@ class CommandLog:
                     key.requester,
                     key.command,
                     key.transaction,
-                    key.digest,
-                    answer,
+                    seal.value(key.digest, *_place(key, "digest")),
+                    seal.value(answer, *_place(key, "answer")) if answer else answer,
                     moment.to_text(now),
                 ),
             ).rowcount
@@ -98,7 +103,12 @@ class CommandLog:
             connection.execute(
                 "UPDATE commands SET answer = ?"
                 " WHERE requester = ? AND command = ? AND transaction_id = ? AND answer = x''",
-                (answer, key.requester, key.command, key.transaction),
+                (
+                    self._database.seal.value(answer, *_place(key, "answer")),
+                    key.requester,
+                    key.command,
+                    key.transaction,
+                ),
             )
 
     def prune(
@@ -118,3 +128,7 @@ class CommandLog:
                 (SIGNATURE, moment.to_text(now - signed_for), max(0, count - keep_at_most)),
             ).rowcount
         return old + many
+
+
+def _place(key: CommandKey, column: str) -> tuple[object, ...]:
+    return command_place(key.requester, key.command, key.transaction, column)

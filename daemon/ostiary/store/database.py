@@ -9,16 +9,18 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 import structlog
 
 from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable
-from ostiary.store import schema
+from ostiary.store import keyring, schema
 from ostiary.store.adopt import adopt_users
 from ostiary.store.links import adopt_rows
 from ostiary.store.presence import announce, create
+from ostiary.store.seal import LockedSeal, Seal
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +43,18 @@ class Database:
     """An open database. Safe to use from several threads; make one for each process."""
 
     def __init__(
-        self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, presence: int
+        self,
+        path: Path,
+        writer: sqlite3.Connection,
+        reader: sqlite3.Connection,
+        presence: int,
+        store_key: bytes | None,
     ) -> None:
         self.path = path
+        self.seal = Seal()
+        self._store_key = store_key
+        self._seal_mark = (0, 0)
+        self._has_seals = False
         self._writer = writer
         self._reader = reader
         self._presence = presence
@@ -52,10 +63,12 @@ class Database:
         self._depth = 0  # of nested transactions; guarded by _write_lock
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, store_key: bytes | None = None) -> Self:
         """Open or create the database at `path`, check it and bring its schema up to date.
 
-        A database of the first version becomes one of ours (`ostiary.store.adopt`). Raises
+        With a `store_key` a new one is sealed (`ostiary.store.seal`); a sealed one without its
+        key is open, but locked. One of the first version becomes ours (`ostiary.store.adopt`).
+        Raises
         DatabaseCorrupt (nothing is changed; see `ostiary.store.aside`), DatabaseVersion,
         DatabaseUnwritable, or DatabaseInUse while it is being replaced.
         """
@@ -74,19 +87,56 @@ class Database:
                 reader = _connect(path)
                 connections.append(reader)
                 reader.execute("PRAGMA query_only = ON")
-            database = cls(path, writer, reader, presence)
-            with database.transaction() as connection:
-                before = schema.version(connection)
-                schema.migrate(connection)
-                adopt_users(connection)
-                if before < schema.CHAINED_SINCE <= schema.version(connection):
-                    adopt_rows(connection)
+            database = cls(path, writer, reader, presence, store_key)
+            database._bring_up_to_date()
         except BaseException:
             for connection in connections:
                 connection.close()
             os.close(presence)
             raise
         return database
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is sealed, and its key is not here."""
+        return isinstance(self.seal, LockedSeal)
+
+    def _bring_up_to_date(self) -> None:
+        with self.transaction() as connection:
+            before = schema.version(connection)
+            schema.migrate(connection)
+            if before < schema.CHAINED_SINCE <= schema.version(connection):
+                adopt_rows(connection)
+            self._has_seals = schema.version(connection) >= schema.SEALED_SINCE
+            if self._has_seals:
+                self._refresh_seal(connection)
+            if not self.seal.is_sealing:
+                adopt_users(connection)
+                self._seal_if_new(connection)
+
+    def _seal_if_new(self, connection: sqlite3.Connection) -> None:
+        if self._store_key is None or not self._has_seals:
+            return
+        (used,) = connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM chain)"
+        ).fetchone()
+        if used:
+            log.warning("store_not_sealed", path=str(self.path), advice="ostiary store encrypt")
+        else:
+            keyring.begin(connection, self._store_key, datetime.now(UTC))
+            self._refresh_seal(connection)
+
+    def refresh_seal(self) -> None:
+        """The keys were changed, in this thread's transaction."""
+        with self.reading() as connection:
+            self._refresh_seal(connection)
+
+    def _refresh_seal(self, connection: sqlite3.Connection) -> None:
+        """Another process may have begun to change the keys."""
+        mark = keyring.mark_of(connection)
+        if mark != self._seal_mark:
+            self.seal = keyring.seal_of(connection, self._store_key)
+            self._seal_mark = mark
 
     def close(self) -> None:
         """Write the WAL back into the file and let go of it. May be called twice."""
@@ -122,6 +172,8 @@ class Database:
             self._writer.execute(f"SAVEPOINT {name}" if nested else "BEGIN IMMEDIATE")
             self._depth += 1
             try:
+                if not nested and self._has_seals:
+                    self._refresh_seal(self._writer)
                 yield self._writer
                 if not self._writer.in_transaction:  # SQLite gave up on all of it (disk full)
                     raise DatabaseUnwritable(f"{self.path}: a write of this step failed.")
@@ -145,6 +197,8 @@ class Database:
                 yield self._writer
             return
         with self._read_lock, explained(self.path):
+            if self._has_seals:
+                self._refresh_seal(self._reader)
             yield self._reader
 
     def scrub(self) -> bool:
@@ -164,6 +218,13 @@ class Database:
             return self._depth > 0
         finally:
             self._write_lock.release()
+
+
+def next_number(connection: sqlite3.Connection, table: str) -> int:
+    """The number that the next row of an AUTOINCREMENT table gets: what is sealed is bound to it.
+    Call it in the transaction that writes the row."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return 1 if row is None else row[0] + 1
 
 
 @contextmanager

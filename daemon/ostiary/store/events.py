@@ -21,6 +21,8 @@ from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.links import EVENT_COLUMNS
+from ostiary.store.seal import Seal
+from ostiary.store.sealed_rows import opened_event
 
 log = structlog.get_logger(__name__)
 
@@ -84,17 +86,19 @@ class Events:
         numbers = (distance, liveness, threshold)
         if not all(math.isfinite(number) for number in numbers if number is not None):
             raise ValueError("a number of the event is not finite")  # SQLite would make it NULL
+        event_id = uuid7().bytes
         with self._database.transaction() as connection:
+            seal = self._database.seal
             row = connection.execute(
                 "INSERT INTO events (event_id, kind, timestamp, username, message, source,"
                 " success, reason, distance, liveness, threshold, recognizer)"
                 " VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 f" RETURNING {_COLUMNS}",
                 (
-                    uuid7().bytes,
+                    event_id,
                     moment.to_text(now),
-                    username,
-                    message,
+                    seal.name(username) if username is not None else None,
+                    seal.text(message, "event", event_id) if username is not None else message,
                     source,
                     success,
                     str(reason),
@@ -104,8 +108,9 @@ class Events:
                     recognizer,
                 ),
             ).fetchone()
+            row = (*row[:4], username, message, *row[6:])  # as it was before it was sealed
             self.chain.event(connection, row)
-            return _login_event(row)
+            return login_event(row)
 
     def append_user(
         self,
@@ -118,24 +123,35 @@ class Events:
     ) -> UserEvent:
         """Record that a person was registered, changed or removed."""
         with self._database.transaction() as connection:
+            seal = self._database.seal
             row = connection.execute(
                 "INSERT INTO events (event_id, kind, timestamp, username, source,"
                 " action, previous_username) VALUES (?, 'user', ?, ?, ?, ?, ?)"
                 f" RETURNING {_COLUMNS}",
-                (uuid7().bytes, moment.to_text(now), username, source, action, previous_username),
+                (
+                    uuid7().bytes,
+                    moment.to_text(now),
+                    seal.name(username),
+                    source,
+                    action,
+                    None if previous_username is None else seal.name(previous_username),
+                ),
             ).fetchone()
+            row = (*row[:4], username, *row[5:14], previous_username)
             self.chain.event(connection, row)
             return _user_event(row)
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
-        """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`."""
+        """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
+        locked store those that name somebody wait until it has its key."""
         with self._database.reading() as connection:
+            readable = " AND username IS NULL" if self._database.is_locked else ""
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM events"
-                " WHERE delivered_at IS NULL AND seq > ? ORDER BY seq LIMIT ?",
+                f" WHERE delivered_at IS NULL AND seq > ?{readable} ORDER BY seq LIMIT ?",
                 (after_seq, limit),
             ).fetchall()
-        return tuple(map(_event, rows))
+        return self._events(rows)
 
     def mark_delivered(self, seqs: Iterable[int], now: datetime) -> None:
         """The broker has these. Marking one twice, or one that was pruned, does nothing."""
@@ -170,7 +186,7 @@ class Events:
         once, whatever is appended meanwhile. `limit` is 1 or more."""
         if limit < 1:
             raise ValueError("a page holds at least one event")
-        conditions, values = _conditions(where)
+        conditions, values = _conditions(where, self._database.seal)
         if cursor is not None:
             conditions.append("seq < ?" if newest_first else "seq > ?")
             values.append(cursor)
@@ -180,7 +196,7 @@ class Events:
                 f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
                 (*values, limit + 1),
             ).fetchall()
-        events = tuple(map(_event, rows[:limit]))
+        events = self._events(rows[:limit])
         return Page(events, events[-1].seq if len(rows) > limit else None)
 
     def prune(
@@ -217,6 +233,9 @@ class Events:
             log.error("undelivered_events_dropped", count=len(dropped), queue_limit=queue_limit)
         return Pruned(deleted=len(old) + len(dropped) + len(many), dropped=len(dropped))
 
+    def _events(self, rows: Iterable[Sequence[object]]) -> tuple[AnyEvent, ...]:
+        return tuple(_event(opened_event(row, self._database.seal)) for row in rows)
+
     def _number(self, query: str) -> int:
         with self._database.reading() as connection:
             number: int = connection.execute(query).fetchone()[0]
@@ -227,7 +246,7 @@ def _deleted(connection: sqlite3.Connection, statement: str, value: object) -> l
     return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", (value,)).fetchall()]
 
 
-def _conditions(where: EventFilter) -> tuple[list[str], list[object]]:
+def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for condition, value in (
@@ -241,13 +260,16 @@ def _conditions(where: EventFilter) -> tuple[list[str], list[object]]:
             conditions.append(condition)
             values.append(value)
     if where.username is not None:
-        conditions.append("? IN (username, previous_username)")
-        values.append(where.username)
+        names = seal.names(where.username)
+        conditions.append(
+            " OR ".join("? IN (username, previous_username)" for _ in names).join("()")
+        )
+        values += names
     return conditions, values
 
 
 def _event(row: Sequence[object]) -> AnyEvent:
-    return _login_event(row) if row[2] == "login" else _user_event(row)
+    return login_event(row) if row[2] == "login" else _user_event(row)
 
 
 def _common(row: Sequence[object]) -> dict[str, object]:
@@ -262,7 +284,8 @@ def _common(row: Sequence[object]) -> dict[str, object]:
     }
 
 
-def _login_event(row: Sequence[object]) -> LoginEvent:
+def login_event(row: Sequence[object]) -> LoginEvent:
+    """Of an opened row in EVENT_COLUMNS."""
     success, reason, distance, liveness, threshold, recognizer = row[7:13]
     return LoginEvent.model_validate(
         {

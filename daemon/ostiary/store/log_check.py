@@ -1,9 +1,10 @@
 """Was the log changed? What does not fit its chain, or what the door has signed, and where."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ostiary.errors import SealBroken
 from ostiary.messages.log import LogHead
 from ostiary.store.chain import heads_in
 from ostiary.store.door_key import is_signed
@@ -11,12 +12,18 @@ from ostiary.store.links import (
     AUDIT_COLUMNS,
     EVENT_COLUMNS,
     GENESIS,
-    digest_of,
+    Kind,
     link_of,
     ranges_in,
 )
+from ostiary.store.seal import Seal
+from ostiary.store.sealed_rows import Row, digest_of_row, opened_audit, opened_event
 
-TABLES = {"event": ("events", EVENT_COLUMNS), "audit": ("audit", AUDIT_COLUMNS)}
+PLAIN = Seal()
+TABLES: Mapping[Kind, tuple[str, str, Callable[[Row, Seal], Row]]] = {
+    "event": ("events", EVENT_COLUMNS, opened_event),
+    "audit": ("audit", AUDIT_COLUMNS, opened_audit),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +47,20 @@ class _Read:
 
 
 def check_log(
-    connection: sqlite3.Connection, public_key: bytes, told: Sequence[LogHead] = ()
+    connection: sqlite3.Connection,
+    public_key: bytes,
+    told: Sequence[LogHead] = (),
+    seal: Seal = PLAIN,
 ) -> LogReport:
     """Check every entry, row and head. `told` are heads that the door published, kept elsewhere:
-    only with one of those a cut off end is seen."""
+    only with one of those a cut off end is seen. Raises StoreLocked for a sealed log without its
+    key."""
+    seal.check()
     read = _Read()
     kept = heads_in(connection)
     findings = [*_entries(connection, kept, read), *_heads([*kept, *told], public_key, read)]
     for kind in TABLES:
-        findings += _rows(connection, kind, read)
+        findings += _rows(connection, kind, read, seal)
     newest = max(read.links, default=0)
     signed = max((head.position for head in kept), default=0)
     return LogReport(len(read.links), len(kept), max(0, newest - signed), tuple(findings))
@@ -90,19 +102,28 @@ def _removed(position: int, note: str, read: _Read) -> Iterator[str]:
         yield f"entry {position} of the chain names no rows that were removed"
 
 
-def _rows(connection: sqlite3.Connection, kind: str, read: _Read) -> Iterator[str]:
-    table, columns = TABLES[kind]
+def _rows(connection: sqlite3.Connection, kind: Kind, read: _Read, seal: Seal) -> Iterator[str]:
+    table, columns, opened = TABLES[kind]
     present: set[int] = set()
     for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1"):
         present.add(row[0])
         wanted = read.digests[kind].get(row[0])
         if wanted is None:
             yield f"{kind} {row[0]} was put in: the chain does not know it"
-        elif digest_of(row) != wanted:
+        elif not _fits(kind, row, opened, seal, wanted):
             yield f"{kind} {row[0]} was altered"
     for number in read.digests[kind].keys() - present:
         if not any(number in each for each in read.removed[kind]):
             yield f"{kind} {number} was taken away"
+
+
+def _fits(
+    kind: Kind, row: Row, opened: Callable[[Row, Seal], Row], seal: Seal, wanted: bytes
+) -> bool:
+    try:
+        return digest_of_row(kind, opened(row, seal), seal) == wanted
+    except SealBroken:
+        return False
 
 
 def _heads(heads: Sequence[LogHead], public_key: bytes, read: _Read) -> Iterator[str]:

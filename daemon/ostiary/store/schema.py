@@ -11,6 +11,8 @@ from ostiary.errors import DatabaseVersion
 APPLICATION_ID = 0x4F535449  # "OSTI", in the file's header
 CHAINED_SINCE = 6
 """The migration that began the chain of `events` and `audit`."""
+SEALED_SINCE = 7
+"""The migration that made room for sealed values and their keys."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 

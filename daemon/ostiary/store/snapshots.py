@@ -17,16 +17,17 @@ class Snapshots:
         """Keep the picture of the event `seq`; the first one given stays. An event that was
         removed meanwhile gets none."""
         with self._database.transaction() as connection:
+            sealed = self._database.seal.value(jpeg, "snapshot", seq)
             connection.execute(
                 "INSERT OR IGNORE INTO snapshots SELECT ?, ?, ?"
                 " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ?)",
-                (seq, jpeg, moment.to_text(now), seq),
+                (seq, sealed, moment.to_text(now), seq),
             )
 
     def get(self, seq: int) -> bytes | None:
         with self._database.reading() as connection:
             row = connection.execute("SELECT jpeg FROM snapshots WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else self._database.seal.opened_value(row[0], "snapshot", seq)
 
     def present(self, seqs: Iterable[int]) -> frozenset[int]:
         """Those of `seqs` that have a picture."""
@@ -37,6 +38,17 @@ class Snapshots:
                 f"SELECT seq FROM snapshots WHERE seq IN ({marks})", wanted
             ).fetchall()
         return frozenset(seq for (seq,) in rows)
+
+    def forget(self, username: str) -> None:
+        """Remove the pictures of a person's events."""
+        with self._database.transaction() as connection:
+            names = self._database.seal.names(username)
+            marks = ", ".join("?" * len(names))
+            connection.execute(
+                "DELETE FROM snapshots WHERE seq IN"
+                f" (SELECT seq FROM events WHERE username IN ({marks}))",
+                names,
+            )
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove pictures older than `keep_for`; how many."""

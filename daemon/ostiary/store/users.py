@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import structlog
 from numpy.typing import ArrayLike
 
-from ostiary.errors import LastTemplate, TemplateUnknown, UserExists, UserUnknown
+from ostiary.errors import LastTemplate, SealBroken, TemplateUnknown, UserExists, UserUnknown
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import checked_username, same_name
 from ostiary.store import moment
-from ostiary.store.database import Database, read_only
+from ostiary.store.database import Database, next_number, read_only
 from ostiary.store.descriptor import (
     Descriptor,
     checked_descriptor,
@@ -20,6 +21,8 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,16 @@ class Users:
             raise ValueError("a user needs at least one descriptor")
         known = list(qualities) if qualities is not None else [None] * len(checked)
         with self.database.transaction() as connection:
-            if _exists(connection, name):
+            if self._stored(connection, name) is not None:
                 raise UserExists(f"{name} is registered already.")
+            seal = self.database.seal
+            encoding = seal.value(to_float64_bytes(checked[0]), "encoding", name)
             connection.execute(
                 "INSERT INTO users (username, encoding, created_at) VALUES (?, ?, ?)",
-                (name, to_float64_bytes(checked[0]), moment.to_text(now)),
+                (seal.name(name), encoding, moment.to_text(now)),
             )
             for descriptor, quality in zip(checked, known, strict=True):
-                _insert_template(connection, name, descriptor, now, source, recognizer, quality)
+                self._insert(connection, name, descriptor, now, source, recognizer, quality)
             return self.get(name)
 
     def add_template(
@@ -106,52 +111,68 @@ class Users:
         """Give a person one more descriptor. Raises UserUnknown, DescriptorInvalid."""
         checked = checked_descriptor(descriptor, recognizer)
         with self.database.transaction() as connection:
-            name = _known(connection, username)
-            number = _insert_template(connection, name, checked, now, source, recognizer, quality)
-            _keep_encoding_in_step(connection, name)
+            name, _ = self._known(connection, username)
+            number = self._insert(connection, name, checked, now, source, recognizer, quality)
+            self._keep_encoding_in_step(connection, name)
         at = moment.from_text(moment.to_text(now))
         return Template(number, at, source, recognizer, quality)
 
     def remove_template(self, username: str, template_id: int) -> None:
         """Raises UserUnknown, TemplateUnknown, or LastTemplate for the only one."""
         with self.database.transaction() as connection:
-            name = _known(connection, username)
+            name, _ = self._known(connection, username)
             numbers = [template.id for template in self.templates_of(name)]
             if template_id not in numbers:
                 raise TemplateUnknown(f"{name} has no template {template_id}.")
             if len(numbers) == 1:
                 raise LastTemplate(f"It is the only template of {name}; delete the user instead.")
             connection.execute("DELETE FROM templates WHERE id = ?", (template_id,))
-            _keep_encoding_in_step(connection, name)
+            self._keep_encoding_in_step(connection, name)
 
     def delete(self, username: str) -> None:
         """Remove a person and all templates; the events stay. Raises UserUnknown."""
         with self.database.transaction() as connection:
-            name = _known(connection, username)
-            connection.execute("DELETE FROM users WHERE username = ?", (name,))
+            _, stored = self._known(connection, username)
+            connection.execute("DELETE FROM users WHERE username = ?", (stored,))
 
     def rename(self, old: str, new: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
         name = checked_username(new)
         with self.database.transaction() as connection:
-            known = _known(connection, old)
-            if name != known and _exists(connection, name):
+            known, stored = self._known(connection, old)
+            if name != known and self._stored(connection, name) is not None:
                 raise UserExists(f"{name} is registered already.")
-            connection.execute("UPDATE users SET username = ? WHERE username = ?", (name, known))
+            seal = self.database.seal
+            templates = self._descriptors(connection, known)
+            connection.execute(
+                "UPDATE users SET username = ? WHERE username = ?", (seal.name(name), stored)
+            )
+            connection.executemany(  # each is bound to its person
+                "UPDATE templates SET descriptor = ? WHERE id = ?",
+                [
+                    (seal.value(data, "template", number, recognizer, name), number)
+                    for number, recognizer, data in templates
+                ],
+            )
+            if templates:
+                self._keep_encoding_in_step(connection, name)
             return self.get(name)
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
         with self.database.reading() as connection:
-            name = _known(connection, username)
-            row = connection.execute(f"{_USERS} AND username = ?", (name,)).fetchone()
-        return _user(row)
+            name, stored = self._known(connection, username)
+            row = connection.execute(f"{_USERS} AND username = ?", (stored,)).fetchone()
+        return _user(name, *row[1:])
 
     def list(self) -> tuple[User, ...]:
-        """Everybody, by name."""
+        """Everybody, by name; nobody while the store is locked."""
         with self.database.reading() as connection:
-            rows = connection.execute(f"{_USERS} GROUP BY username ORDER BY username").fetchall()
-        return tuple(_user(row) for row in rows)
+            if self.database.is_locked:
+                return ()
+            rows = connection.execute(f"{_USERS} GROUP BY username").fetchall()
+        users = (_user(self.database.seal.opened_name(name), *rest) for name, *rest in rows)
+        return tuple(sorted(users, key=lambda user: user.username))
 
     def count(self) -> int:
         """How many people are registered."""
@@ -162,21 +183,34 @@ class Users:
         return number
 
     def templates(self) -> tuple[tuple[str, str, Descriptor], ...]:
-        """Every (username, recogniser's name, descriptor) to match against, oldest first."""
+        """Every (username, recogniser's name, descriptor) to match against, oldest first; none
+        while the store is locked. A template that was altered matches nobody, and is logged."""
         with self.database.reading() as connection:
+            if self.database.is_locked:
+                return ()
             rows = connection.execute(
-                "SELECT username, recognizer, descriptor FROM templates ORDER BY id"
+                "SELECT id, username, recognizer, descriptor FROM templates ORDER BY id"
             ).fetchall()
-        return tuple((username, name, from_bytes(data)) for username, name, data in rows)
+        seal = self.database.seal
+        names: dict[str, str] = {}
+        found = []
+        for number, stored, recognizer, data in rows:
+            try:
+                if stored not in names:
+                    names[stored] = seal.opened_name(stored)
+                name = names[stored]
+                plain = seal.opened_value(data, "template", number, recognizer, name)
+            except SealBroken as error:
+                log.error("template_not_opened", template=number, code=error.code)
+                continue
+            found.append((name, recognizer, from_bytes(plain)))
+        return tuple(found)
 
     def descriptors_of(self, username: str) -> tuple[tuple[str, Descriptor], ...]:
         """One person's (recogniser's name, descriptor), oldest first; empty for nobody."""
         with self.database.reading() as connection:
-            rows = connection.execute(
-                "SELECT recognizer, descriptor FROM templates WHERE username = ? ORDER BY id",
-                (same_name(username),),
-            ).fetchall()
-        return tuple((name, from_bytes(data)) for name, data in rows)
+            rows = self._descriptors(connection, same_name(username))
+        return tuple((recognizer, from_bytes(data)) for _, recognizer, data in rows)
 
     def templates_of(self, username: str) -> tuple[Template, ...]:
         """One person's templates, oldest first; empty for nobody."""
@@ -184,11 +218,85 @@ class Users:
             rows = connection.execute(
                 "SELECT id, created_at, source, recognizer, quality FROM templates"
                 " WHERE username = ? ORDER BY id",
-                (same_name(username),),
+                (self._stored(connection, same_name(username)),),
             ).fetchall()
         return tuple(
             Template(number, moment.from_text(at), source, name, quality)
             for number, at, source, name, quality in rows
+        )
+
+    def _stored(self, connection: sqlite3.Connection, name: str) -> str | None:
+        """The name as its row has it; None for nobody."""
+        names = self.database.seal.names(name)
+        marks = ", ".join("?" * len(names))
+        row = connection.execute(
+            f"SELECT username FROM users WHERE username IN ({marks})", names
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def _known(self, connection: sqlite3.Connection, username: str) -> tuple[str, str]:
+        """The name, and as its row has it. Raises UserUnknown."""
+        name = same_name(username)
+        stored = self._stored(connection, name)
+        if stored is None:
+            raise UserUnknown(f"Nobody is registered as {name}.")
+        return name, stored
+
+    def _descriptors(
+        self, connection: sqlite3.Connection, name: str
+    ) -> Sequence[tuple[int, str, bytes]]:
+        """Number, recogniser and descriptor's bytes of one person's templates, oldest first."""
+        rows = connection.execute(
+            "SELECT id, recognizer, descriptor FROM templates WHERE username = ? ORDER BY id",
+            (self._stored(connection, name),),
+        ).fetchall()
+        seal = self.database.seal
+        return [
+            (number, used, seal.opened_value(data, "template", number, used, name))
+            for number, used, data in rows
+        ]
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        descriptor: Descriptor,
+        now: datetime,
+        source: str,
+        recognizer: RecognizerName,
+        quality: float | None,
+    ) -> int:
+        number = next_number(connection, "templates")
+        place = ("template", number, recognizer, name)
+        sealed = self.database.seal.value(to_float32_bytes(descriptor), *place)
+        connection.execute(
+            "INSERT INTO templates"
+            " (id, username, descriptor, created_at, source, recognizer, quality)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                number,
+                self._stored(connection, name),
+                sealed,
+                moment.to_text(now),
+                source,
+                recognizer,
+                quality,
+            ),
+        )
+        return number
+
+    def _keep_encoding_in_step(self, connection: sqlite3.Connection, name: str) -> None:
+        """`users.encoding` is the oldest template, which is all the first version could hold;
+        dlib's where there is one, for those were the first version's."""
+        templates = self._descriptors(connection, name)
+        (_, _, data) = min(templates, key=lambda each: (each[1] != "dlib", each[0]))
+        encoding = to_float64_bytes(from_bytes(data))
+        connection.execute(
+            "UPDATE users SET encoding = ? WHERE username = ?",
+            (
+                self.database.seal.value(encoding, "encoding", name),
+                self._stored(connection, name),
+            ),
         )
 
 
@@ -209,58 +317,6 @@ def templates_by_recognizer(path: Path) -> dict[str, int]:
         )
 
 
-def _exists(connection: sqlite3.Connection, name: str) -> bool:
-    row = connection.execute("SELECT 1 FROM users WHERE username = ?", (name,)).fetchone()
-    return row is not None
-
-
-def _known(connection: sqlite3.Connection, username: str) -> str:
-    name = same_name(username)
-    if not _exists(connection, name):
-        raise UserUnknown(f"Nobody is registered as {name}.")
-    return name
-
-
-def _insert_template(
-    connection: sqlite3.Connection,
-    name: str,
-    descriptor: Descriptor,
-    now: datetime,
-    source: str,
-    recognizer: RecognizerName,
-    quality: float | None,
-) -> int:
-    number = connection.execute(
-        "INSERT INTO templates (username, descriptor, created_at, source, recognizer, quality)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            name,
-            to_float32_bytes(descriptor),
-            moment.to_text(now),
-            source,
-            recognizer,
-            quality,
-        ),
-    ).lastrowid
-    assert number is not None
-    return number
-
-
-def _keep_encoding_in_step(connection: sqlite3.Connection, name: str) -> None:
-    """`users.encoding` is the oldest template, which is all the first version could hold; dlib's
-    where there is one, for those were the first version's."""
-    (data,) = connection.execute(
-        "SELECT descriptor FROM templates WHERE username = ?"
-        " ORDER BY recognizer != 'dlib', id LIMIT 1",
-        (name,),
-    ).fetchone()
-    connection.execute(
-        "UPDATE users SET encoding = ? WHERE username = ?",
-        (to_float64_bytes(from_bytes(data)), name),
-    )
-
-
-def _user(row: tuple[str, object, int, str | None]) -> User:
-    username, created_at, templates, recognizers = row
+def _user(username: str, created_at: object, templates: int, recognizers: str | None) -> User:
     names = tuple(sorted(recognizers.split(","))) if recognizers else ()
     return User(username, moment.from_text(created_at), templates, names)

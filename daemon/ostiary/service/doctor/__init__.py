@@ -24,7 +24,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     for camera in settings.cameras:
         yield from check_camera(camera)
     yield from check_budget(settings.vision, settings.cameras)
-    yield from check_database(settings.store)
+    yield from check_database(settings)
     yield from check_recognition(settings)
     yield from check_broker(settings)
     yield from check_secrets(settings)

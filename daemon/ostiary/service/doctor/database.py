@@ -2,19 +2,24 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 
-from ostiary.config import StoreSettings
-from ostiary.errors import OstiaryError
+from ostiary.config import Settings
+from ostiary.errors import OstiaryError, SealBroken
+from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
-from ostiary.store.backup import verify
+from ostiary.store.backup import Contents, verify
+from ostiary.store.database import read_only
+from ostiary.store.keyring import seal_of
 from ostiary.store.schema import migrations
 
 MEGABYTE = 1_000_000
 LOW_MB, LITTLE_MB = 50, 500
 
 
-def check_database(settings: StoreSettings) -> Iterator[Check]:
+def check_database(configured: Settings) -> Iterator[Check]:
+    settings = configured.store
     path = settings.path.absolute()
     folder = path.parent
     if not folder.is_dir():
@@ -33,6 +38,7 @@ def check_database(settings: StoreSettings) -> Iterator[Check]:
             if contents.schema < newest:
                 found += f"; schema {contents.schema} becomes {newest} when the daemon starts"
             yield green("database", found)
+            yield from _sealed(configured, contents)
     places = [place for place in (folder, path) if place.exists()]
     denied = [str(place) for place in places if not os.access(place, os.W_OK)]
     if denied:
@@ -42,6 +48,53 @@ def check_database(settings: StoreSettings) -> Iterator[Check]:
             "Run the doctor as the daemon's user (sudo -u ostiary), or correct the owner.",
         )
     yield _room(folder)
+
+
+def _sealed(settings: Settings, contents: Contents) -> Iterator[Check]:
+    path = settings.store.path.absolute()
+    if contents.opens_with == "nothing":
+        yield yellow(
+            "store key",
+            "people, templates and pictures are plain: who copies the disk has them",
+            'See operations.md, "What a stolen disk tells": ostiary store encrypt.',
+        )
+        return
+    try:
+        key = store_key(settings)
+        with read_only(path) as connection:
+            seal_of(connection, key).check()
+            broken = _broken(connection, key)
+    except OstiaryError as error:
+        advice = "Until then nobody is let in, and nothing is lost."
+        yield red("store key", error.message, advice)
+        return
+    if broken:
+        yield red(
+            "store key",
+            f"{broken} template(s) were altered or put in another's place",
+            "Restore a backup, or delete and enrol those people again; ostiary verify-log.",
+        )
+    elif contents.opens_with == "store_key":
+        yield yellow(
+            "store key",
+            "it fits; a backup opens nowhere else",
+            "Make recovery words, and keep them on paper: ostiary store recovery",
+        )
+    else:
+        yield green("store key", "it fits; backups open with the recovery words too")
+
+
+def _broken(connection: sqlite3.Connection, key: bytes | None) -> int:
+    seal = seal_of(connection, key)
+    broken = 0
+    rows = connection.execute("SELECT id, recognizer, username, descriptor FROM templates")
+    for number, recognizer, username, descriptor in rows:
+        try:
+            name = seal.opened_name(username)
+            seal.opened_value(descriptor, "template", number, recognizer, name)
+        except SealBroken:
+            broken += 1
+    return broken
 
 
 def _room(folder: os.PathLike[str]) -> Check:

@@ -34,5 +34,6 @@ def _secrets(settings: Settings) -> Iterator[Path]:
         settings.mqtt.tls_key,
         settings.commands.signing_key_file if settings.commands.signed else None,
         settings.http.tls_key if settings.http.enabled else None,
+        settings.store.key_file,
     )
     yield from (path for path in named if path is not None)

@@ -1,0 +1,157 @@
+"""A backup in the place of the database: of this door, or of one whose machine is gone."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from ostiary.errors import (
+    BackupRefused,
+    DatabaseCorrupt,
+    DatabaseUnwritable,
+    OstiaryError,
+    StoreLocked,
+)
+from ostiary.store import keyring, schema
+from ostiary.store.backup import Contents, beside, copy_of, put, verify
+from ostiary.store.database import explained, read_only
+from ostiary.store.presence import alone, move_aside
+from ostiary.store.seal import LockedSeal, Seal
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is there now, and where the database that was there before is kept (None: there was
+    none). `deleted_since`: who is in the backup and was not in the database; None where that could
+    not be read."""
+
+    contents: Contents
+    kept_as: Path | None
+    deleted_since: tuple[str, ...] | None
+
+
+def restore(
+    source: Path,
+    path: Path,
+    now: datetime,
+    *,
+    store_key: bytes | None = None,
+    words: Callable[[], str] | None = None,
+    bring_back: bool = False,
+) -> Restored:
+    """Put the backup `source` in the place of the database at `path`, which must not be in use.
+
+    The backup is verified first. What was at `path` is kept under another name. People who were
+    deleted since are left out unless `bring_back`. A sealed backup that `store_key` does not open
+    is opened with the recovery `words`, and sealed by `store_key` from then on. Sequence numbers
+    of events go on after those of the old database where that can be read, so that consumers
+    see them grow. Raises DatabaseInUse, BackupRefused, StoreLocked, RecoveryWordsWrong, and what
+    `verify` raises; then nothing was changed.
+    """
+    source, path = source.absolute(), path.absolute()
+    verify(source)
+    with alone(path), beside(path) as copy:
+        if path.exists() and path.samefile(source):
+            raise BackupRefused(f"{source}: is the database itself, not a backup of it.")
+        copy_of(source, copy)
+        _unlock(copy, store_key, words)
+        deleted = _deleted_since(copy, path, store_key)
+        if deleted and not bring_back:
+            _leave_out(copy, deleted)
+        _continue_sequence(copy, _last_seq(path))
+        contents = verify(copy)
+        kept_as = move_aside(path, now, "replaced") if path.exists() else None
+        put(copy, path)
+    log.warning("database_restored", path=str(path), kept_as=str(kept_as), users=contents.users)
+    return Restored(contents, kept_as, None if deleted is None else tuple(deleted))
+
+
+def _unlock(copy: Path, store_key: bytes | None, words: Callable[[], str] | None) -> None:
+    with _writing(copy) as connection:
+        if not isinstance(_seal_of(connection, store_key), LockedSeal):
+            return
+        if store_key is None:
+            raise StoreLocked(
+                "The backup is sealed, and this door has no store key to seal it by: set "
+                "store.key_file, or give systemd's credential store-key."
+            )
+        if not keyring.has_recovery(connection) or words is None:
+            raise StoreLocked("Another door's store key sealed this backup; it has no other.")
+        connection.execute("BEGIN")
+        keyring.recover(connection, words(), store_key)
+        connection.execute("COMMIT")
+
+
+def _deleted_since(copy: Path, path: Path, store_key: bytes | None) -> dict[str, int] | None:
+    """Name and row in the backup of those who are not in the database; None: it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        present = _people(path, store_key)
+    except (sqlite3.Error, OstiaryError) as error:
+        log.warning("deleted_since_unknown", path=str(path), error=type(error).__name__)
+        return None
+    return {name: row for name, row in _people(copy, store_key).items() if name not in present}
+
+
+def _people(path: Path, store_key: bytes | None) -> dict[str, int]:
+    with read_only(path) as connection:
+        seal = _seal_of(connection, store_key)
+        rows = connection.execute(
+            "SELECT rowid, username FROM users WHERE typeof(username) = 'text' ORDER BY username"
+        ).fetchall()
+        return dict(sorted((seal.opened_name(name), row) for row, name in rows))
+
+
+def _leave_out(copy: Path, deleted: dict[str, int]) -> None:
+    with _writing(copy) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.executemany(
+            "DELETE FROM users WHERE rowid = ?", [(row,) for row in deleted.values()]
+        )
+
+
+def _seal_of(connection: sqlite3.Connection, store_key: bytes | None) -> Seal:
+    if schema.version(connection) < schema.SEALED_SINCE:
+        return Seal()
+    return keyring.seal_of(connection, store_key)
+
+
+@contextmanager
+def _writing(copy: Path) -> Iterator[sqlite3.Connection]:
+    with explained(copy), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        yield connection
+
+
+def _last_seq(path: Path) -> int:
+    """The newest sequence number a readable database at `path` has given, otherwise 0."""
+    if not path.exists():
+        return 0
+    try:
+        with read_only(path) as connection:
+            row = connection.execute(
+                "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+            ).fetchone()
+    except (sqlite3.Error, DatabaseCorrupt, DatabaseUnwritable):
+        log.warning("sequence_not_continued", path=str(path))
+        return 0
+    number: int = row[0]
+    return number
+
+
+def _continue_sequence(copy: Path, last_seq: int) -> None:
+    with _writing(copy) as connection:
+        connection.execute(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0"
+            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')"
+        )
+        connection.execute(
+            "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = 'events'", (last_seq,)
+        )

@@ -1,0 +1,192 @@
+"""Which columns are sealed, how a row is opened, and how all rows are sealed by other keys."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ostiary.store.links import AUDIT_COLUMNS, EVENT_COLUMNS, GENESIS, Kind, digest_of, link_of
+from ostiary.store.seal import Seal
+
+Row = Sequence[object]
+
+_EVENT_ID, _USERNAME, _MESSAGE, _PREVIOUS = 1, 4, 5, 14
+_AUDIT_TEXTS = {2: "actor", 3: "action", 4: "subject", 5: "detail", 6: "address"}
+
+
+def names_somebody(kind: Kind, row: Row) -> bool:
+    """Whether a row of `events` or `audit` tells of anybody; what does not is left open, so that a
+    door without its key can still record whom it denied."""
+    return kind == "audit" or row[_USERNAME] is not None or row[_PREVIOUS] is not None
+
+
+def opened_event(row: Row, seal: Seal) -> Row:
+    """A row in EVENT_COLUMNS as it was before it was sealed. Raises StoreLocked, SealBroken."""
+    if not seal.is_sealing or not names_somebody("event", row):
+        return row
+    plain = list(row)
+    for column in (_USERNAME, _PREVIOUS):
+        plain[column] = seal.opened_name(str(row[column])) if row[column] is not None else None
+    message = row[_MESSAGE]
+    if isinstance(message, str | bytes):
+        plain[_MESSAGE] = seal.opened_text(message, "event", row[_EVENT_ID])
+    return plain
+
+
+def opened_audit(row: Row, seal: Seal) -> Row:
+    """A row in AUDIT_COLUMNS, likewise."""
+    if not seal.is_sealing:
+        return row
+    plain = list(row)
+    for column, name in _AUDIT_TEXTS.items():
+        text = row[column]
+        if isinstance(text, str | bytes):
+            plain[column] = seal.opened_text(text, "audit", row[0], name)
+    return plain
+
+
+def sealed_audit(number: int, texts: Sequence[str], seal: Seal) -> list[str | bytes]:
+    """Actor, action, subject, detail and address as they are stored in the row `number`."""
+    named = zip(texts, _AUDIT_TEXTS.values(), strict=True)
+    return [seal.text(text, "audit", number, name) for text, name in named]
+
+
+def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
+    """Of an opened row, 32 bytes: keyed where the row names somebody."""
+    return digest_of(row, seal.log_key if names_somebody(kind, row) else b"")
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTable:
+    """`columns` begin with the row's number; `sealed` gives the new values of `changed`."""
+
+    name: str
+    columns: str
+    changed: tuple[str, ...]
+    sealed: Callable[[Row, Seal, Seal], tuple[object, ...]]
+
+
+def _user(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    _, username, encoding = row
+    if not isinstance(username, str):  # a row of the first version that nobody could read
+        return username, encoding
+    name = old.opened_name(username)
+    if not isinstance(encoding, bytes):
+        return new.name(name), encoding
+    return new.name(name), new.value(old.opened_value(encoding, "encoding", name), "encoding", name)
+
+
+def _template(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    number, descriptor, recognizer, username = row
+    assert isinstance(descriptor, bytes)
+    # Its person's name was sealed anew before it: the table of users comes first.
+    place = ("template", number, recognizer, new.opened_name(str(username)))
+    return (new.value(old.opened_value(descriptor, *place), *place),)
+
+
+def _event(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    plain = opened_event(row, old)
+    if not names_somebody("event", plain):
+        return row[_USERNAME], row[_MESSAGE], row[_PREVIOUS]
+    username, message, previous = plain[_USERNAME], plain[_MESSAGE], plain[_PREVIOUS]
+    return (
+        new.name(str(username)) if username is not None else None,
+        new.text(str(message), "event", row[_EVENT_ID]) if message is not None else None,
+        new.name(str(previous)) if previous is not None else None,
+    )
+
+
+def _audit(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    plain = opened_audit(row, old)
+    number = row[0]
+    assert isinstance(number, int)
+    return tuple(sealed_audit(number, [str(text) for text in plain[2:7]], new))
+
+
+def _snapshot(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    seq, jpeg = row
+    assert isinstance(jpeg, bytes)
+    return (new.value(old.opened_value(jpeg, "snapshot", seq), "snapshot", seq),)
+
+
+def command_place(
+    requester: str, command: str, transaction: bytes, column: str
+) -> tuple[object, ...]:
+    """What a recorded answer, or the digest of what it answers, is bound to."""
+    return (column, requester, command, transaction)
+
+
+def _command(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    _, requester, command, transaction, *values = row
+    assert isinstance(transaction, bytes)
+    changed: list[object] = []
+    for column, value in zip(("digest", "answer"), values, strict=True):
+        place = command_place(str(requester), str(command), transaction, column)
+        if isinstance(value, bytes) and value:  # an empty answer: its command runs
+            value = new.value(old.opened_value(value, *place), *place)
+        changed.append(value)
+    return tuple(changed)
+
+
+TABLES = (
+    SealedTable("users", "rowid, username, encoding", ("username", "encoding"), _user),
+    SealedTable("templates", "id, descriptor, recognizer, username", ("descriptor",), _template),
+    SealedTable("events", EVENT_COLUMNS, ("username", "message", "previous_username"), _event),
+    SealedTable(
+        "audit", AUDIT_COLUMNS, ("actor", "action", "subject", "detail", "address"), _audit
+    ),
+    SealedTable("snapshots", "seq, jpeg", ("jpeg",), _snapshot),
+    SealedTable(
+        "commands",
+        "rowid, requester, command, transaction_id, digest, answer",
+        ("digest", "answer"),
+        _command,
+    ),
+)
+
+
+def reseal(
+    connection: sqlite3.Connection,
+    table: SealedTable,
+    old: Seal,
+    new: Seal,
+    *,
+    after: int = -1,
+    limit: int = -1,
+) -> int | None:
+    """Seal rows whose number is above `after` by `new`, at most `limit`; the last one's number,
+    None where there are no more."""
+    key = table.columns.split(",", 1)[0]
+    rows = connection.execute(
+        f"SELECT {table.columns} FROM {table.name} WHERE {key} > ? ORDER BY {key} LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    assignments = ", ".join(f"{column} = ?" for column in table.changed)
+    connection.executemany(
+        f"UPDATE {table.name} SET {assignments} WHERE {key} = ?",
+        [(*table.sealed(row, old, new), row[0]) for row in rows],
+    )
+    return rows[-1][0] if rows else None
+
+
+def chain_anew(connection: sqlite3.Connection, seal: Seal) -> None:
+    """Let the chain go on from its newest link with all rows that there are, digested as `seal`
+    does; what was before that link is removed. The link must be signed."""
+    position, link = connection.execute(
+        "SELECT position, link FROM chain ORDER BY position DESC LIMIT 1"
+    ).fetchone() or (0, GENESIS)
+    connection.execute("DELETE FROM chain")
+    connection.execute("DELETE FROM chain_heads WHERE position < ?", (position,))
+    sources: tuple[tuple[Kind, str, str, Callable[[Row, Seal], Row]], ...] = (
+        ("event", EVENT_COLUMNS, "events", opened_event),
+        ("audit", AUDIT_COLUMNS, "audit", opened_audit),
+    )
+    for kind, columns, table, opened in sources:
+        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
+            digest = digest_of_row(kind, opened(row, seal), seal)
+            position += 1
+            link = link_of(link, position, kind, row[0], digest, "")
+            connection.execute(
+                "INSERT INTO chain (position, kind, row, digest, note, link)"
+                " VALUES (?, ?, ?, ?, '', ?)",
+                (position, kind, row[0], digest, link),
+            )

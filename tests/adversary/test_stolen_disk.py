@@ -1,0 +1,78 @@
+"""The door's own disk, copied while it works: no name, no face, and no door without the key."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ostiary.store.database import Database
+from ostiary.store.users import Users
+from tests.integration.broker import Mosquitto
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Probe
+
+LOGIN = f"{BASE}/event/login"
+NAME = "Barack Xyzzy Obama"
+KEY = "a key that is kept apart from the disk"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def camera(tmp_path: Path, portraits: Path) -> Path:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
+        shutil.copy(portraits / name, folder)
+    return folder
+
+
+@pytest.fixture
+def probe(broker: Mosquitto) -> Iterator[Probe]:
+    with Probe(broker.port, f"{BASE}/#") as running:
+        yield running
+
+
+def test_a_disk_copied_without_its_key_tells_nobody_and_opens_for_nobody(
+    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path, probe: Probe
+) -> None:
+    door = tmp_path / "door"
+    door.mkdir()
+    key_file = tmp_path / "store.key"
+    key_file.write_text(KEY)
+    config = write_config(door, broker.port, models, camera)
+    key = {"OSTIARY_STORE__KEY_FILE": str(key_file)}
+
+    with DaemonProcess(config, **key):
+        probe.wait(LOGIN)
+        answer = probe.ask(BASE, "register", {"username": NAME, "source": "camera"})
+        assert answer["status"] == "ok"
+        assert probe.wait(LOGIN, 2)[1].json["username"] == NAME
+        shutil.copytree(door, tmp_path / "copy")
+    with Database.open(door / "ostiary.db", KEY.encode()) as database:
+        (_, _, descriptor), *_ = Users(database).templates()
+    needles = (NAME.encode(), b"Xyzzy", descriptor.tobytes()[:32], KEY.encode())
+    for file in [*door.iterdir(), *(tmp_path / "copy").iterdir()]:
+        content = file.read_bytes()
+        assert not [needle for needle in needles if needle in content], file.name
+
+    known = len(probe.wait(LOGIN, 2))
+    with DaemonProcess(config) as locked:
+        denied = probe.wait(LOGIN, known + 1)[known].json
+        assert (denied["success"], denied["reason"]) == (False, "unknown_face")
+        refused = probe.ask(BASE, "register", {"username": "Eve", "source": "camera"})
+        assert refused["error"]["code"] == "store_locked"
+        state = probe.wait(f"{BASE}/state")[-1].json
+        assert state["health"] == "failed"
+        assert "store_locked" in state["problems"]
+        assert "store_locked" in locked.log
+
+    known = len(probe.wait(LOGIN, known + 1))
+    with DaemonProcess(config, **key):
+        granted = probe.wait(LOGIN, known + 1)[known].json
+    assert (granted["success"], granted["username"]) == (True, NAME)
+    with closing(sqlite3.connect(door / "ostiary.db")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM users").fetchone() == (1,)
