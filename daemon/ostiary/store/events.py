@@ -183,10 +183,13 @@ class Events:
         newest_first: bool = True,
     ) -> Page:
         """One page of the audit trail. Going from cursor to cursor meets every matching event
-        once, whatever is appended meanwhile. `limit` is 1 or more."""
+        once, whatever is appended meanwhile. `limit` is 1 or more. A locked store leaves out those
+        that name somebody."""
         if limit < 1:
             raise ValueError("a page holds at least one event")
         conditions, values = _conditions(where, self._database.seal)
+        if self._database.is_locked:
+            conditions.append("username IS NULL")
         if cursor is not None:
             conditions.append("seq < ?" if newest_first else "seq > ?")
             values.append(cursor)
