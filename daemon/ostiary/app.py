@@ -23,6 +23,7 @@ from ostiary.commands.migration import come_over
 from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, Settings
+from ostiary.decoding.decoder import Decoder
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
@@ -45,6 +46,7 @@ from ostiary.store.sealing import Rotation
 from ostiary.store.users import Users
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import ImageLimits
 from ostiary.vision.models import checked_models, models_directory, needed_files
 
 if TYPE_CHECKING:
@@ -118,6 +120,10 @@ class App:
             )
             for camera in settings.cameras
         )
+        taken = settings.commands
+        self._decoder = Decoder(
+            ImageLimits(taken.payload_limit_bytes, taken.image_pixel_limit, taken.image_side_limit)
+        )
         room = Room(
             settings,
             self.people,
@@ -125,6 +131,7 @@ class App:
             self.engine,
             cameras={each.name: each for each in self.recognitions},
             reload=self._reload,
+            decode=self._decoder.decode,
             thresholds=lambda: self._access,
         )
         command_log = CommandLog(self.database)
@@ -359,6 +366,7 @@ class App:
             relay.close()
         self.mqtt.stop()
         self.metrics.close()
+        self._decoder.close()
         self.database.close()
         log.info("stopped")
 

@@ -151,6 +151,13 @@ class ImageTooLarge(OstiaryError):
     exit_status = 65
 
 
+class DecoderUnavailable(OstiaryError):
+    """The process that decodes pictures does not run."""
+
+    code = "decoder_unavailable"
+    exit_status = 69
+
+
 class NoFace(OstiaryError):
     """No face where one is needed."""
 

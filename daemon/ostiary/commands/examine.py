@@ -14,7 +14,7 @@ from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
-from ostiary.vision.image import ImageLimits, decode_image
+from ostiary.vision.image import ImageLimits
 from ostiary.vision.quality import Flaw
 
 ADVICE = {
@@ -30,7 +30,7 @@ ADVICE = {
 def decoded(room: Room, data: bytes) -> BGRImage:
     """A sent image, within the limits. Raises ImageInvalid, ImageTooLarge."""
     limits = room.settings.commands
-    return decode_image(
+    return room.decode(
         data,
         ImageLimits(
             bytes=limits.payload_limit_bytes,

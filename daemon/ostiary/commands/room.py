@@ -12,6 +12,7 @@ from ostiary.errors import CameraUnavailable, CameraUnknown, NotAllowed
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import ImageLimits, decode_image
 
 
 class Camera(Protocol):
@@ -47,7 +48,8 @@ def utc_now() -> datetime:
 class Room:
     """`cameras` are by name.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
-    where they can change while running. `logins` counts those that were denied."""
+    where they can change while running. `decode` decodes what strangers send. `logins` counts those
+    that were denied."""
 
     settings: Settings
     people: People
@@ -56,6 +58,7 @@ class Room:
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     reload: Callable[[], None] = _no_reload
     clock: Callable[[], datetime] = utc_now
+    decode: Callable[[bytes, ImageLimits], BGRImage] = decode_image
     thresholds: Callable[[], AccessSettings] | None = None
     logins: DeniedLogins = field(init=False)
 

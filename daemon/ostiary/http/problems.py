@@ -25,6 +25,7 @@ STATUS: Mapping[str, int] = {
     "camera_unknown": 404,
     "database_corrupt": 503,
     "database_unwritable": 503,
+    "decoder_unavailable": 503,
     "image_invalid": 422,
     "image_too_large": 413,
     "already_registered": 409,
