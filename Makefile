@@ -95,7 +95,7 @@ deb: setup ## build the Debian package (ARCH=amd64|arm64 DEBIAN=12|13)
 	$(BIN)/python -m package.build $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))
 
 wheels: setup ## list the wheels of a door, for every supported machine
-	$(BIN)/python -m package.wheels
+	$(BIN)/python -m package.wheels $(ARGS)
 
 soak: setup ## watch memory, threads and files for MINUTES=20 of a looped clip
 	$(BIN)/python -m tests.integration.soak --minutes $(or $(MINUTES),20)

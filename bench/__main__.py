@@ -25,6 +25,7 @@ BENCHES = (
     "mqtt",
     "console",
     "store",
+    "decode",
 )
 LEAST_RATIO = {
     "liveness_vs_torch": 3.5,

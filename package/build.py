@@ -32,6 +32,7 @@ from package.sbom import write_sbom
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODELS = (MINIFASNET_V2, MINIFASNET_V1SE, SFACE, DLIB_RESNET, LANDMARKS5, YUNET, "built.json")
+LOCK = REPOSITORY / "package/wheels.lock"
 PYTHON_OF = {"12": "3.11", "13": "3.13"}
 """Each Debian's python3. Raspberry Pi OS has the same."""
 MACHINE_OF = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -68,8 +69,9 @@ class Target:
         return options + [f"--platform={tag}" for tag in (f"manylinux2014_{machine}", *tags)]
 
 
-def install_environment(target: Target, root: Path, constraints: Path) -> None:
-    """Lay out /opt/ostiary under `root`: what `python3 -m venv` makes there, and the wheels."""
+def install_environment(target: Target, root: Path, lock: Path) -> None:
+    """Lay out /opt/ostiary under `root`: what `python3 -m venv` makes there, and the wheels that
+    `lock` names, by their hashes."""
     home = root / "opt/ostiary"
     packages = home / f"lib/python{target.python}/site-packages"
     pip = [sys.executable, "-m", "pip"]
@@ -81,13 +83,9 @@ def install_environment(target: Target, root: Path, constraints: Path) -> None:
     _run([*pip, "wheel", "--quiet", "--no-deps", f"--wheel-dir={wheels}", source])
     (wheel,) = wheels.glob("ostiary-*.whl")
     quiet = ["--quiet", "--no-compile", "--no-warn-conflicts"]
-    what = [
-        f"--target={packages}",
-        f"--constraint={constraints}",
-        *target.pip_options(),
-        f"{wheel}[{EXTRAS}]",
-    ]
-    _run([*pip, "install", *quiet, *what])
+    place = [f"--target={packages}", "--no-deps", *target.pip_options()]
+    _run([*pip, "install", *quiet, *place, "--require-hashes", f"--requirement={lock}"])
+    _run([*pip, "install", *quiet, *place, wheel])
     shutil.rmtree(packages / "bin", ignore_errors=True)  # scripts of the building interpreter
     _forget_where_it_was_built(packages)
     binaries = home / "bin"
@@ -162,11 +160,11 @@ def root_of(target: Target, out: Path) -> Path:
     return out / f"{target.arch}-{target.debian}" / "root"
 
 
-def build(target: Target, models: Path, out: Path, constraints: Path) -> Path:
+def build(target: Target, models: Path, out: Path, lock: Path = LOCK) -> Path:
     """Build the package and return its path. Whatever fails says so and raises."""
     root = root_of(target, out)
     shutil.rmtree(root.parent, ignore_errors=True)
-    install_environment(target, root, constraints)
+    install_environment(target, root, lock)
     install_rest(root, models)
     packages = root / f"opt/ostiary/lib/python{target.python}/site-packages"
     write_sbom(packages, root / "usr/share/doc/ostiary/sbom.cdx.json")
@@ -216,12 +214,12 @@ def main() -> None:
     parser.add_argument("--debian", choices=PYTHON_OF, default="12")
     parser.add_argument("--models", type=Path, default=REPOSITORY / "resources/models")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build/deb")
-    parser.add_argument("--constraints", type=Path, default=REPOSITORY / "constraints.txt")
+    parser.add_argument("--lock", type=Path, default=LOCK)
     given = parser.parse_args()
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     target = Target(given.arch, given.debian)
-    print(build(target, given.models.resolve(), out, given.constraints))  # noqa: T201
+    print(build(target, given.models.resolve(), out, given.lock))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -5,15 +5,30 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from package.build import EXTRAS, REPOSITORY, Target
+from package.build import EXTRAS, LOCK, REPOSITORY, Target
+
+LOCK_HEAD = "# The wheels of every supported machine. `make wheels ARGS=--pin` writes it.\n"
 
 TARGETS = tuple(Target(arch, debian) for debian in ("12", "13") for arch in ("amd64", "arm64"))
 
 
-def wheels_for(target: Target, constraints: Path) -> dict[str, str]:
-    """The file name of every dependency's wheel. CalledProcessError where one has none."""
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """One dependency as it is installed. `sha256` in hexadecimal."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+
+
+def wheels_for(target: Target, constraints: Path) -> tuple[Wheel, ...]:
+    """Every dependency's wheel, by name. CalledProcessError where one has none."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run"]
@@ -21,10 +36,26 @@ def wheels_for(target: Target, constraints: Path) -> dict[str, str]:
         what = [f"--constraint={constraints}", *target.pip_options(), *requirements()]
         subprocess.run([*pip, *where, *what], cwd=REPOSITORY, check=True)
         found = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return {
-        item["metadata"]["name"].lower(): item["download_info"]["url"].rpartition("/")[2]
-        for item in found
-    }
+    return tuple(sorted((_wheel(item) for item in found), key=lambda wheel: wheel.name))
+
+
+def _wheel(item: dict[str, Any]) -> Wheel:
+    came = item["download_info"]
+    name = item["metadata"]["name"].lower().replace("_", "-")
+    file = came["url"].rpartition("/")[2]
+    return Wheel(name, item["metadata"]["version"], file, came["archive_info"]["hashes"]["sha256"])
+
+
+def lock_of(wheels: Iterable[Wheel]) -> str:
+    """A requirements file for `pip install --require-hashes`: whichever machine it is for."""
+    hashes: dict[str, set[str]] = {}
+    for wheel in wheels:
+        hashes.setdefault(f"{wheel.name}=={wheel.version}", set()).add(wheel.sha256)
+    return LOCK_HEAD + "".join(
+        " \\\n    ".join([pinned, *(f"--hash=sha256:{each}" for each in sorted(hashes[pinned]))])
+        + "\n"
+        for pinned in sorted(hashes)
+    )
 
 
 def requirements() -> list[str]:
@@ -35,14 +66,18 @@ def requirements() -> list[str]:
     return [*project["dependencies"], *(needed for extra in extras for needed in extra)]
 
 
-def main() -> None:
-    """One line a wheel, for every supported machine."""
+def main(arguments: list[str]) -> None:
+    """One line a wheel, for every supported machine; with --pin their hashes go into the lock."""
+    every: list[Wheel] = []
     for target in TARGETS:
         wheels = wheels_for(target, REPOSITORY / "constraints.txt")
+        every += wheels
         print(f"Debian {target.debian}, {target.arch}: {len(wheels)} wheels")  # noqa: T201
-        for wheel in sorted(wheels.values()):
+        for wheel in sorted(wheel.file for wheel in wheels):
             print(f"  {wheel}")  # noqa: T201
+    if "--pin" in arguments:
+        LOCK.write_text(lock_of(every), encoding="ascii")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -2,15 +2,26 @@
 
 import hashlib
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from package.build import Target, build, root_of, this_arch
+from package.build import LOCK, Target, build, install_environment, root_of, this_arch
 
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_a_wheel_with_another_hash_is_not_packed(tmp_path: Path) -> None:
+    altered = tmp_path / "wheels.lock"
+    altered.write_text(re.sub(r"(?m)^mdurl(.|\n\s)*", f"mdurl==0.1.2 --hash=sha256:{'0' * 64}\n",
+                              LOCK.read_text(encoding="ascii")), encoding="ascii")  # fmt: skip
+    with pytest.raises(subprocess.CalledProcessError):
+        install_environment(Target(this_arch() or "amd64", "12"), tmp_path / "root", altered)
+    assert not list((tmp_path / "root").rglob("mdurl"))
 
 
 def test_two_builds_of_one_commit_are_the_same_bytes_and_say_what_is_in_them(
@@ -20,7 +31,7 @@ def test_two_builds_of_one_commit_are_the_same_bytes_and_say_what_is_in_them(
     target = Target(this_arch() or "amd64", "12")
     hashes = []
     for _ in range(2):
-        package = build(target, models, tmp_path, ROOT / "constraints.txt")
+        package = build(target, models, tmp_path)
         hashes.append(hashlib.sha256(package.read_bytes()).hexdigest())
         package.unlink()
     assert hashes[0] == hashes[1]

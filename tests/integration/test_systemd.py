@@ -42,7 +42,7 @@ pytestmark = systemd_root.MARKS
 @pytest.fixture(scope="module")
 def package(models: Path) -> Path:
     """The .deb for the Debian that is booted."""
-    return build(TARGET, models, BUILD / "deb", ROOT / "constraints.txt")
+    return build(TARGET, models, BUILD / "deb")
 
 
 @pytest.fixture(scope="module")

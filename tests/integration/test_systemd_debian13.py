@@ -26,9 +26,7 @@ pytestmark = systemd_root.MARKS
 def test_on_debian_13_it_installs_lets_a_registered_person_in_and_is_purged(
     tmp_path: Path, models: Path, portraits: Path
 ) -> None:
-    package = build(
-        Target(this_arch() or "amd64", "13"), models, BUILD / "deb", ROOT / "constraints.txt"
-    )
+    package = build(Target(this_arch() or "amd64", "13"), models, BUILD / "deb")
     shared = tmp_path / "shared"
     shared.mkdir()
     fill_shared(shared, package, portraits)
