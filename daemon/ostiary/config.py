@@ -150,6 +150,10 @@ class VisionSettings(Section):
     )
 
 
+LEAST_LIVE = 0.5
+"""The floor of `access.live_threshold`: below it more speaks for an attack than against it."""
+
+
 class AccessSettings(Section):
     """When somebody may pass."""
 
@@ -176,7 +180,10 @@ class AccessSettings(Section):
         "get a template of this one when they are granted by a safe margin.",
     )
     live_threshold: float = Field(
-        0.8, ge=0.5, le=1, description="P(live) from which a frame counts as showing a live person."
+        0.8,
+        ge=LEAST_LIVE,
+        le=1,
+        description="P(live) from which a frame counts as showing a live person.",
     )
     attack_threshold: float = Field(
         0.2, ge=0.01, le=1, description="P(live) up to which a frame is a clear attack."

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from demo.scenes import visitors
+from ostiary.access.presentation import share, threshold_for
 from ostiary_export.cli import app
 from ostiary_export.errors import FacesInvalid
 from ostiary_export.presentation.collect import Presentations
-from ostiary_export.presentation.rates import at_threshold, share, threshold_for
+from ostiary_export.presentation.rates import at_threshold
 
 
 def test_people_and_attacks_are_measured_by_kind_with_all_networks(
@@ -118,7 +119,7 @@ def test_the_worst_kind_counts_and_the_threshold_follows_from_what_is_asked() ->
     assert lines["bpcer", None].value == pytest.approx(5 / 10)
     assert lines["acer", None].value == pytest.approx((0.2 + 0.5) / 2)
     for asked in (0.2, 0.1, 0.05, 0.0):
-        threshold = threshold_for(found, "v2", asked)
+        threshold = threshold_for({each: found.of(each, "v2") for each in found.attacks}, asked)
         scores = found.of("good", "v2")
         assert np.mean(scores >= threshold) <= asked
         assert np.mean(scores >= np.nextafter(threshold, 0) - 1e-9) > asked

@@ -157,6 +157,27 @@ def test_the_models_left_no_reports_of_their_maker(door: Machine) -> None:
     assert door.run("find", "/var/lib/ostiary", "-path", "*/.cache*") == ""
 
 
+def test_a_new_door_is_sealed_and_its_backup_opens_with_the_words(
+    door: Machine, probe: Probe
+) -> None:
+    status = json.loads(door.run("ostiary", "store", "status"))
+    assert (status["sealed"], status["locked"]) == (True, False)
+    words = [line.split()[1] for line in door.run("ostiary", "store", "recovery").splitlines()[:12]]
+    assert len(words) == 12
+    door.run("rm", "-f", "/var/backups/ostiary/sealed.db")
+    door.run("ostiary", "backup", "/var/backups/ostiary/sealed.db")
+    for file in ("/var/lib/ostiary/ostiary.db", "/var/backups/ostiary/sealed.db"):
+        assert door.run("sh", "-c", f"grep -c {REGISTERED} {file} || true").strip() == "0"
+    # With the service stopped its credentials are gone, and root opens the key itself.
+    door.run("systemctl", "stop", UNIT)
+    door.run("ostiary", "restore", "/var/backups/ostiary/sealed.db")
+    assert json.loads(door.run("ostiary", "store", "status"))["recovery"] is True
+    assert door.run("sh", "-c", "ls -d /run/ostiary-command.* 2>/dev/null || true") == ""
+    door.run("systemctl", "start", UNIT)
+    sends_online(probe)
+    until(lambda: users(probe) == [REGISTERED], SETTLED_S, "the restored door knows nobody")
+
+
 def test_a_video_device_is_permitted_and_a_disk_is_not(door: Machine) -> None:
     allowed = door.show(UNIT, "DeviceAllow")
     assert "char-video4linux rw" in allowed

@@ -150,7 +150,6 @@ class Decoder:
                 pass_fds=(theirs.fileno(), self._memory_file),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
         self._talk = ours

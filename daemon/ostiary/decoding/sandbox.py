@@ -40,7 +40,9 @@ ALLOWED = (
 """To open a file, to connect anywhere, or to start a program is not among them."""
 
 _ALLOW = 0x7FFF0000
-_KILL_PROCESS = 0x80000000
+_KILL = 0
+"""Of the thread, and there is one only. To kill the whole process has to be asked for by a system
+call that the daemon's own filter forbids."""
 _UNKNOWN_HERE = -1
 
 
@@ -64,7 +66,7 @@ def give_up_system_calls() -> None:
         ctypes.c_int,
         ctypes.c_uint,
     ]
-    context = library.seccomp_init(_KILL_PROCESS)
+    context = library.seccomp_init(_KILL)
     if not context:
         raise OSError("libseccomp makes no filter here.")
     for name in ALLOWED:

@@ -64,6 +64,8 @@ def _serve(
             signal.setitimer(signal.ITIMER_REAL, 0)
             talk.send(answer)
         status = 0
+    except OSError as error:
+        print(f"ostiary: the decoder does not start: {error}", file=sys.stderr)  # noqa: T201
     finally:
         os._exit(status)
 

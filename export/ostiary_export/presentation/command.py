@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ostiary.access.presentation import apcer, bpcer
 from ostiary.config import AccessSettings
 from ostiary_export.files import written_whole
 from ostiary_export.presentation.collect import DETECTORS, LIVE, Presentations, collect
-from ostiary_export.presentation.rates import Line, apcer, bpcer, lines_of
+from ostiary_export.presentation.rates import Line, lines_of
 
 
 def run(folder: Path, models: Path, output: Path, console: Console) -> None:

@@ -1,0 +1,91 @@
+"""Error rates of presentation attack detection, as ISO/IEC 30107-3 defines them.
+
+APCER: the share of presentations of one kind of attack that are taken for live. BPCER: the share of
+people's presentations that are not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95
+
+Scores = NDArray[np.float64]
+"""P(live) of each presentation, (n,), 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of `of` presentations, and the interval that holds it with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+    of: int
+
+
+def share(errors: int, of: int) -> Rate:
+    """Wilson's score interval ("Probable Inference", JASA 22, 1927), which is honest where few or
+    no errors were seen."""
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    value = errors / of
+    centre = (value + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * sqrt(value * (1 - value) / of + z * z / (4 * of * of))
+    return Rate(value, max(0.0, centre - half), min(1.0, centre + half), of)
+
+
+def apcer(scores: Scores, threshold: float) -> Rate:
+    """Attacks with P(live) from `threshold` on."""
+    return share(int(np.sum(scores >= threshold)), len(scores))
+
+
+def bpcer(scores: Scores, threshold: float) -> Rate:
+    """People below it."""
+    return share(int(np.sum(scores < threshold)), len(scores))
+
+
+def threshold_for(attacks: Mapping[str, Scores], asked: float) -> float:
+    """The least threshold at which no kind of attack passes more often than `asked`."""
+    scores = np.concatenate(list(attacks.values()))
+    for threshold in np.unique(np.append(np.nextafter(scores, 2.0), 0.0)):
+        if max(apcer(each, threshold).value for each in attacks.values()) <= asked:
+            return float(threshold)
+    return 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Thresholds for one camera, and what is to be expected of a single frame there.
+
+    `bpcer`: people's frames below `live_threshold`, which do not vote for them. `called_attack`:
+    people's frames below `attack_threshold`, which hold a grant back. `apcer`: each kind's frames
+    from `live_threshold` on.
+    """
+
+    live_threshold: float
+    attack_threshold: float
+    bpcer: Rate
+    called_attack: Rate
+    apcer: dict[str, Rate]
+
+
+def propose(
+    live: Scores, attacks: Mapping[str, Scores], *, least_live: float, people_called: float = 0.005
+) -> Proposal:
+    """The least P(live), `least_live` or above, at which none of these attacks passes, and the
+    highest P(live), half of that at most, under which at most `people_called` of people's frames
+    fall. At least one of `live` and of each kind is needed."""
+    live_threshold = max(least_live, round(min(threshold_for(attacks, 0.0) + 0.005, 0.99), 2))
+    lowest = float(np.quantile(live, people_called))
+    attack_threshold = round(max(0.01, min(live_threshold / 2, lowest)), 2)
+    return Proposal(
+        live_threshold,
+        attack_threshold,
+        bpcer(live, live_threshold),
+        bpcer(live, attack_threshold),
+        {kind: apcer(scores, live_threshold) for kind, scores in attacks.items()},
+    )
