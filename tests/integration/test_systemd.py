@@ -176,6 +176,7 @@ def test_a_new_door_is_sealed_and_its_backup_opens_with_the_words(
     door.run("systemctl", "start", UNIT)
     sends_online(probe)
     until(lambda: users(probe) == [REGISTERED], SETTLED_S, "the restored door knows nobody")
+    door.run("rm", "/var/backups/ostiary/sealed.db")
 
 
 def test_a_video_device_is_permitted_and_a_disk_is_not(door: Machine) -> None:
