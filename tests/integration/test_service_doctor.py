@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ostiary.service.doctor.budget import check_budget
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
+from ostiary.service.doctor.decoder import check_decoder
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
@@ -334,6 +336,7 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
         "camera front",
         "camera front picture",
         "time budget",
+        "decoder",
         "database",
         "disk",
         "recognition",
@@ -368,3 +371,20 @@ def test_a_model_that_others_may_write_is_yellow(models: Path, tmp_path: Path) -
     check = only(list(check_models(VisionSettings(models=copy))), "models")
     assert check.level is Level.YELLOW
     assert MINIFASNET_V2 in check.found
+
+
+# --- decoder --------------------------------------------------------------------------------
+
+
+def test_a_decoder_that_runs_is_green() -> None:
+    (check,) = check_decoder()
+    assert check.level is Level.GREEN
+
+
+def test_a_decoder_that_does_not_start_is_red_and_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    (check,) = check_decoder()
+    assert check.level is Level.RED
+    assert "libseccomp2" in str(check)

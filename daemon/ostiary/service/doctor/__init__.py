@@ -9,6 +9,7 @@ from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Check, Level
 from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
+from ostiary.service.doctor.decoder import check_decoder
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.page import as_json, exit_status, render
 from ostiary.service.doctor.recognition import check_recognition
@@ -24,6 +25,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     for camera in settings.cameras:
         yield from check_camera(camera)
     yield from check_budget(settings.vision, settings.cameras)
+    yield from check_decoder()
     yield from check_database(settings)
     yield from check_recognition(settings)
     yield from check_broker(settings)
