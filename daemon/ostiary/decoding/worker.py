@@ -17,7 +17,9 @@ from ostiary.decoding import sandbox, wire
 from ostiary.errors import ImageInvalid, ImageTooLarge
 from ostiary.vision.image import ImageLimits, decode_image
 
+CUT_SHORT = "The image is cut short. Send a whole file."
 DECODE_LIMIT_S = 3.0
+MOST_UNSERVED = 3
 MEMORY_BESIDE_PIXELS = 100_000_000
 MOST_COPIES = 3
 """A decoder holds coefficients, the picture and the picture turned upright at once."""
@@ -31,6 +33,7 @@ def main(arguments: list[str]) -> int:
     memory = mmap.mmap(memory_descriptor, wire.shared_size(most_bytes, most_pixels))
     os.close(memory_descriptor)
     served = mmap.mmap(-1, 1)  # whether a child came as far as to serve
+    unserved = 0
     while True:
         served[0] = 0
         child = os.fork()
@@ -39,7 +42,8 @@ def main(arguments: list[str]) -> int:
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:  # the daemon has gone
             return 0
-        if not served[0]:  # it would never
+        unserved = 0 if served[0] else unserved + 1
+        if unserved == MOST_UNSERVED:  # the next would not serve either
             return 1
         try:
             talk.send(wire.ANSWER.pack(wire.DIED, 0, 0, 0))
@@ -54,6 +58,10 @@ def _serve(
     status = 1
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        complaints, written = os.pipe()
+        os.set_blocking(complaints, False)
+        report = os.dup(sys.stderr.fileno())
+        os.dup2(written, sys.stderr.fileno())
         sandbox.bound_memory(MOST_COPIES * 3 * most_pixels + MEMORY_BESIDE_PIXELS)
         sandbox.give_up_system_calls()
         served[0] = 1
@@ -61,13 +69,29 @@ def _serve(
         while request := talk.recv(wire.REQUEST.size):
             signal.setitimer(signal.ITIMER_REAL, DECODE_LIMIT_S)
             answer = _answer(request, memory, most_bytes, most_pixels)
+            if _was_cut_short(complaints):
+                answer = _refused(wire.INVALID, request, CUT_SHORT)
             signal.setitimer(signal.ITIMER_REAL, 0)
             talk.send(answer)
         status = 0
     except OSError as error:
-        print(f"ostiary: the decoder does not start: {error}", file=sys.stderr)  # noqa: T201
+        os.write(report, f"ostiary: the decoder does not start: {error}\n".encode())
     finally:
         os._exit(status)
+
+
+def _was_cut_short(complaints: int) -> bool:
+    """libjpeg fills up with grey what a file does not hold, and only says so on standard error."""
+    try:
+        said = os.read(complaints, 65_536)
+    except BlockingIOError:
+        return False
+    return b"premature end" in said.lower()
+
+
+def _refused(kind: int, request: bytes, text: str) -> bytes:
+    number = wire.REQUEST.unpack(request)[0]
+    return wire.ANSWER.pack(kind, number, 0, 0) + text.encode()[: wire.TEXT_BYTES]
 
 
 def _answer(request: bytes, memory: mmap.mmap, most_bytes: int, most_pixels: int) -> bytes:
@@ -78,9 +102,9 @@ def _answer(request: bytes, memory: mmap.mmap, most_bytes: int, most_pixels: int
             raise ImageTooLarge(f"The image has more than {most_pixels} pixels.")
     except (ImageInvalid, ImageTooLarge) as error:
         kind = wire.TOO_LARGE if isinstance(error, ImageTooLarge) else wire.INVALID
-        return wire.ANSWER.pack(kind, number, 0, 0) + error.message.encode()[: wire.TEXT_BYTES]
+        return _refused(kind, request, error.message)
     except MemoryError:
-        return wire.ANSWER.pack(wire.TOO_LARGE, number, 0, 0) + b"The image takes too much memory."
+        return _refused(wire.TOO_LARGE, request, "The image takes too much memory.")
     start = wire.pixels_at(most_bytes)
     pixels_out = np.frombuffer(memory, np.uint8, image.size, start)
     pixels_out[:] = image.reshape(-1)
