@@ -57,6 +57,7 @@ log = structlog.get_logger(__name__)
 STATE_CHECK_S = 1.0
 RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
+ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
 PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
 
 
@@ -230,7 +231,7 @@ class App:
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._ended.is_set():
             self._watchdog.feed()
-            self._rotate()
+            is_rotating = self._rotate()
             state = self.state()
             self._notifier.status(status_text(state))
             now = time.monotonic()
@@ -238,7 +239,7 @@ class App:
             if told is None or due or state.problems != told.problems:
                 self.mqtt.publish_state(state)
                 told, told_at = state, now
-            self._wanted.wait(wait_s)
+            self._wanted.wait(ROTATION_PAUSE_S if is_rotating else wait_s)
             self._wanted.clear()
             if self._reload_asked:
                 self._reload_asked = False
@@ -247,13 +248,13 @@ class App:
                 except OstiaryError as error:
                     log.error("reload_refused", code=error.code, reason=error.message)
 
-    def _rotate(self) -> None:
-        """Some rows at a time, where the data key was changed."""
+    def _rotate(self) -> bool:
+        """Some rows, where the data key was changed; whether there are more."""
         try:
-            if self._rotation.step():
-                self._wanted.set()
+            return self._rotation.step()
         except OstiaryError as error:
             log.error("rotation_failed", code=error.code, reason=error.message)
+            return False
 
     def _reload(self) -> None:
         """End, to begin anew with the settings as they are now. Raises ConfigError: go on."""

@@ -17,7 +17,9 @@ from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
+from ostiary.store.keyring import seal_of
 from ostiary.store.links import digest_of, link_of
+from ostiary.store.log_check import check_log
 from ostiary.vision.engine import VisionEngine
 from tests.integration.broker import Mosquitto
 from tests.integration.doorway import BASE, Doorway, door_settings
@@ -25,6 +27,7 @@ from tests.integration.probe import Probe
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DOOR = "ostiary/test"
+KEY = b"the key of a store, 32 bytes long"
 EVENTS = 60
 EDITS = 1000
 
@@ -46,13 +49,15 @@ def record(database: Database, number: int, now: datetime = NOW) -> None:
     audit.add(actor="anna", action="user_renamed", subject=f"{number}", address="10.0.0.1", now=now)
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DoorKey, LogHead]:
+@pytest.fixture(scope="module", params=[None, KEY], ids=["plain", "sealed"])
+def written(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, DoorKey, LogHead]:
     """A log of two months of which the first was removed for its age; and its newest head."""
     folder = tmp_path_factory.mktemp("log")
     key = DoorKey.load_or_make(folder / "door.key")
     path = folder / "door.db"
-    with Database.open(path) as database:
+    with Database.open(path, request.param) as database:
         for number in range(EVENTS):
             record(database, number, NOW - timedelta(days=60))
         events, chain = Events(database), Chain(database)
@@ -73,7 +78,7 @@ def test_a_log_as_it_was_written_has_nothing_to_find(
     written: tuple[Path, DoorKey, LogHead],
 ) -> None:
     path, key, head = written
-    report = check(path, key.public_text, [head])
+    report = check(path, key.public_text, [head], store_key=KEY)
     assert report.findings == ()
     assert report.unsigned == 0
     assert report.entries > 3 * EVENTS
@@ -216,9 +221,8 @@ def test_of_a_thousand_edits_every_one_is_found(
 
 
 def found(connection: sqlite3.Connection, key: DoorKey, head: LogHead) -> bool:
-    from ostiary.store.log_check import check_log
-
-    return bool(check_log(connection, key.public, [head]).findings)
+    seal = seal_of(connection, KEY)
+    return bool(check_log(connection, key.public, [head], seal).findings)
 
 
 def test_another_key_and_a_forged_head_are_told(
@@ -226,14 +230,19 @@ def test_another_key_and_a_forged_head_are_told(
 ) -> None:
     path, key, head = written
     other = DoorKey.load_or_make(tmp_path / "other.key")
-    assert any("not signed by" in each for each in check(path, other.public_text).findings)
+    assert any(
+        "not signed by" in each for each in check(path, other.public_text, store_key=KEY).findings
+    )
     forged = head.model_copy(update={"position": head.position + 5})
-    assert any("not signed by" in each for each in check(path, key.public_text, [forged]).findings)
+    assert any(
+        "not signed by" in each
+        for each in check(path, key.public_text, [forged], store_key=KEY).findings
+    )
     (tmp_path / "head.json").write_text("{}")
     with pytest.raises(ConfigError, match="not a head"):
         told_heads([tmp_path / "head.json"])
     with pytest.raises(ConfigError, match="32 bytes"):
-        check(path, "short")
+        check(path, "short", store_key=KEY)
 
 
 def test_the_door_signs_its_log_and_tells_the_head(

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from ostiary.commands.room import utc_now
 from ostiary.store.database import Database
+from ostiary.store.keyring import data_keys
+from ostiary.store.sealing import rotate
 from ostiary.store.users import Users
 from tests.integration.broker import Mosquitto
+from tests.integration.cameras import until
 from tests.integration.daemon import BASE, DaemonProcess, write_config
 from tests.integration.probe import Probe
 
@@ -35,6 +39,11 @@ def camera(tmp_path: Path, portraits: Path) -> Path:
 def probe(broker: Mosquitto) -> Iterator[Probe]:
     with Probe(broker.port, f"{BASE}/#") as running:
         yield running
+
+
+def data_keys_in(path: Path) -> list[int]:
+    with closing(sqlite3.connect(path)) as connection:
+        return data_keys(connection)
 
 
 def newer_than(probe: Probe, seq: int) -> dict[str, Any]:
@@ -83,6 +92,9 @@ def test_a_disk_copied_without_its_key_tells_nobody_and_opens_for_nobody(
 
     with DaemonProcess(config, **key):
         granted = newer_than(probe, denied["seq"])
+        assert rotate(door / "ostiary.db", KEY.encode(), utc_now()) == 2
+        until(lambda: data_keys_in(door / "ostiary.db") == [2], 20)
+        assert probe.ask(BASE, "users", {})["data"]["users"][0]["username"] == NAME
     assert (granted["success"], granted["username"]) == (True, NAME)
     with closing(sqlite3.connect(door / "ostiary.db")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM users").fetchone() == (1,)
