@@ -241,6 +241,27 @@ def test_a_template_given_to_another_name_matches_nobody(path: Path) -> None:
         assert Users(database).templates() == ()
 
 
+def test_one_altered_row_does_not_hold_up_the_others(path: Path) -> None:
+    with Database.open(path, KEY) as database:
+        fill(database)
+        Audit(database).add(actor="Bo", action="renamed", subject="Cy", address="::1", now=NOW)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE users SET username = '1.AAAA' WHERE rowid = 1")
+        connection.execute("UPDATE events SET username = 'Eve' WHERE seq = 1")
+        connection.execute("UPDATE audit SET subject = 'nobody' WHERE id = 1")
+    with Database.open(path, KEY) as database:
+        assert [user.username for user in Users(database).list()] == [SECOND]
+        events = Events(database)
+        assert [event.seq for event in events.pending(0, 10)] == [2, 3]
+        page = events.page(limit=2, newest_first=False)
+        assert [event.seq for event in page.events] == [2]
+        assert [
+            event.seq for event in events.page(cursor=page.cursor, newest_first=False).events
+        ] == [3]
+        assert [row.actor for row in Audit(database).newest(5)] == ["Bo"]
+
+
 def test_every_altered_byte_of_a_sealed_value_is_noticed() -> None:
     seal = KeyedSeal(b"l" * 32, {1: b"d" * 32})
     sealed = seal.value(b"a template", "template", 7)

@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
+from ostiary.errors import SealBroken
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, next_number
 from ostiary.store.links import AUDIT_COLUMNS, number_of
 from ostiary.store.sealed_rows import Row, opened_audit, sealed_audit
+
+log = structlog.get_logger(__name__)
 
 Detail = Mapping[str, str | int | float | bool | None]
 
@@ -63,13 +68,20 @@ class Audit:
             self._chain.audit(connection, opened_audit(row, seal))
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
-        """At most `limit` rows, newest first, with an id below `before`."""
+        """At most `limit` rows, newest first, with an id below `before`; without those that were
+        altered, which `ostiary verify-log` names."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
                 (2**63 - 1 if before is None else before, limit),
             ).fetchall()
-        return tuple(_row(opened_audit(row, self._database.seal)) for row in rows)
+        found = []
+        for row in rows:
+            try:
+                found.append(_row(opened_audit(row, self._database.seal)))
+            except SealBroken as error:
+                log.error("deed_not_opened", id=row[0], code=error.code)
+        return tuple(found)
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""

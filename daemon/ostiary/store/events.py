@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from uuid_utils.compat import uuid7
 
+from ostiary.errors import SealBroken
 from ostiary.messages.events import LoginEvent, UserEvent
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
@@ -200,7 +201,7 @@ class Events:
                 (*values, limit + 1),
             ).fetchall()
         events = self._events(rows[:limit])
-        return Page(events, events[-1].seq if len(rows) > limit else None)
+        return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
 
     def prune(
         self, now: datetime, *, keep_for: timedelta, keep_at_most: int, queue_limit: int
@@ -237,7 +238,14 @@ class Events:
         return Pruned(deleted=len(old) + len(dropped) + len(many), dropped=len(dropped))
 
     def _events(self, rows: Iterable[Sequence[object]]) -> tuple[AnyEvent, ...]:
-        return tuple(_event(opened_event(row, self._database.seal)) for row in rows)
+        """Those that can be read: one that was altered must not hold up the others."""
+        events = []
+        for row in rows:
+            try:
+                events.append(_event(opened_event(row, self._database.seal)))
+            except SealBroken as error:
+                log.error("event_not_opened", seq=row[0], code=error.code)
+        return tuple(events)
 
     def _number(self, query: str) -> int:
         with self._database.reading() as connection:

@@ -166,12 +166,18 @@ class Users:
         return _user(name, *row[1:])
 
     def list(self) -> tuple[User, ...]:
-        """Everybody, by name; nobody while the store is locked."""
+        """Everybody, by name; nobody while the store is locked, and nobody whose name was altered,
+        which is logged."""
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
             rows = connection.execute(f"{_USERS} GROUP BY username").fetchall()
-        users = (_user(self.database.seal.opened_name(name), *rest) for name, *rest in rows)
+        users = []
+        for stored, *rest in rows:
+            try:
+                users.append(_user(self.database.seal.opened_name(stored), *rest))
+            except SealBroken as error:
+                log.error("user_not_opened", code=error.code)
         return tuple(sorted(users, key=lambda user: user.username))
 
     def count(self) -> int:
