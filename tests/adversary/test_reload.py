@@ -52,6 +52,8 @@ def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
                 daemon.send(signal.SIGHUP)
                 until(partial(has_started, daemon, number + 2), within=30)
                 time.sleep(1.0)  # a few frames of the person who stands there
+            # On a busy machine the networks of before take a moment to go.
+            until(lambda: memory_mb(daemon.pid) < before[0] + 40, within=20)
             after = memory_mb(daemon.pid), descriptors(daemon.pid)
             assert granted(tmp_path) == 1
     assert after[0] < before[0] + 40, f"megabytes: {before[0]:.0f}, then {after[0]:.0f}"
