@@ -1,0 +1,135 @@
+"""Every setting, declared once: name, type, range, default and what it is for.
+
+The tree is read from a TOML file and from the environment (`OSTIARY_MQTT__HOST=broker` sets
+`mqtt.host`; the environment wins). `config/ostiary.toml` is generated from these classes by
+`ostiary config --defaults`, and `make lint` fails when it is stale.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ostiary.config.access import LARGEST_DISTANCE, LEAST_LIVE, AccessSettings
+from ostiary.config.cameras import CameraSettings, VisionSettings
+from ostiary.config.device import DeviceSettings, LogSettings, RelaySettings, ServiceSettings
+from ostiary.config.http import HttpSettings
+from ostiary.config.mqtt import CommandSettings, MqttSettings
+from ostiary.config.section import Section
+from ostiary.config.store import StoreSettings
+from ostiary.errors import ConfigError
+
+__all__ = [
+    "LARGEST_DISTANCE",
+    "LEAST_LIVE",
+    "AccessSettings",
+    "CameraSettings",
+    "CommandSettings",
+    "DeviceSettings",
+    "HttpSettings",
+    "LogSettings",
+    "MqttSettings",
+    "RelaySettings",
+    "Section",
+    "ServiceSettings",
+    "Settings",
+    "StoreSettings",
+    "VisionSettings",
+    "describe_validation",
+    "load_settings",
+]
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OSTIARY_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    device: DeviceSettings = Field(default_factory=DeviceSettings)
+    cameras: tuple[CameraSettings, ...] = Field(
+        default_factory=lambda: (CameraSettings(),), min_length=1
+    )
+    vision: VisionSettings = Field(default_factory=VisionSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    commands: CommandSettings = Field(default_factory=CommandSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _the_distance_keeps_strangers_out(self) -> Self:
+        distance, used = self.access.distance_threshold, self.vision.recognizer
+        if distance is not None and distance > LARGEST_DISTANCE[used]:
+            raise ValueError(
+                f"access.distance_threshold: {distance:g} would let strangers in; with {used} it "
+                f"is {LARGEST_DISTANCE[used]:g} at most"
+            )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_distance_from_before_sface_is_dlibs(cls, data: Any) -> Any:
+        """Files written when dlib was the only recogniser set its distance and name none: such a
+        door goes on as it was."""
+        if not isinstance(data, dict):
+            return data
+        access, vision = data.get("access"), data.get("vision", {})
+        if not isinstance(access, dict) or not isinstance(vision, dict):
+            return data
+        if access.get("distance_threshold") is None or "recognizer" in vision:
+            return data
+        return {**data, "vision": {**vision, "recognizer": "dlib"}}
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read the settings from `path` (None: defaults) and the environment.
+
+    Raises ConfigError that names every key that is unknown or has a wrong value.
+    """
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            if path is None:
+                return (env_settings,)
+            return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+
+    where = path if path is not None else "the environment"
+    if path is not None and not path.is_file():
+        raise ConfigError(f"{path}: no such file. Start from config/ostiary.toml.")
+    try:
+        return FromFile()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{where}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {describe_validation(error)}") from None
+
+
+def describe_validation(error: ValidationError) -> str:
+    """One line a problem: the dotted key and what is wrong. Never the given value."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "(top)"
+        unknown = problem["type"] == "extra_forbidden"
+        said = "unknown key" if unknown else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{key}: {said}")
+    return "; ".join(lines)

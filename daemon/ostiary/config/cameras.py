@@ -1,0 +1,94 @@
+"""Cameras, and what is looked for in their pictures."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ostiary.config.section import Fraction, Section, TopicLevel
+from ostiary.messages.events import NOT_A_CAMERA
+from ostiary.messages.recognizer import RecognizerName
+
+
+def _not_reserved(name: str) -> str:
+    if name in NOT_A_CAMERA:
+        raise ValueError(f"{name} stands for something else in events; choose another name")
+    return name
+
+
+CameraName = Annotated[TopicLevel, AfterValidator(_not_reserved)]
+
+
+class CameraSettings(Section):
+    """One camera. Repeat the table for several (in and out)."""
+
+    name: CameraName = Field(
+        "front", description="Names the camera in events. Not mqtt, http or cli."
+    )
+    source: str = Field(
+        "0",
+        description="A device number (0), a device path (/dev/v4l/by-id/…), rtsp://…, http://… "
+        "(MJPEG), a video file, or a folder of images.",
+    )
+    width: int = Field(640, ge=64, le=7680, description="Requested width, pixels.")
+    height: int = Field(480, ge=64, le=4320, description="Requested height, pixels.")
+    fps: float = Field(15.0, gt=0, le=120, description="Requested rate, frames a second.")
+    loop: bool = Field(False, description="Begin a file or folder again when it ends.")
+    relay_line: int | str | None = Field(
+        None,
+        examples=[27],
+        description="The line of [relay] that opens the door of this camera. Unset: relay.line.",
+    )
+    stall_after_s: float = Field(
+        3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
+    )
+
+
+class VisionSettings(Section):
+    """What is looked for in a frame, and with which models."""
+
+    models: Path | None = Field(
+        None, description="Folder of the models. Unset: resources/models, or the installed one."
+    )
+    recognizer: RecognizerName = Field(
+        "sface",
+        description="sface: turns far fewer people away at the same risk (docs/accuracy.md). "
+        "dlib: the descriptor of face_recognition and of the first version.",
+    )
+    liveness: Literal["v2", "ensemble"] = Field(
+        "v2", description="v2: MiniFASNetV2 alone. ensemble: mean of V2 and V1SE (half as fast)."
+    )
+    provider: str = Field(
+        "cpu", description="ONNX Runtime's execution provider: cpu, openvino, cuda, …"
+    )
+    threads: int = Field(1, ge=1, le=64, description="Threads a network may use.")
+    whole_frame_every_s: float = Field(
+        1.0,
+        ge=0,
+        description="While one face is followed, only its surroundings are searched; the whole "
+        "frame once in so long.",
+    )
+    min_face_px: float = Field(
+        80.0, ge=20, description="Least width of a face that is judged, pixels of the frame."
+    )
+    min_inside: Fraction = Field(
+        0.9, description="Least share of the face's box that lies inside the picture."
+    )
+    max_yaw: float = Field(
+        0.5,
+        gt=0,
+        description="How far the nose may be off the middle of the face, in eye distances: "
+        "0 is frontal, 0.3 about 30°, 0.5 about 45°.",
+    )
+    min_brightness: float = Field(
+        30.0, ge=0, le=255, description="Least mean brightness of a face, 0 to 255."
+    )
+    max_over_exposed: Fraction = Field(
+        0.4, description="Largest share of a face's pixels that are nearly white."
+    )
+    min_sharpness: float = Field(
+        0.015,
+        ge=0,
+        description="Least sharpness (Laplacian variance over variance): 0.015 lets all but a "
+        "smear through, a sharp face has 0.05 and more.",
+    )

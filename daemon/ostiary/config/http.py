@@ -1,0 +1,63 @@
+"""The console and the HTTP API."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from ostiary.config.section import Section
+
+
+class HttpSettings(Section):
+    """The local console and the HTTP API (needs the extra `ostiary[console]`)."""
+
+    enabled: bool = Field(False, description="Serve it.")
+    host: str = Field("127.0.0.1", description="Address to bind.")
+    port: int = Field(8080, ge=1, le=65535, description="TCP port.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file, the certificate first. Needed unless host is loopback."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    legacy_api: Literal["off", "token", "socket"] = Field(
+        "off",
+        description="The first version's /register, /login and /users. token: with an operator's "
+        "API token. socket: that, and without one over the Unix socket legacy_socket, whose "
+        "file's permissions say who may. (loopback, of older files, is read as token: any program "
+        "of this machine, and anybody behind a proxy, was an operator.)",
+    )
+    legacy_socket: Path = Field(
+        Path("/run/ostiary/legacy.sock"),
+        description="The Unix socket; the daemon's user and group may use it.",
+    )
+    session_hours: float = Field(
+        12.0, gt=0, le=720, description="Sign in again after so long, or after a restart."
+    )
+    sign_in_tries: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Wrong passwords in a row that lock an account for a minute, "
+        "then for longer each time.",
+    )
+    requests_per_second: float = Field(
+        30.0, gt=0, le=10_000, description="Of one client, on average; three times as many at once."
+    )
+    viewers: int = Field(8, ge=0, le=100, description="Live pictures watched at the same time.")
+    live_fps: float = Field(8.0, gt=0, le=30, description="Live pictures a second, at most.")
+    live_width: int = Field(640, ge=160, le=1920, description="Their width, pixels, at most.")
+    connections: int = Field(200, ge=8, le=10_000, description="Open at the same time, at most.")
+    connections_per_address: int = Field(
+        64,
+        ge=4,
+        le=10_000,
+        description="Of one address. Where there are more, the one that has waited longest "
+        "without a request is closed.",
+    )
+    request_timeout_s: float = Field(
+        15.0, gt=0, le=600, description="A request not received so long after it began is refused."
+    )
+
+    @field_validator("legacy_api", mode="before")
+    @classmethod
+    def _nobody_is_an_operator_for_being_near(cls, value: object) -> object:
+        return "token" if value == "loopback" else value

@@ -1,0 +1,145 @@
+"""The broker, and what may be asked over it."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ostiary.config.section import Seconds, Section, TopicLevel
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class MqttSettings(Section):
+    """The broker."""
+
+    host: str = Field("127.0.0.1", description="Host name or address of the broker.")
+    port: int = Field(1883, ge=1, le=65535, description="TCP port: 1883 plain, 8883 TLS.")
+    username: str | None = Field(None, description="User name at the broker.")
+    password_file: Path | None = Field(
+        None,
+        description="File with the password, nothing else. Unset: systemd's credential "
+        "mqtt-password, where there is one.",
+    )
+    allow_anonymous: bool = Field(
+        False,
+        description="Permit a broker on another machine without user name and certificate: then "
+        "anybody there can command this door.",
+    )
+    tls: bool = Field(
+        False, description="Encrypt (TLS 1.2 or newer) and check the broker's certificate."
+    )
+    tls_ca: Path | None = Field(
+        None,
+        description="PEM file of the CA that issued the broker's certificate. Unset: the "
+        "system's CAs.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of this door's own certificate, where the broker wants one."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    base_topic: TopicLevel = Field("ostiary", description="First level of every topic.")
+    keepalive_s: int = Field(15, ge=1, le=3600, description="Seconds between pings.")
+    reconnect_at_most_s: float = Field(
+        30.0, ge=0.5, le=3600, description="Longest wait before another try to connect."
+    )
+    session_expiry_s: int = Field(
+        3600,
+        ge=60,
+        le=0xFFFFFFFE,
+        description="How long the broker keeps commands for a daemon that is away.",
+    )
+    window: int = Field(
+        16, ge=1, le=1000, description="Events sent and not yet acknowledged, at most."
+    )
+    resend_s: Seconds = Field(
+        30.0,
+        description="After a broken connection, send events acknowledged within so long before it "
+        "once more (same event_id): a broker that died may not have stored them. Keep it above "
+        "the broker's autosave_interval.",
+    )
+    door_expiry_s: int = Field(
+        60, ge=1, le=3600, description="A granted decision older than this opens no door."
+    )
+    response_prefixes: tuple[str, ...] = Field(
+        (),
+        description="MQTT 5 Response Topics are honoured under <base>/<id>/response/ and under "
+        "these beginnings.",
+    )
+    discovery: bool = Field(
+        False, description="Announce the door to Home Assistant; false takes it back."
+    )
+    discovery_prefix: TopicLevel = Field(
+        "homeassistant", description="Where Home Assistant listens for announcements."
+    )
+
+    @model_validator(mode="after")
+    def _nobody_anonymous_from_afar(self) -> Self:
+        known = self.username is not None or self.tls_certificate is not None
+        if not known and not self.allow_anonymous and not _is_loopback(self.host):
+            raise ValueError(
+                f"the broker {self.host} is another machine: set username and password_file, or "
+                "tls_certificate and tls_key, or allow_anonymous = true"
+            )
+        return self
+
+
+class CommandSettings(Section):
+    """What may be asked over MQTT and HTTP, and how large."""
+
+    allow_unverified_enrolment: bool = Field(
+        False, description='Permit `"require_live": false` in register: enrol from a photo.'
+    )
+    payload_limit_bytes: int = Field(
+        8 * 1024 * 1024, ge=1024, description="Largest accepted command."
+    )
+    image_pixel_limit: int = Field(
+        25_000_000, ge=4096, description="Largest accepted image, width × height."
+    )
+    image_side_limit: int = Field(10_000, ge=64, description="Largest accepted width or height.")
+    camera_timeout_s: float = Field(
+        8.0, gt=0, description='How long `"source": "camera"` waits for a good face.'
+    )
+    enrol_s: float = Field(
+        4.0,
+        ge=0,
+        le=20,
+        description="So long after its first picture the camera waits, at enrolment, for a look "
+        "with the head a little to the left and one to the right. 0: one picture is enough.",
+    )
+    queue_limit: int = Field(
+        16, ge=1, le=1000, description="Commands that may wait; more are answered `busy`."
+    )
+    denied_logins_per_minute: float = Field(
+        60.0,
+        gt=0,
+        le=60_000,
+        description="Pictures sent with `login` that may be denied, over MQTT and over HTTP each; "
+        "more are not looked at. Who may try without end finds a picture that passes.",
+    )
+    time_limit_s: float = Field(
+        30.0, gt=0, description="A command not done so long after it came has no effect."
+    )
+    signed: bool = Field(False, description="Take only commands signed with the shared key.")
+    signing_key_file: Path | None = Field(
+        None,
+        description="File with the shared key, 32 bytes or more. Unset: systemd's credential "
+        "command-key.",
+    )
+    signing_keys: Path | None = Field(
+        None,
+        description="Instead of one shared key: a folder with a key file a client, named as the "
+        "client names itself in its commands. Remove the file and reload: it is refused.",
+    )
+    signing_client: str | None = Field(
+        None, description="The name with which this machine's own `ostiary` commands are signed."
+    )
+    signature_age_s: float = Field(
+        60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."
+    )

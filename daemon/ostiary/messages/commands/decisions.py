@@ -1,0 +1,48 @@
+"""What was decided, and what would be."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
+from ostiary.messages.events import LoginEvent, UserEvent
+from ostiary.messages.reason import Reason
+from ostiary.messages.username import Username
+
+
+class LoginRequest(Request):
+    """Judge one image as if its face stood at the door. Recorded; opens no door."""
+
+    image: Base64Image
+    username: Username | None = Field(
+        default=None, description="Who it claims to be; anybody else is then denied."
+    )
+
+
+class LoginAnswer(FirstVersionAnswer):
+    reason: str = Field(description="Why, as in `event/login`.")
+    liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+    event_id: str = Field(description="The event this became.")
+
+
+class EventsRequest(Request):
+    """A page of the audit trail; also what a consumer asks for that saw a gap in `seq`."""
+
+    cursor: int | None = Field(
+        default=None, ge=0, le=2**62, description="Go on from here: the last answer's `cursor`."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    newest_first: bool = Field(
+        default=True, description="false: oldest first; `cursor` N then gives `seq` above N."
+    )
+    kind: Literal["login", "user"] | None = None
+    username: Username | None = None
+    reason: Reason | None = None
+    success: bool | None = None
+    since: AwareDatetime | None = Field(default=None, description="RFC 3339; included.")
+    until: AwareDatetime | None = Field(default=None, description="RFC 3339; not included.")
+
+
+class EventsAnswer(Answer):
+    events: tuple[LoginEvent | UserEvent, ...]
+    cursor: int | None = Field(description="Ask with it for the next page; None after the last.")

@@ -1,0 +1,37 @@
+"""The device: is it there, what does it see, begin anew."""
+
+from pydantic import Field
+
+from ostiary.messages.commands.base import Answer, Base64Image, Request
+from ostiary.messages.events import Timestamp
+
+
+class PingRequest(Request):
+    """Is somebody there?"""
+
+
+class PingAnswer(Answer):
+    version: str = Field(description="Of Ostiary.")
+    timestamp: Timestamp = Field(description="The door's own clock: RFC 3339, UTC.")
+
+
+class SnapshotRequest(Request):
+    """What does a camera see now?"""
+
+    camera: str | None = Field(default=None, description="Which one, where the door has several.")
+
+
+class SnapshotAnswer(Answer):
+    image: Base64Image
+    camera: str = Field(description="Whose picture it is.")
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    timestamp: Timestamp
+
+
+class ReloadRequest(Request):
+    """Read the configuration again and start anew with it."""
+
+
+class ReloadAnswer(Answer):
+    message: str

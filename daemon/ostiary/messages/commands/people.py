@@ -1,0 +1,149 @@
+"""Who is registered, and their templates."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
+from ostiary.messages.events import Message, Timestamp
+from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.username import Username
+
+LOOKS = 5
+"""Pictures of one person that are taken at once, at most."""
+
+
+class UsersRequest(Request):
+    """Who is registered?"""
+
+
+class UserRecord(Message):
+    """One registered person."""
+
+    username: str
+    created_at: Timestamp | None = Field(description="None where an old database does not say.")
+    templates: int = Field(ge=0, description="Stored face templates.")
+    recognizers: tuple[str, ...] = Field(
+        default=(), description="Whose templates they are; without the one in use, none counts yet."
+    )
+    look_alikes: tuple[str, ...] = Field(
+        default=(),
+        description="Registered people nearer than the threshold; each needs a clear margin.",
+    )
+
+
+class UsersAnswer(Answer):
+    users: tuple[UserRecord, ...] = Field(description="Everybody, by name.")
+    recognizer: RecognizerName = Field(description="The one in use.")
+    threshold: float = Field(description="The distance that is near enough for this roster.")
+    false_accept: float = Field(
+        description="The chance that one stranger is taken for anybody at that distance."
+    )
+    waiting: int = Field(
+        ge=0, description="People who have only templates of a former recogniser until they come."
+    )
+
+
+class RegisterRequest(Request):
+    """Register a person from one image, or from who stands before the camera now."""
+
+    username: Username
+    image: Base64Image | None = None
+    images: tuple[Base64Image, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=LOOKS,
+        strict=False,  # a list, which is what JSON has
+        description="Instead of `image`: several of the same face (front, a little left, a little "
+        "right). Those that differ are kept.",
+    )
+    source: Literal["camera"] | None = Field(
+        default=None, description="`camera` instead of `image`: take the pictures yourself."
+    )
+    camera: str | None = Field(
+        default=None, description="Which one, where the door has several; with `source` only."
+    )
+    require_live: bool = Field(
+        default=True,
+        description="false enrols from a photo; only where the configuration permits it.",
+    )
+    allow_twin: bool = Field(
+        default=False,
+        description="Enrol a face although it is somebody else's by the door's threshold.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_image_and_source(self) -> Self:
+        if [self.image, self.images, self.source].count(None) != 2:
+            raise ValueError('Give "image", "images" or "source": "camera", and one of them only')
+        if self.camera is not None and self.source is None:
+            raise ValueError('"camera" names a camera for "source": "camera" only')
+        return self
+
+
+class RegisterAnswer(FirstVersionAnswer):
+    templates: int = Field(ge=1, description="How many looks were kept.")
+    liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+
+
+class DeleteRequest(Request):
+    """Forget a person and all their templates."""
+
+    username: Username
+
+
+class DeleteAnswer(Answer):
+    username: str = Field(description="Who is no longer registered.")
+
+
+class RenameRequest(Request):
+    """Give a person another name; templates stay, and old events keep the old name."""
+
+    username: Username
+    new_username: Username
+
+
+class RenameAnswer(Answer):
+    username: str = Field(description="The name from now on.")
+    previous_username: str
+
+
+class AddTemplateRequest(RegisterRequest):
+    """Give a registered person one more face template, from another image: with glasses, without
+    a beard, in other light."""
+
+
+class TemplateRecord(Message):
+    """One stored template, without its numbers."""
+
+    id: int
+    created_at: Timestamp | None = Field(description="None where an old database does not say.")
+    source: str = Field(
+        description="Who asked: `mqtt`, `http` or `cli`; `migration`: the door itself, when "
+        "somebody known by a former recogniser was granted."
+    )
+    recognizer: str = Field(description="Which network made it.")
+    quality: float | None = Field(description="Of the picture, 0 to 1; null where unknown.")
+
+
+class AddTemplateAnswer(Answer):
+    username: str
+    template: TemplateRecord
+    distance: float | None = Field(
+        description="To the person's nearest other template; large is another view, or another "
+        "person."
+    )
+    looks_like: str | None = Field(description="Who it looks more like, if somebody else.")
+    liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+
+
+class RemoveTemplateRequest(Request):
+    """Forget one of a person's templates, but not the only one."""
+
+    username: Username
+    template: int = Field(ge=1, le=2**62, description="Its id.")
+
+
+class RemoveTemplateAnswer(Answer):
+    username: str
+    template: int
