@@ -16,6 +16,15 @@ EXPLANATIONS = {
     Reason.UNCERTAIN: "The frames do not agree: shut, to be safe.",
     Reason.AFTER_ATTACK: "Just after an attack: shut for a moment.",
     Reason.PIPELINE_ERROR: "Something failed while deciding: shut, to be safe.",
+    Reason.OUTSIDE_SCHEDULE: "{username} may not pass at this hour: shut.",
+    Reason.EXPIRED: "{username} might pass until a while ago: shut.",
+    Reason.NOT_YET_VALID: "{username} may pass from later on: shut.",
+    Reason.NOT_ALLOWED_HERE: "{username} may not pass this door: shut.",
+    Reason.CLOCK_UNTRUSTED: "Nobody knows the hour, and {username} has hours: shut.",
+    Reason.PASSED_BACK: "{username} is inside already: shut.",
+    Reason.CREDENTIAL_MISSING: "No PIN or card beside {username}'s face: shut.",
+    Reason.CHALLENGE_MISSING: "{username} did not do what was asked: shut.",
+    Reason.SECOND_PERSON_MISSING: "Nobody else came with {username}: shut.",
 }
 
 

@@ -24,6 +24,7 @@ from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
+from ostiary.doorkeeper import Doorkeeper
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
@@ -108,6 +109,7 @@ class App:
         memory.return_freed()
         roster = roster_of(self.users, self.engine, risk_of(settings.access))
         self.people = People(self.users, self.events, roster)
+        self.doorkeeper = Doorkeeper(self._record)
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
@@ -118,6 +120,7 @@ class App:
                 self.metrics,
                 self._heartbeats.expect(f"recognition-{camera.name}", RECOGNITION_BEAT_S),
                 before.get(camera.name),
+                self.doorkeeper,
             )
             for camera in settings.cameras
         )
@@ -231,6 +234,7 @@ class App:
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._ended.is_set():
             self._watchdog.feed()
+            self._attend_doors()
             is_rotating = self._rotate()
             state = self.state()
             self._notifier.status(status_text(state))
@@ -247,6 +251,14 @@ class App:
                     self._reload()
                 except OstiaryError as error:
                     log.error("reload_refused", code=error.code, reason=error.message)
+
+    def _attend_doors(self) -> None:
+        """Whoever was waited for too long is denied."""
+        try:
+            for told in self.doorkeeper.attend(time.monotonic()):
+                self.metrics.decision(told.decision.reason)
+        except OstiaryError as error:
+            log.error("decision_not_recorded", code=error.code)
 
     def _rotate(self) -> bool:
         """Some rows, where the data key was changed; whether there are more."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from ostiary.access.decision import Decision
-from ostiary.access.doorway import Doorway, Told
+from ostiary.access.doorway import Doorway
 from ostiary.access.policy import Policy
 from ostiary.access.probe import fused
 from ostiary.access.roster import Roster
@@ -23,6 +23,7 @@ from ostiary.access.track import LEAST_OVERLAP, Track
 from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
+from ostiary.doorkeeper import Doorkeeper, Record
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
@@ -35,9 +36,6 @@ from ostiary.vision.motion import step as motion_step
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
-
-Record = Callable[[Told, str], object]
-"""Commits a decision with its camera's name; only then it exists."""
 
 
 class Meter(Protocol):
@@ -72,7 +70,8 @@ class Recognition:
     """Runs in a thread of its own between `start` and `stop`.
 
     `beat` is called about twice a second or more while the loop is alive. `before` is what was
-    remembered of this camera when the settings were read again.
+    remembered of this camera when the settings were read again. `keeper` decides what becomes of a
+    granted face; None: it passes.
     """
 
     def __init__(
@@ -85,16 +84,19 @@ class Recognition:
         metrics: Meter,
         beat: Callable[[], object] = lambda: None,
         before: Doorway | None = None,
+        keeper: Doorkeeper | None = None,
     ) -> None:
         self.camera = camera
         self.name = camera.state.camera
         self._engine = engine
         self._roster = roster
-        self._record = record
+        self._keeper = keeper or Doorkeeper(record)
         self._metrics = metrics
         self._beat = beat
         self._policy = policy
-        doorway = Doorway(policy, roster.is_one_person)
+        doorway = Doorway(
+            policy, roster.is_one_person, ruled=partial(self._keeper.ruled, door=self.name)
+        )
         self._doorway = doorway if before is None else doorway.remembering(before)
         self._motion: Motion | None = None
         self._search = Search()
@@ -208,11 +210,11 @@ class Recognition:
         if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
             concluded, outcomes = self._doorway.conclude(now)
         for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
-            self._record(told, self.name)
-            self._metrics.decision(told.decision.reason, time.monotonic() - now)
+            for final in self._keeper.decided(told, self.name, time.monotonic()):
+                self._metrics.decision(final.decision.reason, time.monotonic() - now)
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
-        return View(frame, tuple(_seen(track, judged) for track in tracks))
+        return View(frame, tuple(self._seen(track, judged) for track in tracks))
 
     def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
         """Faces large enough to stand at this door; who passes by far away is left alone."""
@@ -275,10 +277,10 @@ class Recognition:
         self._doorway, outcomes = self._doorway.failed(frame.captured_at)
         for told in outcomes:
             try:
-                self._record(told, self.name)
+                self._keeper.decided(told, self.name, time.monotonic())
             except OstiaryError as unrecorded:
                 log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
 
-
-def _seen(track: Track, judged: dict[int, Observation]) -> SeenFace:
-    return SeenFace(track.face, judged.get(track.id), track.told)
+    def _seen(self, track: Track, judged: dict[int, Observation]) -> SeenFace:
+        answer = self._keeper.answer(track.told, self.name)
+        return SeenFace(track.face, judged.get(track.id), answer)

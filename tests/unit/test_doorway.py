@@ -1,6 +1,7 @@
 """What the door says, and how often, as faces come and go."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -291,4 +292,17 @@ def test_a_house_may_do_without_the_pause() -> None:
     policy = Policy(attack_pause_s=0)
     door, _ = stands(Doorway(policy), [(ATTACK, ANNA)] * 30)
     _, decisions = stands(door, [(LIVE, BO)] * 3, start=4.0)
+    assert [each.reason for each in decisions] == [Reason.GRANTED]
+
+
+def test_a_person_whom_the_rules_keep_out_is_denied_once_and_let_in_when_they_change() -> None:
+    def closed(decision: Decision) -> Decision:
+        return replace(decision, reason=Reason.OUTSIDE_SCHEDULE)
+
+    door, decisions = stands(Doorway(POLICY, ruled=closed), [(LIVE, ANNA)] * 100)
+    assert [(each.reason, each.username) for each in decisions] == [
+        (Reason.OUTSIDE_SCHEDULE, "Anna")
+    ]
+    door = replace(door, ruled=lambda decision: decision)
+    _, decisions = stands(door, [(LIVE, ANNA)] * 100, start=10.0)
     assert [each.reason for each in decisions] == [Reason.GRANTED]

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 
+_NOT_NOW = "Not now, or not here. Ask whoever looks after this door."
+"""Said at the door whatever the rule: why exactly is for the event alone."""
+
 MESSAGES = {
     Reason.GRANTED: "Welcome, {username}.",
     Reason.UNKNOWN_FACE: "A live person, but nobody who is registered.",
@@ -15,6 +18,15 @@ MESSAGES = {
     Reason.UNCERTAIN: "The frames do not agree; denied to be safe.",
     Reason.AFTER_ATTACK: "The door has just been shown a photo or a screen; wait a little, please.",
     Reason.PIPELINE_ERROR: "Something failed while deciding; denied to be safe.",
+    Reason.OUTSIDE_SCHEDULE: _NOT_NOW,
+    Reason.EXPIRED: _NOT_NOW,
+    Reason.NOT_YET_VALID: _NOT_NOW,
+    Reason.NOT_ALLOWED_HERE: _NOT_NOW,
+    Reason.CLOCK_UNTRUSTED: _NOT_NOW,
+    Reason.PASSED_BACK: _NOT_NOW,
+    Reason.CREDENTIAL_MISSING: "The face alone is not enough here.",
+    Reason.CHALLENGE_MISSING: "What was asked for was not seen in time; denied to be safe.",
+    Reason.SECOND_PERSON_MISSING: "Two people are needed here, one after the other.",
 }
 
 

@@ -21,10 +21,15 @@ from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]
 IsOnePerson = Callable[[Probe, Probe], bool]
+Ruled = Callable[[Decision], Decision]
 
 
 def _unknown_whether(_one: Probe, _other: Probe) -> bool:
     return True
+
+
+def _no_rules(decision: Decision) -> Decision:
+    return decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,13 @@ class Told:
 class Doorway:
     """The state before one camera. Every method returns the next state; times are seconds.
 
-    `is_one_person` says whether two looks of one track may be of the same face.
+    `is_one_person` says whether two looks of one track may be of the same face, `ruled` turns the
+    grant of a person whom the rules do not let pass now into its denial.
     """
 
     policy: Policy
     is_one_person: IsOnePerson = _unknown_whether
+    ruled: Ruled = _no_rules
     tracks: tuple[Track, ...] = ()
     next_id: int = 1
     crowded_frames: int = 0
@@ -130,6 +137,8 @@ class Doorway:
         decision = vote.tally(track.observations, self.policy)
         if decision is not None and decision.success and self._is_paused(now):
             return replace(decision, reason=Reason.AFTER_ATTACK)
+        if decision is not None and decision.success:
+            return self.ruled(decision)
         if decision is None and now - track.since >= self.policy.decide_within_s:
             return vote.give_up(track.observations, self.policy)
         return decision

@@ -15,3 +15,14 @@ class Reason(StrEnum):
     UNCERTAIN = "uncertain"
     AFTER_ATTACK = "after_attack"
     PIPELINE_ERROR = "pipeline_error"
+    # a known person, whom the rules do not let pass
+    OUTSIDE_SCHEDULE = "outside_schedule"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    NOT_ALLOWED_HERE = "not_allowed_here"
+    CLOCK_UNTRUSTED = "clock_untrusted"
+    PASSED_BACK = "passed_back"
+    # a known person, who did not show what the rules ask besides the face
+    CREDENTIAL_MISSING = "credential_missing"
+    CHALLENGE_MISSING = "challenge_missing"
+    SECOND_PERSON_MISSING = "second_person_missing"

@@ -1,0 +1,185 @@
+"""What comes after a face was granted: what the rules ask besides, until it is there or time is up.
+
+One `Admission` a door. A granted face with a ruling that asks for more waits here; whatever is not
+shown in time ends in a denial. A face that was denied never waits, and ends somebody else's waiting
+where it was an attack.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from ostiary.access.doorway import Told
+from ostiary.access.rules import Factor, Ruling
+from ostiary.messages.reason import Reason
+
+
+class Need(StrEnum):
+    """What is still to be shown, in the order in which it is asked for."""
+
+    CHALLENGE = "challenge"
+    PIN = "pin"
+    CARD = "card"
+    SECOND_PERSON = "second_person"
+
+
+MISSING: Mapping[Need, Reason] = {
+    Need.CHALLENGE: Reason.CHALLENGE_MISSING,
+    Need.PIN: Reason.CREDENTIAL_MISSING,
+    Need.CARD: Reason.CREDENTIAL_MISSING,
+    Need.SECOND_PERSON: Reason.SECOND_PERSON_MISSING,
+}
+
+Direction = Literal["in", "out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A granted face that waits for `needs`, one after the other, until `until` (monotonic s).
+
+    `partner` is a second person's decision, who is let in together with this one.
+    """
+
+    told: Told
+    needs: tuple[Need, ...]
+    until: float
+    partner: Told | None = None
+
+    @property
+    def username(self) -> str | None:
+        return self.told.decision.username
+
+    def denied(self, reason: Reason | None = None) -> tuple[Told, ...]:
+        """Everybody who waits here, denied: for what is missing, unless `reason` says otherwise."""
+        said = MISSING[self.needs[0]] if reason is None else reason
+        waiting = (self.told,) if self.partner is None else (self.told, self.partner)
+        return tuple(_as(each, said) for each in waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the door waits, seconds: for a PIN, a card or the answer to a challenge, and for a
+    second person."""
+
+    shown_s: float = 15.0
+    second_person_s: float = 15.0
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The state of one door. Every method returns the next state and the decisions that are final
+    now, to be recorded in that order; `now` is in monotonic seconds."""
+
+    patience: Patience = PATIENCE
+    waiting: Waiting | None = None
+
+    def decided(
+        self, told: Told, ruling: Ruling, now: float
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        """A face was granted or denied. `ruling` is that of the granted person at this moment."""
+        state, late = self.elapsed(now)
+        if not told.decision.success:
+            return state._beside_a_denial(told, late)
+        if not ruling.allowed:
+            return state, (*late, _as(told, ruling.reason))
+        waiting = state.waiting
+        needs = needs_of(ruling)
+        if waiting is not None and waiting.username == told.decision.username:
+            return state, late  # the same person, who is already being waited for
+        if waiting is not None and waiting.needs[0] is Need.SECOND_PERSON and ruling.two_person:
+            return state._second(waiting, told, needs, late, now)
+        if waiting is not None:  # somebody else stands there now
+            state, late = replace(state, waiting=None), (*late, *waiting.denied())
+        if not needs:
+            return state, (*late, told)
+        return replace(state, waiting=Waiting(told, needs, now + state._patience(needs[0]))), late
+
+    def shown(
+        self, need: Need, now: float, *, username: str | None = None
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        """What was asked for was shown, and was right. `username`: whose PIN or card it was, where
+        that is known; another person's is nothing shown."""
+        state, late = self.elapsed(now)
+        waiting = state.waiting
+        if waiting is None or need is not waiting.needs[0]:
+            return state, late
+        if username is not None and username != waiting.username:
+            return state, late
+        left = waiting.needs[1:]
+        if left:
+            waiting = replace(waiting, needs=left, until=now + state._patience(left[0]))
+            return replace(state, waiting=waiting), late
+        everybody = (waiting.told,) if waiting.partner is None else (waiting.told, waiting.partner)
+        return replace(state, waiting=None), (*late, *everybody)
+
+    def refused(self, reason: Reason, now: float) -> tuple["Admission", tuple[Told, ...]]:
+        """What was shown was wrong for good (a failed challenge, a locked PIN): not to wait any
+        longer."""
+        state, late = self.elapsed(now)
+        if state.waiting is None:
+            return state, late
+        return replace(state, waiting=None), (*late, *state.waiting.denied(reason))
+
+    def elapsed(self, now: float) -> tuple["Admission", tuple[Told, ...]]:
+        """Time went on: who waits too long is denied."""
+        if self.waiting is None or now < self.waiting.until:
+            return self, ()
+        return replace(self, waiting=None), self.waiting.denied()
+
+    def _patience(self, need: Need) -> float:
+        if need is Need.SECOND_PERSON:
+            return self.patience.second_person_s
+        return self.patience.shown_s
+
+    def _beside_a_denial(
+        self, told: Told, late: tuple[Told, ...]
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        if self.waiting is None or told.decision.reason is not Reason.PRESENTATION_ATTACK:
+            return self, (*late, told)
+        return replace(self, waiting=None), (*late, *self.waiting.denied(), told)
+
+    def _second(
+        self,
+        first: Waiting,
+        told: Told,
+        needs: tuple[Need, ...],
+        late: tuple[Told, ...],
+        now: float,
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        """Somebody else who may pass, after one who waits for that: what the second has to show is
+        still asked, and then both are let in."""
+        own = needs[:-1]  # the second person is this one's second
+        if not own:
+            return replace(self, waiting=None), (*late, first.told, told)
+        waiting = Waiting(told, own, now + self._patience(own[0]), partner=first.told)
+        return replace(self, waiting=waiting), late
+
+
+def needs_of(ruling: Ruling) -> tuple[Need, ...]:
+    """What has to be shown besides a live, known face."""
+    return tuple(
+        need
+        for need, asked in (
+            (Need.CHALLENGE, ruling.step_up),
+            (Need.PIN, ruling.needs in (Factor.FACE_AND_PIN, Factor.PIN)),
+            (Need.CARD, ruling.needs in (Factor.FACE_AND_CARD, Factor.CARD)),
+            (Need.SECOND_PERSON, ruling.two_person),
+        )
+        if asked
+    )
+
+
+def passed_back(ruling: Ruling, last: Direction | None, direction: Direction | None) -> Ruling:
+    """`ruling`, or its denial where somebody is to pass in the direction in which they passed
+    last. Who was not seen passing yet may pass either way; so may all at a door of no direction."""
+    if ruling.allowed and ruling.anti_passback and direction is not None and last == direction:
+        return replace(ruling, reason=Reason.PASSED_BACK)
+    return ruling
+
+
+def _as(told: Told, reason: Reason) -> Told:
+    return replace(told, decision=replace(told.decision, reason=reason))

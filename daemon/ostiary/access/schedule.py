@@ -1,0 +1,97 @@
+"""Weekly hours and holidays, by the clock on the wall."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from enum import StrEnum
+
+MINUTES_A_DAY = 24 * 60
+
+
+class Day(StrEnum):
+    """A day of the week. A holiday is a day of its own and not the weekday that it falls on."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+    HOLIDAY = "holiday"
+
+
+WEEK = (Day.MON, Day.TUE, Day.WED, Day.THU, Day.FRI, Day.SAT, Day.SUN)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """On these days from the minute `start` to before the minute `end`, counted from midnight, 0 to
+    1440. Where `end` is not after `start` they go on until that minute of the next day, whatever
+    day that is. ValueError for hours that are none."""
+
+    days: frozenset[Day]
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not self.days:
+            raise ValueError("hours need a day")
+        if not (0 <= self.start < MINUTES_A_DAY and 0 < self.end <= MINUTES_A_DAY):
+            raise ValueError("hours lie between 00:00 and 24:00")
+        if self.start == self.end:
+            raise ValueError("hours that end as they begin are none; all day is 00:00 to 24:00")
+
+    @property
+    def is_overnight(self) -> bool:
+        return self.end < self.start
+
+    def hold(self, day: Day, day_before: Day, minute: int) -> bool:
+        """Whether `minute` of a `day` that came after `day_before` is in these hours."""
+        if not self.is_overnight:
+            return day in self.days and self.start <= minute < self.end
+        return (day in self.days and minute >= self.start) or (
+            day_before in self.days and minute < self.end
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The site's time zone and its holidays, by local date."""
+
+    zone: tzinfo
+    holidays: frozenset[date] = frozenset()
+
+    def day(self, on: date) -> Day:
+        return Day.HOLIDAY if on in self.holidays else WEEK[on.weekday()]
+
+    def place(self, moment: datetime) -> tuple[Day, Day, int]:
+        """The day, the day before it, and the minute of the day that clocks show at `moment`."""
+        local = moment.astimezone(self.zone)
+        today = local.date()
+        before = today - timedelta(days=1) if today > date.min else today
+        return self.day(today), self.day(before), local.hour * 60 + local.minute
+
+
+def overlap(one: Hours, other: Hours) -> Day | None:
+    """A day of the week, or the holiday, on which both hold at once; None where they never do.
+
+    Of hours that go over midnight, the part after it counts as the next day of the week; what a
+    holiday brings before or after it is not looked at.
+    """
+    taken = _minutes(one)
+    for day, start, end in _minutes(other):
+        if any(day is each and start < until and since < end for each, since, until in taken):
+            return day
+    return None
+
+
+def _minutes(hours: Hours) -> list[tuple[Day, int, int]]:
+    parts = []
+    for day in hours.days:
+        if not hours.is_overnight:
+            parts.append((day, hours.start, hours.end))
+            continue
+        parts.append((day, hours.start, MINUTES_A_DAY))
+        if day is not Day.HOLIDAY:
+            parts.append((WEEK[(WEEK.index(day) + 1) % 7], 0, hours.end))
+    return parts

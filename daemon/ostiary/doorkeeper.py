@@ -1,0 +1,135 @@
+"""Between a face that was decided and the event that tells of it: rules, and what they ask besides.
+
+Recognition hands every decision to `Doorkeeper.decided`; PINs, cards and challenges are told to
+`shown` and `refused`, from whatever thread they come. Fail closed: where a ruling cannot be made,
+nobody is let in, and where a decision cannot be recorded it was never made.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ostiary.access.admission import (
+    PATIENCE,
+    Admission,
+    Direction,
+    Need,
+    Patience,
+    Waiting,
+    passed_back,
+)
+from ostiary.access.decision import Decision
+from ostiary.access.doorway import Told
+from ostiary.access.rules import ALWAYS, Ruling
+from ostiary.messages.reason import Reason
+
+Ruler = Callable[[str, str], Ruling]
+"""What the rules say now of a person (by name) before a door (by its camera's name)."""
+Record = Callable[[Told, str], object]
+"""Commits a decision with its camera's name; only then it exists."""
+
+Final = tuple[Told, ...]
+"""Decisions that were recorded, in order."""
+
+
+def everybody(_username: str, _door: str) -> Ruling:
+    return ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A door as the doorkeeper knows it: which way its camera sees people pass."""
+
+    direction: Direction | None = None
+
+
+class Doorkeeper:
+    """Every method may be called from any thread; a door's decisions are recorded in order."""
+
+    def __init__(
+        self,
+        record: Record,
+        rule: Ruler = everybody,
+        gates: Mapping[str, Gate] | None = None,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self._record = record
+        self._rule = rule
+        self._gates = dict(gates or {})
+        self._patience = patience
+        self._lock = threading.RLock()
+        self._admissions: dict[str, Admission] = {}
+        self._last: dict[str, Direction] = {}
+        self._answers: dict[tuple[str, str | None], Decision] = {}
+        self.waits: Callable[[str, Waiting | None], object] = lambda _door, _waiting: None
+        """Told of a door and what it waits for, each time that changes; called with the lock."""
+
+    def ruled(self, decision: Decision, door: str) -> Decision:
+        """A granted face, or its denial where the rules do not let that person pass now."""
+        if not decision.success or decision.username is None:
+            return decision
+        ruling = self._ruling(decision.username, door)
+        return decision if ruling.allowed else replace(decision, reason=ruling.reason)
+
+    def decided(self, told: Told, door: str, now: float) -> Final:
+        """A face before `door` was decided, at `now` in monotonic seconds; what was recorded then.
+        Raises what recording raises, and then nothing was decided."""
+        who = told.decision.username
+        ruling = self._ruling(who, door) if told.decision.success and who is not None else ALWAYS
+        with self._lock:
+            return self._advance(door, *self._admission(door).decided(told, ruling, now))
+
+    def shown(self, door: str, need: Need, now: float, username: str | None = None) -> Final:
+        """What `door` waits for was shown, and was right. Returns and raises as `decided`."""
+        with self._lock:
+            return self._advance(door, *self._admission(door).shown(need, now, username=username))
+
+    def refused(self, door: str, reason: Reason, now: float) -> Final:
+        """What was shown at `door` was wrong for good. Returns and raises as `decided`."""
+        with self._lock:
+            return self._advance(door, *self._admission(door).refused(reason, now))
+
+    def attend(self, now: float) -> Final:
+        """Time went on: call it once a second or more often. Returns and raises as `decided`."""
+        with self._lock:
+            return tuple(
+                told
+                for door, admission in list(self._admissions.items())
+                for told in self._advance(door, *admission.elapsed(now))
+            )
+
+    def waiting(self, door: str) -> Waiting | None:
+        """Who is waited for at `door`, and for what."""
+        with self._lock:
+            return self._admission(door).waiting
+
+    def answer(self, decision: Decision | None, door: str) -> Decision | None:
+        """What became of a decision of the faces alone; None while it waits."""
+        if decision is None or not decision.success:
+            return decision
+        with self._lock:
+            waiting = self._admission(door).waiting
+            if waiting is not None and decision.username == waiting.username:
+                return None
+            return self._answers.get((door, decision.username), decision)
+
+    def _ruling(self, username: str, door: str) -> Ruling:
+        gate = self._gates.get(door, Gate())
+        return passed_back(self._rule(username, door), self._last.get(username), gate.direction)
+
+    def _admission(self, door: str) -> Admission:
+        return self._admissions.get(door, Admission(self._patience))
+
+    def _advance(self, door: str, after: Admission, final: Final) -> Final:
+        before = self._admission(door).waiting
+        for told in final:
+            self._record(told, door)
+        self._admissions[door] = after
+        direction = self._gates.get(door, Gate()).direction
+        for told in final:
+            self._answers[(door, told.decision.username)] = told.decision
+            if told.decision.success and told.decision.username is not None and direction:
+                self._last[told.decision.username] = direction
+        if after.waiting != before:
+            self.waits(door, after.waiting)
+        return final
