@@ -26,6 +26,6 @@ def open_source(settings: CameraSettings) -> Source:
 
             return RtspSource(settings)
         case SourceKind.V4L2:
-            from ostiary.camera.v4l2 import DeviceSource
+            from ostiary.camera.v4l2.source import DeviceSource
 
             return DeviceSource(settings)

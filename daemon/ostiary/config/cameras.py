@@ -16,6 +16,7 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+PixelFormat = Literal["auto", "mjpeg", "yuyv"]
 CameraName = Annotated[TopicLevel, AfterValidator(_not_reserved)]
 
 
@@ -33,6 +34,23 @@ class CameraSettings(Section):
     width: int = Field(640, ge=64, le=7680, description="Requested width, pixels.")
     height: int = Field(480, ge=64, le=4320, description="Requested height, pixels.")
     fps: float = Field(15.0, gt=0, le=120, description="Requested rate, frames a second.")
+    pixel_format: PixelFormat = Field(
+        "auto",
+        description="Of a device: mjpeg, yuyv, or auto, which takes what reaches size and rate. "
+        "`ostiary doctor` lists what it offers.",
+    )
+    exposure_ms: Annotated[float, Field(ge=0.1, le=1000)] | Literal["auto"] | None = Field(
+        None,
+        examples=[10.0],
+        description='Of a device: how long a picture is exposed, milliseconds, or "auto". Less '
+        "blurs less and is darker. Unset: left as the camera has it.",
+    )
+    power_line_hz: Literal[0, 50, 60] | None = Field(
+        None,
+        examples=[50],
+        description="Of a device: the mains' frequency, so that lamps do not flicker in its "
+        "pictures; 0: no filter. Unset: left as the camera has it.",
+    )
     loop: bool = Field(False, description="Begin a file or folder again when it ends.")
     relay_line: int | str | None = Field(
         None,

@@ -1,0 +1,135 @@
+"""A camera on this machine: USB or CSI."""
+
+import time
+from pathlib import Path
+
+import structlog
+
+from ostiary.camera.picture import Picture
+from ostiary.camera.v4l2.controls import apply_controls
+from ostiary.camera.v4l2.decode import to_bgr
+from ostiary.camera.v4l2.device import VideoDevice
+from ostiary.camera.v4l2.mode import Mode, choose
+from ostiary.camera.v4l2.stream import Filled, Stream
+from ostiary.config import CameraSettings
+from ostiary.errors import CameraUnavailable
+
+log = structlog.get_logger(__name__)
+
+LATE_S = 1.0
+"""A picture stamped longer ago than this is none."""
+DISTRUST_AFTER = 30
+"""So many such pictures in a row: the driver's clock is wrong, not the pictures old."""
+
+
+class DeviceSource:
+    """`0`, `/dev/video0` or, best, `/dev/v4l/by-id/…`, which stays the same in another socket."""
+
+    pace: float | None = None
+
+    def __init__(self, settings: CameraSettings) -> None:
+        """Raises CameraUnavailable when it is not there, not a camera, in use, or gives no pictures
+        in a format that is wanted."""
+        self._settings = settings
+        self._path = path_of(settings.source)
+        self._late = 0
+        self._device = VideoDevice.open(self._path)
+        try:
+            self._mode, self._line, self.remarks = self._prepare()
+            self._stream = Stream(self._device)
+        except OSError as error:
+            self._device.close()
+            raise CameraUnavailable(self._why_not(error)) from error
+        except CameraUnavailable:
+            self._device.close()
+            raise
+        log.info(
+            "camera_format",
+            camera=settings.name,
+            device=self._device.name,
+            requested=f"{settings.width}x{settings.height}@{settings.fps:g}",
+            given=described(self._mode),
+        )
+        for remark in self.remarks:
+            log.warning("camera_control", camera=settings.name, remark=remark)
+
+    def read(self) -> Picture | None:
+        until = time.monotonic() + self._settings.stall_after_s
+        while (left := until - time.monotonic()) > 0:
+            try:
+                filled = self._stream.newest(left)
+                picture = self._picture(filled)
+                self._stream.give_back(filled)
+            except OSError as error:
+                raise CameraUnavailable(f"{self._path}: {error.strerror}. Unplugged?") from error
+            if picture is not None:
+                return picture
+        raise CameraUnavailable(
+            f"{self._path}: its pictures are late or cannot be decoded. Another cable or socket?"
+        )
+
+    def close(self) -> None:
+        self._stream.close()
+        self._device.close()
+
+    def _prepare(self) -> tuple[Mode, int, tuple[str, ...]]:
+        mode = chosen_mode(self._device, self._settings)
+        given, line = self._device.set_mode(mode, self._settings.fps)
+        if given.fourcc != mode.fourcc:
+            raise CameraUnavailable(f"{self._path}: offers {mode}, but gives {given}.")
+        return given, line, tuple(apply_controls(self._device, self._settings))
+
+    def _picture(self, filled: Filled) -> Picture | None:
+        mode, now = self._mode, time.monotonic()
+        captured_at = self._captured_at(filled.stamped_at, now)
+        if captured_at is None:
+            return None
+        image = to_bgr(filled.content, mode.fourcc, mode.width, mode.height, self._line)
+        return None if image is None else Picture(image, captured_at)
+
+    def _captured_at(self, stamped: float | None, now: float) -> float | None:
+        """None where the picture is too old to be one."""
+        if stamped is None or stamped > now or self._late >= DISTRUST_AFTER:
+            return now
+        if now - LATE_S < stamped:
+            self._late = 0
+            return stamped
+        self._late += 1
+        if self._late == DISTRUST_AFTER:
+            log.warning("camera_clock_distrusted", camera=self._settings.name, off_s=now - stamped)
+        return None
+
+    def _why_not(self, error: OSError) -> str:
+        return (
+            f"{self._path}: {error.strerror}. Does another program have it "
+            f"(`fuser {self._path}` shows which), or two cameras one USB bus?"
+        )
+
+
+def path_of(source: str) -> Path:
+    """The device that a setting names."""
+    return Path(f"/dev/video{source}" if source.isdecimal() else source)
+
+
+def chosen_mode(device: VideoDevice, settings: CameraSettings) -> Mode:
+    """What will be asked of it. Raises CameraUnavailable where it offers nothing fitting."""
+    if not device.captures:
+        raise CameraUnavailable(
+            f"{device.path}: {device.name} gives no pictures here. A camera has several devices: "
+            "`ostiary doctor` lists those that do."
+        )
+    modes = device.modes(settings.width, settings.height)
+    mode = choose(modes, settings.width, settings.height, settings.fps, settings.pixel_format)
+    if mode is None:
+        offered = ", ".join(sorted(set(device.formats()))) or "none"
+        raise CameraUnavailable(
+            f"{device.path}: no format fits cameras.pixel_format = {settings.pixel_format}. "
+            f"It offers: {offered}."
+        )
+    return mode
+
+
+def described(mode: Mode) -> str:
+    """A mode that is in force, for people."""
+    rate = f" at {mode.rates[0]:g}" if mode.rates else ""
+    return f"{mode}{rate}"
