@@ -18,6 +18,7 @@ RECIPE = Path(__file__).with_name("build-root")
 SIZE = "6G"
 INSTALL = """
 set -eu
+mount -t proc proc /proc
 echo 'exit 101' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
 apt-get install --yes --quiet --no-install-recommends /ostiary.deb
 rm /usr/sbin/policy-rc.d /ostiary.deb
@@ -67,7 +68,7 @@ def _install(base: Path, package: Path, folder: Path) -> None:
 
         run("cp", "--archive", "--reflink=auto", base / "root", root)
         shutil.copy(package, root / "ostiary.deb")
-        run("chroot", root, "sh", "-c", INSTALL)
+        run("unshare", "--mount", "chroot", root, "sh", "-c", INSTALL)
         run("mke2fs", "-q", "-t", "ext4", "-d", root, folder / "disk", SIZE)
     shutil.rmtree(root)
 
