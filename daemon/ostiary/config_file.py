@@ -2,12 +2,13 @@
 
 import json
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from ostiary.config import Section, Settings
+from ostiary.config import DoorSettings, ReaderSettings, Section, Settings
 
 HEAD = """\
 # The settings of an Ostiary door. Every key is here with its default; the environment wins over
@@ -21,11 +22,24 @@ def render(settings: Settings) -> str:
     parts = [HEAD]
     for name in Settings.model_fields:
         value = getattr(settings, name) if name in settings.model_fields_set else _default(name)
-        if name == "cameras":
-            parts += [_table(f"[[{name}]]", camera) for camera in value]
+        if isinstance(value, tuple):
+            parts += [_table(f"[[{name}]]", each) for each in value]
+            parts += [] if value else [_commented(_table(f"[[{name}]]", EXAMPLES[name]))]
         else:
             parts.append(_table(f"[{name}]", value))
     return "\n".join(parts)
+
+
+EXAMPLES: Mapping[str, Section] = {
+    "doors": DoorSettings(),
+    "readers": ReaderSettings(device=Path("/dev/input/by-id/usb-reader-event-kbd")),
+}
+"""What a table that is not there by default may look like."""
+
+
+def _commented(table: str) -> str:
+    lines = (line if line.startswith("#") or not line else f"#{line}" for line in table.split("\n"))
+    return "\n".join(lines)
 
 
 def _default(name: str) -> Any:

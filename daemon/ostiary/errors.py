@@ -127,6 +127,13 @@ class RelayUnavailable(OstiaryError):
     exit_status = 69
 
 
+class InputUnavailable(OstiaryError):
+    """A line, a keypad or a card reader cannot be read."""
+
+    code = "input_unavailable"
+    exit_status = 69
+
+
 class BrokerUnavailable(OstiaryError):
     """The MQTT broker cannot be reached or refuses the connection."""
 
@@ -249,6 +256,34 @@ class UserUnknown(OstiaryError):
     """Nobody has that name."""
 
     code = "user_unknown"
+    exit_status = 65
+
+
+class PinWeak(OstiaryError):
+    """The PIN is too short, too easy to guess, or somebody's already."""
+
+    code = "pin_weak"
+    exit_status = 65
+
+
+class CardTaken(OstiaryError):
+    """The card is somebody's already."""
+
+    code = "card_taken"
+    exit_status = 65
+
+
+class CredentialUnknown(OstiaryError):
+    """The person has no such PIN or card."""
+
+    code = "credential_unknown"
+    exit_status = 65
+
+
+class DoorUnknown(OstiaryError):
+    """There is no door of that name."""
+
+    code = "door_unknown"
     exit_status = 65
 
 

@@ -8,7 +8,7 @@ import pytest
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import Risk, risk_of
 from ostiary.config import AccessSettings, Settings, load_settings
-from ostiary.config_file import render
+from ostiary.config_file import EXAMPLES, render
 from ostiary.errors import ConfigError, SettingInvalid
 from ostiary.overrides import adjusted, overrides_path, with_overrides, write_overrides
 
@@ -32,6 +32,8 @@ def test_every_setting_stands_in_the_sample_with_what_it_is_for() -> None:
         model = type(field.get_default(call_default_factory=True))
         if section == "cameras":
             model = type(load_settings(None).cameras[0])
+        elif section in EXAMPLES:
+            model = type(EXAMPLES[section])
         for name, declared in model.model_fields.items():
             (at,) = [
                 number
@@ -99,7 +101,7 @@ def test_the_thresholds_become_the_policy() -> None:
 
 
 def _section_of(lines: list[str], number: int) -> str:
-    heads = [line.strip("[]") for line in lines[:number] if line.startswith("[")]
+    heads = [line.strip("#[]") for line in lines[:number] if line.startswith(("[", "#[["))]
     return heads[-1]
 
 

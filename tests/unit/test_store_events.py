@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.messages.events import LoginEvent
+from ostiary.messages.events import AnyEvent, LoginEvent
 from ostiary.messages.reason import Reason
 from ostiary.store.database import Database
-from ostiary.store.events import AnyEvent, EventFilter, Events
+from ostiary.store.events import EventFilter, Events
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 FOREVER = timedelta(days=36500)

@@ -73,7 +73,7 @@ class Entrance:
 
     def is_released(self, now: float) -> bool:
         """Whether the lock lets the door open."""
-        return now < self.released_until or self._stands_unlocked
+        return now < self.released_until or self.stands_unlocked
 
     @property
     def is_alarming(self) -> bool:
@@ -109,13 +109,20 @@ class Entrance:
         entrance, told = self.at(now)
         return entrance._releasing(None, now), (*told, Happening(DoorWhat.EXIT_BUTTON))
 
+    def released(self, by: str, now: float) -> "Transition":
+        """Somebody elsewhere lets in who stands there; in a lockdown they do not."""
+        entrance, told = self.at(now)
+        if entrance.mode is Mode.LOCKDOWN:
+            return entrance, told
+        return entrance._releasing(None, now), (*told, Happening(DoorWhat.RELEASED, by=by))
+
     def set_mode(self, mode: Mode, by: str, now: float) -> "Transition":
         """A lockdown ends what was being let in, too."""
         before, told = self.at(now)
         if mode is before.mode:
             return before, told
         until = min(before.released_until, now) if mode is Mode.LOCKDOWN else before.released_until
-        if before._stands_unlocked:
+        if before.stands_unlocked:
             until = max(until, now)  # it was released up to this moment
         open_since = now if before.mode is Mode.UNLOCKED else before.opened_at
         changed = replace(
@@ -160,7 +167,8 @@ class Entrance:
         return self._settled(self, now)
 
     @property
-    def _stands_unlocked(self) -> bool:
+    def stands_unlocked(self) -> bool:
+        """Whether it is released until the mode is another."""
         return self.mode is Mode.UNLOCKED and self.contact is not Contact.UNREADABLE
 
     @property

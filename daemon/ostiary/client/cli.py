@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ostiary.client.remote import AnyEvent, RemoteDoor, new_client_id
+from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.config import MqttSettings, Settings, load_settings
 from ostiary.errors import ImageInvalid, OstiaryError
 from ostiary.messages.commands import (
@@ -31,7 +31,7 @@ from ostiary.messages.commands import (
     UsersAnswer,
     UsersRequest,
 )
-from ostiary.messages.events import LoginEvent
+from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, UserEvent
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
@@ -244,8 +244,13 @@ def people_in(folder: Path) -> list[tuple[str, Path]]:
 def line_of(event: AnyEvent) -> str:
     """One event in one line."""
     when = f"{event.timestamp:%Y-%m-%d %H:%M:%S}"
-    if not isinstance(event, LoginEvent):
+    if isinstance(event, UserEvent):
         return f"{when}  #{event.seq}  user     {event.username} {event.action}"
+    if isinstance(event, DuressEvent):
+        return f"{when}  #{event.seq}  duress   {event.source}: {event.username}"
+    if isinstance(event, EntranceEvent):
+        more = " ".join(str(each) for each in (event.mode, event.username, event.by) if each)
+        return f"{when}  #{event.seq}  door     {event.source}: {event.what} {more}".rstrip()
     verdict = "granted" if event.success else "denied "
     numbers = "".join(
         f"  {name} {value:.3f}"

@@ -11,13 +11,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from ostiary.errors import BrokerUnavailable, TimedOut, error_of
 from ostiary.messages.commands import Answer, ErrorDetail, Request
-from ostiary.messages.events import LoginEvent, UserEvent
+from ostiary.messages.events import AnyEvent
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
 from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 
 A = TypeVar("A", bound=Answer)
-AnyEvent = LoginEvent | UserEvent
 
 WINDOW = 16
 
@@ -90,9 +89,14 @@ class RemoteDoor:
         connection = self._connected()
         connection.subscribe(self._topics.event_login)
         connection.subscribe(self._topics.event_user)
+        connection.subscribe(self._topics.event_door)
         newest = 0
         for incoming in self._messages(until=None):
-            if incoming.topic not in (self._topics.event_login, self._topics.event_user):
+            if incoming.topic not in (
+                self._topics.event_login,
+                self._topics.event_user,
+                self._topics.event_door,
+            ):
                 continue
             event = TypeAdapter[AnyEvent](AnyEvent).validate_json(incoming.payload)
             if event.seq > newest:

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from ostiary.config.access import LARGEST_DISTANCE, LEAST_LIVE, AccessSettings
 from ostiary.config.cameras import CameraSettings, VisionSettings
 from ostiary.config.device import DeviceSettings, LogSettings, RelaySettings, ServiceSettings
+from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSettings
 from ostiary.config.http import HttpSettings
 from ostiary.config.mqtt import CommandSettings, MqttSettings
 from ostiary.config.section import Section
@@ -32,10 +33,13 @@ __all__ = [
     "AccessSettings",
     "CameraSettings",
     "CommandSettings",
+    "CredentialSettings",
     "DeviceSettings",
+    "DoorSettings",
     "HttpSettings",
     "LogSettings",
     "MqttSettings",
+    "ReaderSettings",
     "RelaySettings",
     "Section",
     "ServiceSettings",
@@ -58,6 +62,9 @@ class Settings(BaseSettings):
     cameras: tuple[CameraSettings, ...] = Field(
         default_factory=lambda: (CameraSettings(),), min_length=1
     )
+    doors: tuple[DoorSettings, ...] = ()
+    readers: tuple[ReaderSettings, ...] = ()
+    credentials: CredentialSettings = Field(default_factory=CredentialSettings)
     vision: VisionSettings = Field(default_factory=VisionSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
@@ -77,6 +84,22 @@ class Settings(BaseSettings):
                 f"is {LARGEST_DISTANCE[used]:g} at most"
             )
         return self
+
+    @model_validator(mode="after")
+    def _doors_and_readers_are_at_a_camera(self) -> Self:
+        cameras = {camera.name for camera in self.cameras}
+        doors = [door.camera for door in self.doors]
+        for name in (*doors, *(reader.door for reader in self.readers)):
+            if name not in cameras:
+                raise ValueError(f"doors, readers: there is no camera {name}")
+        if len(set(doors)) != len(doors):
+            raise ValueError("doors: one table a camera")
+        return self
+
+    def door(self, camera: str) -> DoorSettings:
+        """The door that this camera looks at."""
+        known = {door.camera: door for door in self.doors}
+        return known.get(camera, DoorSettings(camera=camera))
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
-from ostiary.messages.events import LoginEvent, Message, Timestamp, UserEvent
+from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
@@ -95,7 +95,7 @@ class Cameras(Message):
 class EventPage(Message):
     """Some events."""
 
-    events: tuple[LoginEvent | UserEvent, ...]
+    events: tuple[AnyEvent, ...]
     cursor: int | None = Field(description="Ask with it for the next page; null after the last.")
     snapshots: tuple[int, ...] = Field(description="The `seq` of those that have a picture.")
 

@@ -104,7 +104,7 @@ class Pages:
     def events(
         self,
         request: Request,
-        kind: Literal["login", "user", ""] = "",
+        kind: Literal["login", "user", "door", ""] = "",
         reason: Reason | Literal[""] = "",
         username: Name = "",
         cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,

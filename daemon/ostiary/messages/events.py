@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
+from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 
@@ -70,6 +71,35 @@ class UserEvent(Event):
     source: str = Field(description="Who asked: `mqtt`, `http` or `cli`.")
 
 
+class EntranceEvent(Event):
+    """Something happened at the door itself."""
+
+    source: str = Field(description="Which door: its camera's name.")
+    what: DoorWhat = Field(
+        description="`forced`: it opened though nobody was let in. `held_open`: it stays open for "
+        "too long. `alarm_over`: neither any more; `silenced`: somebody heard it. `released`: "
+        "opened from afar. `mode`: it is run otherwise from now on. `fault`: something of it "
+        "cannot be used, see `by`."
+    )
+    username: str | None = Field(
+        default=None, description="Who was let in when it `opened`, where somebody was."
+    )
+    mode: Mode | None = Field(default=None, description="The new one, of `mode`.")
+    by: str | None = Field(
+        default=None,
+        description="Of `mode`, `released` and `silenced`: `mqtt`, `http`, `cli`, or `schedule`. "
+        "Of `fault` and `fault_over`: `contact`, `exit_button`, `keypad`, `lock` or `alarm`.",
+    )
+
+
+class DuressEvent(Event):
+    """Somebody was let in with the PIN that says they are forced to. Everything at the door, and
+    every other event, is as it always is: show this to nobody who may stand there."""
+
+    username: str
+    source: str = Field(description="Which door: its camera's name.")
+
+
 class DoorEvent(Event):
     """Open the door, now. Sent only for a granted decision of a camera, and only while it is
     fresh; a lock ignores one that it has seen, that has expired, or that the door did not sign
@@ -97,3 +127,7 @@ class DoorEvent(Event):
             self.username,
         )
         return "\n".join(parts).encode()
+
+
+AnyEvent = LoginEvent | UserEvent | EntranceEvent | DuressEvent
+"""Everything that is recorded and told once."""

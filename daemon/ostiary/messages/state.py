@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ostiary.messages.entrance import DoorState, Mode
 from ostiary.messages.events import Message, Timestamp
 from ostiary.messages.recognizer import RecognizerName
 
@@ -57,3 +58,20 @@ class State(Message):
         default=None, description="null in the report of an older version."
     )
     models: tuple[ModelState, ...] = ()
+
+
+class EntranceState(Message):
+    """How the door is now, retained."""
+
+    door: str = Field(description="Which one: its camera's name.")
+    state: DoorState
+    mode: Mode
+    lock: str = Field(description="`locked` or `unlocked`: what the lock is told to be.")
+    contact: str = Field(
+        description="`open` or `closed`; `none`: it has none; `unreadable`: it should say."
+    )
+    alarm: bool = Field(description="Whether the alarm sounds.")
+    faults: tuple[str, ...] = Field(
+        default=(), description="Of `contact`, `exit_button`, `keypad`, `lock`: cannot be used now."
+    )
+    since: Timestamp = Field(description="Of the last change.")

@@ -9,15 +9,24 @@ from pydantic.json_schema import models_json_schema
 
 from ostiary import __version__
 from ostiary.messages.commands import COMMANDS, ErrorResponse, OkResponse
-from ostiary.messages.events import DoorEvent, LoginEvent, UserEvent
+from ostiary.messages.events import (
+    DoorEvent,
+    DuressEvent,
+    EntranceEvent,
+    LoginEvent,
+    UserEvent,
+)
 from ostiary.messages.log import LogHead
-from ostiary.messages.state import State
+from ostiary.messages.state import EntranceState, State
 from ostiary.mqtt.signing import SignedCommand
 
 OUT: Mapping[str, tuple[type[BaseModel], str]] = {
     "state": (State, "Is the door well? Retained."),
     "event/login": (LoginEvent, "Every decision."),
     "event/user": (UserEvent, "A person was registered, changed or removed."),
+    "event/door": (EntranceEvent, "What happened at the door itself."),
+    "entrance/{camera}": (EntranceState, "How the door is. Retained."),
+    "duress": (DuressEvent, "Somebody was forced to let somebody in. For few eyes."),
     "door": (DoorEvent, "Open the door, now. Expires."),
     "log": (LogHead, "The newest signed head of the log. Retained."),
 }
@@ -39,7 +48,7 @@ def document() -> dict[str, Any]:
         (SignedCommand, "validation"),
     ]
     for topic, (model, summary) in OUT.items():
-        name = topic.replace("/", "_")
+        name = topic.replace("/", "_").replace("{", "").replace("}", "")
         channels[name] = _channel(topic, [model.__name__])
         operations[name] = {**_operation("send", name), "summary": summary}
         messages[model.__name__] = _message(model.__name__)
@@ -75,7 +84,10 @@ def document() -> dict[str, Any]:
 def _channel(topic: str, messages: list[str]) -> dict[str, Any]:
     return {
         "address": f"ostiary/{{device}}/{topic}",
-        "parameters": {"device": {"description": "The setting device.id."}},
+        "parameters": {
+            "device": {"description": "The setting device.id."},
+            **({"camera": {"description": "Its camera's name."}} if "{camera}" in topic else {}),
+        },
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
     }
 

@@ -15,9 +15,15 @@ from pydantic.json_schema import JsonSchemaMode
 from ostiary import errors
 from ostiary.errors import OstiaryError
 from ostiary.messages.commands import COMMANDS, CommandKind
-from ostiary.messages.events import DoorEvent, LoginEvent, UserEvent
+from ostiary.messages.events import (
+    DoorEvent,
+    DuressEvent,
+    EntranceEvent,
+    LoginEvent,
+    UserEvent,
+)
 from ostiary.messages.log import LogHead
-from ostiary.messages.state import CameraState, ModelState, State
+from ostiary.messages.state import CameraState, EntranceState, ModelState, State
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.signing import SignedCommand
 
@@ -36,6 +42,9 @@ MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract i
 | `…/state` | out | yes | [is the door well](#state) |
 | `…/event/login` | out | no | [every decision](#eventlogin) |
 | `…/event/user` | out | no | [a change of people](#eventuser) |
+| `…/event/door` | out | no | [what happened at the door itself](#eventdoor) |
+| `…/entrance/<camera>` | out | yes | [how the door is](#entrancecamera) |
+| `…/duress` | out | no | [somebody was forced](#duress): for few eyes |
 | `…/door` | out, expires | no | [open, now](#door) |
 | `…/log` | out | yes | [the signed head of the log](#log) |
 | `…/request/<command>` | in | ignored | [a command](#commands) |
@@ -109,12 +118,16 @@ def markdown() -> str:
         ("state", State),
         ("event/login", LoginEvent),
         ("event/user", UserEvent),
+        ("event/door", EntranceEvent),
+        ("entrance/<camera>", EntranceState),
+        ("duress", DuressEvent),
         ("door", DoorEvent),
         ("log", LogHead),
     ):
         parts += [f"## {title}\n\n{_about(model)}\n\n", _fields(model, "serialization")]
-    parts.insert(-8, "`cameras`:\n\n" + _fields(CameraState, "serialization"))
-    parts.insert(-8, "`models`:\n\n" + _fields(ModelState, "serialization"))
+        if model is State:
+            parts += ["`cameras`:\n\n", _fields(CameraState, "serialization")]
+            parts += ["`models`:\n\n", _fields(ModelState, "serialization")]
     parts.append(COMMANDS_TEXT)
     parts += [_command(kind) for kind in COMMANDS.values()]
     parts += [SIGNED_TEXT, _fields(SignedCommand, "validation")]

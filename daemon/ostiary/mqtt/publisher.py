@@ -17,19 +17,28 @@ import structlog
 
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable, OstiaryError
-from ostiary.messages.events import NOT_A_CAMERA, DoorEvent, LoginEvent
+from ostiary.messages.events import (
+    NOT_A_CAMERA,
+    AnyEvent,
+    DoorEvent,
+    DuressEvent,
+    EntranceEvent,
+    LoginEvent,
+    UserEvent,
+)
 from ostiary.messages.log import LogHead
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.door_key import DoorKey
-from ostiary.store.events import AnyEvent, EventFilter, Events
+from ostiary.store.events import EventFilter, Events
 
 log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY_S = 60.0
 _BEAT_EVERY_S = 5.0
+_EVERYTHING = EventFilter(quiet=True)
 
 
 @dataclass(slots=True)
@@ -153,7 +162,7 @@ class Publisher:
         """Every event after this one is young enough to be sent again."""
         window = timedelta(seconds=self._settings.mqtt.resend_s)
         if not self._recent:
-            young = EventFilter(since=self._clock() - window)
+            young = EventFilter(since=self._clock() - window, quiet=True)
             first = self._events.page(young, limit=1, newest_first=False).events
             return first[0].seq - 1 if first else self._events.last_seq()
         since = self._recent[-1][0] - window.total_seconds()
@@ -188,7 +197,7 @@ class Publisher:
     def _send(self, flight: _Flight) -> None:
         while room := self._settings.mqtt.window - len(flight.unacknowledged):
             events = self._events.page(
-                cursor=flight.sent_seq, limit=room, newest_first=False
+                _EVERYTHING, cursor=flight.sent_seq, limit=room, newest_first=False
             ).events
             for event in events:
                 if not self._publish(flight, event):
@@ -221,8 +230,15 @@ class Publisher:
         self._wake.set()
 
     def _topic(self, event: AnyEvent) -> str:
-        is_login = isinstance(event, LoginEvent)
-        return self._topics.event_login if is_login else self._topics.event_user
+        match event:
+            case LoginEvent():
+                return self._topics.event_login
+            case UserEvent():
+                return self._topics.event_user
+            case EntranceEvent():
+                return self._topics.event_door
+            case DuressEvent():
+                return self._topics.event_duress
 
     def _door_event(self, event: AnyEvent) -> DoorEvent | None:
         """None for what opens no door: denied, a sent image, or too old."""

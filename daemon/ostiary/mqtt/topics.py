@@ -32,6 +32,18 @@ class Topics:
         return f"{self.base}/event/user"
 
     @property
+    def event_door(self) -> str:
+        return f"{self.base}/event/door"
+
+    @property
+    def event_duress(self) -> str:
+        return f"{self.base}/duress"
+
+    def entrance(self, door: str) -> str:
+        """How a door is, retained; by its camera's name."""
+        return f"{self.base}/entrance/{door}"
+
+    @property
     def door(self) -> str:
         return f"{self.base}/door"
 

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 CONSUMER = "ostiary"
 RETRY_S = 0.05
+LONGEST_WAIT_S = 60.0
 
 
 class Line(Protocol):
@@ -67,13 +68,14 @@ class GpioLine:
 
 
 class Relay:
-    """Holds the lock open for `pulse_s` after each `pulse`, from a thread of its own."""
+    """Holds the lock open for as long as any of the doors that share it says, from a thread of its
+    own: it shuts in time, whatever became of who opened it."""
 
     def __init__(self, line: Line, pulse_s: float) -> None:
         self._line = line
         self._pulse_s = pulse_s
         self._changed = threading.Condition()
-        self._open_until = 0.0
+        self._held: dict[str, float] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
@@ -84,10 +86,16 @@ class Relay:
         return cls(GpioLine.take(settings), settings.pulse_s)
 
     def pulse(self) -> None:
-        """Open, or hold open longer. Returns at once and never raises."""
+        """Open for `pulse_s`, or hold open longer. Returns at once and never raises."""
+        self.hold("", time.monotonic() + self._pulse_s)
+
+    def hold(self, door: str, until: float) -> None:
+        """Open for `door` until then, in seconds of `time.monotonic()`; a moment that is past
+        shuts. Returns at once and never raises."""
         with self._changed:
-            self._open_until = time.monotonic() + self._pulse_s
-            self._changed.notify()
+            if self._held.get(door, 0.0) != until:
+                self._held[door] = until
+                self._changed.notify()
 
     def close(self) -> None:
         """Lock, and let go of the line. May be called twice."""
@@ -100,11 +108,11 @@ class Relay:
         active = False
         with self._changed:
             while not self._stopping:
-                left = self._open_until - time.monotonic()
+                left = max(self._held.values(), default=0.0) - time.monotonic()
                 if active != (left > 0) and self._set(left > 0):
                     active = not active
                 # A lock that could not be closed is tried again; one not opened waits for a pulse.
-                self._changed.wait(max(left, RETRY_S) if active else None)
+                self._changed.wait(min(max(left, RETRY_S), LONGEST_WAIT_S) if active else None)
         self._set(False)
         self._line.release()
 

@@ -6,7 +6,7 @@ acknowledged it. So it can be sent twice, never lost, and always carries the sam
 
 import math
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -16,7 +16,8 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from ostiary.errors import SealBroken
-from ostiary.messages.events import LoginEvent, UserEvent
+from ostiary.messages.entrance import DoorWhat, Mode
+from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
 from ostiary.store.chain import Chain
@@ -27,7 +28,7 @@ from ostiary.store.sealed_rows import opened_event
 
 log = structlog.get_logger(__name__)
 
-AnyEvent = LoginEvent | UserEvent
+EventKind = Literal["login", "user", "door", "duress"]
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
 _COLUMNS = EVENT_COLUMNS
@@ -35,14 +36,16 @@ _COLUMNS = EVENT_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events; None asks nothing. `since` is included, `until` is not."""
+    """Which events; None asks nothing. `since` is included, `until` is not. `quiet`: with those
+    that not everybody may see (duress), which are else left out unless they are asked for."""
 
-    kind: Literal["login", "user"] | None = None
+    kind: EventKind | None = None
     reason: str | None = None
     username: str | None = None
     success: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,54 @@ class Events:
             row = (*row[:4], username, *row[5:14], previous_username)
             self.chain.event(connection, row)
             return _user_event(row)
+
+    def append_entrance(
+        self,
+        *,
+        door: str,
+        what: DoorWhat,
+        now: datetime,
+        username: str | None = None,
+        mode: Mode | None = None,
+        by: str | None = None,
+    ) -> EntranceEvent:
+        """Record what happened at the door itself."""
+        row = self._append_other("door", door, now, username, what.value, by, mode)
+        return _entrance_event(row)
+
+    def append_duress(self, *, door: str, username: str, now: datetime) -> DuressEvent:
+        """Record that somebody was let in who was forced to let somebody in."""
+        return _duress_event(self._append_other("duress", door, now, username))
+
+    def _append_other(
+        self,
+        kind: Literal["door", "duress"],
+        door: str,
+        now: datetime,
+        username: str | None,
+        action: str | None = None,
+        by: str | None = None,
+        mode: str | None = None,
+    ) -> Sequence[object]:
+        """`mode` only where there is no `username`, with which it would have to be sealed."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "INSERT INTO events (event_id, kind, timestamp, username, message, source, reason,"
+                f" action) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+                (
+                    uuid7().bytes,
+                    kind,
+                    moment.to_text(now),
+                    None if username is None else self._database.seal.name(username),
+                    mode,
+                    door,
+                    by,
+                    action,
+                ),
+            ).fetchone()
+            row = (*row[:4], username, *row[5:])
+            self.chain.event(connection, row)
+            return row
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
         """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
@@ -270,6 +321,8 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
         if value is not None:
             conditions.append(condition)
             values.append(value)
+    if not where.quiet and where.kind is None:
+        conditions.append("kind != 'duress'")
     if where.username is not None:
         names = seal.names(where.username)
         conditions.append(
@@ -280,7 +333,7 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
 
 
 def _event(row: Sequence[object]) -> AnyEvent:
-    return login_event(row) if row[2] == "login" else _user_event(row)
+    return _KINDS[str(row[2])](row)
 
 
 def _common(row: Sequence[object]) -> dict[str, object]:
@@ -313,8 +366,26 @@ def login_event(row: Sequence[object]) -> LoginEvent:
     )
 
 
+def _entrance_event(row: Sequence[object]) -> EntranceEvent:
+    return EntranceEvent.model_validate(
+        {**_common(row), "mode": row[5], "by": row[8], "what": row[13]}
+    )
+
+
+def _duress_event(row: Sequence[object]) -> DuressEvent:
+    return DuressEvent.model_validate(_common(row))
+
+
 def _user_event(row: Sequence[object]) -> UserEvent:
     action, previous_username = row[13:15]
     return UserEvent.model_validate(
         {**_common(row), "action": action, "previous_username": previous_username}
     )
+
+
+_KINDS: Mapping[str, Callable[[Sequence[object]], AnyEvent]] = {
+    "login": login_event,
+    "user": _user_event,
+    "door": _entrance_event,
+    "duress": _duress_event,
+}

@@ -83,6 +83,14 @@ def _template(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return (new.value(old.opened_value(descriptor, *place), *place),)
 
 
+def _credential(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    number, username, kind, lookup, secret = row
+    assert isinstance(secret, bytes)
+    place = ("credential", number, kind, new.opened_name(str(username)))
+    value = new.value(old.opened_value(secret, *place), *place)
+    return new.name(old.opened_name(str(lookup))), value
+
+
 def _event(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     plain = opened_event(row, old)
     if not names_somebody("event", plain):
@@ -130,6 +138,9 @@ def _command(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
 TABLES = (
     SealedTable("users", "rowid, username, encoding", ("username", "encoding"), _user),
     SealedTable("templates", "id, descriptor, recognizer, username", ("descriptor",), _template),
+    SealedTable(
+        "credentials", "id, username, kind, lookup, secret", ("lookup", "secret"), _credential
+    ),
     SealedTable("events", EVENT_COLUMNS, ("username", "message", "previous_username"), _event),
     SealedTable(
         "audit", AUDIT_COLUMNS, ("actor", "action", "subject", "detail", "address"), _audit

@@ -74,7 +74,7 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRoute
     @router.get("/events", summary="The audit trail, a page at a time")
     def events(
         _caller: Viewer,
-        kind: Literal["login", "user"] | None = None,
+        kind: Literal["login", "user", "door"] | None = None,
         reason: Reason | None = None,
         username: Annotated[Username | None, Query(examples=["张三"])] = None,
         success: bool | None = None,

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
-from ostiary.messages.events import LoginEvent, UserEvent
+from ostiary.messages.events import AnyEvent
 from ostiary.messages.reason import Reason
 from ostiary.messages.username import Username
 
@@ -35,7 +35,9 @@ class EventsRequest(Request):
     newest_first: bool = Field(
         default=True, description="false: oldest first; `cursor` N then gives `seq` above N."
     )
-    kind: Literal["login", "user"] | None = None
+    kind: Literal["login", "user", "door", "duress"] | None = Field(
+        default=None, description="Without it all but `duress`, which has to be asked for."
+    )
     username: Username | None = None
     reason: Reason | None = None
     success: bool | None = None
@@ -44,5 +46,5 @@ class EventsRequest(Request):
 
 
 class EventsAnswer(Answer):
-    events: tuple[LoginEvent | UserEvent, ...]
+    events: tuple[AnyEvent, ...]
     cursor: int | None = Field(description="Ask with it for the next page; None after the last.")

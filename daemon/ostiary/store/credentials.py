@@ -1,0 +1,233 @@
+"""PINs and cards. Nothing here shows one: PINs come as argon2 hashes, and none is ever listed."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from ostiary.errors import CardTaken, CredentialUnknown, SealBroken, UserUnknown
+from ostiary.messages.username import same_name
+from ostiary.store import moment
+from ostiary.store.database import Database, next_number
+
+log = structlog.get_logger(__name__)
+
+PinKind = Literal["pin", "duress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """One person's hashes; None where there is none."""
+
+    username: str
+    pin: str | None = field(default=None, repr=False)
+    duress: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a person has, without telling it."""
+
+    pin: bool
+    duress: bool
+    cards: int
+
+
+class Credentials:
+    """The table `credentials`. Each change is one transaction, or joins the caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def set_pin(
+        self, username: str, kind: PinKind, pin_hash: str, hint: int, now: datetime
+    ) -> None:
+        """Give a person a PIN instead of the one before. `hint`: some bits of it, by which it is
+        found without a name. Raises UserUnknown."""
+        with self._database.transaction() as connection:
+            stored = self._stored_name(connection, username)
+            connection.execute(
+                "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
+            )
+            lookup = self._database.seal.name(_hint(hint))
+            self._insert(connection, same_name(username), kind, lookup, pin_hash.encode(), now)
+
+    def remove_pin(self, username: str, kind: PinKind) -> None:
+        """Raises UserUnknown, CredentialUnknown."""
+        with self._database.transaction() as connection:
+            stored = self._stored_name(connection, username)
+            removed = connection.execute(
+                "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
+            ).rowcount
+        if not removed:
+            what = "PIN" if kind == "pin" else "duress PIN"
+            raise CredentialUnknown(f"{same_name(username)} has no {what}.")
+
+    def add_card(self, username: str, number: str, now: datetime) -> None:
+        """Raises UserUnknown, or CardTaken where it is anybody's already."""
+        with self._database.transaction() as connection:
+            if self._card_rows(connection, number):
+                raise CardTaken("This card is somebody's already; remove it there first.")
+            lookup = self._database.seal.name(_card(number))
+            self._insert(connection, same_name(username), "card", lookup, b"card", now)
+
+    def remove_card(self, username: str, number: str) -> None:
+        """Raises UserUnknown, CredentialUnknown."""
+        with self._database.transaction() as connection:
+            stored = self._stored_name(connection, username)
+            mine = [row[0] for row in self._card_rows(connection, number) if row[1] == stored]
+            connection.executemany("DELETE FROM credentials WHERE id = ?", [(id,) for id in mine])
+        if not mine:
+            raise CredentialUnknown(f"{same_name(username)} has no such card.")
+
+    def remove_cards(self, username: str) -> int:
+        """All of a person's; how many. Raises UserUnknown."""
+        with self._database.transaction() as connection:
+            stored = self._stored_name(connection, username)
+            return connection.execute(
+                "DELETE FROM credentials WHERE username = ? AND kind = 'card'", (stored,)
+            ).rowcount
+
+    def holding(self, username: str) -> Holding:
+        """Raises UserUnknown."""
+        with self._database.reading() as connection:
+            stored = self._stored_name(connection, username)
+            rows = connection.execute(
+                "SELECT kind, COUNT(*) FROM credentials WHERE username = ? GROUP BY kind", (stored,)
+            ).fetchall()
+        counts = dict(rows)
+        return Holding("pin" in counts, "duress" in counts, counts.get("card", 0))
+
+    def pins_of(self, username: str) -> Pins:
+        """Without any for who has none, or is not registered."""
+        with self._database.reading() as connection:
+            try:
+                stored = self._stored_name(connection, username)
+            except UserUnknown:
+                return Pins(same_name(username))
+            return self._pins(connection, stored)
+
+    def pins_like(self, hint: int) -> tuple[Pins, ...]:
+        """Of everybody with a PIN of that hint."""
+        lookups = self._database.seal.names(_hint(hint))
+        marks = ", ".join("?" * len(lookups))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT username FROM credentials WHERE lookup IN ({marks})", lookups
+            ).fetchall()
+            return tuple(self._pins(connection, stored) for (stored,) in rows)
+
+    def owner_of(self, number: str) -> str | None:
+        """Whose card it is; None where it is nobody's, or its row was altered."""
+        with self._database.reading() as connection:
+            rows = self._card_rows(connection, number)
+        for number_of_row, stored, secret in rows:
+            try:
+                name = self._database.seal.opened_name(stored)
+                self._database.seal.opened_value(secret, *_place(number_of_row, "card", name))
+            except SealBroken as error:
+                log.error("credential_not_opened", id=number_of_row, code=error.code)
+                continue
+            return name
+        return None
+
+    def rename(self, old: str, new: str) -> None:
+        """Bind a person's credentials to the new name, in the transaction that changes it: after
+        the rows of `users` did."""
+        before, after = same_name(old), same_name(new)
+        seal = self._database.seal
+        with self._database.transaction() as connection:
+            stored = self._stored_name(connection, after)
+            rows = connection.execute(
+                "SELECT id, kind, secret FROM credentials WHERE username = ?", (stored,)
+            ).fetchall()
+            connection.executemany(
+                "UPDATE credentials SET secret = ? WHERE id = ?",
+                [
+                    (
+                        seal.value(
+                            seal.opened_value(secret, *_place(number, kind, before)),
+                            *_place(number, kind, after),
+                        ),
+                        number,
+                    )
+                    for number, kind, secret in rows
+                ],
+            )
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        kind: str,
+        lookup: str,
+        secret: bytes,
+        now: datetime,
+    ) -> None:
+        number = next_number(connection, "credentials")
+        sealed = self._database.seal.value(secret, *_place(number, kind, name))
+        connection.execute(
+            "INSERT INTO credentials (id, username, kind, lookup, secret, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                number,
+                self._stored_name(connection, name),
+                kind,
+                lookup,
+                sealed,
+                moment.to_text(now),
+            ),
+        )
+
+    def _pins(self, connection: sqlite3.Connection, stored: str) -> Pins:
+        """Of a row of `users`; a hash that was altered is none."""
+        seal = self._database.seal
+        name = seal.opened_name(stored)
+        rows = connection.execute(
+            "SELECT id, kind, secret FROM credentials WHERE username = ? AND kind != 'card'",
+            (stored,),
+        ).fetchall()
+        found: dict[str, str] = {}
+        for number, kind, secret in rows:
+            try:
+                found[kind] = seal.opened_value(secret, *_place(number, kind, name)).decode()
+            except SealBroken as error:
+                log.error("credential_not_opened", id=number, code=error.code)
+        return Pins(name, found.get("pin"), found.get("duress"))
+
+    def _card_rows(
+        self, connection: sqlite3.Connection, number: str
+    ) -> Sequence[tuple[int, str, bytes]]:
+        lookups = self._database.seal.names(_card(number))
+        marks = ", ".join("?" * len(lookups))
+        return connection.execute(
+            "SELECT id, username, secret FROM credentials"
+            f" WHERE kind = 'card' AND lookup IN ({marks})",
+            lookups,
+        ).fetchall()
+
+    def _stored_name(self, connection: sqlite3.Connection, username: str) -> str:
+        name = same_name(username)
+        names = self._database.seal.names(name)
+        marks = ", ".join("?" * len(names))
+        row = connection.execute(
+            f"SELECT username FROM users WHERE username IN ({marks})", names
+        ).fetchone()
+        if row is None:
+            raise UserUnknown(f"Nobody is registered as {name}.")
+        return str(row[0])
+
+
+def _place(number: int, kind: str, name: str) -> tuple[object, ...]:
+    return ("credential", number, kind, name)
+
+
+def _hint(hint: int) -> str:
+    return f"pin {hint}"
+
+
+def _card(number: str) -> str:
+    return f"card {number}"

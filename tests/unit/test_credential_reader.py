@@ -1,0 +1,174 @@
+"""Keypads and readers: the kernel's own records, through a pipe where there is no real device."""
+
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ostiary.access.entrance import Entrance
+from ostiary.access.keypad import Entry
+from ostiary.config.entrance import CredentialSettings, ReaderSettings
+from ostiary.entrance.guard import Guard, Outputs
+from ostiary.entrance.input_device import EV_KEY, EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
+from ostiary.entrance.lines import Edge
+from ostiary.entrance.watching import KeyboardReader, Watching, WiegandReader
+from ostiary.errors import InputUnavailable
+from tests.unit.test_contact_guard import Wires, soon
+from tests.unit.test_credential_wiegand import framed
+
+CODES = {**{digit: 2 + place for place, digit in enumerate("1234567890")}, "\n": 28, "*": 55}
+SHIFT, THREE = 42, 4
+
+
+def record(code: int, value: int, at: float, kind: int = EV_KEY) -> bytes:
+    return EVENT.pack(int(at), int(at % 1 * 1e6), kind, code, value)
+
+
+def pressed(text: str, pace_s: float = 0.3, start: float = 100.0) -> bytes:
+    """Each key down, held for a moment, up, and the report that ends it, as a keyboard sends."""
+    parts = []
+    for place, key in enumerate(text):
+        at = start + place * pace_s
+        parts += [record(CODES[key], value, at) for value in (1, 2, 0)]
+        parts.append(record(0, 0, at, EV_SYN))
+    return b"".join(parts)
+
+
+def test_a_record_is_the_kernels_own() -> None:
+    assert EVENT.size == struct.calcsize("llHHi")
+
+
+def test_keys_are_read_once_each_however_long_they_are_held() -> None:
+    assert [key for _, key in Keys().of(pressed("4711\n"))] == [*"4711", "\n"]
+
+
+def test_records_that_come_in_pieces_are_put_together() -> None:
+    keys, found = Keys(), []
+    for byte in pressed("42\n"):
+        found += keys.of(bytes([byte]))
+    assert [key for _, key in found] == ["4", "2", "\n"]
+
+
+def test_a_shifted_three_is_the_hash_key() -> None:
+    data = record(SHIFT, 1, 0) + record(THREE, 1, 0) + record(SHIFT, 0, 0) + record(THREE, 1, 1)
+    assert [key for _, key in Keys().of(data)] == ["#", "3"]
+
+
+def test_keys_that_the_kernel_lost_void_what_was_typed() -> None:
+    data = record(2, 1, 0) + record(SYN_DROPPED, 0, 1, EV_SYN)
+    assert Keys().of(data)[-1][1] is None
+
+
+class Desk:
+    """A door with a keypad on a pipe; `entries` are what was presented."""
+
+    def __init__(self, folder: Path, kind: str = "auto") -> None:
+        self.path = folder / "keypad"
+        os.mkfifo(self.path)
+        self.entries: list[tuple[str, Entry]] = []
+        self.guard = Guard(
+            "front", Entrance(), Outputs(lambda *_: None), lambda: 0.0, lambda: datetime.now(UTC)
+        )
+        settings = ReaderSettings(device=self.path, kind=kind)
+        self._reader = KeyboardReader(
+            self.guard, settings, CredentialSettings(), lambda *each: self.entries.append(each)
+        )
+        self._watching = Watching(self._reader, "keypad-front")
+        self.cable: int | None = None
+
+    def plug(self) -> None:
+        self.cable = os.open(self.path, os.O_RDWR)  # as Linux permits for a pipe
+        os.set_blocking(self.cable, False)
+
+    def type(self, data: bytes) -> None:
+        assert self.cable is not None
+        os.write(self.cable, data)
+
+    def __enter__(self) -> "Desk":
+        self.plug()
+        self._watching.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watching.stop()
+        if self.cable is not None:
+            os.close(self.cable)
+
+    def pull_out(self) -> None:
+        assert self.cable is not None
+        os.close(self.cable)
+        self.cable = None
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path) as running:
+        yield running
+
+
+def test_a_pin_typed_at_a_keypad_is_presented_at_its_door(desk: Desk) -> None:
+    desk.type(pressed("4711\n"))
+    soon(lambda: desk.entries == [("front", Entry("pin", "4711"))])
+
+
+def test_a_card_that_a_reader_types_is_a_credential_of_the_other_kind(desk: Desk) -> None:
+    desk.type(pressed("0008154711\n", pace_s=0.005))
+    soon(lambda: desk.entries == [("front", Entry("card", "0008154711"))])
+
+
+def test_a_keypad_pulled_out_in_the_middle_is_told_and_its_half_credential_forgotten(
+    desk: Desk,
+) -> None:
+    desk.type(pressed("0\n47"))
+    soon(lambda: len(desk.entries) == 1)
+    desk.pull_out()
+    soon(lambda: desk.guard.state().faults == ("keypad",))
+    desk.plug()
+    soon(lambda: desk.guard.state().faults == ())
+    desk.type(pressed("11\n", start=101.0))
+    soon(lambda: len(desk.entries) == 2)
+    assert desk.entries[1] == ("front", Entry("pin", "11"))
+
+
+def test_a_device_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputUnavailable, match="by-id"):
+        InputDevice.open(tmp_path / "none")
+
+
+def test_a_wiegand_reader_presents_cards_and_pins(tmp_path: Path) -> None:
+    desk, wires = Desk(tmp_path), Wires()
+    wires.levels = {"d0": False, "d1": False}
+    settings = ReaderSettings(d0=5, d1=6)
+    entries: list[tuple[str, Entry]] = []
+    reader = WiegandReader(
+        desk.guard,
+        settings,
+        CredentialSettings(),
+        lambda *each: entries.append(each),
+        wires.take,
+    )
+    reader.open()
+
+    def send(bits: list[bool], start: float) -> None:
+        for place, bit in enumerate(bits):
+            name, at = "d1" if bit else "d0", start + place * 0.002
+            wires.edges += [Edge(name, True, at), Edge(name, False, at + 5e-5)]
+
+    send(framed(815, 26), 10.0)
+    for place, digit in enumerate((4, 7, 1, 1, 11)):
+        send([bool(digit >> bit & 1) for bit in (3, 2, 1, 0)], 20.0 + place)
+    reader.read()
+    reader.read()  # nothing comes any more: the last word is over
+    assert entries == [("front", Entry("card", "815")), ("front", Entry("pin", "4711"))]
+
+
+def test_whoever_leans_on_a_keypad_keeps_no_other_door_from_working(desk: Desk) -> None:
+    for _ in range(40):
+        desk.type(pressed("1" * 60))
+        threading.Event().wait(0.005)
+    desk.type(pressed("*4711\n", start=1000.0))
+    soon(lambda: desk.entries == [("front", Entry("pin", "4711"))])
