@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ostiary.access.admission import Patience
 from ostiary.access.doorway import Doorway, Told
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
+from ostiary.access.rules import Ruling
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.migration import come_over
@@ -24,7 +26,7 @@ from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
-from ostiary.doorkeeper import Doorkeeper
+from ostiary.doorkeeper import Doorkeeper, Gate
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
@@ -32,6 +34,7 @@ from ostiary.mqtt.security import store_key
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
 from ostiary.service import memory
+from ostiary.service.clock import Synchronised
 from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.logging import configure_logging
 from ostiary.service.metrics import Metrics
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STATE_CHECK_S = 1.0
+ENDED_CHECK_S = 30.0
 RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
 ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
@@ -109,7 +113,10 @@ class App:
         memory.return_freed()
         roster = roster_of(self.users, self.engine, risk_of(settings.access))
         self.people = People(self.users, self.events, roster)
-        self.doorkeeper = Doorkeeper(self._record)
+        self._synchronised = Synchronised()
+        gates = {each.name: Gate(each.direction) for each in settings.cameras}
+        patience = Patience(settings.site.shown_within_s, settings.site.second_person_s)
+        self.doorkeeper = Doorkeeper(self._record, self._rule, gates, patience)
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
@@ -137,7 +144,9 @@ class App:
             reload=self._reload,
             decode=self._decoder.decode,
             thresholds=lambda: self._access,
+            clock_trusted=self._synchronised,
         )
+        self.rules = room.rules
         command_log = CommandLog(self.database)
         self.commands = Commands(room, command_log, self._committed)
         self.mqtt = MqttDoor(
@@ -231,10 +240,15 @@ class App:
         """The main loop: watchdog, health, reload."""
         told: State | None = None
         told_at = 0.0
+        looked_at = 0.0
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._ended.is_set():
             self._watchdog.feed()
             self._attend_doors()
+            if time.monotonic() - looked_at >= ENDED_CHECK_S:
+                looked_at = time.monotonic()
+                self._synchronised.look()
+                self._remove_ended()
             is_rotating = self._rotate()
             state = self.state()
             self._notifier.status(status_text(state))
@@ -259,6 +273,20 @@ class App:
                 self.metrics.decision(told.decision.reason)
         except OstiaryError as error:
             log.error("decision_not_recorded", code=error.code)
+
+    def _rule(self, username: str, door: str) -> Ruling:
+        return self.rules.ruling(username, door)
+
+    def _remove_ended(self) -> None:
+        """People whose time has been over for long enough."""
+        try:
+            removed = self.rules.remove_ended()
+        except OstiaryError as error:
+            log.error("ended_not_removed", code=error.code, reason=error.message)
+            return
+        if removed:
+            log.info("ended_removed", people=removed)
+            self._committed()
 
     def _rotate(self) -> bool:
         """Some rows, where the data key was changed; whether there are more."""

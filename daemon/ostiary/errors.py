@@ -287,6 +287,93 @@ class DoorUnknown(OstiaryError):
     exit_status = 65
 
 
+# --- rules ----------------------------------------------------------------------------------
+
+
+class GroupInvalid(OstiaryError):
+    """A group's or rule's name is empty, too long, or has characters that lists need."""
+
+    code = "group_invalid"
+    exit_status = 65
+
+
+class GroupExists(OstiaryError):
+    """There is a group of that name."""
+
+    code = "group_exists"
+    exit_status = 65
+
+
+class GroupUnknown(OstiaryError):
+    """There is no group of that name."""
+
+    code = "group_unknown"
+    exit_status = 65
+
+
+class GroupInUse(OstiaryError):
+    """Somebody is in the group, or a rule names it: without it they might pass anywhere."""
+
+    code = "group_in_use"
+    exit_status = 65
+
+
+class RuleExists(OstiaryError):
+    """There is another rule of that name."""
+
+    code = "rule_exists"
+    exit_status = 65
+
+
+class RuleUnknown(OstiaryError):
+    """There is no rule of that name."""
+
+    code = "rule_unknown"
+    exit_status = 65
+
+
+class ScheduleInvalid(OstiaryError):
+    """Hours that are none: no day, no time between start and end, or no hours at all."""
+
+    code = "schedule_invalid"
+    exit_status = 65
+
+
+class ScheduleOverlaps(OstiaryError):
+    """Two of a rule's hours hold at the same time."""
+
+    code = "schedule_overlaps"
+    exit_status = 65
+
+
+class PeriodInvalid(OstiaryError):
+    """A first or last moment that is none, or an end before its start."""
+
+    code = "period_invalid"
+    exit_status = 65
+
+
+class LocksEverybodyOut(OstiaryError):
+    """Nobody could pass a door any more: say so once more with `confirm`."""
+
+    code = "locks_everybody_out"
+    exit_status = 65
+
+
+class PeopleListInvalid(OstiaryError):
+    """A list of people is no CSV, lacks the column of names, or is too long."""
+
+    code = "people_list_invalid"
+    exit_status = 65
+
+
+class PhotoMissing(OstiaryError):
+    """Somebody new in a list of people has no photo, or it is not where the list says."""
+
+    code = "photo_missing"
+    exit_status = 66
+
+
 # --- commands -------------------------------------------------------------------------------
 
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from ostiary.access.schedule import MINUTES_A_DAY, Calendar, Hours
-from ostiary.messages.factor import Factor
 from ostiary.messages.reason import Reason
+from ostiary.messages.rule_words import Factor
 
 __all__ = ["ALWAYS", "Factor", "Person", "Rule", "Rulebook", "Ruling", "may"]
 
@@ -138,6 +138,19 @@ class Rulebook:
         self._known[(username, door)] = _Stretch(since, until, ruling)
         return ruling
 
+    def ever(self, username: str, door: str | None, now: datetime) -> bool:
+        """Whether there is a time from `now` on at which that person may pass."""
+        person = self.people.get(username, NOBODY_SPECIAL)
+        if person.valid_until is not None and person.valid_until <= now:
+            return False
+        if not person.groups:
+            return self.ungrouped
+        return any(
+            rule.is_for(person.groups, door)
+            and (rule.valid_until is None or rule.valid_until > now)
+            for rule in self.rules
+        )
+
     def _judged(
         self, username: str, door: str | None, moment: datetime, *, clock_trusted: bool
     ) -> Ruling:
@@ -221,6 +234,19 @@ def may(
         return _strictest(here)  # whatever hour it is, no rule's demand is left out
     holding = [rule for rule in here if rule.holds(moment, calendar)]
     return _strictest(holding) if holding else Ruling(Reason.OUTSIDE_SCHEDULE)
+
+
+def newly_shut(
+    before: Rulebook, after: Rulebook, everybody: Iterable[str], doors: Iterable[str], now: datetime
+) -> tuple[str, ...]:
+    """Doors that somebody of `everybody` may pass now or at some time to come by the book `before`,
+    and nobody by the book `after`."""
+    names = tuple(everybody)
+
+    def is_open(book: Rulebook, door: str) -> bool:
+        return any(book.ever(name, door, now) for name in names)
+
+    return tuple(door for door in doors if is_open(before, door) and not is_open(after, door))
 
 
 def _strictest(rules: Sequence[Rule]) -> Ruling:

@@ -1,26 +1,13 @@
 """Weekly hours and holidays, by the clock on the wall."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
-from enum import StrEnum
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from ostiary.messages.rule_words import WEEK, Day
+
+__all__ = ["MINUTES_A_DAY", "WEEK", "Calendar", "Day", "Hours", "moment_of", "overlap"]
 
 MINUTES_A_DAY = 24 * 60
-
-
-class Day(StrEnum):
-    """A day of the week. A holiday is a day of its own and not the weekday that it falls on."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
-    HOLIDAY = "holiday"
-
-
-WEEK = (Day.MON, Day.TUE, Day.WED, Day.THU, Day.FRI, Day.SAT, Day.SUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +57,19 @@ class Calendar:
         today = local.date()
         before = today - timedelta(days=1) if today > date.min else today
         return self.day(today), self.day(before), local.hour * 60 + local.minute
+
+
+def moment_of(text: str, zone: tzinfo, *, is_end: bool = False) -> datetime:
+    """A moment as people write it, aware: RFC 3339, or without an offset by the clocks of `zone`; a
+    date alone is its first moment, or as an end its last. ValueError for what is none."""
+    text = text.strip()
+    if len(text) == len("2026-12-25"):
+        on = date.fromisoformat(text)
+        on = on + timedelta(days=1) if is_end else on
+        return datetime.combine(on, time(), zone).astimezone(UTC)
+    moment = datetime.fromisoformat(text)
+    moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+    return moment.astimezone(UTC)
 
 
 def overlap(one: Hours, other: Hours) -> Day | None:

@@ -11,6 +11,7 @@ from ostiary.messages.commands import (
     AddTemplateAnswer,
     AddTemplateRequest,
     Answer,
+    PicturesRequest,
     RegisterAnswer,
     RegisterRequest,
     RemoveTemplateAnswer,
@@ -23,8 +24,11 @@ Effect = Callable[[], Answer]
 
 def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
     """Raises UserExists before anything costly, and again where somebody was quicker;
-    AlreadyRegistered for a face that is somebody else's, unless `allow_twin`."""
+    AlreadyRegistered for a face that is somebody else's, unless `allow_twin`; GroupUnknown,
+    PeriodInvalid."""
     _check_allowed(room, request)
+    period = room.rules.period(request.valid_from, request.valid_until)
+    room.rules.check_groups(request.groups)
     if room.people.has(request.username):
         raise UserExists(f"{request.username} is registered already.")
     looks = looks_at(room, request, context)
@@ -34,6 +38,10 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
         user = room.people.register(
             request.username, looks.kept, room.clock(), source=context.source
         )
+        if request.groups or any(period):
+            room.rules.set_person(
+                user.username, request.groups, period, context.source, confirm=True
+            )
         return RegisterAnswer(
             success=True,
             username=user.username,
@@ -87,7 +95,7 @@ def remove_template(room: Room, request: RemoveTemplateRequest, context: Context
     return effect
 
 
-def _check_allowed(room: Room, request: RegisterRequest) -> None:
+def _check_allowed(room: Room, request: PicturesRequest) -> None:
     if not request.require_live and not room.settings.commands.allow_unverified_enrolment:
         raise NotAllowed(
             '"require_live": false is not permitted here (commands.allow_unverified_enrolment).'
@@ -96,7 +104,7 @@ def _check_allowed(room: Room, request: RegisterRequest) -> None:
 
 def _check_twin(
     room: Room,
-    request: RegisterRequest,
+    request: PicturesRequest,
     context: Context,
     looks: Sequence[Probe],
     other_than: str | None = None,

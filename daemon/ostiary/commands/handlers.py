@@ -5,9 +5,23 @@ inside one transaction. So the database is never held while a face is looked at.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ostiary import __version__
+from ostiary.access.admission import MISSING, needs_of
+from ostiary.access.decision import Decision
+from ostiary.commands.access import (
+    access,
+    delete_group,
+    delete_rule,
+    put_person,
+    rules,
+    set_access,
+    set_group,
+    set_holidays,
+    set_rule,
+)
 from ostiary.commands.context import Context
 from ostiary.commands.enrol import Effect, add_template, register, remove_template
 from ostiary.commands.examine import decoded, judge
@@ -58,8 +72,12 @@ def users(room: Room, _request: UsersRequest, context: Context) -> Effect:
                     templates=user.templates,
                     recognizers=user.recognizers,
                     look_alikes=alike.of(user.username) if context.operator else (),
+                    groups=tuple(sorted(person.groups)),
+                    valid_from=person.valid_from,
+                    valid_until=person.valid_until,
                 )
                 for user in room.people.list()
+                for person in [room.rules.person(user.username)]
             ),
             recognizer=now.recognizer,
             threshold=now.distance,
@@ -76,6 +94,7 @@ def login(room: Room, request: LoginRequest, context: Context) -> Effect:
     context.check_deadline()
     room.logins.check(context.source)
     decision = judge(room.engine, room.people, room.access, image, claimed).rounded(LOGIN_DIGITS)
+    decision = _ruled(room, decision)
     if not decision.success and decision.liveness is not None:
         room.logins.denied(context.source)
 
@@ -106,6 +125,19 @@ def login(room: Room, request: LoginRequest, context: Context) -> Effect:
         )
 
     return effect
+
+
+def _ruled(room: Room, decision: Decision) -> Decision:
+    """A picture stands at no door and shows no PIN: who may pass none now, or needs more than a
+    face at some, is denied."""
+    if not decision.success or decision.username is None:
+        return decision
+    ruling = room.rules.ruling(decision.username, None)
+    if not ruling.allowed:
+        return replace(decision, reason=ruling.reason)
+    if needs := needs_of(ruling):
+        return replace(decision, reason=MISSING[needs[0]])
+    return decision
 
 
 def delete(room: Room, request: DeleteRequest, context: Context) -> Effect:
@@ -174,4 +206,13 @@ HANDLERS: Mapping[str, Handler] = {
     "events": events,
     "snapshot": snapshot,
     "reload": reload,
+    "rules": rules,
+    "set_group": set_group,
+    "delete_group": delete_group,
+    "set_rule": set_rule,
+    "delete_rule": delete_rule,
+    "set_holidays": set_holidays,
+    "access": access,
+    "set_access": set_access,
+    "put_person": put_person,
 }

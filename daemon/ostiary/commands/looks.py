@@ -10,7 +10,7 @@ from ostiary.commands.context import Context
 from ostiary.commands.examine import decoded, is_live, one_face
 from ostiary.commands.room import Camera, Room
 from ostiary.errors import NotLive, NotThisPerson, OstiaryError, TimedOut
-from ostiary.messages.commands import LOOKS, RegisterRequest
+from ostiary.messages.commands import LOOKS, PicturesRequest
 from ostiary.vision.arrays import BGRImage
 
 TURNED = 0.12
@@ -36,7 +36,7 @@ class _Look:
     yaw: float
 
 
-def looks_at(room: Room, request: RegisterRequest, context: Context) -> Looks:
+def looks_at(room: Room, request: PicturesRequest, context: Context) -> Looks:
     """What the picture or pictures show, or the camera.
 
     Raises NoFace, SeveralFaces, LowQuality, NotLive, ImageInvalid… for any of them, and
@@ -55,7 +55,7 @@ def looks_at(room: Room, request: RegisterRequest, context: Context) -> Looks:
     return Looks(tuple(kept[:LOOKS]), least if 0.0 <= least <= 1.0 else None)
 
 
-def _examined(room: Room, request: RegisterRequest, image: BGRImage) -> _Look:
+def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:
     face = one_face(room.engine, image)
     liveness = room.engine.live_score(image, face)
     if request.require_live and not is_live(liveness, room.access):
@@ -66,7 +66,7 @@ def _examined(room: Room, request: RegisterRequest, image: BGRImage) -> _Look:
     return _Look(probe, liveness, quality.yaw or 0.0)
 
 
-def _pictures(room: Room, request: RegisterRequest, looks: list[_Look]) -> Iterator[BGRImage]:
+def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Iterator[BGRImage]:
     """Those sent; or the camera's, until `looks` has one from the front and one from each side, or
     nobody turned in time."""
     if request.source is None:

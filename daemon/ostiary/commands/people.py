@@ -16,6 +16,7 @@ from ostiary.errors import OstiaryError, UserUnknown
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
 from ostiary.store import users as stored
+from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import User, Users
@@ -62,10 +63,23 @@ class People:
         self._lock = threading.RLock()
         self._after_commit: list[Callable[[], object]] = []
         self._depth = 0  # of changing(); guarded by _lock
+        self._followers: list[Callable[[], object]] = []
 
     def check_open(self) -> None:
         """Raises StoreLocked where the people are sealed, and the key is not here."""
         self._users.database.seal.check()
+
+    @property
+    def database(self) -> Database:
+        return self._users.database
+
+    def follow(self, follower: Callable[[], object]) -> None:
+        """Call it after each removal or renaming of somebody: what is kept of them went along."""
+        self._followers.append(follower)
+
+    def after_commit(self, apply: Callable[[], object]) -> None:
+        """Call it once what the block of `changing` wrote is on disk, and not if it fails."""
+        self._after_commit.append(apply)
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
@@ -196,6 +210,7 @@ class People:
             self._after_commit += [
                 partial(self.roster.put, name, ()),
                 partial(self._names.remove, name),
+                *self._followers,
                 self._scrub,
             ]
             return name
@@ -229,8 +244,13 @@ class People:
                 partial(self.roster.rename, before, user.username),
                 partial(self._names.remove, before),
                 partial(self._names.add, user.username),
+                *self._followers,
             ]
             return user
+
+    def updated(self, username: str, now: datetime, *, source: str) -> None:
+        """Tell that something of a registered person was changed besides their templates."""
+        self._events.append_user(action="updated", username=username, source=source, now=now)
 
     def _match_anew(self, name: str) -> None:
         self.roster.put(name, _known(*self._users.descriptors_of(name)))

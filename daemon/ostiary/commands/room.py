@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ostiary.commands.logins import DeniedLogins
 from ostiary.commands.people import People
+from ostiary.commands.rulebook import Rules
 from ostiary.config import AccessSettings, Settings
 from ostiary.errors import CameraUnavailable, CameraUnknown, NotAllowed
 from ostiary.store.events import Events
@@ -40,6 +41,10 @@ def _no_reload() -> None:
     raise NotAllowed("This door cannot be reloaded.")
 
 
+def always() -> bool:
+    return True
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -49,7 +54,7 @@ class Room:
     """`cameras` are by name.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
     where they can change while running. `decode` decodes what strangers send. `logins` counts those
-    that were denied."""
+    that were denied. `clock_trusted`: whether the machine's clock is synchronised."""
 
     settings: Settings
     people: People
@@ -60,11 +65,15 @@ class Room:
     clock: Callable[[], datetime] = utc_now
     decode: Callable[[bytes, ImageLimits], BGRImage] = decode_image
     thresholds: Callable[[], AccessSettings] | None = None
+    clock_trusted: Callable[[], bool] = always
     logins: DeniedLogins = field(init=False)
+    rules: Rules = field(init=False)
 
     def __post_init__(self) -> None:
         per_minute = self.settings.commands.denied_logins_per_minute
         object.__setattr__(self, "logins", DeniedLogins(per_minute))
+        rules = Rules(self.people, self.settings, self.clock, self.clock_trusted)
+        object.__setattr__(self, "rules", rules)
 
     @property
     def access(self) -> AccessSettings:

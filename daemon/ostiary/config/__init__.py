@@ -24,6 +24,7 @@ from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSett
 from ostiary.config.http import HttpSettings
 from ostiary.config.mqtt import CommandSettings, MqttSettings
 from ostiary.config.section import Section
+from ostiary.config.site import ClockSettings, SiteSettings
 from ostiary.config.store import StoreSettings
 from ostiary.errors import ConfigError
 
@@ -32,6 +33,7 @@ __all__ = [
     "LEAST_LIVE",
     "AccessSettings",
     "CameraSettings",
+    "ClockSettings",
     "CommandSettings",
     "CredentialSettings",
     "DeviceSettings",
@@ -44,6 +46,7 @@ __all__ = [
     "Section",
     "ServiceSettings",
     "Settings",
+    "SiteSettings",
     "StoreSettings",
     "VisionSettings",
     "describe_validation",
@@ -67,6 +70,8 @@ class Settings(BaseSettings):
     credentials: CredentialSettings = Field(default_factory=CredentialSettings)
     vision: VisionSettings = Field(default_factory=VisionSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    site: SiteSettings = Field(default_factory=SiteSettings)
+    clock: ClockSettings = Field(default_factory=ClockSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     commands: CommandSettings = Field(default_factory=CommandSettings)

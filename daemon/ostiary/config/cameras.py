@@ -57,6 +57,11 @@ class CameraSettings(Section):
         examples=[27],
         description="The line of [relay] that opens the door of this camera. Unset: relay.line.",
     )
+    direction: Literal["in", "out"] | None = Field(
+        None,
+        examples=["in"],
+        description="Which way people pass whom this camera sees; for rules with anti-passback.",
+    )
     stall_after_s: float = Field(
         3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
     )

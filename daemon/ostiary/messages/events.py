@@ -68,7 +68,10 @@ class UserEvent(Event):
     action: Literal["registered", "updated", "renamed", "deleted"]
     username: str
     previous_username: str | None = Field(default=None, description="Set when renamed.")
-    source: str = Field(description="Who asked: `mqtt`, `http` or `cli`.")
+    source: str = Field(
+        description="Who asked: `mqtt`, `http` or `cli`; `migration` or `expiry`: the door itself, "
+        "for a template of a newer recogniser, or for somebody whose time was over."
+    )
 
 
 class EntranceEvent(Event):

@@ -116,6 +116,23 @@ def _snapshot(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return (new.value(old.opened_value(jpeg, "snapshot", seq), "snapshot", seq),)
 
 
+def _group(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    return (new.name(old.opened_name(str(row[1]))),)
+
+
+def _rule(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    return (_resealed_text(row[1], old, new, "rule", row[0]),)
+
+
+def _holiday(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    return (_resealed_text(row[1], old, new, "holiday", row[0]),)
+
+
+def _resealed_text(stored: object, old: Seal, new: Seal, *place: object) -> str | bytes:
+    assert isinstance(stored, str | bytes)
+    return new.text(old.opened_text(stored, *place), *place)
+
+
 def command_place(
     requester: str, command: str, transaction: bytes, column: str
 ) -> tuple[object, ...]:
@@ -145,6 +162,9 @@ TABLES = (
     SealedTable(
         "audit", AUDIT_COLUMNS, ("actor", "action", "subject", "detail", "address"), _audit
     ),
+    SealedTable("groups", "id, name", ("name",), _group),
+    SealedTable("rules", "id, content", ("content",), _rule),
+    SealedTable("holidays", "id, name", ("name",), _holiday),
     SealedTable("snapshots", "seq, jpeg", ("jpeg",), _snapshot),
     SealedTable(
         "commands",

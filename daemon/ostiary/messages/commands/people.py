@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
+from ostiary.messages.commands.labels import WHEN, Label, Moment
 from ostiary.messages.events import Message, Timestamp
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
@@ -30,6 +31,9 @@ class UserRecord(Message):
         default=(),
         description="Registered people nearer than the threshold; each needs a clear margin.",
     )
+    groups: tuple[str, ...] = Field(default=(), description="Which they are in; see `rules`.")
+    valid_from: Timestamp | None = Field(default=None, description="They pass from then on.")
+    valid_until: Timestamp | None = Field(default=None, description="They pass until before then.")
 
 
 class UsersAnswer(Answer):
@@ -44,8 +48,8 @@ class UsersAnswer(Answer):
     )
 
 
-class RegisterRequest(Request):
-    """Register a person from one image, or from who stands before the camera now."""
+class PicturesRequest(Request):
+    """Whose pictures, and where from."""
 
     username: Username
     image: Base64Image | None = None
@@ -81,6 +85,18 @@ class RegisterRequest(Request):
         return self
 
 
+class RegisterRequest(PicturesRequest):
+    """Register a person from one image, or from who stands before the camera now."""
+
+    groups: tuple[Label, ...] = Field(
+        default=(), max_length=100, strict=False, description="What they are in from the start."
+    )
+    valid_from: Moment | None = Field(default=None, description=WHEN)
+    valid_until: Moment | None = Field(
+        default=None, description="For a visitor: when their time is over. " + WHEN
+    )
+
+
 class RegisterAnswer(FirstVersionAnswer):
     templates: int = Field(ge=1, description="How many looks were kept.")
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
@@ -108,7 +124,7 @@ class RenameAnswer(Answer):
     previous_username: str
 
 
-class AddTemplateRequest(RegisterRequest):
+class AddTemplateRequest(PicturesRequest):
     """Give a registered person one more face template, from another image: with glasses, without
     a beard, in other light."""
 

@@ -1,0 +1,173 @@
+"""Groups, rules, holidays, and what a person may."""
+
+from collections import Counter
+
+from ostiary.commands.context import Context
+from ostiary.commands.enrol import Effect, register
+from ostiary.commands.room import Room
+from ostiary.errors import PeriodInvalid, PhotoMissing
+from ostiary.messages.commands.people import RegisterRequest
+from ostiary.messages.commands.rules import (
+    AccessAnswer,
+    AccessRequest,
+    DeleteGroupAnswer,
+    DeleteGroupRequest,
+    DeleteRuleAnswer,
+    DeleteRuleRequest,
+    DoorRuling,
+    GroupRecord,
+    Holiday,
+    PutPersonAnswer,
+    PutPersonRequest,
+    RulesAnswer,
+    RulesRequest,
+    SetAccessRequest,
+    SetGroupAnswer,
+    SetGroupRequest,
+    SetHolidaysAnswer,
+    SetHolidaysRequest,
+    SetRuleAnswer,
+    SetRuleRequest,
+)
+
+
+def rules(room: Room, _request: RulesRequest, _context: Context) -> Effect:
+    def effect() -> RulesAnswer:
+        stored, known = room.rules.stored, room.rules.rules()
+        members = Counter(group for each in stored.people.values() for group in each.groups)
+        return RulesAnswer(
+            groups=tuple(
+                GroupRecord(
+                    name=name,
+                    members=members[name],
+                    rules=tuple(rule.name for rule in known if name in rule.groups),
+                )
+                for name in sorted(stored.groups)
+            ),
+            rules=known,
+            holidays=_holidays(room),
+            doors=room.rules.doors,
+            timezone=room.rules.timezone,
+            without_group=room.rules.without_group,
+            clock_trusted=room.rules.clock_trusted(),
+        )
+
+    return effect
+
+
+def set_group(room: Room, request: SetGroupRequest, context: Context) -> Effect:
+    return lambda: SetGroupAnswer(
+        group=room.rules.set_group(request.group, request.new_name, context.source)
+    )
+
+
+def delete_group(room: Room, request: DeleteGroupRequest, context: Context) -> Effect:
+    def effect() -> DeleteGroupAnswer:
+        room.rules.delete_group(request.group, context.source)
+        return DeleteGroupAnswer(group=request.group)
+
+    return effect
+
+
+def set_rule(room: Room, request: SetRuleRequest, context: Context) -> Effect:
+    return lambda: SetRuleAnswer(
+        rule=room.rules.set_rule(
+            request.rule, request.replaces, context.source, confirm=request.confirm
+        )
+    )
+
+
+def delete_rule(room: Room, request: DeleteRuleRequest, context: Context) -> Effect:
+    def effect() -> DeleteRuleAnswer:
+        room.rules.delete_rule(request.name, context.source, confirm=request.confirm)
+        return DeleteRuleAnswer(name=request.name)
+
+    return effect
+
+
+def set_holidays(room: Room, request: SetHolidaysRequest, context: Context) -> Effect:
+    def effect() -> SetHolidaysAnswer:
+        holidays = {each.date: each.name for each in request.holidays}
+        if len(holidays) < len(request.holidays):
+            raise PeriodInvalid("A date is there twice.")
+        room.rules.set_holidays(holidays, context.source)
+        ordered = sorted(request.holidays, key=lambda each: each.date)
+        return SetHolidaysAnswer(holidays=tuple(ordered))
+
+    return effect
+
+
+def access(room: Room, request: AccessRequest, _context: Context) -> Effect:
+    return lambda: access_of(room, request.username)
+
+
+def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effect:
+    """Raises what `Rules.set_person` raises, and PeriodInvalid."""
+    period = room.rules.period(request.valid_from, request.valid_until)
+
+    def effect() -> AccessAnswer:
+        room.rules.set_person(
+            request.username, request.groups, period, context.source, confirm=request.confirm
+        )
+        return access_of(room, request.username)
+
+    return effect
+
+
+def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effect:
+    """Raises what `register` raises, PhotoMissing for somebody new without a picture, GroupUnknown,
+    PeriodInvalid; then nothing of it was done."""
+    period = room.rules.period(request.valid_from, request.valid_until)
+    room.rules.check_groups(request.groups)
+    is_new = not room.people.has(request.username)
+    registers: Effect | None = None
+    if is_new:
+        if request.image is None:
+            raise PhotoMissing(f"{request.username} is new, and there is no photo.")
+        registration = RegisterRequest(
+            username=request.username, image=request.image, require_live=request.require_live
+        )
+        registers = register(room, registration, context)
+
+    def effect() -> PutPersonAnswer:
+        if registers is not None:
+            registers()
+        room.rules.set_person(
+            request.username, request.groups, period, context.source, confirm=True
+        )
+        return PutPersonAnswer(
+            username=room.people.get(request.username).username, registered=is_new
+        )
+
+    return effect
+
+
+def access_of(room: Room, username: str) -> AccessAnswer:
+    """Raises UserUnknown."""
+    name = room.people.get(username).username
+    person = room.rules.person(name)
+    return AccessAnswer(
+        username=name,
+        groups=tuple(sorted(person.groups)),
+        valid_from=room.rules.local(person.valid_from),
+        valid_until=room.rules.local(person.valid_until),
+        always=not person.groups and room.rules.without_group == "always",
+        rules=tuple(rule for rule in room.rules.rules() if person.groups.intersection(rule.groups)),
+        now=tuple(
+            DoorRuling(
+                door=door,
+                allowed=ruling.allowed,
+                reason=ruling.reason,
+                needs=ruling.needs,
+                step_up=ruling.step_up,
+                two_person=ruling.two_person,
+            )
+            for door in room.rules.doors
+            for ruling in [room.rules.ruling(name, door)]
+        ),
+    )
+
+
+def _holidays(room: Room) -> tuple[Holiday, ...]:
+    stored = room.rules.stored.holidays
+    return tuple(Holiday(date=on, name=name) for on, name in sorted(stored.items()))

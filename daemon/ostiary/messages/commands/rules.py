@@ -1,0 +1,195 @@
+"""Who may pass which door, and when."""
+
+import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from ostiary.messages.commands.base import Answer, Base64Image, Request
+from ostiary.messages.commands.labels import WHEN, Label, Moment
+from ostiary.messages.events import Message
+from ostiary.messages.reason import Reason
+from ostiary.messages.rule_words import Day, Factor
+from ostiary.messages.username import LONGEST, Username
+
+ClockTime = Annotated[
+    str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", examples=["08:00"])
+]
+
+
+class WeeklyHours(Message):
+    """On these days, from `start` to before `end`, by the site's clocks. Where `end` is not after
+    `start`, into the next day."""
+
+    days: tuple[Day, ...] = Field(
+        strict=False,
+        description="A holiday is a day of its own and not the weekday that it falls on.",
+    )
+    start: ClockTime
+    end: ClockTime
+
+
+class AccessRule(Message):
+    """These groups pass these doors in these hours, if they show what is needed."""
+
+    name: Label
+    groups: tuple[Label, ...] = Field(min_length=1, strict=False)
+    doors: tuple[str, ...] | None = Field(
+        default=None, min_length=1, strict=False, description="Cameras' names; null: every door."
+    )
+    hours: tuple[WeeklyHours, ...] | None = Field(
+        default=None, strict=False, description="null: at any time."
+    )
+    needs: Factor = Field(default=Factor.FACE, strict=False, description="What has to be shown.")
+    step_up: bool = Field(default=False, description="A challenge to the face, too.")
+    two_person: bool = Field(
+        default=False, description="Two people who may pass, one right after the other."
+    )
+    anti_passback: bool = Field(
+        default=False, description="Not in again before out (cameras with a `direction`)."
+    )
+    valid_from: Moment | None = Field(default=None, description=WHEN)
+    valid_until: Moment | None = Field(default=None, description=WHEN)
+
+
+class Confirmed(Request):
+    confirm: bool = Field(
+        default=False, description="Do it although nobody could pass a door any more."
+    )
+
+
+class GroupRecord(Message):
+    name: str
+    members: int = Field(ge=0)
+    rules: tuple[str, ...] = Field(description="Names of the rules that are about it.")
+
+
+class Holiday(Message):
+    date: datetime.date = Field(strict=False, description="By the site's calendar.")
+    name: str = Field(default="", max_length=LONGEST)
+
+
+class RulesRequest(Request):
+    """Groups, rules and holidays."""
+
+
+class RulesAnswer(Answer):
+    groups: tuple[GroupRecord, ...]
+    rules: tuple[AccessRule, ...]
+    holidays: tuple[Holiday, ...]
+    doors: tuple[str, ...] = Field(description="The cameras' names.")
+    timezone: str = Field(description="By whose clocks hours are meant.")
+    without_group: str = Field(description="When people pass who are in no group.")
+    clock_trusted: bool = Field(
+        description="false: the clock is not synchronised, and whoever has hours or an end is "
+        "denied."
+    )
+
+
+class SetGroupRequest(Request):
+    """Make a group, or give one another name."""
+
+    group: Label
+    new_name: Label | None = None
+
+
+class SetGroupAnswer(Answer):
+    group: str
+
+
+class DeleteGroupRequest(Request):
+    """Remove a group that nobody is in and no rule is about."""
+
+    group: Label
+
+
+class DeleteGroupAnswer(Answer):
+    group: str
+
+
+class SetRuleRequest(Confirmed):
+    """Make a rule, or change the one of that name."""
+
+    rule: AccessRule
+    replaces: Label | None = Field(
+        default=None, description="The name it had, where that changes, too."
+    )
+
+
+class SetRuleAnswer(Answer):
+    rule: AccessRule
+
+
+class DeleteRuleRequest(Confirmed):
+    """Remove a rule."""
+
+    name: Label
+
+
+class DeleteRuleAnswer(Answer):
+    name: str
+
+
+class SetHolidaysRequest(Request):
+    """These are the holidays, and no others."""
+
+    holidays: tuple[Holiday, ...] = Field(max_length=1000, strict=False)
+
+
+class SetHolidaysAnswer(Answer):
+    holidays: tuple[Holiday, ...]
+
+
+class AccessRequest(Request):
+    """What one person may, and when."""
+
+    username: Username
+
+
+class DoorRuling(Message):
+    """What the rules say now of one person and one door."""
+
+    door: str
+    allowed: bool
+    reason: Reason
+    needs: Factor
+    step_up: bool
+    two_person: bool
+
+
+class AccessAnswer(Answer):
+    username: str
+    groups: tuple[str, ...]
+    valid_from: str | None = Field(description="By the site's clocks, with their offset.")
+    valid_until: str | None = Field(description="Likewise; not included.")
+    always: bool = Field(description="In no group, and let in at any time all the same.")
+    rules: tuple[AccessRule, ...] = Field(description="Those of the person's groups.")
+    now: tuple[DoorRuling, ...]
+
+
+class SetAccessRequest(Confirmed):
+    """Which groups somebody is in, and from when until when they may pass at all."""
+
+    username: Username
+    groups: tuple[Label, ...] = Field(default=(), max_length=100, strict=False)
+    valid_from: Moment | None = Field(default=None, description=WHEN)
+    valid_until: Moment | None = Field(default=None, description=WHEN)
+
+
+class PutPersonRequest(Request):
+    """A line of a list of people: register somebody new from the image, and set what they may."""
+
+    username: Username
+    groups: tuple[Label, ...] = Field(default=(), max_length=100, strict=False)
+    valid_from: Moment | None = Field(default=None, description=WHEN)
+    valid_until: Moment | None = Field(default=None, description=WHEN)
+    image: Base64Image | None = Field(default=None, description="Of somebody new.")
+    require_live: bool = Field(
+        default=True,
+        description="false enrols from a photo; only where the configuration permits it.",
+    )
+
+
+class PutPersonAnswer(Answer):
+    username: str
+    registered: bool = Field(description="false: was registered already; the image is not used.")

@@ -1,0 +1,60 @@
+"""Is the machine's clock synchronised?"""
+
+import ctypes
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TIME_ERROR = 5
+"""adjtimex(2): the clock is not synchronised."""
+REFUSED = -1
+LARGER_THAN_TIMEX = 512
+BUILT_AFTER = 1_760_000_000
+"""October 2025, s since 1970: no door is older than this program."""
+TIMESYNCD_DONE = Path("/run/systemd/timesync/synchronized")
+ASK_TIMEDATED = (
+    "busctl",
+    "get-property",
+    "org.freedesktop.timedate1",
+    "/org/freedesktop/timedate1",
+    "org.freedesktop.timedate1",
+    "NTPSynchronized",
+)
+ASK_S = 2.0
+
+
+def is_synchronised() -> bool:
+    """What the kernel knows of its clock; adjtimex(2) with no mode set only reads. The unit's
+    sandbox (ProtectClock) refuses that: then systemd is asked. Where nobody answers it is not."""
+    known = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(LARGER_THAN_TIMEX))
+    if known != REFUSED:
+        return bool(known != TIME_ERROR)
+    return TIMESYNCD_DONE.exists() or _systemd_says_so()
+
+
+def _systemd_says_so() -> bool:
+    if shutil.which(ASK_TIMEDATED[0]) is None:
+        return False
+    try:
+        asked = subprocess.run(ASK_TIMEDATED, capture_output=True, timeout=ASK_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.stdout.strip() == b"b true"
+
+
+class Synchronised:
+    """The last answer; a year before this program is never believed. Asking may take two seconds,
+    so whoever rules on a face is given what was found before."""
+
+    def __init__(self, ask: Callable[[], bool] = is_synchronised) -> None:
+        self._ask = ask
+        self._answer = False
+        self.look()
+
+    def look(self) -> None:
+        self._answer = self._ask() and time.time() >= BUILT_AFTER
+
+    def __call__(self) -> bool:
+        return self._answer

@@ -1,0 +1,222 @@
+"""Groups, rules, holidays, and what is known of people besides their faces."""
+
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import structlog
+
+from ostiary.errors import SealBroken, UserUnknown
+from ostiary.messages.username import same_name
+from ostiary.store import moment
+from ostiary.store.database import Database, next_number
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """`content` is JSON of all but the groups; who writes it knows what is in it."""
+
+    id: int
+    content: str
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    groups: frozenset[str] = frozenset()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Everything at once. `people` are those of whom there is more than their name."""
+
+    groups: frozenset[str] = frozenset()
+    rules: tuple[StoredRule, ...] = ()
+    holidays: Mapping[date, str] = field(default_factory=dict)
+    people: Mapping[str, StoredPerson] = field(default_factory=dict)
+
+
+class RuleStore:
+    """The tables of rules. Each change is one transaction, or joins the caller's. A group is named
+    as it was written; the same name twice is one group."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self) -> Stored:
+        """All of it; nothing while the store is locked, for then nobody is known either.
+
+        What does not open was altered: a rule lets nobody pass then, a group stays as one of its
+        own, a person's name stays unknown; each is logged.
+        """
+        with self._database.reading() as connection:
+            if self._database.is_locked:
+                return Stored()
+            groups = self._groups(connection)
+            return Stored(
+                frozenset(groups.values()),
+                self._rules(connection, groups),
+                self._holidays(connection),
+                self._people(connection, groups),
+            )
+
+    def add_group(self, name: str) -> None:
+        """One that is there already stays."""
+        with self._database.transaction() as connection:
+            if self._group(connection, name) is None:
+                connection.execute(
+                    "INSERT INTO groups (name) VALUES (?)", (self._database.seal.name(name),)
+                )
+
+    def rename_group(self, old: str, new: str) -> None:
+        """`old` is there, and `new` is not."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE groups SET name = ? WHERE id = ?",
+                (self._database.seal.name(new), self._group(connection, old)),
+            )
+
+    def delete_group(self, name: str) -> None:
+        """Nobody is in it, and no rule names it."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM groups WHERE id = ?", (self._group(connection, name),))
+
+    def put_rule(self, number: int | None, content: str, groups: Collection[str]) -> int:
+        """A new rule (None), or another content and other groups of one; its number."""
+        with self._database.transaction() as connection:
+            if number is None:
+                number = next_number(connection, "rules")
+                sealed = self._database.seal.text(content, "rule", number)
+                connection.execute("INSERT INTO rules VALUES (?, ?)", (number, sealed))
+            else:
+                sealed = self._database.seal.text(content, "rule", number)
+                connection.execute("UPDATE rules SET content = ? WHERE id = ?", (sealed, number))
+            connection.execute("DELETE FROM rule_groups WHERE rule_id = ?", (number,))
+            connection.executemany(
+                "INSERT INTO rule_groups VALUES (?, ?)",
+                [(number, self._group(connection, group)) for group in groups],
+            )
+            return number
+
+    def delete_rule(self, number: int) -> None:
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM rules WHERE id = ?", (number,))
+
+    def put_holidays(self, holidays: Mapping[date, str]) -> None:
+        """These, and no others."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM holidays")
+            for on, name in sorted(holidays.items()):
+                number = next_number(connection, "holidays")
+                sealed = self._database.seal.text(name, "holiday", number)
+                connection.execute(
+                    "INSERT INTO holidays VALUES (?, ?, ?)", (number, on.isoformat(), sealed)
+                )
+
+    def put_person(self, username: str, person: StoredPerson) -> None:
+        """All that is known of them besides. Raises UserUnknown."""
+        with self._database.transaction() as connection:
+            stored = self._username(connection, username)
+            connection.execute("DELETE FROM members WHERE username = ?", (stored,))
+            connection.executemany(
+                "INSERT INTO members VALUES (?, ?)",
+                [(stored, self._group(connection, group)) for group in person.groups],
+            )
+            connection.execute("DELETE FROM validity WHERE username = ?", (stored,))
+            if person.valid_from is not None or person.valid_until is not None:
+                connection.execute(
+                    "INSERT INTO validity VALUES (?, ?, ?)",
+                    (stored, _text(person.valid_from), _text(person.valid_until)),
+                )
+
+    def _groups(self, connection: sqlite3.Connection) -> dict[int, str]:
+        names = {}
+        for number, stored in connection.execute("SELECT id, name FROM groups").fetchall():
+            try:
+                names[number] = self._database.seal.opened_name(stored)
+            except SealBroken as error:
+                log.error("group_not_opened", group=number, code=error.code)
+                names[number] = f"? {number}"
+        return names
+
+    def _rules(
+        self, connection: sqlite3.Connection, groups: Mapping[int, str]
+    ) -> tuple[StoredRule, ...]:
+        of: dict[int, set[str]] = {}
+        for rule, group in connection.execute("SELECT * FROM rule_groups").fetchall():
+            of.setdefault(rule, set()).add(groups[group])
+        found = []
+        for number, sealed in connection.execute("SELECT * FROM rules ORDER BY id").fetchall():
+            try:
+                content = self._database.seal.opened_text(sealed, "rule", number)
+            except SealBroken as error:
+                log.error("rule_not_opened", rule=number, code=error.code)
+                continue
+            found.append(StoredRule(number, content, frozenset(of.get(number, ()))))
+        return tuple(found)
+
+    def _holidays(self, connection: sqlite3.Connection) -> dict[date, str]:
+        found = {}
+        for number, on, sealed in connection.execute("SELECT * FROM holidays ORDER BY date"):
+            try:
+                found[date.fromisoformat(on)] = self._database.seal.opened_text(
+                    sealed, "holiday", number
+                )
+            except (SealBroken, ValueError):
+                log.error("holiday_not_opened", holiday=number)
+        return found
+
+    def _people(
+        self, connection: sqlite3.Connection, groups: Mapping[int, str]
+    ) -> dict[str, StoredPerson]:
+        memberships: dict[str, set[str]] = {}
+        for stored, group in connection.execute("SELECT username, group_id FROM members"):
+            memberships.setdefault(stored, set()).add(groups[group])
+        validity = {
+            stored: _ends(since, until)
+            for stored, since, until in connection.execute("SELECT * FROM validity")
+        }
+        people = {}
+        for stored in memberships.keys() | validity.keys():
+            try:
+                name = self._database.seal.opened_name(stored)
+            except SealBroken as error:
+                log.error("member_not_opened", code=error.code)
+                continue
+            since, until = validity.get(stored, (None, None))
+            people[name] = StoredPerson(frozenset(memberships.get(stored, ())), since, until)
+        return people
+
+    def _group(self, connection: sqlite3.Connection, name: str) -> int | None:
+        names = self._database.seal.names(name)
+        marks = ", ".join("?" * len(names))
+        row = connection.execute(f"SELECT id FROM groups WHERE name IN ({marks})", names).fetchone()
+        return None if row is None else int(row[0])
+
+    def _username(self, connection: sqlite3.Connection, username: str) -> str:
+        name = same_name(username)
+        names = self._database.seal.names(name)
+        marks = ", ".join("?" * len(names))
+        row = connection.execute(
+            f"SELECT username FROM users WHERE username IN ({marks})", names
+        ).fetchone()
+        if row is None:
+            raise UserUnknown(f"Nobody is registered as {name}.")
+        return str(row[0])
+
+
+def _ends(since: object, until: object) -> tuple[datetime | None, datetime | None]:
+    """The two as they are stored; who has one that cannot be read has had their time."""
+    first, last = moment.from_text(since), moment.from_text(until)
+    if (since is not None and first is None) or (until is not None and last is None):
+        return None, datetime.min.replace(tzinfo=UTC)
+    return first, last
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else moment.to_text(at)
