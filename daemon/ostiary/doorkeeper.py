@@ -71,6 +71,10 @@ class Doorkeeper:
         ruling = self._ruling(decision.username, door)
         return decision if ruling.allowed else replace(decision, reason=ruling.reason)
 
+    def wants_challenge(self, username: str, door: str) -> bool:
+        """Whether that person has to show by movements that they are there."""
+        return self._ruling(username, door).step_up
+
     def decided(self, told: Told, door: str, now: float) -> Final:
         """A face before `door` was decided, at `now` in monotonic seconds; what was recorded then.
         Raises what recording raises, and then nothing was decided."""

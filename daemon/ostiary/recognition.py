@@ -14,11 +14,13 @@ from typing import Protocol
 
 import structlog
 
+from ostiary.access.challenge import Look
 from ostiary.access.decision import Decision
 from ostiary.access.doorway import Doorway
 from ostiary.access.policy import Policy
 from ostiary.access.probe import fused
 from ostiary.access.roster import Roster
+from ostiary.access.stepup import Asked
 from ostiary.access.track import LEAST_OVERLAP, Track
 from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
@@ -32,10 +34,18 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
 from ostiary.vision.motion import Motion
 from ostiary.vision.motion import step as motion_step
+from ostiary.vision.pose import Pose, landmarks_of, pose_of
 
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
+
+Show = Callable[[Asked | None, str], object]
+"""Shows what is asked at a camera, or that nothing is asked any more."""
+
+
+def _show_nothing(_asked: Asked | None, _camera: str) -> None:
+    """There is nothing to show it on."""
 
 
 class Meter(Protocol):
@@ -85,6 +95,7 @@ class Recognition:
         beat: Callable[[], object] = lambda: None,
         before: Doorway | None = None,
         keeper: Doorkeeper | None = None,
+        show: Show = _show_nothing,
     ) -> None:
         self.camera = camera
         self.name = camera.state.camera
@@ -94,8 +105,13 @@ class Recognition:
         self._metrics = metrics
         self._beat = beat
         self._policy = policy
+        self._show = show
+        self._shown: Asked | None = None
         doorway = Doorway(
-            policy, roster.is_one_person, ruled=partial(self._keeper.ruled, door=self.name)
+            policy,
+            roster.is_one_person,
+            partial(self._keeper.ruled, door=self.name),
+            partial(self._keeper.wants_challenge, door=self.name),
         )
         self._doorway = doorway if before is None else doorway.remembering(before)
         self._motion: Motion | None = None
@@ -175,6 +191,7 @@ class Recognition:
         number = 0
         while not self._stopping.is_set():
             self._beat()
+            self._prompt()
             frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
             if frame is None:
                 self._doorway = self._doorway.interrupted()
@@ -186,9 +203,17 @@ class Recognition:
             except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
                 self._fail(error, frame)
                 continue
+            asked = self._doorway.asked
             with self._changed:
-                self._view = replace(view, asked=self._asked)
+                self._view = replace(view, asked=asked.prompt.value if asked else self._asked)
                 self._changed.notify_all()
+
+    def _prompt(self) -> None:
+        """Show what is asked now, where that has changed."""
+        asked = self._doorway.asked
+        if asked != self._shown:
+            self._shown = asked
+            self._show(asked, self.name)
 
     def _look(self, frame: Frame) -> View:
         now = frame.captured_at
@@ -206,6 +231,9 @@ class Recognition:
             if observation is not None:
                 judged[track.id] = observation
                 self._doorway = self._doorway.observed(track.id, observation)
+            if self._doorway.is_challenged(track.id):
+                look = Look(now, self._pose(frame.image, track.face), observation)
+                self._doorway = self._doorway.looked(track.id, look)
         concluded, outcomes = self._doorway.conclude(now)
         if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
             concluded, outcomes = self._doorway.conclude(now)
@@ -215,6 +243,13 @@ class Recognition:
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
         return View(frame, tuple(self._seen(track, judged) for track in tracks))
+
+    def _pose(self, bgr: BGRImage, face: Face) -> Pose | None:
+        """How the head is held, as the person means left and right."""
+        with self._metrics.stage("pose"):
+            landmarks = landmarks_of(self._engine.detector, bgr, face)
+        pose = None if landmarks is None else pose_of(landmarks)
+        return pose.mirrored() if pose is not None and self.camera.is_mirrored else pose
 
     def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
         """Faces large enough to stand at this door; who passes by far away is left alone."""

@@ -88,6 +88,8 @@ class Admission:
             return state, (*late, _as(told, ruling.reason))
         waiting = state.waiting
         needs = needs_of(ruling)
+        if told.challenged and told.failure is None:
+            needs = tuple(need for need in needs if need is not Need.CHALLENGE)
         if waiting is not None and waiting.username == told.decision.username:
             return state, late  # the same person, who is already being waited for
         if waiting is not None and waiting.needs[0] is Need.SECOND_PERSON and ruling.two_person:

@@ -26,6 +26,9 @@ MESSAGES = {
     Reason.PASSED_BACK: _NOT_NOW,
     Reason.CREDENTIAL_MISSING: "The face alone is not enough here.",
     Reason.CHALLENGE_MISSING: "What was asked for was not seen in time; denied to be safe.",
+    Reason.CHALLENGE_FAILED: "What was asked was not done, or not by one person; denied.",
+    Reason.CHALLENGE_TIMEOUT: "What was asked was not done in time; denied.",
+    Reason.CHALLENGE_PAUSED: "What was asked was not done before; wait a little, please.",
     Reason.SECOND_PERSON_MISSING: "Two people are needed here, one after the other.",
 }
 

@@ -5,22 +5,25 @@ the same outcome for the same person again only after the cool-down. Whatever go
 denial.
 """
 
+import math
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ostiary.access import vote
 from ostiary.access.attacks import Attacks, one_more
+from ostiary.access.challenge import Failure, IsOnePerson, Look, draw
 from ostiary.access.decision import Decision
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe
+from ostiary.access.stepup import Asked, StepUp
 from ostiary.access.track import Track, follow
 from ostiary.access.vote import Observation
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]
-IsOnePerson = Callable[[Probe, Probe], bool]
 Ruled = Callable[[Decision], Decision]
 
 
@@ -32,13 +35,19 @@ def _no_rules(decision: Decision) -> Decision:
     return decision
 
 
+def _nobody(_username: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A decision to be told, and the frames of the track that led to it (none for a denial of
-    another kind)."""
+    another kind). `challenged`: and a challenge, which was passed, or not for that `failure`."""
 
     decision: Decision
     observations: tuple[Observation, ...] = ()
+    challenged: bool = False
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +55,38 @@ class Doorway:
     """The state before one camera. Every method returns the next state; times are seconds.
 
     `is_one_person` says whether two looks of one track may be of the same face, `ruled` turns the
-    grant of a person whom the rules do not let pass now into its denial.
+    grant of a person whom the rules do not let pass now into its denial, `wants_challenge` says
+    whether they ask a challenge of one whom they let pass, and `below(n)` gives a random number
+    from 0 to n - 1, by which it is drawn.
     """
 
     policy: Policy
     is_one_person: IsOnePerson = _unknown_whether
     ruled: Ruled = _no_rules
+    wants_challenge: Callable[[str], bool] = _nobody
+    below: Callable[[int], int] = secrets.randbelow
     tracks: tuple[Track, ...] = ()
     next_id: int = 1
     crowded_frames: int = 0
     told: Mapping[Outcome, float] = field(default_factory=lambda: MappingProxyType({}))
     attacks: Attacks | None = None
+    step_up: StepUp = field(default_factory=StepUp)
 
     def remembering(self, before: "Doorway") -> "Doorway":
-        """What this door said, and how it was attacked, as `before` knew it at a reload."""
-        return replace(self, told=before.told, attacks=before.attacks)
+        """What this door said, and how it was attacked and tried, as `before` knew it at a
+        reload."""
+        tries = StepUp(tries=before.step_up.tries)
+        return replace(self, told=before.told, attacks=before.attacks, step_up=tries)
+
+    @property
+    def asked(self) -> Asked | None:
+        """What is asked of the person before the door; None: nothing."""
+        return self.step_up.asked(self.policy)
+
+    def is_challenged(self, track_id: int) -> bool:
+        """Whether the face of that track is to do what is `asked`."""
+        running = self.step_up.running
+        return running is not None and running.track_id == track_id
 
     def is_attacked(self, now: float) -> bool:
         """Whether clear attacks were seen a moment ago."""
@@ -72,9 +98,16 @@ class Doorway:
         crowded = self.policy.one_person_only and len(faces) > 1
         if crowded:  # what was seen of one person says nothing about who now steps through
             tracks = tuple(replace(track, observations=()) for track in tracks)
+        step_up = self.step_up
+        running = step_up.running
+        if crowded:
+            step_up = step_up.ended(Failure.ANOTHER_FACE)
+        elif running is not None and all(running.track_id != track.id for track in tracks):
+            step_up = step_up.ended(Failure.GONE)
         return replace(
             self,
             tracks=tracks,
+            step_up=step_up,
             next_id=max((self.next_id, *(track.id + 1 for track in tracks))),
             crowded_frames=self.crowded_frames + 1 if crowded else 0,
         )
@@ -95,18 +128,31 @@ class Doorway:
             ),
         )
 
+    def looked(self, track_id: int, look: Look) -> "Doorway":
+        """What a frame shows of how a face that is challenged is held."""
+        step_up = self.step_up.looked(track_id, look, self.policy, self.is_one_person)
+        return replace(self, step_up=step_up)
+
     def conclude(self, now: float) -> tuple["Doorway", tuple[Told, ...]]:
         """What can be decided now, and the state after it was told."""
+        state, challenged = self._challenge_concluded(now)
         if self.crowded_frames:
             if self.crowded_frames < self.policy.votes:
-                return self, ()
-            return self._tell(Told(Decision(Reason.SEVERAL_FACES)), now)
-        state = self
-        outcomes: list[Told] = []
-        for track in self.tracks:
+                return state, challenged
+            state, crowded = state._tell(Told(Decision(Reason.SEVERAL_FACES)), now)
+            return state, (*challenged, *crowded)
+        outcomes = list(challenged)
+        for track in state.tracks:
             decision = state._decide(track, now)
             if decision is None:
                 continue
+            if (grant := state._to_challenge(track, decision, now)) is not None:
+                if state.step_up.running is not None:
+                    continue  # one at a time
+                if not state.step_up.tries.is_paused(str(grant.username), now, self.policy):
+                    state = state._challenging(track, grant, now)
+                    continue
+                decision = replace(grant, reason=Reason.CHALLENGE_PAUSED)
             if decision.reason is Reason.PRESENTATION_ATTACK:
                 state = replace(state, attacks=one_more(state.attacks, now, self.policy))
             again = state._was_told(track, decision, now)
@@ -121,16 +167,57 @@ class Doorway:
     def failed(self, now: float) -> tuple["Doorway", tuple[Told, ...]]:
         """The pipeline failed on this frame: nobody passes on what was gathered until now."""
         emptied = replace(
-            self, tracks=tuple(replace(track, observations=()) for track in self.tracks)
+            self,
+            tracks=tuple(replace(track, observations=()) for track in self.tracks),
+            step_up=self.step_up.ended(Failure.GONE),
         )
         return emptied._tell(Told(Decision(Reason.PIPELINE_ERROR)), now)
 
     def interrupted(self) -> "Doorway":
         """The stream stopped: faces seen before it say nothing about those seen after it."""
-        return replace(self, tracks=(), crowded_frames=0)
+        step_up = self.step_up.ended(Failure.GONE)
+        return replace(self, tracks=(), crowded_frames=0, step_up=step_up)
+
+    def _to_challenge(self, track: Track, decision: Decision, now: float) -> Decision | None:
+        """The grant that a challenge is to be asked for; None: the decision stands."""
+        policy = self.policy
+        if decision.success:
+            always = policy.challenge == "always" or self.wants_challenge(str(decision.username))
+            grant = decision if always else None
+        elif decision.reason is Reason.UNCERTAIN and policy.challenge == "uncertain":
+            grant = None if track.swapped else vote.but_for_liveness(track.observations, policy)
+        else:
+            return None
+        if grant is None or not self.ruled(grant).success or self._was_told(track, grant, now):
+            return None
+        is_silent = now - self.told.get(_outcome(grant), -math.inf) < policy.cooldown_s
+        return None if is_silent else grant
+
+    def _challenging(self, track: Track, grant: Decision, now: float) -> "Doorway":
+        movements = draw(self.below)
+        step_up = self.step_up.begun(track.id, grant, track.observations, movements, now)
+        return replace(self, step_up=step_up)
+
+    def _challenge_concluded(self, now: float) -> tuple["Doorway", tuple[Told, ...]]:
+        """A challenge that is over is always told: it is a grant, or somebody's try."""
+        swapped = any(self.is_challenged(track.id) and track.swapped for track in self.tracks)
+        step_up = self.step_up.ended(Failure.ANOTHER_FACE) if swapped else self.step_up
+        step_up, over = step_up.concluded(now, self.policy)
+        if over is None:
+            return self, ()
+        decision = over.outcome()
+        if decision.success and self._is_paused(now):
+            decision = replace(decision, reason=Reason.AFTER_ATTACK)
+        decision = self.ruled(decision)
+        told = Told(decision, over.observations, True, over.challenge.failure)
+        state = replace(self, step_up=step_up, told=self._told_at(decision, now))
+        for track in self.tracks:
+            if track.id == over.track_id:
+                state = state._with(track.resting(now + self.policy.recheck_s, decision))
+        return state, (told,)
 
     def _decide(self, track: Track, now: float) -> Decision | None:
-        if track.seen != now or not track.is_judged(now):
+        if track.seen != now or not track.is_judged(now) or self.is_challenged(track.id):
             return None
         if track.swapped:
             return replace(vote.summarise(Reason.UNCERTAIN, track.observations), username=None)
@@ -164,19 +251,21 @@ class Doorway:
         return replace(observed, swapped=True)
 
     def _tell(self, told: Told, now: float) -> tuple["Doorway", tuple[Told, ...]]:
+        if now - self.told.get(_outcome(told.decision), -math.inf) < self.policy.cooldown_s:
+            return self, ()
+        attacks = self.attacks
+        if attacks is not None and told.decision.reason is Reason.PRESENTATION_ATTACK:
+            attacks = replace(attacks, told_at=now)
+        return replace(self, told=self._told_at(told.decision, now), attacks=attacks), (told,)
+
+    def _told_at(self, decision: Decision, now: float) -> Mapping[Outcome, float]:
+        """What was told within the cool-down, with one more."""
         recent = {
             outcome: when
             for outcome, when in self.told.items()
             if now - when < self.policy.cooldown_s
         }
-        outcome = _outcome(told.decision)
-        if outcome in recent:
-            return self, ()
-        recent[outcome] = now
-        attacks = self.attacks
-        if attacks is not None and told.decision.reason is Reason.PRESENTATION_ATTACK:
-            attacks = replace(attacks, told_at=now)
-        return replace(self, told=MappingProxyType(recent), attacks=attacks), (told,)
+        return MappingProxyType({**recent, _outcome(decision): now})
 
     def _with(self, changed: Track) -> "Doorway":
         return replace(

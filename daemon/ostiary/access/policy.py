@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ostiary.config import AccessSettings
+from ostiary.config.access import ChallengeMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,11 @@ class Policy:
     After clear attacks nobody passes for a while: `attack_pause_first_s` after the first of a row,
     twice as long after each further one, `attack_pause_s` at most (0: no pause). A row ends
     `attack_over_s` after its last attack; while it lasts it is told again every `attack_again_s`.
+
+    `challenge` says who has to show by movements that they are there, beside those of whom a rule
+    wants it; they have `challenge_s` for all of them. After challenges that were not passed the
+    person gets no other for a while: `challenge_pause_first_s`, twice as long after each further
+    one, `challenge_pause_s` at most; a pass, or `challenge_over_s` without a failure, ends the row.
 
     How near a face must be to somebody's template is not here: that follows the roster
     (`ostiary.access.risk`) and comes with every candidate.
@@ -30,6 +36,11 @@ class Policy:
     attack_pause_s: float = 15.0
     attack_over_s: float = 60.0
     attack_again_s: float = 60.0
+    challenge: ChallengeMode = "off"
+    challenge_s: float = 15.0
+    challenge_pause_first_s: float = 3.0
+    challenge_pause_s: float = 3600.0
+    challenge_over_s: float = 86400.0
 
 
 def policy_of(access: AccessSettings) -> Policy:
@@ -43,4 +54,6 @@ def policy_of(access: AccessSettings) -> Policy:
         cooldown_s=access.cooldown_s,
         one_person_only=access.one_person_only,
         attack_pause_s=access.attack_pause_s,
+        challenge=access.challenge,
+        challenge_s=access.challenge_s,
     )

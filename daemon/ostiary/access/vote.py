@@ -105,6 +105,19 @@ def give_up(observations: Sequence[Observation], policy: Policy) -> Decision:
     return summarise(Reason.UNCERTAIN, window)
 
 
+def but_for_liveness(observations: Sequence[Observation], policy: Policy) -> Decision | None:
+    """The grant that these frames would be if they were live, for a challenge to settle. None: who
+    it is, is not certain either, or one of them is a clear attack."""
+    window = observations[-policy.window :]
+    if any(seen.is_attack(policy) for seen in window):
+        return None
+    near = [seen.nearest for seen in window if seen.nearest is not None and seen.nearest.is_near]
+    if len({each.username for each in near}) != 1:
+        return None
+    agreeing = [seen for seen in window if seen.nearest in near]
+    return _decided(Reason.GRANTED, near[-1], agreeing, window, policy)
+
+
 def decide_single(observation: Observation, policy: Policy) -> Decision:
     """The decision on one image, where there are no further frames to ask (`login`)."""
     who = observation.identity

@@ -100,6 +100,11 @@ class CameraReader:
         return self._settings.name
 
     @property
+    def is_mirrored(self) -> bool:
+        """Whether its pictures are mirror images."""
+        return self._settings.mirrored
+
+    @property
     def state(self) -> CameraState:
         """How the camera is now; true even while its thread hangs in a read."""
         with self._changed:

@@ -1,6 +1,6 @@
 """When somebody may pass."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,10 @@ LARGEST_DISTANCE: dict[RecognizerName, float] = {"sface": 1.25, "dlib": 0.63}
 
 LEAST_LIVE = 0.5
 """The floor of `access.live_threshold`: below it more speaks for an attack than against it."""
+
+
+ChallengeMode = Literal["off", "uncertain", "always"]
+"""Of whom a challenge is asked, whatever the rules say."""
 
 
 class AccessSettings(Section):
@@ -64,6 +68,16 @@ class AccessSettings(Section):
         le=600,
         description="After clear attacks one after the other, nobody is let in for up to so long: "
         "2 s after the first, twice as long after each further one. 0: no pause.",
+    )
+    challenge: ChallengeMode = Field(
+        "off",
+        description="Who has to turn, nod or come closer as …/door/prompt asks, drawn at random, "
+        "before the door opens. off: only those of whom a rule wants it. uncertain: also who is "
+        "known but neither clearly live nor clearly a picture, and is denied otherwise. always: "
+        "everybody who would be granted. Needs something that shows or says the prompt.",
+    )
+    challenge_s: float = Field(
+        15.0, ge=5, le=60, description="How long one has for all that is asked."
     )
 
     @model_validator(mode="after")

@@ -52,6 +52,10 @@ class CameraSettings(Section):
         "pictures; 0: no filter. Unset: left as the camera has it.",
     )
     loop: bool = Field(False, description="Begin a file or folder again when it ends.")
+    mirrored: bool = Field(
+        False,
+        description="The camera's picture is a mirror image: then left is right in challenges.",
+    )
     relay_line: int | str | None = Field(
         None,
         examples=[27],

@@ -25,4 +25,7 @@ class Reason(StrEnum):
     # a known person, who did not show what the rules ask besides the face
     CREDENTIAL_MISSING = "credential_missing"
     CHALLENGE_MISSING = "challenge_missing"
+    CHALLENGE_FAILED = "challenge_failed"
+    CHALLENGE_TIMEOUT = "challenge_timeout"
+    CHALLENGE_PAUSED = "challenge_paused"
     SECOND_PERSON_MISSING = "second_person_missing"
