@@ -92,7 +92,7 @@ class Head:
         """How far each place stands before the head's middle, and how much it turns with it: 1 on
         the head, 0 for what is behind it."""
         square = (x / WIDE) ** 2 + ((y - MIDDLE_Y) / HIGH) ** 2
-        depth = np.asarray(DEEP * np.sqrt(np.clip(1 - square, 0, None)), np.float32)
+        depth = DEEP * np.sqrt(np.clip(1 - square, 0, None))
         nose_x, nose_y = self.nose
         along = np.clip(y / nose_y, 0, 1)
         beside = (x - nose_x * along) / (0.10 + 0.10 * along)
@@ -100,10 +100,10 @@ class Head:
         above = np.clip(-y, 0, None) / 0.15
         bridge = np.exp(-(beside**2) - below**2 - above**2)
         eyes = sum(np.exp(-(((x - side) / 0.25) ** 2) - (y / 0.2) ** 2) for side in (-0.5, 0.5))
-        depth = depth + NOSE * along**1.3 * bridge - EYE_HOLLOW * eyes
+        surface = depth + NOSE * along**1.3 * bridge - EYE_HOLLOW * eyes
         edge = np.clip((1.75 - np.sqrt(square)) / 0.75, 0, 1)
         share = edge * edge * (3 - 2 * edge)
-        return depth.astype(np.float32), share.astype(np.float32)
+        return surface.astype(np.float32), share.astype(np.float32)
 
 
 def _moved(
@@ -111,10 +111,10 @@ def _moved(
 ) -> tuple[Field, Field, Field]:
     """Where the camera sees each point after the turn (in the plane of the eyes), and its z."""
     before = CAMERA / (CAMERA - z)
-    x, y, z = x / before, y / before - NECK_Y, z - NECK_Z
-    sin, cos = np.sin(yaw * share), np.cos(yaw * share)
+    x, y, z = x / before, y / before - np.float32(NECK_Y), z - np.float32(NECK_Z)
+    sin, cos = np.sin(np.float32(yaw) * share), np.cos(np.float32(yaw) * share)
     x, z = x * cos + z * sin, z * cos - x * sin
-    sin, cos = np.sin(pitch * share), np.cos(pitch * share)
+    sin, cos = np.sin(np.float32(pitch) * share), np.cos(np.float32(pitch) * share)
     y, z = y * cos + z * sin, z * cos - y * sin
     y, z = y + NECK_Y, z + NECK_Z
     after = CAMERA / (CAMERA - z)

@@ -24,6 +24,9 @@ EXPLANATIONS = {
     Reason.PASSED_BACK: "{username} is inside already: shut.",
     Reason.CREDENTIAL_MISSING: "No PIN or card beside {username}'s face: shut.",
     Reason.CHALLENGE_MISSING: "{username} did not do what was asked: shut.",
+    Reason.CHALLENGE_FAILED: "{username} did something else than was asked: shut.",
+    Reason.CHALLENGE_TIMEOUT: "{username} did not do in time what was asked: shut.",
+    Reason.CHALLENGE_PAUSED: "{username} waits after a failed challenge: shut.",
     Reason.SECOND_PERSON_MISSING: "Nobody else came with {username}: shut.",
 }
 

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -19,6 +20,7 @@ from ostiary.access.doorway import Doorway, Told
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
 from ostiary.access.rules import Ruling
+from ostiary.access.stepup import Asked
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.commands import Commands
 from ostiary.commands.migration import come_over
@@ -28,6 +30,7 @@ from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
+from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.security import store_key
@@ -128,6 +131,7 @@ class App:
                 self._heartbeats.expect(f"recognition-{camera.name}", RECOGNITION_BEAT_S),
                 before.get(camera.name),
                 self.doorkeeper,
+                self._prompt,
             )
             for camera in settings.cameras
         )
@@ -331,8 +335,23 @@ class App:
             threshold=decision.threshold,
             recognizer=decision.recognizer,
             liveness=decision.liveness,
+            challenge=told.failure or ("passed" if told.challenged else None),
         )
         self._let_come_over(told)
+
+    def _prompt(self, asked: Asked | None, source: str) -> None:
+        """What is asked at a camera, for everything that shows or says it."""
+        now = utc_now()
+        left = timedelta(seconds=max(0.0, asked.until - time.monotonic()) if asked else 0.0)
+        prompt = PromptMessage(
+            timestamp=now,
+            source=source,
+            prompt=asked.prompt if asked else None,
+            step=asked.step if asked else 0,
+            expires=now + left,
+        )
+        self.mqtt.publish_prompt(prompt)
+        log.info("asked", camera=source, prompt=prompt.prompt, step=prompt.step)
 
     def _let_come_over(self, told: Told) -> None:
         """The door is open by then: a template that could not be stored changes nothing."""

@@ -27,6 +27,7 @@ from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.doorkeeper import Doorkeeper, Record
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
+from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import Search
@@ -69,11 +70,13 @@ class SeenFace:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The newest frame with what was seen in it. `asked`: how whoever stands there is to look."""
+    """The newest frame with what was seen in it. `asked`: how whoever stands there is to look;
+    `prompt`: what a challenge asks of them."""
 
     frame: Frame
     faces: tuple[SeenFace, ...] = ()
     asked: str | None = None
+    prompt: Prompt | None = None
 
 
 class Recognition:
@@ -191,7 +194,7 @@ class Recognition:
         number = 0
         while not self._stopping.is_set():
             self._beat()
-            self._prompt()
+            self._prompt(self._doorway.asked)
             frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
             if frame is None:
                 self._doorway = self._doorway.interrupted()
@@ -203,17 +206,24 @@ class Recognition:
             except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
                 self._fail(error, frame)
                 continue
-            asked = self._doorway.asked
+            prompt = self._doorway.asked
             with self._changed:
-                self._view = replace(view, asked=asked.prompt.value if asked else self._asked)
+                self._view = replace(
+                    view, asked=self._asked, prompt=prompt.prompt if prompt else None
+                )
                 self._changed.notify_all()
 
-    def _prompt(self) -> None:
+        self._prompt(None)
+
+    def _prompt(self, asked: Asked | None) -> None:
         """Show what is asked now, where that has changed."""
-        asked = self._doorway.asked
-        if asked != self._shown:
-            self._shown = asked
+        if asked == self._shown:
+            return
+        self._shown = asked
+        try:
             self._show(asked, self.name)
+        except Exception as error:  # noqa: BLE001 - who is not told what to do does not pass
+            log.error("prompt_not_shown", camera=self.name, error=type(error).__name__)
 
     def _look(self, frame: Frame) -> View:
         now = frame.captured_at

@@ -35,7 +35,7 @@ BACK = 0.09
 """How far the nose may be from where it was first in a face that looks straight again: sideways…"""
 BACK_NOD = 0.05
 """…and up or down."""
-FRONTAL = 0.3
+FRONTAL = 0.25
 """How far off the middle the nose may be in a face that looks into the camera."""
 RESTING = 3
 """Looks in a row in which a face is still."""

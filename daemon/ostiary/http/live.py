@@ -157,6 +157,7 @@ def show(name: str, view: View, parts: ConsoleParts) -> Shown:
         height=small.shape[0],
         view=view.frame.view.value,
         guidance=guidance(view, parts),
+        prompt=view.prompt,
         faces=tuple(live_face(face, view.frame.image) for face in view.faces),
     )
     return Shown(picture.model_dump_json(), encode_jpeg(small, QUALITY))

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
 from ostiary.messages.events import AnyEvent, Message, Timestamp
+from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
@@ -83,6 +84,7 @@ class LivePicture(Message):
     height: int = 0
     view: str = "clear"
     guidance: str | None = None
+    prompt: Prompt | None = Field(default=None, description="What a challenge asks for now.")
     faces: tuple[LiveFace, ...] = ()
 
 

@@ -17,6 +17,7 @@ from ostiary.messages.events import (
     UserEvent,
 )
 from ostiary.messages.log import LogHead
+from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import EntranceState, State
 from ostiary.mqtt.signing import SignedCommand
 
@@ -28,6 +29,7 @@ OUT: Mapping[str, tuple[type[BaseModel], str]] = {
     "entrance/{camera}": (EntranceState, "How the door is. Retained."),
     "duress": (DuressEvent, "Somebody was forced to let somebody in. For few eyes."),
     "door": (DoorEvent, "Open the door, now. Expires."),
+    "door/prompt": (PromptMessage, "What is asked of whoever stands at the door. Expires."),
     "log": (LogHead, "The newest signed head of the log. Retained."),
 }
 

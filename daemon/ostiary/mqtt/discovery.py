@@ -10,10 +10,12 @@ from typing import Any
 
 from ostiary import __version__
 from ostiary.config import Settings
+from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.topics import Topics
 
 BUTTON = "button"
+NOTHING_ASKED = "nothing"
 ATTACK_SEEN_FOR_S = 70
 """One that goes on is told again every minute."""
 
@@ -22,7 +24,11 @@ def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
     """Retained messages by topic: what is to be seen, or, with discovery off, nothing."""
     node = "ostiary_" + re.sub(r"[^A-Za-z0-9_-]", "_", settings.device.id)
     found = {}
-    for component, name, config in (*_components(topics), *_buttons(settings, topics)):
+    for component, name, config in (
+        *_components(topics),
+        *_prompts(settings, topics),
+        *_buttons(settings, topics),
+    ):
         topic = f"{settings.mqtt.discovery_prefix}/{component}/{node}/{name}/config"
         wanted = settings.mqtt.discovery and not (settings.commands.signed and component == BUTTON)
         whole = {**config, **_common(settings, topics, node, name)}
@@ -61,6 +67,28 @@ def _buttons(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dic
                 "icon": "mdi:camera",
                 "command_topic": topics.request("snapshot"),
                 "payload_press": json.dumps(request, ensure_ascii=False),
+            },
+        )
+
+
+def _prompts(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What is asked of whoever stands there, or one a camera where there are several."""
+    several = len(settings.cameras) > 1
+    for camera in settings.cameras:
+        slug = re.sub(r"[^A-Za-z0-9_-]", "_", camera.name)
+        here = json.dumps(camera.name, ensure_ascii=False)
+        yield (
+            "sensor",
+            f"prompt_{slug}" if several else "prompt",
+            {
+                "name": f"Prompt {camera.name}" if several else "Prompt",
+                "icon": "mdi:account-voice",
+                "device_class": "enum",
+                "options": [NOTHING_ASKED, *(prompt.value for prompt in Prompt)],
+                "state_topic": topics.prompt,
+                "value_template": f"{{{{ (value_json.prompt or '{NOTHING_ASKED}')"
+                f" if value_json.source == {here} else this.state }}}}",
+                "json_attributes_topic": topics.prompt,
             },
         )
 

@@ -23,6 +23,7 @@ from ostiary.messages.events import (
     UserEvent,
 )
 from ostiary.messages.log import LogHead
+from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import CameraState, EntranceState, ModelState, State
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.signing import SignedCommand
@@ -46,6 +47,7 @@ MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract i
 | `…/entrance/<camera>` | out | yes | [how the door is](#entrancecamera) |
 | `…/duress` | out | no | [somebody was forced](#duress): for few eyes |
 | `…/door` | out, expires | no | [open, now](#door) |
+| `…/door/prompt` | out, expires | no | [do this, to show that you are there](#doorprompt) |
 | `…/log` | out | yes | [the signed head of the log](#log) |
 | `…/request/<command>` | in | ignored | [a command](#commands) |
 | `…/response/<command>` | out | no | its answer |
@@ -122,6 +124,7 @@ def markdown() -> str:
         ("entrance/<camera>", EntranceState),
         ("duress", DuressEvent),
         ("door", DoorEvent),
+        ("door/prompt", PromptMessage),
         ("log", LogHead),
     ):
         parts += [f"## {title}\n\n{_about(model)}\n\n", _fields(model, "serialization")]

@@ -9,6 +9,7 @@ from ostiary.commands.commands import Commands
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
+from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import State
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
@@ -47,6 +48,14 @@ class MqttDoor:
         self.topics = Topics.of(settings)
         self._settings = settings
         self._state: bytes | None = None
+        self._clock = clock
+        began = clock()
+        self._prompts = {
+            camera.name: PromptMessage(
+                timestamp=began, source=camera.name, prompt=None, step=0, expires=began
+            )
+            for camera in settings.cameras
+        }
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
@@ -92,6 +101,20 @@ class MqttDoor:
         if connection is not None:
             connection.publish(self.topics.state, self._state, retain=True)
 
+    def publish_prompt(self, prompt: PromptMessage) -> None:
+        """From any thread. One that the broker cannot have now is of no use later, but while it is
+        asked for it is said again to a broker that comes back."""
+        self._prompts[prompt.source] = prompt
+        if (connection := self._client.connection) is not None:
+            self._send_prompt(connection, prompt)
+
+    def _send_prompt(self, connection: Connection, prompt: PromptMessage) -> None:
+        left = None
+        if prompt.prompt is not None:
+            left = max(1, int((prompt.expires - self._clock()).total_seconds()))
+        payload = prompt.model_dump_json().encode()
+        connection.publish(self.topics.prompt, payload, expiry_s=left)
+
     # what MqttClient tells
 
     def connected(self, connection: Connection) -> None:
@@ -102,6 +125,8 @@ class MqttDoor:
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             connection.publish(self.topics.state, self._state, retain=True)
+        for prompt in tuple(self._prompts.values()):
+            self._send_prompt(connection, prompt)
         for topic, announcement in announcements(self._settings, self.topics).items():
             connection.publish(topic, announcement, retain=True)
         self._publisher.attach(connection)

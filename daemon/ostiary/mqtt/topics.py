@@ -48,6 +48,10 @@ class Topics:
         return f"{self.base}/door"
 
     @property
+    def prompt(self) -> str:
+        return f"{self.base}/door/prompt"
+
+    @property
     def log(self) -> str:
         return f"{self.base}/log"
 

@@ -26,6 +26,7 @@ function told(picture) {
   if (picture.stale) return speak("", say("live.stale"));
   if (picture.view !== "clear") return speak("denied", say(`guidance.${picture.view}`));
   if (picture.faces.length === 0) return speak("", say("verdict.nobody"));
+  if (picture.prompt) return speak("asked", say(`prompt.${picture.prompt}`));
   const face = picture.faces.find((each) => each.success !== null) ?? picture.faces[0];
   if (face.success === null) {
     if (picture.faces.length > 1) return speak("denied", say("reason.several_faces"));
