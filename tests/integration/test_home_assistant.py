@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 from ostiary.commands.room import utc_now
+from ostiary.messages.prompt import Prompt, PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, State
 from ostiary.vision.engine import VisionEngine
@@ -99,6 +101,10 @@ def decide(door: Doorway, reason: Reason, username: str | None = None) -> None:
     door.mqtt.wake()
 
 
+def in_state(entity: str, wanted: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda states: bool(states[entity]["state"] == wanted)
+
+
 def healthy() -> State:
     return State(
         timestamp=utc_now(),
@@ -129,6 +135,7 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
         names = {
             f"event.{NODE}_login",
             f"sensor.{NODE}_last_person",
+            f"sensor.{NODE}_prompt",
             f"sensor.{NODE}_health",
             f"sensor.{NODE}_queue",
             f"button.{NODE}_snapshot",
@@ -149,6 +156,19 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
         assert states[f"binary_sensor.{NODE}_attack"]["state"] == "off"
         decide(door, Reason.PRESENTATION_ATTACK)
         home.wait(lambda states: states[f"binary_sensor.{NODE}_attack"]["state"] == "on")
+        prompt = f"sensor.{NODE}_prompt"
+        for asked, shown in ((Prompt.TURN_LEFT, "turn_left"), (None, "nothing")):
+            door.mqtt.publish_prompt(
+                PromptMessage(
+                    timestamp=utc_now(),
+                    source="front",
+                    prompt=asked,
+                    step=2 if asked else 0,
+                    expires=utc_now() + timedelta(seconds=15),
+                )
+            )
+            states = home.wait(in_state(prompt, shown))
+            assert states[prompt]["attributes"]["source"] == "front"
         home.ask(f"press button.{NODE}_snapshot")
         assert probe.wait(f"{BASE}/response/snapshot")[0].json["status"] == "ok"
     home.wait(lambda states: states[f"sensor.{NODE}_health"]["state"] == "unavailable")
