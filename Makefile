@@ -32,7 +32,7 @@ $(BIN)/.installed: constraints.txt requirements-dev.txt daemon/pyproject.toml ex
 	@touch $@
 
 export: $(BIN)/.installed ## build resources/models (quick where they are up to date)
-	@STEP_OF=9 STEP_COUNTS=': (built|up to date)$$' $(STEP) "Models, built and proven equal to the originals" \
+	@STEP_OF=12 STEP_COUNTS=': (built|up to date)$$' $(STEP) "Models, built and proven equal to the originals" \
 	    $(BIN)/ostiary-export all --out $(MODELS)
 
 demo: setup ## run the whole appliance once on real images, with an embedded broker

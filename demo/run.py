@@ -20,13 +20,7 @@ from demo.verdict import Outcome
 from ostiary.messages.events import LoginEvent
 from ostiary.mqtt.topics import Topics
 from ostiary.vision.detect import YuNetDetector
-from ostiary.vision.models import (
-    MINIFASNET_V2,
-    SFACE,
-    YUNET,
-    model_path,
-    models_directory,
-)
+from ostiary.vision.models import YUNET, model_path, models_directory, needed_files
 
 ONLINE_WITHIN_S = 30.0
 SCENE_S = 3.0
@@ -53,7 +47,7 @@ def run(plan: Plan, console: Console) -> bool:
     """
     screen = Screen(console)
     models = models_directory(plan.models)
-    for name in (MINIFASNET_V2, SFACE, YUNET):
+    for name in needed_files("sface", "v2"):
         model_path(models, name)
     portrait = plan.portraits / ENROLMENT_PORTRAIT
     if not portrait.is_file():

@@ -20,18 +20,15 @@ from ostiary.config import ServiceSettings, Settings, StoreSettings, VisionSetti
 from ostiary.config_file import render
 from ostiary.version import COMMIT_FILE, commit_of
 from ostiary.vision.models import (
-    DLIB_RESNET,
     INSTALLED,
-    LANDMARKS5,
-    MINIFASNET_V1SE,
-    MINIFASNET_V2,
-    SFACE,
+    MANIFEST,
     YUNET,
+    liveness_files,
+    recognizer_files,
 )
 from package.sbom import write_sbom
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MODELS = (MINIFASNET_V2, MINIFASNET_V1SE, SFACE, DLIB_RESNET, LANDMARKS5, YUNET, "built.json")
 LOCK = REPOSITORY / "package/wheels.lock"
 PYTHON_OF = {"12": "3.11", "13": "3.13"}
 """Each Debian's python3. Raspberry Pi OS has the same."""
@@ -54,6 +51,12 @@ class Target:
     @property
     def python(self) -> str:
         return PYTHON_OF[self.debian]
+
+    def models(self) -> tuple[str, ...]:
+        """What an installed door may be asked to load there, and the manifest."""
+        machine = MACHINE_OF[self.arch]
+        recognizers = [*recognizer_files("sface", machine), *recognizer_files("dlib", machine)]
+        return (*liveness_files("ensemble", machine), *recognizers, YUNET, MANIFEST)
 
     def pip_options(self) -> list[str]:
         """What makes pip choose this machine's wheels, and never compile.
@@ -109,14 +112,14 @@ def _forget_where_it_was_built(packages: Path) -> None:
         record.write_text("".join(line for line in lines if noted.name not in line))
 
 
-def install_rest(root: Path, models: Path) -> None:
+def install_rest(target: Target, root: Path, models: Path) -> None:
     """The command, the models and the default configuration."""
     command = root / "usr/bin/ostiary"
     command.parent.mkdir(parents=True)
     shutil.copy(REPOSITORY / "package/ostiary", command)
     installed = root / INSTALLED.relative_to("/")
     installed.mkdir(parents=True)
-    for name in MODELS:
+    for name in target.models():
         shutil.copy(models / name, installed / name)
     config = root / "etc/ostiary/ostiary.toml"
     config.parent.mkdir(parents=True)
@@ -165,7 +168,7 @@ def build(target: Target, models: Path, out: Path, lock: Path = LOCK) -> Path:
     root = root_of(target, out)
     shutil.rmtree(root.parent, ignore_errors=True)
     install_environment(target, root, lock)
-    install_rest(root, models)
+    install_rest(target, root, models)
     packages = root / f"opt/ostiary/lib/python{target.python}/site-packages"
     write_sbom(packages, root / "usr/share/doc/ostiary/sbom.cdx.json")
     _set_modes(root)

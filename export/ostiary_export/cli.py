@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from ostiary.errors import OstiaryError
+from ostiary.vision.layout import nchw
 from ostiary.vision.models import (
     DLIB_RESNET,
     LANDMARKS5,
@@ -34,6 +35,8 @@ app = typer.Typer(
 console = Console(stderr=True)
 
 MINIFASNETS = {MINIFASNET_V2: "minifasnet_v2", MINIFASNET_V1SE: "minifasnet_v1se"}
+BUILT_TWICE = (*MINIFASNETS, SFACE)
+"""For processors with ONNX Runtime's blocked layout, and for those without."""
 
 Out = Annotated[Path, typer.Option(help="Folder in which the models are built.")]
 CatalogueFile = Annotated[
@@ -69,11 +72,13 @@ def minifasnet(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
 
 @app.command()
 def optimize(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
-    """Rewrite the exported liveness networks so that ONNX Runtime runs them fast."""
+    """Rewrite the exported liveness networks so that ONNX Runtime runs them fast, once for
+    processors with its blocked layout and once for those without."""
     workshop = _workshop(out, catalogue)
     for name in MINIFASNETS:
         _make(workshop, _plain(workshop, name))
-        _make(workshop, _optimized(workshop, name))
+        _make(workshop, _optimized(workshop, name, in_blocks=True))
+        _make(workshop, _optimized(workshop, name, in_blocks=False))
 
 
 @app.command(name="dlib-resnet")
@@ -85,9 +90,11 @@ def dlib_resnet(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None
 
 @app.command()
 def sface(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
-    """Rewrite the SFace descriptor network so that ONNX Runtime runs it fast."""
+    """Rewrite the SFace descriptor network so that ONNX Runtime runs it fast, once for processors
+    with its blocked layout and once for those without."""
     workshop = _workshop(out, catalogue)
-    _make(workshop, _sface(workshop))
+    _make(workshop, _sface(workshop, in_blocks=True))
+    _make(workshop, _sface(workshop, in_blocks=False))
 
 
 @app.command()
@@ -111,7 +118,8 @@ def build_all(out: Out = DEFAULT_OUT, catalogue: CatalogueFile = None) -> None:
     sface(out, catalogue)
     dlib_resnet(out, catalogue)
     landmarks(out, catalogue)
-    if is_verified(out, (*MINIFASNETS, SFACE, DLIB_RESNET, LANDMARKS5)):
+    twice = (file for name in BUILT_TWICE for file in (name, nchw(name)))
+    if is_verified(out, (*twice, DLIB_RESNET, LANDMARKS5)):
         console.print("verified before, unchanged since")
     else:
         verify(out, catalogue)
@@ -204,11 +212,12 @@ def _plain(workshop: Workshop, name: str) -> Step:
     return Step(f"{PLAIN}/{name}", workshop.source(MINIFASNETS[name]), ("minifasnet",), build)
 
 
-def _optimized(workshop: Workshop, name: str) -> Step:
+def _optimized(workshop: Workshop, name: str, *, in_blocks: bool) -> Step:
     modules = ("minifasnet", "optimize")
 
     def build(source: Path, target: Path) -> None:
         from ostiary_export import minifasnet as networks
+        from ostiary_export.optimize import AS_NCHW, IN_BLOCKS
         from ostiary_export.optimize import optimize as rewrite
 
         plan = networks.PLANS[MINIFASNETS[name]]
@@ -221,9 +230,10 @@ def _optimized(workshop: Workshop, name: str) -> Step:
             "opset": str(networks.OPSET),
             "exporter": code_of(modules),
         }
-        rewrite(source, target, about)
+        rewrite(source, target, about, IN_BLOCKS if in_blocks else AS_NCHW)
 
-    return Step(name, workshop.out / PLAIN / name, modules, build)
+    target = name if in_blocks else nchw(name)
+    return Step(target, workshop.out / PLAIN / name, modules, build)
 
 
 def _dlib_resnet(workshop: Workshop) -> Step:
@@ -237,14 +247,15 @@ def _dlib_resnet(workshop: Workshop) -> Step:
     return Step(DLIB_RESNET, workshop.source("dlib_resnet"), modules, build, rates)
 
 
-def _sface(workshop: Workshop) -> Step:
+def _sface(workshop: Workshop, *, in_blocks: bool) -> Step:
     def build(source: Path, target: Path) -> None:
         from ostiary_export import sface as network
 
-        network.build(source, target, rates_metadata(rates, "sface"))
+        network.build(source, target, rates_metadata(rates, "sface"), in_blocks=in_blocks)
 
     rates = workshop.out.parent / RATES
-    return Step(SFACE, workshop.source("sface"), ("sface", "rates"), build, rates)
+    target = SFACE if in_blocks else nchw(SFACE)
+    return Step(target, workshop.source("sface"), ("sface", "rates"), build, rates)
 
 
 def _landmarks(workshop: Workshop) -> Step:
@@ -282,9 +293,10 @@ def _verify(workshop: Workshop) -> None:
         plan = networks.PLANS[source]
         network = networks.load(workshop.source(source), plan)
         crops = liveness_crops(portraits, plan.scale)
-        reports.append(verify_minifasnet(network, out / name, crops))
+        reports.extend(verify_minifasnet(network, out / file, crops) for file in (name, nchw(name)))
     chips = sface_chips(portraits)
-    reports.append(sface_proof.verify(workshop.source("sface"), out / SFACE, chips))
+    both = (out / SFACE, out / nchw(SFACE))
+    reports.extend(sface_proof.verify(workshop.source("sface"), both, chips))
     faces = aligned_faces(portraits)
     reports.extend(predictor.verify(out / LANDMARKS5, faces))
     reports.append(descriptors.verify(out / DLIB_RESNET, chips_of(out / LANDMARKS5, faces)))
@@ -294,7 +306,8 @@ def _verify(workshop: Workshop) -> None:
 
 
 def _table(reports: list[Report]) -> Table:
-    table = Table("model", "crops", "largest\ndifference", "allowed", "decisions\nthat differ", "")
+    model = Column("model", no_wrap=True)
+    table = Table(model, "crops", "largest\ndifference", "allowed", "decisions\nthat differ", "")
     for report in reports:
         table.add_row(
             report.name,

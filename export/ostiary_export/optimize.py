@@ -1,9 +1,11 @@
-"""Rewrites an exported MiniFASNet into a graph that ONNX Runtime's CPU provider runs fast.
+"""Rewrites an exported MiniFASNet into graphs that ONNX Runtime's CPU provider runs fast.
 
-ONNX Runtime runs a convolution fastest on channels in blocks (its NCHWc layout: 16 floats with
-AVX-512, 8 with AVX2). One operator that cannot work in blocks makes it reorder the tensor before
-and after. PyTorch's export has two kinds of them: depthwise convolutions of 13, 77, 103, …
-channels, and PRelu. The passes below remove both, so that one reorder is left, at the very end.
+On x86-64 ONNX Runtime runs a convolution fastest on channels in blocks (its NCHWc layout: 16 floats
+with AVX-512, 8 with AVX2). One operator that cannot work in blocks makes it reorder the tensor
+before and after. PyTorch's export has two kinds of them: depthwise convolutions of 13, 77, 103, …
+channels, and PRelu. The passes `IN_BLOCKS` remove both, so that one reorder is left, at the very
+end. On other processors there are no blocks to stay in, and `AS_NCHW` makes each PRelu a product
+and a maximum.
 
 Each pass changes no output beyond float32 rounding; `verify` proves that on the file that ships.
 PyTorch has already folded batch normalisation into the convolutions.
@@ -104,9 +106,7 @@ def prelu_as_scalings(graph: Graph) -> None:
             nodes.append(node)
             continue
         (x, slope_name), (y,) = node.input, node.output
-        slope = _channels_first(graph.weights(slope_name))[..., np.newaxis]
-        if (slope > 1).any():
-            raise SourceInvalid(f"{y}: a PRelu with a slope above 1 is not a maximum.")
+        slope = _slope(graph, slope_name, y)[..., np.newaxis]
         bent, positive, straight = f"{y}_bent", f"{y}_positive", f"{y}_straight"
         nodes += [
             _scaling(x, graph.constant(1 - slope), bent, len(slope)),
@@ -117,14 +117,32 @@ def prelu_as_scalings(graph: Graph) -> None:
     graph.nodes = nodes
 
 
-PASSES: tuple[Callable[[Graph], None], ...] = (pad_channels, prelu_as_scalings)
+def prelu_as_maximum(graph: Graph) -> None:
+    """PRelu(x) = max(x, slope·x), since no slope is above 1: the same bits."""
+    nodes = []
+    for node in graph.nodes:
+        if node.op_type != "PRelu":
+            nodes.append(node)
+            continue
+        (x, slope_name), (y,) = node.input, node.output
+        scaled = f"{y}_scaled"
+        nodes += [
+            helper.make_node("Mul", [x, graph.constant(_slope(graph, slope_name, y))], [scaled]),
+            helper.make_node("Max", [x, scaled], [y]),
+        ]
+    graph.nodes = nodes
+
+
+Passes = tuple[Callable[[Graph], None], ...]
+IN_BLOCKS: Passes = (pad_channels, prelu_as_scalings)
+AS_NCHW: Passes = (prelu_as_maximum,)
 
 
 def optimize(
     plain: Path,
     target: Path,
     metadata: Mapping[str, str],
-    passes: Iterable[Callable[[Graph], None]] = PASSES,
+    passes: Iterable[Callable[[Graph], None]] = IN_BLOCKS,
 ) -> None:
     """Run the passes over the model in `plain`; write it to `target` with `metadata` in it.
 
@@ -150,6 +168,14 @@ def _is_depthwise(node: onnx.NodeProto, weights: Weights) -> bool:
     if groups not in (1, len(weights)):
         raise SourceInvalid(f"{node.name}: a convolution of {groups} groups.")
     return groups > 1
+
+
+def _slope(graph: Graph, name: str, y: str) -> Weights:
+    """The slopes, (channels, 1, 1), of the PRelu that writes `y`."""
+    slope = _channels_first(graph.weights(name))
+    if (slope > 1).any():
+        raise SourceInvalid(f"{y}: a PRelu with a slope above 1 is not a maximum.")
+    return slope
 
 
 def _channels_first(slope: Weights) -> Weights:

@@ -10,7 +10,9 @@ it, and every PRelu is made of convolutions:
     -PRelu(x) = -s·x + relu((s - 1)·x)    for a slope above 1; what reads it is negated
 
 Right after a depthwise convolution both terms are that convolution again with scaled weights, so
-that nothing is read twice.
+that nothing is read twice. For processors without the blocked layout all this would be extra work:
+
+    PRelu(x) = max(x, s·x), and -PRelu(x) = max(-x, s·(-x)) for a slope above 1
 """
 
 from collections.abc import Callable, Mapping
@@ -62,13 +64,14 @@ class Network:
     bias: Values
 
 
-def build(source: Path, target: Path, rates: Mapping[str, str]) -> None:
-    """Write the published file `source` as `target`, with the metadata `rates` in it.
+def build(source: Path, target: Path, rates: Mapping[str, str], *, in_blocks: bool = True) -> None:
+    """Write the published file `source` as `target`, with the metadata `rates` in it, for
+    processors with the blocked layout or, unless `in_blocks`, for those without.
 
     Input `chip` (batch, 3, 112, 112) float32 RGB 0 to 255, output `descriptor` (batch, 128), not
     normalised, as the published `fc1`. Raises SourceInvalid where it is another network.
     """
-    model = graph(read(onnx.load(source)))
+    model = graph(read(onnx.load(source)), in_blocks=in_blocks)
     helper.set_model_props(
         model,
         {
@@ -176,9 +179,10 @@ def _attribute(node: onnx.NodeProto, name: str, otherwise: Any) -> Any:
     return next(found, otherwise)
 
 
-def graph(network: Network) -> onnx.ModelProto:
-    """The network in operators that ONNX Runtime runs in blocks from the first to the last."""
-    writer = _Writer()
+def graph(network: Network, *, in_blocks: bool = True) -> onnx.ModelProto:
+    """The network in operators that ONNX Runtime runs in blocks from the first to the last, or in
+    as few as can be."""
+    writer = _Writer(in_blocks)
     now = writer.node("Sub", "chip", writer.constant(np.array(network.mean)))
     sign = np.ones(3)
     for layer in network.layers:
@@ -211,7 +215,8 @@ def graph(network: Network) -> onnx.ModelProto:
 class _Writer:
     """Nodes and constants in the order in which they are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_blocks: bool) -> None:
+        self._in_blocks = in_blocks
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -230,14 +235,23 @@ class _Writer:
         """Add a layer that reads channels of this sign; returns what it writes, and its signs."""
         turned = sign.reshape((-1, 1, 1, 1) if layer.depthwise else (1, -1, 1, 1))
         layer = replace(layer, weights=layer.weights * turned)
+        after = np.where(layer.slope > 1, -1.0, 1.0)
+        bend = self._bend_in_blocks if self._in_blocks else self._bend
+        return bend(read, layer, after), after
+
+    def _bend(self, read: str, layer: Layer, sign: Values) -> str:
+        straight = self._convolution(read, layer, sign)
+        slope = self.constant(layer.slope.reshape(-1, 1, 1))
+        return self.node("Max", straight, self.node("Mul", straight, slope))
+
+    def _bend_in_blocks(self, read: str, layer: Layer, sign: Values) -> str:
         if not layer.depthwise:
             read = self._convolution(read, layer, np.ones(len(layer.bias)))
             one = np.ones((len(layer.bias), 1, 1, 1))
             layer = Layer(one, np.zeros(len(one)), layer.slope, 1, 0, depthwise=True)
-        sign = np.where(layer.slope > 1, -1.0, 1.0)
         bent = self.node("Relu", self._convolution(read, layer, sign * (1 - layer.slope)))
         straight = self._convolution(read, layer, sign * layer.slope)
-        return self.node("Add", straight, bent), sign
+        return self.node("Add", straight, bent)
 
     def _convolution(self, read: str, layer: Layer, factor: Values) -> str:
         weights = layer.weights * factor.reshape(-1, 1, 1, 1)

@@ -1,5 +1,6 @@
 """The proof that the built SFace describes faces as the published file does."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,6 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ostiary.vision.models import SFACE
 from ostiary.vision.runtime import open_session
 from ostiary_export.report import Report
 from ostiary_export.sface import only_the_picture_as_input
@@ -21,8 +21,9 @@ SAME_PERSON = 1.128
 Rows = NDArray[np.float64]
 
 
-def verify(published: Path, built: Path, chips: NDArray[np.uint8]) -> Report:
-    """Compare on (N, 112, 112, 3) RGB chips, one by one as the daemon runs them.
+def verify(published: Path, built: Iterable[Path], chips: NDArray[np.uint8]) -> list[Report]:
+    """Compare each of the `built` files on (N, 112, 112, 3) RGB chips, one by one as the daemon
+    runs them.
 
     Held against the published file twice: as OpenCV's DNN computes it, and as ONNX Runtime does
     with every optimisation off. The difference is the largest of a number of the normalised
@@ -33,11 +34,15 @@ def verify(published: Path, built: Path, chips: NDArray[np.uint8]) -> Report:
         plain = Path(folder) / "sface.onnx"
         onnx.save(only_the_picture_as_input(onnx.load(published)), plain)
         expected = (_by_opencv(plain, chips), _by_plain_graph(plain, chips))
+    return [_report(file, chips, expected) for file in built]
+
+
+def _report(built: Path, chips: NDArray[np.uint8], expected: Iterable[Rows]) -> Report:
     session = open_session(built, batch=1)
     found = unit([session.run(["descriptor"], {"chip": _planes(chip)})[0][0] for chip in chips])
     difference = max(float(np.abs(found - each).max()) for each in expected)
     differing = max(int((_decisions(found) != _decisions(each)).sum()) for each in expected)
-    return Report(SFACE, len(chips), difference, LIMIT, differing)
+    return Report(built.name, len(chips), difference, LIMIT, differing)
 
 
 def unit(rows: list[NDArray[np.float32]]) -> Rows:

@@ -10,8 +10,10 @@ import pytest
 from onnx import helper
 
 from ostiary.errors import ModelInvalid
-from ostiary.vision.models import MANIFEST, MINIFASNET_V2, checked_models
+from ostiary.vision.models import MANIFEST, checked_models, liveness_files
 from tests.integration.daemon import write_config
+
+(LIVENESS,) = liveness_files("v2")
 
 
 def copied(models: Path, folder: Path) -> Path:
@@ -35,7 +37,7 @@ def test_a_door_with_a_patched_liveness_model_does_not_start_and_says_why(
     tmp_path: Path, models: Path, portraits: Path
 ) -> None:
     copy = copied(models, tmp_path)
-    call_everything_live(copy / MINIFASNET_V2)
+    call_everything_live(copy / LIVENESS)
     config = write_config(tmp_path, 1, copy, portraits)
     done = subprocess.run(
         [sys.executable, "-m", "ostiary.cli", "run", "--config", str(config)],
@@ -46,10 +48,10 @@ def test_a_door_with_a_patched_liveness_model_does_not_start_and_says_why(
     )
     assert done.returncode != 0
     assert "model_invalid" in done.stderr
-    assert f"{MINIFASNET_V2}: altered" in done.stderr
+    assert f"{LIVENESS}: altered" in done.stderr
 
 
-@pytest.mark.parametrize("manifest", [None, "{", "[]", '{"minifasnet_v2.onnx": {}}'])
+@pytest.mark.parametrize("manifest", [None, "{", "[]", f'{{"{LIVENESS}": {{}}}}'])
 def test_without_a_manifest_no_model_is_trusted(
     tmp_path: Path, models: Path, manifest: str | None
 ) -> None:
@@ -58,4 +60,4 @@ def test_without_a_manifest_no_model_is_trusted(
     if manifest is not None:
         (copy / MANIFEST).write_text(manifest)
     with pytest.raises(ModelInvalid):
-        checked_models(copy, [MINIFASNET_V2])
+        checked_models(copy, [LIVENESS])

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from ostiary.vision.layout import nchw
 from ostiary.vision.models import SFACE, YUNET
 from ostiary.vision.rates import ErrorRates
 from ostiary.vision.recognizer import RATES_KEY
@@ -34,9 +35,12 @@ def test_the_built_network_describes_faces_as_the_published_one(
     models: Path, published: Path, chips: np.ndarray
 ) -> None:
     assert len(chips) >= 500
-    report = sface_proof.verify(published, models / SFACE, chips)
-    assert report.passed, report
-    assert report.max_abs_diff <= 1e-5
+    files = (models / SFACE, models / nchw(SFACE))
+    reports = sface_proof.verify(published, files, chips)
+    assert [report.name for report in reports] == [file.name for file in files]
+    for report in reports:
+        assert report.passed, report
+        assert report.max_abs_diff <= 1e-5
 
 
 def test_a_network_with_one_changed_weight_is_found(
@@ -48,16 +52,23 @@ def test_a_network_with_one_changed_weight_is_found(
     values[0] *= 1.05
     tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     onnx.save(model, tmp_path / SFACE)
-    assert not sface_proof.verify(published, tmp_path / SFACE, chips[:5]).passed
+    (report,) = sface_proof.verify(published, [tmp_path / SFACE], chips[:5])
+    assert not report.passed
 
 
-def test_building_again_gives_the_same_file(models: Path, published: Path, tmp_path: Path) -> None:
-    build(published, tmp_path / SFACE, rates_metadata(models.parent / "recognition.toml", "sface"))
-    assert (tmp_path / SFACE).read_bytes() == (models / SFACE).read_bytes()
+@pytest.mark.parametrize("in_blocks", [True, False])
+def test_building_again_gives_the_same_file(
+    models: Path, published: Path, tmp_path: Path, in_blocks: bool
+) -> None:
+    rates = rates_metadata(models.parent / "recognition.toml", "sface")
+    build(published, tmp_path / SFACE, rates, in_blocks=in_blocks)
+    built = models / (SFACE if in_blocks else nchw(SFACE))
+    assert (tmp_path / SFACE).read_bytes() == built.read_bytes()
 
 
-def test_every_weight_is_inside_and_the_picture_is_the_only_input(models: Path) -> None:
-    model = onnx.load(models / SFACE)
+@pytest.mark.parametrize("name", [SFACE, nchw(SFACE)])
+def test_every_weight_is_inside_and_the_picture_is_the_only_input(models: Path, name: str) -> None:
+    model = onnx.load(models / name)
     assert [each.name for each in model.graph.input] == ["chip"]
     assert [each.name for each in model.graph.output] == ["descriptor"]
     kinds = {node.op_type for node in model.graph.node}

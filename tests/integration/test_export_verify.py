@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ostiary.vision.layout import nchw
 from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, YUNET
 from ostiary_export import minifasnet
 from ostiary_export.crops import RANDOM, REAL, liveness_crops, load_portraits
@@ -42,10 +43,11 @@ def test_at_least_five_hundred_crops_are_compared() -> None:
 
 @pytest.mark.parametrize("name", [MINIFASNET_V2, MINIFASNET_V1SE])
 def test_what_ships_is_equal_to_pytorch(models: Path, crops: NDArray[np.uint8], name: str) -> None:
-    report = verify_minifasnet(original(models, name), models / name, crops)
-    assert report.passed
-    assert report.max_abs_diff <= 1e-5
-    assert report.differing_decisions == 0
+    for file in (name, nchw(name)):
+        report = verify_minifasnet(original(models, name), models / file, crops)
+        assert report.passed
+        assert report.max_abs_diff <= 1e-5
+        assert report.differing_decisions == 0
 
 
 def test_one_weight_that_is_slightly_off_is_seen(models: Path, crops: NDArray[np.uint8]) -> None:

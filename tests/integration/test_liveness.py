@@ -17,11 +17,12 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box
 from ostiary.vision.liveness import LivenessModel, LivenessNetwork
-from ostiary.vision.models import MINIFASNET_V2, YUNET, models_directory
+from ostiary.vision.models import MINIFASNET_V2, YUNET, liveness_files, models_directory
 from ostiary.vision.runtime import open_session, provider_in_use
 
 FRONTAL = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg"]
 KINDS = ["v2", "ensemble"]
+(LIVENESS,) = liveness_files("v2")
 # What the door's default thresholds take as certain.
 CLEARLY_LIVE = AccessSettings().live_threshold
 CLEAR_ATTACK = AccessSettings().attack_threshold
@@ -106,13 +107,13 @@ def test_a_folder_that_is_not_there_is_not_replaced_by_another(tmp_path: Path) -
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    (tmp_path / MINIFASNET_V2).write_bytes(b"not a model")
+    (tmp_path / LIVENESS).write_bytes(b"not a model")
     with pytest.raises(ModelInvalid):
         LivenessModel.load(tmp_path)
 
 
 def test_another_network_is_refused_as_liveness_model(tmp_path: Path, models: Path) -> None:
-    (tmp_path / MINIFASNET_V2).write_bytes((models / "plain" / MINIFASNET_V2).read_bytes())
+    (tmp_path / LIVENESS).write_bytes((models / "plain" / MINIFASNET_V2).read_bytes())
     with pytest.raises(ModelInvalid, match="not a MiniFASNet written by ostiary-export"):
         LivenessModel.load(tmp_path)
 

@@ -33,7 +33,7 @@ from ostiary.store.database import Database
 from ostiary.store.sealing import make_recovery
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.models import MINIFASNET_V2
+from ostiary.vision.models import liveness_files
 from tests.faces import some_descriptor
 from tests.integration.broker import Mosquitto
 from tests.ports import free_port
@@ -367,10 +367,11 @@ def test_a_key_that_everybody_may_read_is_red(tmp_path: Path) -> None:
 def test_a_model_that_others_may_write_is_yellow(models: Path, tmp_path: Path) -> None:
     copy = tmp_path / "models"
     shutil.copytree(models, copy, ignore=shutil.ignore_patterns("sources", "plain"))
-    (copy / MINIFASNET_V2).chmod(0o666)
+    (liveness,) = liveness_files("v2")
+    (copy / liveness).chmod(0o666)
     check = only(list(check_models(VisionSettings(models=copy))), "models")
     assert check.level is Level.YELLOW
-    assert MINIFASNET_V2 in check.found
+    assert liveness in check.found
 
 
 # --- decoder --------------------------------------------------------------------------------

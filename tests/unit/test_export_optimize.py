@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ostiary_export.errors import SourceInvalid
-from ostiary_export.optimize import CHANNEL_BLOCK, Graph, optimize, pad_channels, prelu_as_scalings
+from ostiary_export.optimize import (
+    AS_NCHW,
+    CHANNEL_BLOCK,
+    IN_BLOCKS,
+    Graph,
+    Passes,
+    optimize,
+    pad_channels,
+    prelu_as_maximum,
+    prelu_as_scalings,
+)
 
 Rewrite = Callable[[Graph], None]
 FloatArray = NDArray[np.float32]
@@ -58,7 +68,7 @@ def run(path: Path, pictures: FloatArray) -> FloatArray:
     return np.asarray(session.run(["logits"], {"crop": pictures})[0])
 
 
-@pytest.mark.parametrize("passes", [[pad_channels], [prelu_as_scalings]])
+@pytest.mark.parametrize("passes", [[pad_channels], [prelu_as_scalings], [prelu_as_maximum]])
 def test_each_pass_alone_keeps_the_result(tmp_path: Path, passes: list[Rewrite]) -> None:
     plain = bottleneck(tmp_path / "plain.onnx")
     optimize(plain, tmp_path / "fast.onnx", {}, passes)
@@ -75,6 +85,24 @@ def test_all_passes_together_keep_the_result(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         run(tmp_path / "fast.onnx", pictures), run(plain, pictures), rtol=2e-6, atol=2e-4
     )
+
+
+def test_a_maximum_gives_the_same_bits(tmp_path: Path) -> None:
+    plain = bottleneck(tmp_path / "plain.onnx")
+    optimize(plain, tmp_path / "fast.onnx", {}, AS_NCHW)
+    pictures = np.random.default_rng(1).normal(size=(2, 3, 9, 9)).astype(np.float32)
+    assert np.array_equal(run(tmp_path / "fast.onnx", pictures), run(plain, pictures))
+
+
+def test_without_blocks_no_convolution_is_added(tmp_path: Path) -> None:
+    plain = bottleneck(tmp_path / "plain.onnx")
+    optimize(plain, tmp_path / "fast.onnx", {}, AS_NCHW)
+    kinds = [
+        [node.op_type for node in onnx.load(file).graph.node]
+        for file in (plain, tmp_path / "fast.onnx")
+    ]
+    assert kinds[0].count("Conv") == kinds[1].count("Conv") == 3
+    assert kinds[0].count("PRelu") == kinds[1].count("Max") == kinds[1].count("Mul") == 2
 
 
 def test_every_convolution_ends_with_whole_blocks_of_channels(tmp_path: Path) -> None:
@@ -106,10 +134,11 @@ def test_metadata_is_in_the_file(tmp_path: Path) -> None:
     assert session.get_modelmeta().custom_metadata_map == {"scale": "2.7"}
 
 
-def test_a_slope_above_one_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("passes", [IN_BLOCKS, AS_NCHW])
+def test_a_slope_above_one_is_refused(tmp_path: Path, passes: Passes) -> None:
     plain = bottleneck(tmp_path / "plain.onnx", slope_limit=3.0)
     with pytest.raises(SourceInvalid, match="slope above 1"):
-        optimize(plain, tmp_path / "fast.onnx", {})
+        optimize(plain, tmp_path / "fast.onnx", {}, passes)
     assert not (tmp_path / "fast.onnx").exists()
 
 

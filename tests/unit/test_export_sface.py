@@ -70,15 +70,20 @@ def plainly(known: Network, chip: np.ndarray) -> np.ndarray:
     return np.asarray(ReferenceEvaluator(model).run(None, {"chip": chip})[0])
 
 
+@pytest.mark.parametrize("in_blocks", [True, False])
 @pytest.mark.parametrize("depthwise", [True, False])
 @settings(max_examples=15, deadline=None)
 @given(slopes=st.lists(st.floats(-1.5, 1.5), min_size=1, max_size=4), seed=st.integers(0, 99))
 def test_every_slope_bends_as_a_prelu_does(
-    depthwise: bool, slopes: list[float], seed: int, tmp_path_factory: pytest.TempPathFactory
+    depthwise: bool,
+    in_blocks: bool,
+    slopes: list[float],
+    seed: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     known = network(slopes, depthwise=depthwise, seed=seed)
     file = tmp_path_factory.mktemp("sface") / "model.onnx"
-    onnx.save(graph(known), file)
+    onnx.save(graph(known, in_blocks=in_blocks), file)
     chip = np.random.default_rng(seed).uniform(0, 4, (1, 3, 112, 112)).astype(np.float32)
     (found,) = open_session(file, batch=1).run(["descriptor"], {"chip": chip})
     expected = plainly(known, chip)

@@ -18,13 +18,7 @@ from ostiary.errors import ModelInvalid
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box
-from ostiary.vision.models import (
-    MINIFASNET_V1SE,
-    MINIFASNET_V2,
-    YUNET,
-    model_path,
-    models_directory,
-)
+from ostiary.vision.models import YUNET, liveness_files, model_path, models_directory
 from ostiary.vision.runtime import open_session, provider_in_use
 
 INPUT_SIZE = 80
@@ -115,11 +109,10 @@ class LivenessModel:
     ) -> Self:
         """Load from the folder `models` (None: where `models_directory` finds one)."""
         directory = models_directory(models)
-        names = (MINIFASNET_V2,) if kind == "v2" else (MINIFASNET_V2, MINIFASNET_V1SE)
         return cls(
             tuple(
                 LivenessNetwork.load(model_path(directory, name), provider, threads)
-                for name in names
+                for name in liveness_files(kind)
             )
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.vision.layout import suited
 
 MINIFASNET_V2 = "minifasnet_v2.onnx"
 MINIFASNET_V1SE = "minifasnet_v1se.onnx"
@@ -41,9 +42,15 @@ def models_directory(explicit: Path | None = None) -> Path:
     )
 
 
-def recognizer_files(recognizer: RecognizerName) -> tuple[str, ...]:
-    """What the recogniser needs."""
-    return (SFACE,) if recognizer == "sface" else (DLIB_RESNET, LANDMARKS5)
+def recognizer_files(recognizer: RecognizerName, machine: str | None = None) -> tuple[str, ...]:
+    """What the recogniser needs on `machine` (None: this one; see `layout`)."""
+    return (suited(SFACE, machine),) if recognizer == "sface" else (DLIB_RESNET, LANDMARKS5)
+
+
+def liveness_files(kind: str, machine: str | None = None) -> tuple[str, ...]:
+    """What liveness "v2" or "ensemble" needs on `machine` (None: this one)."""
+    names = (MINIFASNET_V2, MINIFASNET_V1SE) if kind == "ensemble" else (MINIFASNET_V2,)
+    return tuple(suited(name, machine) for name in names)
 
 
 def model_path(directory: Path, name: str) -> Path:
@@ -60,9 +67,8 @@ def needed_files(
     recognizer: RecognizerName, liveness: str, former: RecognizerName | None = None
 ) -> tuple[str, ...]:
     """The files without which everybody is denied. `liveness` is "v2" or "ensemble"."""
-    second = (MINIFASNET_V1SE,) if liveness == "ensemble" else ()
     earlier = () if former is None else recognizer_files(former)
-    return (MINIFASNET_V2, *second, *recognizer_files(recognizer), *earlier, YUNET)
+    return (*liveness_files(liveness), *recognizer_files(recognizer), *earlier, YUNET)
 
 
 def built_hashes(directory: Path) -> dict[str, str]:

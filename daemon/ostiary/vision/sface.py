@@ -18,6 +18,7 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.align import similarity
 from ostiary.vision.arrays import BGRImage, Descriptor, RGBImage
 from ostiary.vision.face import Face
+from ostiary.vision.layout import suited
 from ostiary.vision.models import SFACE, model_path
 from ostiary.vision.rates import UNKNOWN, ErrorRates
 from ostiary.vision.recognizer import rates_of, unit
@@ -51,11 +52,12 @@ class SFaceRecognizer:
     ) -> Self:
         """Open the network in `directory`; unless `rated`, also one whose error rates are not
         known yet. Raises ModelMissing or ModelInvalid."""
-        session = open_session(model_path(directory, SFACE), provider, threads, batch=1)
+        path = model_path(directory, suited(SFACE))
+        session = open_session(path, provider, threads, batch=1)
         shapes = [each.shape for each in (*session.get_inputs(), *session.get_outputs())]
         if shapes != [[1, 3, CHIP_SIZE, CHIP_SIZE], [1, DIMENSIONS]]:
-            raise ModelInvalid(f"{SFACE}: not the network written by ostiary-export.")
-        return cls(session, rates_of(session, SFACE) if rated else UNKNOWN)
+            raise ModelInvalid(f"{path.name}: not the network written by ostiary-export.")
+        return cls(session, rates_of(session, path.name) if rated else UNKNOWN)
 
     @property
     def name(self) -> RecognizerName:

@@ -9,8 +9,8 @@ from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.service.doctor.secrets import is_open_to_others
 from ostiary.vision.models import (
     MANIFEST,
-    MINIFASNET_V2,
     checked_models,
+    liveness_files,
     models_directory,
     needed_files,
 )
@@ -49,9 +49,8 @@ def _files(directory: Path, settings: VisionSettings) -> Check:
 
 def _provider(directory: Path, settings: VisionSettings) -> Check:
     try:
-        used = provider_in_use(
-            open_session(directory / MINIFASNET_V2, settings.provider, settings.threads)
-        )
+        first, *_ = liveness_files(settings.liveness)
+        used = provider_in_use(open_session(directory / first, settings.provider, settings.threads))
     except OstiaryError as error:
         return red("provider", error.message, "Install the package again.")
     if used != settings.provider.lower():
