@@ -25,6 +25,7 @@ BENCHES = (
     "mqtt",
     "console",
     "store",
+    "rules",
     "decode",
     "bombs",
 )
