@@ -10,6 +10,8 @@ import typer
 
 from ostiary.cli_store import store
 from ostiary.client import cli as client
+from ostiary.client import people_list as _people_list  # noqa: F401 - adds to `ostiary users`
+from ostiary.client import rules as client_rules
 from ostiary.config import LEAST_LIVE, Settings, load_settings
 from ostiary.errors import CameraUnknown, NotAllowed, OstiaryError, RecognizerMismatch
 from ostiary.service.logging import configure_logging
@@ -21,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(client.users, name="users")
+app.add_typer(client_rules.groups, name="groups")
+app.add_typer(client_rules.rules, name="rules")
 app.add_typer(store, name="store")
 app.command("login")(client.login)
 app.command("events")(client.events)

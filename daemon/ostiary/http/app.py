@@ -19,6 +19,7 @@ from ostiary.http import problems
 from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
 from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
+from ostiary.http.api.rules import rules_router
 from ostiary.http.attempts import LockOut
 from ostiary.http.connections import Connections, places
 from ostiary.http.gate import LOOPBACK, Gate
@@ -74,6 +75,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         app.include_router(legacy_router(work, texts, body_limit))
     thresholds = Thresholds(parts)
     for router in (
+        rules_router(work),  # before the people, whose names may have a slash
         people_router(parts, work),
         door_router(parts, gate, Audience(parts)),
         thresholds_router(thresholds, parts, gate),

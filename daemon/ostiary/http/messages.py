@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
+from ostiary.messages.commands.labels import WHEN, Label, Moment
 from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
@@ -57,6 +58,47 @@ class Picture(Message):
         if [self.image, self.images, self.source].count(None) != 2:
             raise ValueError('Give "image", "images" or "source": "camera", and one of them only')
         return self
+
+
+class PersonAccess(Message):
+    """What a person may, and when: all of it anew."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"groups": [], "valid_until": "2030-01-01"}]}
+    )
+
+    groups: tuple[Label, ...] = Field(default=(), max_length=100)
+    valid_from: Moment | None = Field(default=None, description=WHEN)
+    valid_until: Moment | None = Field(default=None, description=WHEN)
+    confirm: bool = Field(default=False, description="Although nobody could pass a door any more.")
+
+
+class PeopleList(Message):
+    """A list of people."""
+
+    csv: str = Field(
+        max_length=4 * 1024 * 1024,
+        description="With the columns name, groups, from, until, photo.",
+        examples=["name,groups,until\nAnn,Staff,2030-01-01\n"],
+    )
+
+
+class ListedPerson(Message):
+    """A line of a list. `problem`: why it cannot be taken."""
+
+    line: int
+    username: str
+    groups: tuple[str, ...]
+    valid_from: str | None
+    valid_until: str | None
+    photo: str | None
+    problem: str | None
+
+
+class ReadList(Message):
+    """What a list says."""
+
+    lines: tuple[ListedPerson, ...]
 
 
 # --- the door -------------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""`ostiary users import` and `export`: everybody at once, as CSV."""
+
+import base64
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress
+
+from ostiary.client.cli import AsJson, NotLive, on_a_door, users
+from ostiary.client.remote import RemoteDoor
+from ostiary.config import describe_validation
+from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
+from ostiary.messages.commands import (
+    PutPersonAnswer,
+    PutPersonRequest,
+    UsersAnswer,
+    UsersRequest,
+)
+from ostiary.messages.people_list import MOST_BYTES, Line, read_list, write_list
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How one line fared; `code` is None where it was taken."""
+
+    line: int
+    username: str
+    outcome: str
+    code: str | None = None
+    message: str = ""
+
+    def as_text(self) -> str:
+        said = f": {self.code}: {self.message}" if self.code else ""
+        return f"line {self.line:<5} {self.outcome:<10} {self.username}{said}"
+
+
+@users.command("import")
+@on_a_door
+def import_list(
+    door: RemoteDoor,
+    file: Annotated[Path, typer.Argument(help="CSV: name, groups, from, until, photo.")],
+    from_photo: NotLive = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register everybody new in a list, and set what each may; exit status 1 where a line was not
+    taken. Photos lie beside the list or below it."""
+    lines = read_list(_data(file))
+    report: list[Taken] = []
+    with Progress(console=Console(stderr=True), disable=as_json) as progress:
+        for line in progress.track(lines, description="Taking the list"):
+            report.append(_take(door, line, file.resolve().parent, from_photo))
+    for taken in report:
+        typer.echo(json.dumps(asdict(taken), ensure_ascii=False) if as_json else taken.as_text())
+    refused = sum(taken.code is not None for taken in report)
+    if not as_json:
+        typer.echo(f"{len(report) - refused} taken, {refused} not")
+    if refused:
+        raise typer.Exit(1)
+
+
+@users.command("export")
+@on_a_door
+def export_list(
+    door: RemoteDoor,
+    file: Annotated[Path | None, typer.Argument(help="Where to; without it, here.")] = None,
+) -> None:
+    """Everybody with their groups and their first and last moment, as CSV."""
+    answer = door.ask("users", UsersRequest(), UsersAnswer)
+    text = write_list(
+        Line(
+            0,
+            user.username,
+            user.groups,
+            None if user.valid_from is None else user.valid_from.isoformat(),
+            None if user.valid_until is None else user.valid_until.isoformat(),
+        )
+        for user in answer.users
+    )
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        file.write_bytes(text.encode("utf-8-sig"))
+    except OSError as error:
+        raise PeopleListInvalid(f"{file}: {error.strerror}.") from error
+    typer.echo(f"{len(answer.users)} people in {file}")
+
+
+def _take(door: RemoteDoor, line: Line, folder: Path, from_photo: bool) -> Taken:
+    try:
+        if line.problem is not None:
+            raise PeopleListInvalid(line.problem)
+        image = None if line.photo is None else photo_of(line.photo, folder)
+        request = PutPersonRequest.model_validate(
+            {
+                "username": line.name,
+                "groups": line.groups,
+                "valid_from": line.valid_from,
+                "valid_until": line.valid_until,
+                "image": image,
+                "require_live": not from_photo,
+            }
+        )
+        answer = door.ask("put_person", request, PutPersonAnswer)
+    except ValidationError as error:
+        wrong = RequestMalformed(describe_validation(error))
+        return Taken(line.number, line.name, "not taken", wrong.code, wrong.message)
+    except OstiaryError as error:
+        return Taken(line.number, line.name, "not taken", error.code, error.message)
+    return Taken(line.number, answer.username, "registered" if answer.registered else "changed")
+
+
+def photo_of(name: str, folder: Path) -> str:
+    """The photo in base64. Raises PhotoMissing for one that is not in `folder` or below it."""
+    try:
+        path = (folder / name).resolve(strict=True)
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise PhotoMissing(f"{name}: photos lie beside the list, or in folders below it.")
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+    except (OSError, ValueError, RuntimeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "no such file"
+        raise PhotoMissing(f"{name}: {said}.") from error
+
+
+def _data(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PeopleListInvalid(f"{file}: {error.strerror}.") from error
