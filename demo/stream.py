@@ -23,7 +23,9 @@ BOUNDARY = "frame"
 class Camera:
     """Shows one scene at a time, for as long as wanted, to everybody who asks. Loopback only."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, fps: float = FPS) -> None:
+        """`fps` are the frames that are sent a second; the scene takes as long."""
+        self._fps = fps
         self._lock = threading.Lock()
         self._scene = scene
         self._since = time.monotonic()
@@ -49,7 +51,7 @@ class Camera:
 
     def pause(self) -> bool:
         """Wait for the next frame. False when the camera has been switched off."""
-        return not self._stopping.wait(1 / FPS)
+        return not self._stopping.wait(1 / self._fps)
 
     def __enter__(self) -> Self:
         self._thread.start()

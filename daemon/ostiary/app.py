@@ -26,6 +26,7 @@ from ostiary.commands.commands import Commands
 from ostiary.commands.migration import come_over
 from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.room import Room, utc_now
+from ostiary.commands.site import SiteRoster
 from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
@@ -33,7 +34,8 @@ from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLock
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
-from ostiary.mqtt.security import store_key
+from ostiary.mqtt.security import door_key, store_key
+from ostiary.mqtt.site_link import SiteLink
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
 from ostiary.service import memory
@@ -44,12 +46,15 @@ from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
 from ostiary.service.relay import open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
+from ostiary.site.identity import Identity
+from ostiary.site.report import DoorReport
 from ostiary.store.aside import set_aside
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.sealing import Rotation
+from ostiary.store.site import SiteStore
 from ostiary.store.users import Users
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
@@ -66,6 +71,7 @@ ENDED_CHECK_S = 30.0
 RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
 ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
+SITE_BEAT_S = 60.0  # it may be applying a whole roster
 PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
 
 
@@ -160,6 +166,7 @@ class App:
             command_log,
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
         )
+        self._site = self._make_site()
         self._relays = open_relays(settings)
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
         self._console = self._make_console() if served else None
@@ -196,6 +203,7 @@ class App:
     def state(self) -> State:
         """How the door is, for everybody to see."""
         dropped = self.events.dropped()
+        site = None if self._site is None else self._site.state()
         readings = Readings(
             cameras=tuple(recognition.camera.state for recognition in self.recognitions),
             users=self.people.count(),
@@ -211,6 +219,8 @@ class App:
             unmatched=len(self.people.roster.unmatched()),
             models=tuple(ModelState(name=name, sha256=sha) for name, sha in self._models.items()),
             attacked=any(each.is_attacked(time.monotonic()) for each in self.doorways().values()),
+            site=site,
+            site_problems=() if self._site is None or site is None else self._site.problems(site),
         )
         return state_of(readings, utc_now())
 
@@ -223,6 +233,8 @@ class App:
         if settings.metrics_port:
             self.metrics.serve(settings.metrics_port)
         self.mqtt.start()
+        if self._site is not None:
+            self._site.start()
         for recognition in self.recognitions:
             recognition.start()
         if self._console is not None:
@@ -368,6 +380,35 @@ class App:
     def _committed(self) -> None:
         self.mqtt.wake()
 
+    def _make_site(self) -> SiteLink | None:
+        """None for a door on its own, and for one that cannot open what it knows of people."""
+        settings = self._settings
+        if settings.site.id is None or self.database.is_locked:
+            return None
+        identity = Identity.of(door_key(settings).private)
+        roster = SiteRoster(SiteStore(self.database), self.people, identity, settings.site.id)
+        self.people.site = roster
+        beat = self._heartbeats.expect("site", SITE_BEAT_S)
+        return SiteLink(settings, roster, partial(self._site_report, roster), beat)
+
+    def _site_report(self, roster: SiteRoster) -> DoorReport:
+        """What the other doors and the operator are told of this one."""
+        state, device = self.state(), self._settings.device
+        return DoorReport(
+            device=device.id,
+            name=device.name,
+            version=state.version,
+            recognizer=self._settings.vision.recognizer,
+            digest=roster.digest,
+            newest="" if roster.newest is None else str(roster.newest),
+            people=roster.living,
+            pending=0 if state.site is None else state.site.pending,
+            keys=1 if roster.membership is None else roster.membership.members.version,
+            queue=state.queue_length,
+            problems=state.problems,
+            at=state.timestamp,
+        )
+
     def _open_database(self, path: Path) -> Database:
         """A damaged database is put aside, and the door begins with nobody: it denies."""
         key = store_key(self._settings)
@@ -424,6 +465,8 @@ class App:
             recognition.stop()
         for relay in self._relays.values():
             relay.close()
+        if self._site is not None:
+            self._site.stop()
         self.mqtt.stop()
         self.metrics.close()
         self._decoder.close()

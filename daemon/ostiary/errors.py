@@ -527,6 +527,27 @@ class TooManyAttempts(OstiaryError):
     exit_status = 75
 
 
+class SiteNotJoined(OstiaryError):
+    """This door belongs to no site, or does not know anything of it yet."""
+
+    code = "site_not_joined"
+    exit_status = 78
+
+
+class SiteRefused(OstiaryError):
+    """The site's key-holder, or what the broker keeps of the site, does not allow that."""
+
+    code = "site_refused"
+    exit_status = 77
+
+
+class InvitationInvalid(OstiaryError):
+    """The code of an invitation has a mistake, or nobody answers to it."""
+
+    code = "invitation_invalid"
+    exit_status = 65
+
+
 def error_of(code: str) -> type[OstiaryError]:
     """The class with this code, for an error that was told by another process."""
     kinds = {kind.code: kind for kind in OstiaryError.__subclasses__()}

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.config import MqttSettings, Settings, load_settings
-from ostiary.errors import ImageInvalid, OstiaryError
+from ostiary.errors import ConfigError, ImageInvalid, OstiaryError
 from ostiary.messages.commands import (
     DeleteAnswer,
     DeleteRequest,
@@ -28,6 +28,9 @@ from ostiary.messages.commands import (
     LoginRequest,
     RegisterAnswer,
     RegisterRequest,
+    Scope,
+    ShareAnswer,
+    ShareRequest,
     UsersAnswer,
     UsersRequest,
 )
@@ -96,10 +99,32 @@ def add(
         str | None, typer.Option(help="Which camera takes the picture, where there are several.")
     ] = None,
     from_photo: NotLive = False,
+    this_door: Annotated[
+        bool, typer.Option("--this-door", help="Known at this door only, not at the whole site.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a person from one photo, or from who stands before the camera now."""
-    _show(_register(door, name, photo, from_photo, camera), as_json)
+    scope: Scope | None = "door" if this_door else None
+    _show(_register(door, name, photo, from_photo, camera, scope), as_json)
+
+
+@users.command("share")
+@on_a_door
+def share(
+    door: RemoteDoor,
+    name: Annotated[str | None, typer.Argument(help="Who.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody of this door.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the whole site know somebody of this door."""
+    if (name is None) != everybody:
+        raise ConfigError("Name somebody, or say --all.")
+    answer = door.ask("share", ShareRequest(username=name), ShareAnswer)
+    if as_json:
+        _show(answer, as_json)
+    else:
+        typer.echo(f"{len(answer.shared)} known at the whole site now.")
 
 
 @users.command("list")
@@ -113,11 +138,11 @@ def list_users(
     if as_json:
         _show(answer, as_json)
         return
-    table = Table("name", "since", "templates", "of", "looks like")
+    table = Table("name", "since", "known at", "templates", "of", "looks like")
     for user in answer.users:
         since = "" if user.created_at is None else f"{user.created_at:%Y-%m-%d %H:%M}"
         of, alike = ", ".join(user.recognizers), ", ".join(user.look_alikes)
-        table.add_row(user.username, since, str(user.templates), of, alike)
+        table.add_row(user.username, since, user.scope, str(user.templates), of, alike)
     Console().print(table)
     typer.echo(
         f"{answer.recognizer}: near enough is a distance of {answer.threshold:.3f}; one stranger "
@@ -270,14 +295,19 @@ def _overridden(
 
 
 def _register(
-    door: RemoteDoor, name: str, photo: Path | None, from_photo: bool, camera: str | None = None
+    door: RemoteDoor,
+    name: str,
+    photo: Path | None,
+    from_photo: bool,
+    camera: str | None = None,
+    scope: Scope | None = None,
 ) -> RegisterAnswer:
     if photo is None:
         picture: dict[str, object] = {"source": "camera", "camera": camera}
     else:
         picture = {"image": _read(photo), "camera": camera}
     request = RegisterRequest.model_validate(
-        {"username": name, "require_live": not from_photo, **picture}
+        {"username": name, "require_live": not from_photo, "scope": scope, **picture}
     )
     return door.ask("register", request, RegisterAnswer)
 

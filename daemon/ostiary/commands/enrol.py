@@ -36,7 +36,11 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
 
     def effect() -> RegisterAnswer:
         user = room.people.register(
-            request.username, looks.kept, room.clock(), source=context.source
+            request.username,
+            looks.kept,
+            room.clock(),
+            source=context.source,
+            scope=request.scope,
         )
         if request.groups or any(period):
             room.rules.set_person(

@@ -40,6 +40,8 @@ from ostiary.messages.commands import (
     ReloadRequest,
     RenameAnswer,
     RenameRequest,
+    ShareAnswer,
+    ShareRequest,
     SnapshotAnswer,
     SnapshotRequest,
     UserRecord,
@@ -64,12 +66,14 @@ def users(room: Room, _request: UsersRequest, context: Context) -> Effect:
         roster = room.people.roster
         now = roster.thresholds.used
         alike = roster.look_alikes()
+        shared = room.people.site_usernames()
         return UsersAnswer(
             users=tuple(
                 UserRecord(
                     username=user.username,
                     created_at=user.created_at,
                     templates=user.templates,
+                    scope="site" if user.username in shared else "door",
                     recognizers=user.recognizers,
                     look_alikes=alike.of(user.username) if context.operator else (),
                     groups=tuple(sorted(person.groups)),
@@ -155,6 +159,22 @@ def rename(room: Room, request: RenameRequest, context: Context) -> Effect:
     return effect
 
 
+def share(room: Room, request: ShareRequest, _context: Context) -> Effect:
+    def effect() -> ShareAnswer:
+        people = room.people
+        known = people.site_usernames()
+        asked = (
+            [request.username] if request.username else [each.username for each in people.list()]
+        )
+        names = [people.get(name).username for name in asked]
+        new = tuple(name for name in names if name not in known)
+        for name in new or names[:1]:
+            people.share(name, room.clock())
+        return ShareAnswer(shared=new)
+
+    return effect
+
+
 def events(room: Room, request: EventsRequest, _context: Context) -> Effect:
     where = EventFilter(
         kind=request.kind,
@@ -203,6 +223,7 @@ HANDLERS: Mapping[str, Handler] = {
     "add_template": add_template,
     "remove_template": remove_template,
     "rename": rename,
+    "share": share,
     "events": events,
     "snapshot": snapshot,
     "reload": reload,

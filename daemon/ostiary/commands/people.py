@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -12,7 +13,8 @@ from ostiary.access.probe import Probe
 from ostiary.access.risk import Risk
 from ostiary.access.roster import Roster, Template
 from ostiary.commands.names import Names
-from ostiary.errors import OstiaryError, UserUnknown
+from ostiary.errors import OstiaryError, SiteNotJoined, UserUnknown
+from ostiary.messages.commands import Scope
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
 from ostiary.store import users as stored
@@ -50,11 +52,45 @@ def roster_of(users: Users, engine: VisionEngine, risk: Risk) -> Roster:
     return Roster(engine.recognizer.name, rates, risk, people.items())
 
 
+class SiteChanges(Protocol):
+    """Whoever tells the other doors of a site, in the transaction of the change. Each raises
+    NotAllowed where this door may not change people of the site."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether whom this door enrols is known at the whole site, unless it is said otherwise."""
+        ...
+
+    def usernames(self) -> frozenset[str]:
+        """Who is known at the whole site."""
+        ...
+
+    def enrolled(self, username: str, now: datetime) -> None:
+        """Somebody here is of the whole site from now on. Raises SiteNotJoined."""
+        ...
+
+    def changed(self, username: str, now: datetime) -> None:
+        """Nothing happens for this door's own people."""
+        ...
+
+    def deleting(self, username: str, now: datetime) -> None:
+        """Likewise."""
+        ...
+
+    def freed(self, name: str) -> None:
+        """Nobody here has that name any more."""
+        ...
+
+
 class People:
     """Changes go to the store first, with their event, and to the roster once committed, so
     that nobody is matched who is not stored. Every method may be called from any thread."""
 
-    def __init__(self, users: Users, events: Events, roster: Roster) -> None:
+    def __init__(
+        self, users: Users, events: Events, roster: Roster, site: SiteChanges | None = None
+    ) -> None:
+        """`site`: set it before there are changes, where this door is one of several."""
+        self.site = site
         self._users = users
         self._events = events
         self._snapshots = Snapshots(users.database)
@@ -120,11 +156,19 @@ class People:
                     apply()
 
     def register(
-        self, username: str, looks: Sequence[Probe], now: datetime, *, source: str
+        self,
+        username: str,
+        looks: Sequence[Probe],
+        now: datetime,
+        *,
+        source: str,
+        scope: Scope | None = None,
     ) -> User:
-        """Each look becomes a template of the recogniser in use.
+        """Each look becomes a template of the recogniser in use. `scope`: known at this door only
+        or at the whole site; None: at the site, where there is one.
 
-        Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable.
+        Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable, SiteNotJoined,
+        NotAllowed.
         """
         used = self.roster.used
         with self.changing():
@@ -140,6 +184,8 @@ class People:
             self._events.append_user(
                 action="registered", username=user.username, source=source, now=now
             )
+            if self._is_for_all(scope):
+                self.share(user.username, now)
             self._after_commit += [
                 partial(self._names.add, user.username),
                 partial(self._match_anew, user.username),
@@ -162,6 +208,7 @@ class People:
             )
             name = same_name(username)
             self._events.append_user(action="updated", username=name, source=source, now=now)
+            self._tell_site(name, now)
             self._after_commit.append(partial(self._match_anew, name))
             return template
 
@@ -192,6 +239,7 @@ class People:
         with self.changing():
             self._users.remove_template(name, template_id)
             self._events.append_user(action="updated", username=name, source=source, now=now)
+            self._tell_site(name, now)
             self._after_commit.append(partial(self._match_anew, name))
             return name
 
@@ -204,16 +252,93 @@ class People:
         """Returns the name as it was stored. Raises UserUnknown."""
         name = same_name(username)
         with self.changing():
+            self.get(name)
+            if self.site is not None:
+                self.site.deleting(name, now)
+            self.let_go(name)
+            if self.site is not None:
+                self.site.freed(name)
+            self._events.append_user(action="deleted", username=name, source=source, now=now)
+            return name
+
+    def let_go(self, name: str) -> None:
+        """Forget somebody without an event: it was told where it was done. Raises UserUnknown."""
+        with self.changing():
             self._users.delete(name)
             self._snapshots.forget(name)
-            self._events.append_user(action="deleted", username=name, source=source, now=now)
             self._after_commit += [
                 partial(self.roster.put, name, ()),
                 partial(self._names.remove, name),
                 *self._followers,
-                self._scrub,
             ]
+            if self._scrub not in self._after_commit:  # once, however many go together
+                self._after_commit.append(self._scrub)
+
+    def take_in(
+        self,
+        name: str,
+        templates: Sequence[stored.StoredTemplate],
+        now: datetime,
+        *,
+        known_as: str | None,
+    ) -> None:
+        """Somebody of the site, as another door knows them, without an event: new, or, where
+        `known_as` is their name here, changed. Raises UsernameInvalid, UserExists,
+        DescriptorInvalid, DatabaseUnwritable."""
+        with self.changing():
+            if known_as is None:
+                self._users.add_all(name, templates, now)
+            else:
+                if name != known_as:
+                    self._call(known_as, name)
+                self._users.replace(name, templates, now, keep=MIGRATION)
+            self._after_commit += [
+                partial(self._names.add, name),
+                partial(self._match_anew, name),
+            ]
+
+    def call(self, before: str, name: str) -> None:
+        """Give somebody another name without an event. Raises UserExists, UsernameInvalid."""
+        with self.changing():
+            self._call(before, name)
+
+    def templates_of(self, username: str) -> tuple[stored.StoredTemplate, ...]:
+        """What other doors are to know: without what this door learned by itself."""
+        return tuple(each for each in self._users.all_of(username) if each.source != MIGRATION)
+
+    def share(self, username: str, now: datetime) -> str:
+        """Let the whole site know somebody of this door; the name as it is stored. Raises
+        UserUnknown, SiteNotJoined, NotAllowed."""
+        with self.changing():
+            name = self.get(username).username
+            if self.site is None:
+                raise SiteNotJoined(
+                    "This door is on its own: `ostiary site join` makes it one of a site."
+                )
+            self.site.enrolled(name, now)
             return name
+
+    def site_usernames(self) -> frozenset[str]:
+        """Who is known at the whole site."""
+        return frozenset() if self.site is None else self.site.usernames()
+
+    def _is_for_all(self, scope: Scope | None) -> bool:
+        if scope is None:
+            return self.site is not None and self.site.is_shared
+        return scope == "site"
+
+    def _tell_site(self, name: str, now: datetime) -> None:
+        if self.site is not None:
+            self.site.changed(name, now)
+
+    def _call(self, before: str, name: str) -> None:
+        self._users.rename(before, name)
+        self._after_commit += [
+            partial(self.roster.rename, before, name),
+            partial(self._names.remove, before),
+            partial(self._names.add, name),
+            *self._followers,
+        ]
 
     def _scrub(self) -> None:
         """Who is deleted is so already; where the file cannot be cleaned now, it is later."""
@@ -230,9 +355,14 @@ class People:
         before = same_name(old)
         with self.changing():
             self._names.check_new(new, instead_of=before)
-            user = self._users.rename(before, new)
-            if user.username == before:
-                return user
+            after = same_name(new)
+            if after == before:
+                return self.get(before)
+            self._call(before, after)
+            self._tell_site(after, now)
+            if self.site is not None:
+                self.site.freed(before)
+            user = self.get(after)
             self._events.append_user(
                 action="renamed",
                 username=user.username,
@@ -240,12 +370,6 @@ class People:
                 source=source,
                 now=now,
             )
-            self._after_commit += [
-                partial(self.roster.rename, before, user.username),
-                partial(self._names.remove, before),
-                partial(self._names.add, user.username),
-                *self._followers,
-            ]
             return user
 
     def updated(self, username: str, now: datetime, *, source: str) -> None:

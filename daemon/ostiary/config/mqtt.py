@@ -2,11 +2,13 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from ostiary.config.section import Seconds, Section, TopicLevel
+
+BrokerAddress = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}$")]
 
 
 def _is_loopback(host: str) -> bool:
@@ -21,6 +23,11 @@ class MqttSettings(Section):
 
     host: str = Field("127.0.0.1", description="Host name or address of the broker.")
     port: int = Field(1883, ge=1, le=65535, description="TCP port: 1883 plain, 8883 TLS.")
+    cluster: tuple[BrokerAddress, ...] = Field(
+        (),
+        description="Further brokers of the same cluster, as host:port, tried in turn while the "
+        "first does not answer.",
+    )
     username: str | None = Field(None, description="User name at the broker.")
     password_file: Path | None = Field(
         None,
@@ -82,9 +89,11 @@ class MqttSettings(Section):
     @model_validator(mode="after")
     def _nobody_anonymous_from_afar(self) -> Self:
         known = self.username is not None or self.tls_certificate is not None
-        if not known and not self.allow_anonymous and not _is_loopback(self.host):
+        hosts = (self.host, *(each.rpartition(":")[0].strip("[]") for each in self.cluster))
+        afar = next((host for host in hosts if not _is_loopback(host)), None)
+        if not known and not self.allow_anonymous and afar is not None:
             raise ValueError(
-                f"the broker {self.host} is another machine: set username and password_file, or "
+                f"the broker {afar} is another machine: set username and password_file, or "
                 "tls_certificate and tls_key, or allow_anonymous = true"
             )
         return self

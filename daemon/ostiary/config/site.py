@@ -7,14 +7,36 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from ostiary.config.section import Section
+from ostiary.config.section import Section, TopicLevel
 
 LOCALTIME = Path("/etc/localtime")
 
 
 class SiteSettings(Section):
-    """The site that the door belongs to."""
+    """The site that the door belongs to; without an id, it is on its own (docs/site.md)."""
 
+    id: TopicLevel | None = Field(
+        None,
+        examples=["campus"],
+        description="Names the site in topics: ostiary-site/<id>/…  The door belongs to it after "
+        "`ostiary site join`.",
+    )
+    authority_file: Path | None = Field(
+        None,
+        description="PEM file of the key-holder's key, which admits and revokes doors; only where "
+        "`ostiary site` is to do that. Unset: site-authority.key beside the database.",
+    )
+    confirm_within_s: float = Field(
+        3600.0,
+        ge=60,
+        description="A door that has not confirmed the roster for so long is listed as a problem.",
+    )
+    tombstone_days: float = Field(
+        180.0,
+        ge=1,
+        description="How long a door may be off and still hear of every deletion. Longer: when it "
+        "is back, whom the broker does not know any more is removed there.",
+    )
     timezone: str | None = Field(
         None,
         examples=["Europe/Berlin"],

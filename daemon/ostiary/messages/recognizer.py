@@ -1,9 +1,12 @@
 """The recognisers' names: in the settings, in every stored template and in every event."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 RecognizerName = Literal["sface", "dlib"]
 """Names a network with its weights and its alignment. Other weights, another name."""
+
+RECOGNIZERS: tuple[RecognizerName, ...] = get_args(RecognizerName)
+"""All that this version knows."""
 
 UNIT_LENGTH: frozenset[RecognizerName] = frozenset({"sface"})
 """Whose descriptors have length 1, so that only their direction counts."""

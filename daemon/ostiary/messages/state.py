@@ -38,6 +38,25 @@ class RecognitionState(Message):
     waiting: int = Field(ge=0, description="People who are known by a former recogniser only.")
 
 
+class SiteState(Message):
+    """What this door knows of its site."""
+
+    site: str
+    role: Literal["door", "enroller", "revoked"] | None = Field(
+        description="What this door may do there; null: it has not joined."
+    )
+    heard: bool = Field(description="Everything that the broker keeps was heard.")
+    people: int = Field(ge=0, description="People of the site.")
+    pending: int = Field(ge=0, description="Changes that the broker has not got yet.")
+    doors: int = Field(ge=0, description="Members that are not revoked, with the key-holder.")
+    unconfirmed: tuple[str, ...] = Field(
+        default=(), description="Doors that did not confirm for `site.confirm_within_s`."
+    )
+    refused: dict[str, int] = Field(
+        default_factory=dict, description="Messages that were not believed, by why."
+    )
+
+
 class State(Message):
     """Is the door well?"""
 
@@ -58,6 +77,7 @@ class State(Message):
         default=None, description="null in the report of an older version."
     )
     models: tuple[ModelState, ...] = ()
+    site: SiteState | None = Field(default=None, description="null: this door is on its own.")
 
 
 class EntranceState(Message):

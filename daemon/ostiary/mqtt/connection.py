@@ -78,6 +78,9 @@ class Login:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    clean: bool = False
+    """Whether the broker forgets this client when the connection ends, in MQTT 3.1.1, which knows
+    no `session_expiry_s`."""
 
 
 class ProtocolRefused(BrokerUnavailable):
@@ -156,6 +159,10 @@ class Connection:
                 "Does its ACL let this door read it?"
             )
 
+    def unsubscribe(self, topic: str) -> None:
+        """Hear no more of it, soon."""
+        self._client.unsubscribe(topic)
+
     def publish(
         self,
         topic: str,
@@ -217,7 +224,7 @@ class Connection:
             CallbackAPIVersion.VERSION2,
             client_id=login.client_id,
             protocol=self.protocol,
-            clean_session=None if self.protocol == MQTT5 else False,
+            clean_session=None if self.protocol == MQTT5 else login.clean,
             reconnect_on_failure=False,
             manual_ack=True,
         )

@@ -11,6 +11,7 @@ from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import State
+from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
 from ostiary.mqtt.discovery import announcements
@@ -47,6 +48,7 @@ class MqttDoor:
     ) -> None:
         self.topics = Topics.of(settings)
         self._settings = settings
+        self._brokers = Brokers(settings.mqtt)
         self._state: bytes | None = None
         self._clock = clock
         began = clock()
@@ -144,9 +146,10 @@ class MqttDoor:
     def login(self) -> Login:
         """How to reach the broker; secrets and certificates are read now. Raises ConfigError."""
         mqtt = self._settings.mqtt
-        return login_of(
+        login = login_of(
             self._settings,
             f"{mqtt.base_topic}-{self._settings.device.id}",
             session_expiry_s=mqtt.session_expiry_s,
             will=Will(self.topics.availability, OFFLINE),
         )
+        return self._brokers.next(login)

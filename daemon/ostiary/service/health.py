@@ -9,7 +9,7 @@ from ostiary import __version__
 from ostiary.access.risk import Threshold
 from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
 from ostiary.messages.state import CameraState as CameraReport
-from ostiary.messages.state import ModelState, RecognitionState, State
+from ostiary.messages.state import ModelState, RecognitionState, SiteState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Readings:
     unmatched: int = 0
     attacked: bool = False
     models: tuple[ModelState, ...] = ()
+    site: SiteState | None = None
+    site_problems: tuple[str, ...] = ()
 
 
 def state_of(readings: Readings, now: datetime) -> State:
@@ -57,6 +59,7 @@ def state_of(readings: Readings, now: datetime) -> State:
         events_dropped=readings.events_dropped,
         recognition=_recognition(readings),
         models=readings.models,
+        site=readings.site,
     )
 
 
@@ -112,3 +115,4 @@ def _problems(readings: Readings) -> Iterable[str]:
         yield "threshold_turns_most_away"
     if readings.unmatched:
         yield "templates_of_another_recognizer"
+    yield from readings.site_problems

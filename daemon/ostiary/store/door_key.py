@@ -59,6 +59,11 @@ class DoorKey:
         return cls.load(path)
 
     @property
+    def private(self) -> Ed25519PrivateKey:
+        """For what needs more of it than `sign`: what is sealed to this door."""
+        return self._private
+
+    @property
     def public(self) -> bytes:
         """32 bytes."""
         return self._private.public_key().public_bytes_raw()

@@ -9,8 +9,15 @@ from pathlib import Path
 import structlog
 from numpy.typing import ArrayLike
 
-from ostiary.errors import LastTemplate, SealBroken, TemplateUnknown, UserExists, UserUnknown
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.errors import (
+    DescriptorInvalid,
+    LastTemplate,
+    SealBroken,
+    TemplateUnknown,
+    UserExists,
+    UserUnknown,
+)
+from ostiary.messages.recognizer import RECOGNIZERS, RecognizerName
 from ostiary.messages.username import checked_username, same_name
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number, read_only
@@ -46,6 +53,16 @@ class Template:
     created_at: datetime | None
     source: str
     recognizer: str
+    quality: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTemplate:
+    """One template with its numbers, without its place here."""
+
+    recognizer: str
+    descriptor: Descriptor
+    source: str
     quality: float | None
 
 
@@ -97,6 +114,29 @@ class Users:
             for descriptor, quality in zip(checked, known, strict=True):
                 self._insert(connection, name, descriptor, now, source, recognizer, quality)
             return self.get(name)
+
+    def add_all(self, username: str, templates: Sequence[StoredTemplate], now: datetime) -> None:
+        """Register a person with templates of any recognisers that this version knows. Raises as
+        `add`."""
+        first, *others = templates
+        with self.database.transaction():
+            self.add(
+                username,
+                [first.descriptor],
+                now,
+                recognizer=_recognizer(first.recognizer),
+                source=first.source,
+                qualities=[first.quality],
+            )
+            for each in others:
+                self.add_template(
+                    username,
+                    each.descriptor,
+                    now,
+                    recognizer=_recognizer(each.recognizer),
+                    source=each.source,
+                    quality=each.quality,
+                )
 
     def add_template(
         self,
@@ -231,6 +271,34 @@ class Users:
             for number, at, source, name, quality in rows
         )
 
+    def all_of(self, username: str) -> tuple[StoredTemplate, ...]:
+        """One person's templates with their numbers, oldest first; empty for nobody."""
+        name = same_name(username)
+        with self.database.reading() as connection:
+            numbers = {number: data for number, _, data in self._descriptors(connection, name)}
+            about = self.templates_of(name)
+        return tuple(
+            StoredTemplate(each.recognizer, from_bytes(numbers[each.id]), each.source, each.quality)
+            for each in about
+        )
+
+    def replace(
+        self, username: str, templates: Sequence[StoredTemplate], now: datetime, *, keep: str
+    ) -> None:
+        """Give a person these templates instead; those whose source is `keep` stay, unless there is
+        one of their recogniser among the new. Raises UserUnknown, DescriptorInvalid."""
+        with self.database.transaction() as connection:
+            name, _ = self._known(connection, username)
+            new = {each.recognizer for each in templates}
+            for old in self.templates_of(name):
+                if old.source != keep or old.recognizer in new:
+                    connection.execute("DELETE FROM templates WHERE id = ?", (old.id,))
+            for each in templates:
+                recognizer = _recognizer(each.recognizer)
+                checked = checked_descriptor(each.descriptor, recognizer)
+                self._insert(connection, name, checked, now, each.source, recognizer, each.quality)
+            self._keep_encoding_in_step(connection, name)
+
     def _stored(self, connection: sqlite3.Connection, name: str) -> str | None:
         """The name as its row has it; None for nobody."""
         names = self.database.seal.names(name)
@@ -321,6 +389,14 @@ def templates_by_recognizer(path: Path) -> dict[str, int]:
                 "SELECT recognizer, COUNT(*) FROM templates GROUP BY recognizer"
             ).fetchall()
         )
+
+
+def _recognizer(name: str) -> RecognizerName:
+    """Raises DescriptorInvalid for one that this version does not know."""
+    for known in RECOGNIZERS:
+        if name == known:
+            return known
+    raise DescriptorInvalid(f"This version knows no recogniser {name}.")
 
 
 def _user(username: str, created_at: object, templates: int, recognizers: str | None) -> User:

@@ -14,6 +14,9 @@ LOOKS = 5
 """Pictures of one person that are taken at once, at most."""
 
 
+Scope = Literal["door", "site"]
+
+
 class UsersRequest(Request):
     """Who is registered?"""
 
@@ -24,6 +27,7 @@ class UserRecord(Message):
     username: str
     created_at: Timestamp | None = Field(description="None where an old database does not say.")
     templates: int = Field(ge=0, description="Stored face templates.")
+    scope: Scope = Field(default="door", description="Who knows them: this door, or the site.")
     recognizers: tuple[str, ...] = Field(
         default=(), description="Whose templates they are; without the one in use, none counts yet."
     )
@@ -95,6 +99,11 @@ class RegisterRequest(PicturesRequest):
     valid_until: Moment | None = Field(
         default=None, description="For a visitor: when their time is over. " + WHEN
     )
+    scope: Scope | None = Field(
+        default=None,
+        description="Who knows the person then: this `door` only, or the whole `site`. Unset: the "
+        "site, where this door is of one and may enrol for it.",
+    )
 
 
 class RegisterAnswer(FirstVersionAnswer):
@@ -110,6 +119,16 @@ class DeleteRequest(Request):
 
 class DeleteAnswer(Answer):
     username: str = Field(description="Who is no longer registered.")
+
+
+class ShareRequest(Request):
+    """Let the whole site know people of this door."""
+
+    username: Username | None = Field(default=None, description="Who; unset: everybody.")
+
+
+class ShareAnswer(Answer):
+    shared: tuple[str, ...] = Field(description="Who was not known at the site before.")
 
 
 class RenameRequest(Request):

@@ -1,0 +1,132 @@
+"""Who somebody of the site is at this door: name and templates, in `People`."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from ostiary.commands.people import People
+from ostiary.errors import DescriptorInvalid
+from ostiary.messages.recognizer import RECOGNIZERS
+from ostiary.messages.username import LONGEST, new_username
+from ostiary.site.identity import from_text, to_text
+from ostiary.site.person import Person, PersonTemplate
+from ostiary.site.refusal import Refused
+from ostiary.store.descriptor import Descriptor, from_bytes, to_float32_bytes
+from ostiary.store.site import SiteStore
+from ostiary.store.users import StoredTemplate
+
+SOURCE = "site"
+_MARK = 4
+"""Digits of the id that tell apart two people of one name."""
+
+ReadStored = Callable[[str], Person]
+
+
+class Placing:
+    """Call it inside `People.changing()`."""
+
+    def __init__(self, store: SiteStore, people: People, read_stored: ReadStored) -> None:
+        self._store = store
+        self._people = people
+        self._read_stored = read_stored
+        self._marked: dict[str, set[str]] = {}  # who has digits behind the name, by the name
+        for person, username in store.usernames():
+            if username.endswith(f" {person[:_MARK]}"):
+                self._marked.setdefault(username[: -_MARK - 1], set()).add(person)
+
+    def templates_of(
+        self, username: str, also: Iterable[PersonTemplate] = ()
+    ) -> tuple[PersonTemplate, ...]:
+        """What other doors are to know; of `also` those of recognisers unknown here are kept."""
+        own = tuple(
+            PersonTemplate(
+                recognizer=each.recognizer,
+                descriptor=to_text(to_float32_bytes(each.descriptor)),
+                quality=each.quality,
+            )
+            for each in self._people.templates_of(username)
+        )
+        return own + tuple(each for each in also if each.recognizer not in RECOGNIZERS)
+
+    def place(self, person: str, content: Person, now: datetime) -> str | None:
+        """Register or change somebody; their name here, None where no template can be kept.
+
+        Of two people of the site with one name the one who was enrolled first has it, and the other
+        one has a few digits of their id behind it: so at every door. This door's own people keep
+        theirs. Raises UsernameInvalid, DescriptorInvalid, DatabaseUnwritable.
+        """
+        templates = [
+            StoredTemplate(each.recognizer, _descriptor(each), SOURCE, each.quality)
+            for each in content.templates
+            if each.recognizer in RECOGNIZERS
+        ]
+        before = self._store.username_of(person)
+        if not templates:
+            self.remove(person)
+            return None
+        name = self._free_name(person, content, before)
+        self._people.take_in(name, templates, now, known_as=before)
+        if before is not None and name != before:
+            self.name_is_free(before)
+        return name
+
+    def remove(self, person: str) -> None:
+        """Nothing happens for somebody who is not here."""
+        name = self._store.username_of(person)
+        if name is not None:
+            self._people.let_go(name)
+            self.name_is_free(name)
+
+    def name_for_all(self, person: str, username: str, before: Person) -> str:
+        """The name to tell others: without the digits, where somebody has them only here."""
+        return before.name if username == _marked(before.name, person) else username
+
+    def drop_unplaced(self) -> None:
+        """Of whom there is no template here, or who was left out of a backup: they come again."""
+        self._store.remove_unplaced()
+
+    def _free_name(self, person: str, content: Person, before: str | None) -> str:
+        name = new_username(content.name)
+        if before == name or not self._people.has(name):
+            return name
+        rival = self._store.person_of(name)
+        if rival is None or self._age(rival) < (content.enrolled, person):
+            return self._mark(name, person)
+        self._people.call(name, self._mark(name, rival))
+        return name
+
+    def _mark(self, name: str, person: str) -> str:
+        self._marked.setdefault(_base(name), set()).add(person)
+        return _marked(name, person)
+
+    def name_is_free(self, name: str) -> None:
+        """Whoever had to have digits behind it has the name now: the one enrolled first."""
+        waiting = [
+            person
+            for person in self._marked.get(_base(name), ())
+            if self._store.username_of(person) == _marked(name, person)
+        ]
+        if waiting and not self._people.has(name):
+            first = min(waiting, key=self._age)
+            self._people.call(_marked(name, first), name)
+
+    def _age(self, person: str) -> tuple[str, str]:
+        """Who sorts first was enrolled first; last, of whom that cannot be read."""
+        try:
+            return self._read_stored(person).enrolled, person
+        except Refused:
+            return "~", person
+
+
+def _descriptor(template: PersonTemplate) -> Descriptor:
+    try:
+        return from_bytes(from_text(template.descriptor))
+    except ValueError as error:
+        raise DescriptorInvalid("The descriptor is not in base64.") from error
+
+
+def _base(name: str) -> str:
+    return name[: LONGEST - _MARK - 1].rstrip()
+
+
+def _marked(name: str, person: str) -> str:
+    return f"{_base(name)} {person[:_MARK]}"

@@ -1,0 +1,485 @@
+"""The people of a site at this door: what other doors tell is believed or refused, and applied;
+what is changed here is written for them.
+
+The store changes first, the roster with it, and what is remembered here once that has committed.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from ostiary.commands.people import People
+from ostiary.commands.placing import Placing
+from ostiary.commands.room import utc_now
+from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
+from ostiary.site.clock import Version, following
+from ostiary.site.envelope import digest_of_payload, read, read_again, write
+from ostiary.site.identity import Identity, member_id
+from ostiary.site.members import Membership, Role, read_members
+from ostiary.site.merge import NO_DIGEST, Entry, combined, merged, share_of_digest, supersedes
+from ostiary.site.person import Person, Tombstone, read_person
+from ostiary.site.refusal import Refusal, Refused
+from ostiary.site.report import DoorReport
+from ostiary.site.topics import SiteTopics, new_person
+from ostiary.store.site import SiteRow, SiteStore
+
+log = structlog.get_logger(__name__)
+
+HARMLESS = frozenset({Refusal.OUTDATED})
+"""What comes without anybody's ill will, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message of the site as it came."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OtherDoor:
+    """What another door, or this one, said of itself last."""
+
+    version: Version
+    report: DoorReport
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    entry: Entry
+    content: Person | Tombstone
+    payload: bytes
+
+
+class SiteRoster:
+    """Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        store: SiteStore,
+        people: People,
+        identity: Identity,
+        site: str,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """`site` is the one in the settings; what the store has of another one is left alone."""
+        self.site = site
+        self.topics = SiteTopics(site)
+        self.identity = identity
+        self.store = store
+        self._people = people
+        self._placing = Placing(store, people, self._read_stored)
+        self._clock = clock
+        self._changed: Callable[[], object] = lambda: None
+        self._membership: Membership | None = None
+        self._members_payload = b""
+        self._entries: dict[str, Entry] = {}
+        self._digest = NO_DIGEST
+        self._living = 0
+        self._newest: Version | None = None
+        self._newest_lock = threading.Lock()
+        self._changed_at = clock()
+        self._doors: dict[str, OtherDoor] = {}
+        self._refused: Counter[Refusal] = Counter()
+        self._refused_at: datetime | None = None
+        self.reread()
+
+    def reread(self) -> bool:
+        """Look at the store again, where another process may have joined; whether this door is of
+        the site."""
+        joined = self.store.joined()
+        if joined is None or joined.site != self.site:
+            self._membership = None
+            return False
+        if joined.members != self._members_payload:
+            members = read_members(joined.members, joined.authority, self.site)
+            self._membership = Membership.of(joined.authority, members, self.identity)
+            self._members_payload = joined.members
+            self._placing.drop_unplaced()
+            self._load()
+        return True
+
+    def on_change(self, told: Callable[[], object]) -> None:
+        """Who is told that there is something to publish."""
+        self._changed = told
+
+    @property
+    def membership(self) -> Membership | None:
+        return self._membership
+
+    @property
+    def is_joined(self) -> bool:
+        return self._membership is not None
+
+    @property
+    def members_payload(self) -> bytes:
+        """The list of members as it was published."""
+        return self._members_payload
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hex()
+
+    @property
+    def newest(self) -> Version | None:
+        return self._newest
+
+    @property
+    def living(self) -> int:
+        """People of the site, as this door knows it."""
+        return self._living
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many messages were not believed, by why, since the start."""
+        return {why.value: count for why, count in sorted(self._refused.items())}
+
+    @property
+    def refused_at(self) -> datetime | None:
+        """When one was refused last that nobody sends by mistake."""
+        return self._refused_at
+
+    @property
+    def doors(self) -> dict[str, OtherDoor]:
+        """What each member said of itself last, by its id."""
+        return dict(self._doors)
+
+    def entry(self, person: str) -> Entry | None:
+        return self._entries.get(person)
+
+    def known(self) -> frozenset[str]:
+        """The ids of everybody whom the broker should keep."""
+        return frozenset(self._entries)
+
+    # --- what was changed here (`people.SiteChanges`) ----------------------------------------
+
+    @property
+    def is_shared(self) -> bool:
+        membership = self._membership
+        return membership is not None and membership.may_change
+
+    def usernames(self) -> frozenset[str]:
+        return frozenset(name for _, name in self.store.usernames())
+
+    def enrolled(self, username: str, now: datetime) -> None:
+        membership = self._allowed()
+        if self.store.person_of(username) is not None:
+            return
+        version = self._next(membership, now)
+        person = Person(
+            name=username,
+            enrolled=str(version),
+            templates=self._placing.templates_of(username),
+            changed_by=self._name(membership),
+            changed_at=now,
+        )
+        self._write(membership, new_person(), version, person, username)
+
+    def changed(self, username: str, now: datetime) -> None:
+        person = self.store.person_of(username)
+        if person is None:
+            return
+        membership = self._allowed()
+        version = self._next(membership, now)
+        before = self._content(membership, person, username)
+        name = self._placing.name_for_all(person, username, before)
+        after = before.model_copy(
+            update={
+                "name": name,
+                "templates": self._placing.templates_of(username, also=before.templates),
+                "changed_by": self._name(membership),
+                "changed_at": now,
+            }
+        )
+        self._write(membership, person, version, after, username)
+
+    def deleting(self, username: str, now: datetime) -> None:
+        person = self.store.person_of(username)
+        if person is None:
+            return
+        membership = self._allowed()
+        gone = Tombstone(changed_by=self._name(membership), changed_at=now)
+        self._write(membership, person, self._next(membership, now), gone, None)
+
+    def freed(self, name: str) -> None:
+        self._placing.name_is_free(name)
+
+    def sealed_anew(self, person: str, now: datetime) -> None:
+        """Write again, with the key in use, a change of this door that a former key seals."""
+        membership = self._allowed()
+        with self._people.changing():
+            username = self.store.username_of(person)
+            version = self._next(membership, now)
+            if username is None:
+                gone = Tombstone(changed_by=self._name(membership), changed_at=now)
+                self._write(membership, person, version, gone, None)
+            else:
+                content = self._content(membership, person, username)
+                self._write(membership, person, version, content, username)
+
+    # --- what others say ---------------------------------------------------------------------
+
+    def receive(self, messages: Sequence[Heard]) -> tuple[str, ...]:
+        """Apply what is to be believed and new, in one transaction, and count what is not. Returns
+        the topics where the broker has something else than it should.
+
+        Raises DatabaseUnwritable, and then nothing was applied: the messages may come again.
+        """
+        wrong: list[str] = []
+        new: dict[str, _New] = {}
+        for message in messages:
+            try:
+                self._take(message, new)
+            except Refused as refused:
+                self._count(refused.why, message.topic)
+                wrong.append(message.topic)
+        if new:
+            self._apply(new)
+        return tuple(wrong)
+
+    def _take(self, message: Heard, new: dict[str, _New]) -> None:
+        topic, payload = message.topic, message.payload
+        membership = self._membership
+        if membership is None:
+            return
+        if topic == self.topics.keys:
+            self._take_members(membership, payload)
+        elif (person := self.topics.person_of(topic)) is not None:
+            self._take_person(membership, person, message, new)
+        elif topic.startswith(self.topics.door("")):
+            self._take_report(membership, topic, payload)
+
+    def _take_person(
+        self, membership: Membership, person: str, message: Heard, new: dict[str, _New]
+    ) -> None:
+        known = new[person].entry if person in new else self._entries.get(person)
+        if not message.payload:
+            if known is not None and not (known.deleted and self.store.envelope(person) is None):
+                raise Refused(Refusal.CLEARED)
+            return
+        if known is not None and digest_of_payload(message.payload) == known.digest:
+            return
+        opened = read(membership, message.topic, message.payload, self._now_ms())
+        content = read_person(opened.content)
+        entry = Entry(opened.version, isinstance(content, Tombstone), opened.digest)
+        if not supersedes(entry, known):
+            raise Refused(Refusal.OUTDATED)
+        self._advance(opened.version)
+        new[person] = _New(entry, content, message.payload)
+
+    def _take_report(self, membership: Membership, topic: str, payload: bytes) -> None:
+        if not payload:
+            return
+        everybody = frozenset({Role.DOOR, Role.ENROLLER})
+        opened = read(membership, topic, payload, self._now_ms(), everybody)
+        member = opened.version.member
+        if topic != self.topics.door(member):
+            raise Refused(Refusal.MOVED)
+        try:
+            report = DoorReport.model_validate_json(opened.content)
+        except ValueError as error:
+            raise Refused(Refusal.MALFORMED) from error
+        self._advance(opened.version)
+        before = self._doors.get(member)
+        if before is not None and before.version == opened.version:
+            return
+        if before is not None and before.version > opened.version:
+            raise Refused(Refusal.OUTDATED)
+        self._doors[member] = OtherDoor(opened.version, report)
+
+    def _take_members(self, membership: Membership, payload: bytes) -> None:
+        if payload == self._members_payload:
+            return
+        if not payload:
+            raise Refused(Refusal.CLEARED)
+        members = read_members(payload, membership.authority, self.site)
+        if members.version <= membership.members.version:
+            raise Refused(Refusal.OUTDATED)
+        self.store.put_members(payload)
+        self._membership = Membership.of(membership.authority, members, self.identity)
+        self._members_payload = payload
+        log.info("site_members", version=members.version, members=len(members.members))
+
+    def _apply(self, new: dict[str, _New]) -> None:
+        now = self._clock()
+        added = changed = removed = 0
+        with self._people.changing():
+            for person, each in new.items():
+                known = self._entries.get(person)
+                if not supersedes(each.entry, known):  # it was changed here meanwhile
+                    continue
+                try:
+                    with self._people.changing():
+                        self._keep(person, each, now)
+                except OstiaryError as error:
+                    if error.code.startswith("database"):
+                        raise
+                    log.error("site_person_not_applied", code=error.code)
+                    self._count(Refusal.MALFORMED, self.topics.person(person))
+                    continue
+                removed += each.entry.deleted
+                added += known is None and not each.entry.deleted
+                changed += known is not None and not each.entry.deleted
+            self._people.after_commit(
+                partial(log.info, "site_applied", added=added, changed=changed, removed=removed)
+            )
+
+    def _keep(self, person: str, new: _New, now: datetime) -> None:
+        if isinstance(new.content, Tombstone):
+            self._placing.remove(person)
+            username = None
+        else:
+            username = self._placing.place(person, new.content, now)
+        row = SiteRow(person, str(new.entry.version), new.entry.deleted, new.entry.digest)
+        self.store.put(row, new.payload, username, waiting=False)
+        self._people.after_commit(partial(self._remember, person, new.entry))
+
+    # --- how it is ---------------------------------------------------------------------------
+
+    def write_report(self, report: DoorReport) -> bytes | None:
+        """For `topics.door`; None where this door cannot seal it."""
+        membership = self._membership
+        if membership is None or membership.members.key not in membership.seals:
+            return None
+        version = self._next(membership, self._clock())
+        topic = self.topics.door(self.identity.id)
+        return write(membership, topic, version, report.model_dump_json().encode())
+
+    def unconfirmed(self, within: timedelta) -> tuple[str, ...]:
+        """The names of doors that have not said for so long that they have what this one has."""
+        membership = self._membership
+        if membership is None:
+            return ()
+        now, late = self._clock(), []
+        for member in membership.members.members:
+            mine = member.id in (self.identity.id, member_id(membership.authority))
+            if mine or member.role is Role.REVOKED:
+                continue
+            said = self._doors.get(member.id)
+            if said is None or said.report.digest != self.digest:
+                since = self._changed_at
+            else:
+                since = said.report.at
+            if now - since > within:
+                late.append(member.name)
+        return tuple(sorted(late))
+
+    # --- what is remembered ------------------------------------------------------------------
+
+    def forget_absent(self, people: Iterable[str]) -> None:
+        """This door was away for longer than deletions are kept: whom nobody knows any more, leaves
+        here, too."""
+        gone = tuple(people)
+        with self._people.changing():
+            for person in gone:
+                self._placing.remove(person)
+            self.store.remove(gone)
+            self._people.after_commit(self._load)
+        log.warning("site_people_gone", people=len(gone))
+
+    def _remember(self, person: str, entry: Entry) -> None:
+        before = self._entries.get(person)
+        after = merged(before, entry)
+        if before is not None:
+            self._digest = combined(self._digest, share_of_digest(person, before))
+            self._living -= not before.deleted
+        self._digest = combined(self._digest, share_of_digest(person, after))
+        self._living += not after.deleted
+        self._entries[person] = after
+        self._changed_at = self._clock()
+        self._advance(after.version)
+
+    def _load(self) -> None:
+        self._entries, self._digest, self._living = {}, NO_DIGEST, 0
+        for row in self.store.rows():
+            entry = Entry(Version.parse(row.version), row.deleted, row.digest)
+            self._remember(row.person, entry)
+
+    def _write(
+        self,
+        membership: Membership,
+        person: str,
+        version: Version,
+        content: Person | Tombstone,
+        username: str | None,
+    ) -> None:
+        topic = self.topics.person(person)
+        payload = write(membership, topic, version, content.model_dump_json().encode())
+        deleted = isinstance(content, Tombstone)
+        entry = Entry(version, deleted, digest_of_payload(payload))
+        row = SiteRow(person, str(version), deleted, entry.digest)
+        self.store.put(row, payload, username, waiting=True)
+        self._people.after_commit(partial(self._remember, person, entry))
+        self._people.after_commit(self._changed)
+
+    def _content(self, membership: Membership, person: str, username: str) -> Person:
+        """What is known of somebody of the site; where that was sealed by a key that is gone, what
+        this door has."""
+        try:
+            return self._read_stored(person)
+        except Refused:
+            return Person(
+                name=username,
+                enrolled=str(self._entries[person].version),
+                templates=self._placing.templates_of(username),
+                changed_by=self._name(membership),
+                changed_at=self._clock(),
+            )
+
+    def _read_stored(self, person: str) -> Person:
+        """The person in a message that was believed when it came. Raises Refused."""
+        membership = self._membership
+        assert membership is not None
+        payload = self.store.envelope(person) or b""
+        opened = read_again(membership, self.topics.person(person), payload)
+        content = read_person(opened.content)
+        if isinstance(content, Tombstone):
+            raise Refused(Refusal.MALFORMED)
+        return content
+
+    def _allowed(self) -> Membership:
+        membership = self._membership
+        if membership is None:
+            raise SiteNotJoined(
+                f"This door is not of the site {self.site} yet: `ostiary site join` does it."
+            )
+        if not membership.may_change:
+            raise NotAllowed(
+                "This door may not change people of the whole site: its role there is "
+                f"{membership.role or 'none'}. Do it at another one, or let the key-holder admit "
+                "this one as enroller."
+            )
+        return membership
+
+    def _next(self, membership: Membership, now: datetime) -> Version:
+        with self._newest_lock:
+            self._newest = following(self._newest, _millis(now), membership.identity.id)
+            return self._newest
+
+    def _advance(self, version: Version) -> None:
+        with self._newest_lock:
+            self._newest = max(self._newest or version, version)
+
+    def _name(self, membership: Membership) -> str:
+        member = membership.signers.get(self.identity.id)
+        return "" if member is None else member.name
+
+    def _now_ms(self) -> int:
+        """By this clock, or by what others have seen already where it is behind."""
+        return max(_millis(self._clock()), 0 if self._newest is None else self._newest.millis)
+
+    def _count(self, why: Refusal, topic: str) -> None:
+        self._refused[why] += 1
+        if why not in HARMLESS:
+            self._refused_at = self._clock()
+            log.warning("site_message_refused", why=why.value, topic=topic)
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

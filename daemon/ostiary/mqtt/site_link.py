@@ -1,0 +1,473 @@
+"""The site over the broker: hears what other doors tell, and tells them what was changed here.
+
+A connection of its own, so that a large roster holds up neither commands nor events. The database
+is the queue of what is to be told; a worker thread does everything.
+"""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+
+from ostiary.commands.site import Heard, SiteRoster
+from ostiary.config import Settings
+from ostiary.errors import BrokerUnavailable, OstiaryError
+from ostiary.messages.state import SiteState
+from ostiary.mqtt.brokers import Brokers
+from ostiary.mqtt.client import MqttClient
+from ostiary.mqtt.connection import Connection, Incoming, Login
+from ostiary.mqtt.login import login_of
+from ostiary.site.envelope import key_number
+from ostiary.site.members import Role
+from ostiary.site.report import DoorReport
+from ostiary.site.topics import SHARDS
+
+log = structlog.get_logger(__name__)
+
+BATCH = 256
+"""Messages applied in one transaction, and changes under way to the broker, at most."""
+QUIET_S = 2.0
+"""So long nothing came: the broker has sent what it keeps, or has dropped the rest."""
+REPORT_AFTER_S = 0.5
+REPORT_EVERY_S = 60.0
+JOINED_EVERY_S = 1.0
+DIFFERS_S = 10.0
+SWEEP_EVERY_S = 60.0
+MEND_OWN_S = 0.5
+MEND_OTHERS_S = (3.0, 15.0)
+MEND_AGAIN_S = 30.0
+HOUSEKEEPING_S = 3600.0
+REFUSED_SHOWN = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The broker has a change, or refuses it."""
+
+    connection: Connection
+    person: str
+    version: str
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    connection: Connection | None
+
+
+class _Sync:
+    """One hearing of everything that the broker keeps."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.seen: set[str] = set()
+        self.mark = ""
+        self.stage = "keys"  # then people, then shards where the broker dropped some, then done
+        self.shards = list(SHARDS)
+        self.last_message = time.monotonic()
+
+
+class SiteLink:
+    """Start it, `wake` it after a change, stop it. `report` says how the door is. `beat` is called
+    every few seconds while the worker is alive."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        roster: SiteRoster,
+        report: Callable[[], DoorReport],
+        beat: Callable[[], object] = lambda: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._brokers = Brokers(settings.mqtt)
+        self._roster = roster
+        self._topics = roster.topics
+        self._make_report = report
+        self._beat = beat
+        self._clock = clock
+        self._inbox: queue.SimpleQueue[Incoming | _Told | _Attached | None] = queue.SimpleQueue()
+        self._sync: _Sync | None = None
+        self._under_way: dict[str, str] = {}
+        self._mend: dict[str, float] = {}  # topic: when to publish it again
+        self._mended: dict[str, float] = {}
+        self._told_report: tuple[object, ...] = ()
+        self._report_due = 0.0
+        self._members_heard = b""
+        self._next_look = 0.0
+        self._next_housekeeping = 0.0
+        self._differs_since: float | None = None
+        self._next_sweep = 0.0
+        self._sweep_wait_s = SWEEP_EVERY_S
+        self._stopping = False
+        self._client = MqttClient(
+            self._login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
+        )
+        self._thread = threading.Thread(target=self._run, name="site", daemon=True)
+        roster.on_change(self.wake)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything that the broker keeps was heard since it was last connected."""
+        return self._sync is not None and self._sync.stage == "done"
+
+    @property
+    def differs(self) -> bool:
+        """Whether another door has had something else than this one for a while."""
+        since = self._differs_since
+        return since is not None and time.monotonic() - since > SWEEP_EVERY_S
+
+    def state(self) -> SiteState:
+        """For the door's own report."""
+        roster, membership = self._roster, self._roster.membership
+        signers = () if membership is None else tuple(membership.signers.values())
+        within = timedelta(seconds=self._settings.site.confirm_within_s)
+        role = None if membership is None or membership.role is None else membership.role.value
+        return SiteState(
+            site=roster.site,
+            role=role,
+            heard=self.is_synced,
+            people=roster.living,
+            pending=roster.store.count_waiting(),
+            doors=sum(each.role is not Role.REVOKED for each in signers),
+            unconfirmed=roster.unconfirmed(within),
+            refused=roster.refused,
+        )
+
+    def problems(self, state: SiteState) -> tuple[str, ...]:
+        """What of it needs attention, as stable words."""
+        return tuple(self._problems(state))
+
+    def _problems(self, state: SiteState) -> Iterator[str]:
+        if state.role is None:
+            yield "site_not_joined"
+        if state.role == "revoked":
+            yield "site_revoked"
+        if state.unconfirmed:
+            yield "site_unconfirmed"
+        if self.differs:
+            yield "site_differs"
+        at = self._roster.refused_at
+        if at is not None and self._clock() - at < REFUSED_SHOWN:
+            yield "site_messages_refused"
+
+    def start(self) -> None:
+        self._thread.start()
+        self._client.start()
+
+    def stop(self) -> None:
+        """What could not be told is told next time."""
+        self._client.stop()
+        self._stopping = True
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def wake(self) -> None:
+        """There is something to tell."""
+        self._inbox.put(None)
+
+    # what MqttClient tells, on its threads
+
+    def connected(self, connection: Connection) -> None:
+        self._inbox.put(_Attached(connection))
+
+    def message(self, incoming: Incoming) -> None:
+        self._inbox.put(incoming)
+
+    def lost(self, _connection: Connection) -> None:
+        self._inbox.put(_Attached(None))
+
+    def closing(self, _connection: Connection) -> None:
+        pass
+
+    def _login(self) -> Login:
+        mqtt = self._settings.mqtt
+        login = login_of(self._settings, f"{mqtt.base_topic}-{self._settings.device.id}-site")
+        return self._brokers.next(replace(login, receive_maximum=BATCH, clean=True))
+
+    # the worker
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._beat()
+            try:
+                self._step()
+            except OstiaryError as error:
+                log.error("site_waits", code=error.code, reason=error.message)
+                self._sync = None  # what was not applied is heard again
+                time.sleep(1.0)
+                self._begin(self._client.connection)
+
+    def _step(self) -> None:
+        messages, told = [], []
+        for item in self._drained():
+            if isinstance(item, _Attached):
+                self._begin(item.connection)
+            elif isinstance(item, _Told):
+                told.append(item)
+            elif isinstance(item, Incoming):
+                messages.append(item)
+        if told:
+            self._settle(told)
+        if messages:
+            self._hear(messages)
+        self._advance()
+        self._keep_house()
+        self._tell_report()
+
+    def _drained(self) -> list[Incoming | _Told | _Attached | None]:
+        """What came, waiting a little for the first."""
+        items: list[Incoming | _Told | _Attached | None] = []
+        try:
+            items.append(self._inbox.get(timeout=self._patience()))
+            while len(items) < BATCH:
+                items.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return items
+
+    def _patience(self) -> float:
+        if self._sync is not None and self._sync.stage != "done":
+            return 0.1
+        soonest = min([self._report_due, *self._mend.values()], default=0.0) - time.monotonic()
+        return min(1.0, max(0.05, soonest))
+
+    def _begin(self, connection: Connection | None) -> None:
+        """Hear everything from the beginning, by this connection."""
+        self._under_way.clear()
+        self._sync = None
+        if connection is None or not connection.alive or not self._roster.reread():
+            return
+        sync = _Sync(connection)
+        try:
+            connection.subscribe(self._topics.mark(self._roster.identity.id))
+            connection.subscribe(self._topics.keys)
+        except BrokerUnavailable as error:
+            log.error("site_not_heard", reason=error.message)
+            return
+        self._sync = sync
+        self._put_mark(sync)
+
+    def _put_mark(self, sync: _Sync) -> None:
+        """What the broker keeps of what was asked for comes before this comes back."""
+        sync.mark = f"{random.getrandbits(64):016x}"
+        sync.last_message = time.monotonic()
+        sync.connection.publish(self._topics.mark(self._roster.identity.id), sync.mark.encode())
+
+    def _hear(self, incoming: list[Incoming]) -> None:
+        sync, roster = self._sync, self._roster
+        heard = [each for each in incoming if each.topic.startswith(self._topics.base)]
+        members = roster.members_payload
+        wrong = set(roster.receive([Heard(each.topic, each.payload) for each in heard]))
+        for each in incoming:
+            each.connection.acknowledge(each)
+        for each in heard:
+            self._note(each, each.topic in wrong)
+        if sync is not None:
+            sync.last_message = time.monotonic()
+        if roster.members_payload != members:
+            self._begin(self._client.connection)  # what was refused before may be believed now
+
+    def _note(self, incoming: Incoming, is_wrong: bool) -> None:
+        sync, topic = self._sync, incoming.topic
+        if topic == self._topics.keys:
+            self._members_heard = incoming.payload
+        person = self._topics.person_of(topic)
+        if person is None and topic != self._topics.keys:
+            if sync is not None and incoming.payload == sync.mark.encode():
+                sync.mark = ""
+            return
+        if is_wrong:
+            self._mend_later(topic)
+        else:
+            self._mend.pop(topic, None)
+            if person is not None and sync is not None:
+                sync.seen.add(person)
+
+    def _mend_later(self, topic: str) -> None:
+        """The broker has something else than it should: whoever wrote what should be there is
+        first to put it back, and the others wait whether that happens."""
+        now = time.monotonic()
+        if topic in self._mend or now - self._mended.get(topic, -MEND_AGAIN_S) < MEND_AGAIN_S:
+            return
+        person = self._topics.person_of(topic)
+        entry = None if person is None else self._roster.entry(person)
+        if topic != self._topics.keys and entry is None:
+            return
+        is_own = entry is not None and entry.version.member == self._roster.identity.id
+        wait_s = MEND_OWN_S if is_own else random.uniform(*MEND_OTHERS_S)
+        self._mend[topic] = now + wait_s
+
+    def _advance(self) -> None:
+        """Go on with hearing everything; once that is done, tell what waits."""
+        sync = self._sync
+        now = time.monotonic()
+        if sync is None:
+            if now >= self._next_look:
+                self._next_look = now + JOINED_EVERY_S
+                self._begin(self._client.connection)
+            return
+        if not sync.connection.alive:
+            return
+        is_late = now - sync.last_message > QUIET_S
+        if sync.stage == "done":
+            self._mend_due(now)
+            self._look_for_differences(now)
+            self._tell(sync.connection)
+        elif sync.mark and not is_late:
+            return
+        elif sync.stage == "keys":
+            sync.stage = "people"
+            sync.connection.subscribe(self._topics.doors)
+            sync.connection.subscribe(self._topics.people)
+            self._put_mark(sync)
+        elif sync.stage == "people" and not sync.mark:
+            self._finish(sync)
+        else:  # the broker had no room for all at once: by parts
+            sync.stage = "shards"
+            self._next_shard(sync)
+
+    def _next_shard(self, sync: _Sync) -> None:
+        if len(sync.shards) < len(SHARDS):
+            done = SHARDS[len(SHARDS) - len(sync.shards) - 1]
+            sync.connection.unsubscribe(self._topics.shard(done))
+        if not sync.shards:
+            self._finish(sync)
+            return
+        sync.connection.subscribe(self._topics.shard(sync.shards.pop(0)))
+        self._put_mark(sync)
+
+    def _finish(self, sync: _Sync) -> None:
+        sync.stage = "done"
+        missing = [person for person in self._roster.known() if person not in sync.seen]
+        if self._was_away_too_long():
+            self._roster.forget_absent(missing)
+        else:
+            for person in missing:
+                if self._roster.store.envelope(person) is not None:
+                    self._mend_later(self._topics.person(person))
+        if self._members_heard != self._roster.members_payload:
+            self._mend_later(self._topics.keys)
+        self._roster.store.heard(self._clock())
+        log.info("site_heard", people=self._roster.living, missing=len(missing))
+
+    def _was_away_too_long(self) -> bool:
+        """Others have lived on without this door for longer than deletions are kept."""
+        heard_at = self._roster.store.heard_at()
+        if heard_at is None:
+            return False
+        until = heard_at + timedelta(days=self._settings.site.tombstone_days)
+        others = (each.report.at for each in self._roster.doors.values())
+        return self._clock() > until and any(at > until for at in others)
+
+    def _mend_due(self, now: float) -> None:
+        due = [topic for topic, at in self._mend.items() if at <= now]
+        people = []
+        for topic in due:
+            del self._mend[topic]
+            self._mended[topic] = now
+            person = self._topics.person_of(topic)
+            if person is not None:
+                people.append(person)
+            elif self._sync is not None:
+                self._sync.connection.publish(topic, self._roster.members_payload, retain=True)
+        if people:
+            log.info("site_mended", people=len(people))
+            self._roster.store.publish_again(people)
+
+    def _look_for_differences(self, now: float) -> None:
+        """Where another door has something else for a while, hear everything again by parts."""
+        mine, roster = self._roster.digest, self._roster
+        me = roster.identity.id
+        others = [each.report for member, each in roster.doors.items() if member != me]
+        if all(each.digest == mine for each in others):
+            self._differs_since, self._sweep_wait_s = None, SWEEP_EVERY_S
+            return
+        self._differs_since = self._differs_since or now
+        wants = any(each.people >= roster.living and each.digest != mine for each in others)
+        if wants and now - self._differs_since > DIFFERS_S and now >= self._next_sweep:
+            self._next_sweep = now + self._sweep_wait_s
+            self._sweep_wait_s = min(2 * self._sweep_wait_s, HOUSEKEEPING_S)
+            sync = self._sync
+            assert sync is not None
+            sync.stage, sync.shards, sync.seen = "shards", list(SHARDS), set()
+            self._next_shard(sync)
+
+    def _tell(self, connection: Connection) -> None:
+        room = BATCH - len(self._under_way)
+        if room <= 0 or not self._roster.is_joined:
+            return
+        for person, version, payload in self._roster.store.waiting(BATCH):
+            if self._under_way.get(person) == version or len(self._under_way) >= BATCH:
+                continue
+            if payload is not None and self._is_sealed_by_former_key(person, payload):
+                self._roster.sealed_anew(person, self._clock())
+                continue
+            self._under_way[person] = version
+            topic = self._topics.person(person)
+            told = partial(self._on_told, connection, person, version)
+            connection.publish(topic, payload or b"", retain=True, acknowledged=told)
+
+    def _on_told(
+        self, connection: Connection, person: str, version: str, refused: str | None
+    ) -> None:
+        self._inbox.put(_Told(connection, person, version, refused))
+
+    def _is_sealed_by_former_key(self, person: str, payload: bytes) -> bool:
+        membership, entry = self._roster.membership, self._roster.entry(person)
+        if membership is None or entry is None or not membership.may_change:
+            return False
+        is_own = entry.version.member == membership.identity.id
+        return is_own and key_number(payload) != membership.members.key
+
+    def _settle(self, told: list[_Told]) -> None:
+        sync = self._sync
+        mine = [each for each in told if sync is not None and each.connection is sync.connection]
+        for each in mine:
+            self._under_way.pop(each.person, None)
+        has = [(each.person, each.version) for each in mine if each.refused is None]
+        if has:
+            self._roster.store.published(has)
+        if refused := next((each.refused for each in mine if each.refused is not None), None):
+            raise BrokerUnavailable(
+                f"The broker refuses people of the site ({refused}). Does its ACL let this door "
+                f"write {self._topics.everything}?"
+            )
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        if now < self._next_housekeeping or not self._roster.is_joined:
+            return
+        self._next_housekeeping = now + HOUSEKEEPING_S
+        lifetime = timedelta(days=self._settings.site.tombstone_days)
+        millis = int((self._clock() - lifetime).timestamp() * 1000)
+        if gone := self._roster.store.forget_envelopes(f"{max(0, millis):012x}"):
+            log.info("site_tombstones_gone", people=len(gone))
+        if self.is_synced:
+            self._roster.store.heard(self._clock())
+
+    def _tell_report(self) -> None:
+        now, roster, sync = time.monotonic(), self._roster, self._sync
+        membership = roster.membership
+        if membership is None or sync is None or sync.stage != "done":
+            return
+        shown = (roster.digest, roster.members_payload, roster.store.count_waiting() > 0)
+        if shown != self._told_report and self._report_due > now + REPORT_AFTER_S:
+            self._report_due = now + REPORT_AFTER_S
+        if now < self._report_due:
+            return
+        self._told_report = shown
+        # Everybody hears everybody: where there are many, less often.
+        every_s = max(REPORT_EVERY_S, len(membership.signers) / 2)
+        self._report_due = now + every_s
+        payload = roster.write_report(self._make_report())
+        if payload is not None:
+            topic = self._topics.door(roster.identity.id)
+            sync.connection.publish(topic, payload, retain=True)

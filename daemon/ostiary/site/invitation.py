@@ -1,0 +1,98 @@
+"""One code, typed once: it lets a door and the key-holder find and believe each other.
+
+The code has 75 random bits, which no broker guesses; each message between the two is sealed by a
+key that is stretched from it (scrypt, RFC 7914).
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from pydantic import Field
+
+from ostiary.messages.events import Message
+from ostiary.site.identity import derived
+from ostiary.site.members import Key32
+from ostiary.site.refusal import Refusal, Refused
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+_READ_AS = str.maketrans("ILO", "110")
+_RANDOM = 15
+_GROUP = 4
+_NONCE_BYTES = 12
+
+
+class JoinAsk(Message):
+    """A door asks to be admitted."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    public: Key32
+    box: Key32
+
+
+class JoinAnswer(Message):
+    """The key-holder has admitted it."""
+
+    authority: Key32
+    members: str = Field(description="The signed list, as it is published.")
+
+
+def new_code() -> str:
+    """For example `7RX4-9K2M-…`; the last character checks the others."""
+    return grouped("".join(secrets.choice(ALPHABET) for _ in range(_RANDOM)))
+
+
+def grouped(random: str) -> str:
+    whole = random + _check(random)
+    return "-".join(whole[at : at + _GROUP] for at in range(0, len(whole), _GROUP))
+
+
+def read_code(text: str) -> str:
+    """Its random characters. Raises ValueError that says what is wrong."""
+    plain = "".join(text.upper().translate(_READ_AS).replace("-", " ").split())
+    strange = sorted(set(plain) - set(ALPHABET))
+    if strange:
+        raise ValueError(f"An invitation has no {' '.join(strange)}.")
+    if len(plain) != _RANDOM + 1:
+        raise ValueError(f"An invitation has {_RANDOM + 1} characters; this has {len(plain)}.")
+    if _check(plain[:_RANDOM]) != plain[_RANDOM]:
+        raise ValueError("A character of the invitation is wrong. Read it again.")
+    return plain[:_RANDOM]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """`tag` names its topics; neither it nor what is sealed tells the code."""
+
+    tag: str
+    key: bytes
+
+    @classmethod
+    def of(cls, code: str, site: str) -> Self:
+        """Raises ValueError as `read_code`."""
+        stretched = Scrypt(b"ostiary site " + site.encode(), 32, 2**14, 8, 1)
+        secret = stretched.derive(read_code(code).encode())
+        return cls(derived(secret, "invitation tag", 8).hex(), derived(secret, "invitation"))
+
+    def sealed(self, message: Message, topic: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        content = message.model_dump_json().encode()
+        return nonce + AESGCM(self.key).encrypt(nonce, content, topic.encode())
+
+    def opened(self, payload: bytes, topic: str) -> bytes:
+        """Raises Refused for what somebody without the code sent."""
+        nonce, content = payload[:_NONCE_BYTES], payload[_NONCE_BYTES:]
+        try:
+            return AESGCM(self.key).decrypt(nonce, content, topic.encode())
+        except (InvalidTag, ValueError) as error:
+            raise Refused(Refusal.SEAL_BROKEN) from error
+
+
+def _check(random: str) -> str:
+    """The check character: any single wrong character is seen."""
+    total = sum((2 * place + 1) * ALPHABET.index(each) for place, each in enumerate(random))
+    return ALPHABET[total % len(ALPHABET)]

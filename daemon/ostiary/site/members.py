@@ -1,0 +1,221 @@
+"""Who belongs to a site: a list that its key-holder signs, with the site's key sealed to each.
+
+The list is open (it names doors, not people); the site's key in it opens for its member only.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import Field, ValidationError
+
+from ostiary.messages.events import Message, Timestamp
+from ostiary.site.identity import (
+    KEY_BYTES,
+    Identity,
+    derived,
+    from_text,
+    is_signed,
+    member_id,
+    sealed_to,
+    to_text,
+)
+from ostiary.site.refusal import Refusal, Refused
+
+FORMAT = 1
+KEYS_KEPT = 2
+"""The site's key in use, and the one before it: of changes that were under way."""
+_PURPOSE = "key of the site"
+_CONTEXT = b"ostiary-site-members-1\n"
+
+Key32 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+
+
+class Role(StrEnum):
+    """What a member may do."""
+
+    DOOR = "door"
+    """Knows the people and says what it has; changes nobody."""
+    ENROLLER = "enroller"
+    """May change people, too."""
+    REVOKED = "revoked"
+    """Nothing that it signed is believed."""
+
+
+class Member(Message):
+    """One door, or the key-holder."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    role: Role
+    public: Key32 = Field(description="Ed25519.")
+    box: Key32 = Field(description="X25519.")
+    keys: dict[int, str] = Field(description="The site's keys by number, sealed to this member.")
+
+    @property
+    def id(self) -> str:
+        return member_id(from_text(self.public))
+
+
+class Members(Message):
+    """The list. `version` grows by one with each that is signed."""
+
+    format: int = FORMAT
+    site: str
+    version: Annotated[int, Field(ge=1)]
+    issued_at: Timestamp
+    key: Annotated[int, Field(ge=1)] = Field(description="Number of the site's key in use.")
+    members: tuple[Member, ...]
+
+    def get(self, member: str) -> Member | None:
+        return next((each for each in self.members if each.id == member), None)
+
+    def named(self, name: str) -> Member | None:
+        return next((each for each in self.members if each.name == name), None)
+
+    def signed(self, authority: Identity) -> bytes:
+        """As it is published."""
+        body = self.model_dump_json().encode()
+        return body + b"\n" + to_text(authority.sign(_CONTEXT + body)).encode()
+
+
+def read_members(payload: bytes, authority: bytes, site: str) -> Members:
+    """The list in `payload`, if the key-holder of `site` signed it. Raises Refused."""
+    body, _, signature = payload.rpartition(b"\n")
+    try:
+        if not is_signed(_CONTEXT + body, from_text(signature.decode("ascii")), authority):
+            raise Refused(Refusal.SIGNATURE_WRONG)
+        found = Members.model_validate_json(body)
+    except (ValueError, ValidationError) as error:
+        raise Refused(Refusal.MALFORMED) from error
+    if found.format != FORMAT:
+        raise Refused(Refusal.FORMAT_UNKNOWN)
+    if found.site != site:
+        raise Refused(Refusal.MOVED)
+    return found
+
+
+def first_members(authority: Identity, name: str, site: str, now: datetime) -> Members:
+    """The list of a new site, with a key of its own: only the key-holder is in it."""
+    alone = Members(site=site, version=1, issued_at=now, key=1, members=())
+    secret = os.urandom(KEY_BYTES)
+    holder = _member(name, Role.ENROLLER, authority.public, authority.box, {1: secret})
+    return alone.model_copy(update={"members": (holder,)})
+
+
+def admitted(
+    members: Members,
+    authority: Identity,
+    name: str,
+    role: Role,
+    public: bytes,
+    box: bytes,
+    now: datetime,
+) -> Members:
+    """With one more member, or with one that is there in another role. Raises ValueError for a name
+    that another one has, and for a key that was revoked."""
+    keys = keys_of(members, authority)
+    new = _member(name, role, public, box, keys)
+    before = members.get(new.id)
+    if before is not None and before.role is Role.REVOKED:
+        raise ValueError("That key was revoked; it has to be made anew.")
+    others = [each for each in members.members if each.id != new.id]
+    if any(each.name == name and each.role is not Role.REVOKED for each in others):
+        raise ValueError(f"There is a member {name} already.")
+    return _changed(members, (*others, new), members.key, now)
+
+
+def revoked(members: Members, authority: Identity, name: str, now: datetime) -> Members:
+    """Without the rights of `name`, and with another key. Raises ValueError for nobody."""
+    found = [each for each in members.members if each.name == name and each.role != Role.REVOKED]
+    if not found:
+        raise ValueError(f"There is no member {name}.")
+    if found[0].id == authority.id:
+        raise ValueError("The key-holder cannot revoke itself: begin a new site.")
+    gone = found[0].model_copy(update={"role": Role.REVOKED, "keys": {}})
+    others = (each for each in members.members if each.id != gone.id)
+    without = members.model_copy(update={"members": (*others, gone)})
+    return rotated(without, authority, now)
+
+
+def rotated(members: Members, authority: Identity, now: datetime) -> Members:
+    """With a new key of the site, sealed to everybody who is not revoked."""
+    number = members.key + 1
+    kept = dict(sorted(keys_of(members, authority).items())[-KEYS_KEPT + 1 :])
+    keys = {**kept, number: os.urandom(KEY_BYTES)}
+    everybody = [
+        each
+        if each.role is Role.REVOKED
+        else _member(each.name, each.role, from_text(each.public), from_text(each.box), keys)
+        for each in members.members
+    ]
+    return _changed(members, everybody, number, now)
+
+
+def keys_of(members: Members, identity: Identity) -> dict[int, bytes]:
+    """The site's keys by number, as far as they are sealed to `identity`; none for a stranger."""
+    member = members.get(identity.id)
+    if member is None:
+        return {}
+    found = {}
+    for number, sealed in member.keys.items():
+        try:
+            found[number] = identity.opened(from_text(sealed), f"{_PURPOSE} {number}")
+        except ValueError:
+            continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a member knows of its site. `authority`: the key-holder's public key, 32 bytes. `seals`
+    are the site's keys by number, as far as this member has them; `signers` everybody by id."""
+
+    authority: bytes
+    members: Members
+    identity: Identity
+    seals: Mapping[int, AESGCM]
+    signers: Mapping[str, Member]
+
+    @classmethod
+    def of(cls, authority: bytes, members: Members, identity: Identity) -> Self:
+        keys = keys_of(members, identity)
+        seals = {number: AESGCM(derived(key, "messages")) for number, key in keys.items()}
+        signers = {each.id: each for each in members.members}
+        return cls(authority, members, identity, seals, signers)
+
+    @property
+    def site(self) -> str:
+        return self.members.site
+
+    @property
+    def role(self) -> Role | None:
+        """None: not a member."""
+        member = self.signers.get(self.identity.id)
+        return None if member is None else member.role
+
+    @property
+    def may_change(self) -> bool:
+        return self.role is Role.ENROLLER and self.members.key in self.seals
+
+
+def _member(name: str, role: Role, public: bytes, box: bytes, keys: Mapping[int, bytes]) -> Member:
+    sealed = {
+        number: to_text(sealed_to(box, secret, f"{_PURPOSE} {number}"))
+        for number, secret in keys.items()
+    }
+    return Member(name=name, role=role, public=to_text(public), box=to_text(box), keys=sealed)
+
+
+def _changed(members: Members, all_of: Iterable[Member], key: int, now: datetime) -> Members:
+    return members.model_copy(
+        update={
+            "version": members.version + 1,
+            "issued_at": now,
+            "key": key,
+            "members": tuple(all_of),
+        }
+    )

@@ -1,0 +1,59 @@
+"""A person as doors tell each other, inside the seal."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from ostiary.messages.events import Message, Timestamp
+from ostiary.site.refusal import Refusal, Refused
+
+MOST_TEMPLATES = 64
+
+
+class PersonTemplate(Message):
+    """One template. A door whose recogniser is another one keeps it, and does not match it."""
+
+    recognizer: Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,32}$")]
+    descriptor: Annotated[str, Field(max_length=4096)] = Field(
+        description="Little-endian float32 numbers in base64."
+    )
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class PersonRules(Message):
+    """When and where the person may pass. `content` is of the given `format`; a door that does not
+    know it keeps it as it is."""
+
+    format: int
+    content: dict[str, Any]
+
+
+class Person(Message):
+    """Somebody who is registered. `enrolled` is the version of the enrolment, by which the older of
+    two with one name is found."""
+
+    kind: Literal["person"] = "person"
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    enrolled: str
+    templates: Annotated[tuple[PersonTemplate, ...], Field(min_length=1, max_length=MOST_TEMPLATES)]
+    rules: PersonRules | None = None
+    changed_by: str = Field(description="The door's name, for people.")
+    changed_at: Timestamp
+
+
+class Tombstone(Message):
+    """Somebody who was deleted; no name any more."""
+
+    kind: Literal["deleted"] = "deleted"
+    changed_by: str
+    changed_at: Timestamp
+
+
+def read_person(content: bytes) -> Person | Tombstone:
+    """Raises Refused."""
+    for model in (Person, Tombstone):
+        try:
+            return model.model_validate_json(content)
+        except ValidationError:
+            continue
+    raise Refused(Refusal.MALFORMED)

@@ -1,0 +1,70 @@
+"""The topics of a site. A person's is a random id, whose first two digits are a level of their own:
+so a large roster can be asked for in parts, which small queues of a broker can hold."""
+
+import re
+import secrets
+from dataclasses import dataclass
+
+_PERSON = re.compile(r"[0-9a-f]{32}")
+SHARDS = tuple(f"{number:02x}" for number in range(256))
+
+
+def new_person() -> str:
+    """A person's id: 128 random bits, in hex."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTopics:
+    """`ostiary-site/<site>/…`"""
+
+    site: str
+
+    @property
+    def base(self) -> str:
+        return f"ostiary-site/{self.site}"
+
+    @property
+    def keys(self) -> str:
+        """Retained: who belongs to the site."""
+        return f"{self.base}/keys"
+
+    @property
+    def everything(self) -> str:
+        return f"{self.base}/#"
+
+    @property
+    def people(self) -> str:
+        return f"{self.base}/person/#"
+
+    def person(self, person: str) -> str:
+        """Retained: one person, or that they were deleted."""
+        return f"{self.base}/person/{person[:2]}/{person}"
+
+    def shard(self, shard: str) -> str:
+        """The filter of all people whose id begins so."""
+        return f"{self.base}/person/{shard}/+"
+
+    def person_of(self, topic: str) -> str | None:
+        """The id in a topic, None where it is no person's."""
+        person = topic.rpartition("/")[2]
+        return person if _PERSON.fullmatch(person) and topic == self.person(person) else None
+
+    @property
+    def doors(self) -> str:
+        return f"{self.base}/door/+"
+
+    def door(self, member: str) -> str:
+        """Retained: what a door has, and how it is."""
+        return f"{self.base}/door/{member}"
+
+    def mark(self, member: str) -> str:
+        """A door's word to itself: what it asked for before has been sent."""
+        return f"{self.base}/mark/{member}"
+
+    def asking(self, tag: str) -> str:
+        """Where somebody who has the invitation asks to be admitted."""
+        return f"{self.base}/join/{tag}/ask"
+
+    def answering(self, tag: str) -> str:
+        return f"{self.base}/join/{tag}/answer"

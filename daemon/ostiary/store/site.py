@@ -1,0 +1,202 @@
+"""The tables `site` and `site_people`: what this door knows of its site."""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedSite:
+    """`authority`: 32 bytes; `members`: the signed list as it was published."""
+
+    site: str
+    authority: bytes
+    members: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """One person's newest message, without the payload. `version` as a text that sorts."""
+
+    person: str
+    version: str
+    deleted: bool
+    digest: bytes
+
+
+class SiteStore:
+    """Each change is one transaction, or joins the caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def joined(self) -> JoinedSite | None:
+        """None: this door is on its own."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT site, authority, members FROM site").fetchone()
+        return None if row is None else JoinedSite(*row)
+
+    def heard_at(self) -> datetime | None:
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT heard_at FROM site").fetchone()
+        return None if row is None else moment.from_text(row[0])
+
+    def join(self, joined: JoinedSite, now: datetime) -> None:
+        """Belong to a site from now on. People of another one stay as this door's own."""
+        with self.database.transaction() as connection:
+            before = connection.execute("SELECT site, authority FROM site").fetchone()
+            if before != (joined.site, joined.authority):
+                connection.execute("DELETE FROM site_people")
+            connection.execute(
+                "INSERT OR REPLACE INTO site (id, site, authority, members, joined_at)"
+                " VALUES (1, ?, ?, ?, ?)",
+                (joined.site, joined.authority, joined.members, moment.to_text(now)),
+            )
+
+    def leave(self) -> None:
+        """Be on one's own again; the people stay."""
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM site_people")
+            connection.execute("DELETE FROM site")
+
+    def put_members(self, members: bytes) -> None:
+        with self.database.transaction() as connection:
+            connection.execute("UPDATE site SET members = ?", (members,))
+
+    def heard(self, now: datetime) -> None:
+        """Everything that the broker keeps was heard."""
+        with self.database.transaction() as connection:
+            connection.execute("UPDATE site SET heard_at = ?", (moment.to_text(now),))
+
+    def rows(self) -> tuple[SiteRow, ...]:
+        """Everybody, also who was deleted."""
+        with self.database.reading() as connection:
+            found = connection.execute(
+                "SELECT person, version, deleted, digest FROM site_people"
+            ).fetchall()
+        return tuple(
+            SiteRow(person, version, bool(deleted), digest)
+            for person, version, deleted, digest in found
+        )
+
+    def put(self, row: SiteRow, envelope: bytes, username: str | None, *, waiting: bool) -> None:
+        """Keep a message; `username` is who it is at this door."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO site_people"
+                " (person, version, deleted, digest, envelope, username, waiting)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    row.person,
+                    row.version,
+                    row.deleted,
+                    row.digest,
+                    envelope,
+                    None if username is None else self._stored(connection, username),
+                    waiting,
+                ),
+            )
+
+    def envelope(self, person: str) -> bytes | None:
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT envelope FROM site_people WHERE person = ?", (person,)
+            ).fetchone()
+        return None if row is None else row[0]
+
+    def username_of(self, person: str) -> str | None:
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT username FROM site_people WHERE person = ?", (person,)
+            ).fetchone()
+        return None if row is None or row[0] is None else self.database.seal.opened_name(row[0])
+
+    def person_of(self, username: str) -> str | None:
+        """The id of somebody of the site; None for this door's own people, and for nobody."""
+        with self.database.reading() as connection:
+            names = self.database.seal.names(username)
+            marks = ", ".join("?" * len(names))
+            row = connection.execute(
+                f"SELECT person FROM site_people WHERE username IN ({marks})", names
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def usernames(self) -> tuple[tuple[str, str], ...]:
+        """(id, who it is here) of everybody of the site."""
+        with self.database.reading() as connection:
+            if self.database.is_locked:
+                return ()
+            rows = connection.execute(
+                "SELECT person, username FROM site_people WHERE username IS NOT NULL"
+            ).fetchall()
+        seal = self.database.seal
+        return tuple((person, seal.opened_name(stored)) for person, stored in rows)
+
+    def waiting(self, limit: int) -> tuple[tuple[str, str, bytes | None], ...]:
+        """(id, version, payload) of what is to be published; None: nothing is to be kept there."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT person, version, envelope FROM site_people WHERE waiting = 1"
+                " ORDER BY version LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return tuple(rows)
+
+    def count_waiting(self) -> int:
+        with self.database.reading() as connection:
+            number: int = connection.execute(
+                "SELECT COUNT(*) FROM site_people WHERE waiting = 1"
+            ).fetchone()[0]
+        return number
+
+    def published(self, done: Iterable[tuple[str, str]]) -> None:
+        """The broker has these (id, version); what was changed meanwhile still waits."""
+        with self.database.transaction() as connection:
+            connection.executemany(
+                "UPDATE site_people SET waiting = 0 WHERE person = ? AND version = ?", list(done)
+            )
+
+    def publish_again(self, people: Iterable[str]) -> None:
+        """The broker has lost these."""
+        with self.database.transaction() as connection:
+            connection.executemany(
+                "UPDATE site_people SET waiting = 1 WHERE person = ?",
+                [(person,) for person in people],
+            )
+
+    def forget_envelopes(self, older_than: str) -> tuple[str, ...]:
+        """Of deletions before that version only the id stays, and nothing on the broker; whose."""
+        with self.database.transaction() as connection:
+            old = connection.execute(
+                "SELECT person FROM site_people"
+                " WHERE deleted = 1 AND envelope IS NOT NULL AND version < ?",
+                (older_than,),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE site_people SET envelope = NULL, waiting = 1 WHERE person = ?", old
+            )
+        return tuple(person for (person,) in old)
+
+    def remove(self, people: Iterable[str]) -> None:
+        with self.database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM site_people WHERE person = ?", [(person,) for person in people]
+            )
+
+    def remove_unplaced(self) -> None:
+        """Who is not at this door although nobody deleted them."""
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM site_people WHERE deleted = 0 AND username IS NULL")
+
+    def _stored(self, connection: sqlite3.Connection, username: str) -> str:
+        """The name as its row in `users` has it, which may be sealed by an older key."""
+        names = self.database.seal.names(username)
+        marks = ", ".join("?" * len(names))
+        (stored,) = connection.execute(
+            f"SELECT username FROM users WHERE username IN ({marks})", names
+        ).fetchone()
+        return str(stored)

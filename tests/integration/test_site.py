@@ -1,0 +1,50 @@
+"""Five doors and one mosquitto: enrolled once, known everywhere; left once, known nowhere."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from demo.scenes import Scene, visitors
+from tests.integration.broker import Mosquitto
+from tests.integration.site import Site, ostiary
+
+WITHIN_S = 5.0
+
+
+@pytest.fixture(scope="session")
+def registered(portraits: Path) -> Scene:
+    """The person of obama.jpg, by another picture, steps up."""
+    return next(scene for scene in visitors(portraits) if scene.name == "registered")
+
+
+@pytest.mark.slow
+def test_enrolled_at_one_door_granted_at_another_deleted_at_a_third_denied_at_all(
+    tmp_path: Path, models: Path, portraits: Path, registered: Scene
+) -> None:
+    with (
+        Mosquitto(tmp_path / "broker") as broker,
+        Site(tmp_path, models, [broker.port]) as site,
+    ):
+        first, _, third, _, fifth = site.doors
+        site.enrol(first, "obama", (portraits / "obama.jpg").read_bytes())
+        begin = time.monotonic()
+        assert site.wait_all(lambda door: site.names(door) == ["obama"], 30) < WITHIN_S
+        event = site.decided(fifth, registered)
+        assert (event["success"], event["username"]) == (True, "obama")
+        print(f"granted at the fifth {time.monotonic() - begin:.1f} s after")  # noqa: T201
+
+        fifth.stop()
+        site.delete(third, "obama")
+        others = site.doors[:4]
+        site.wait_all(lambda door: door is fifth or site.names(door) == [], WITHIN_S)
+        assert all(not site.decided(door, registered)["success"] for door in others[:2])
+
+        begin = time.monotonic()
+        fifth.start()
+        site.probe.wait_for("ostiary/door5/availability", b"online", 30)
+        online = time.monotonic()
+        while site.names(fifth) != []:
+            assert time.monotonic() - online < WITHIN_S
+        assert not site.decided(fifth, registered)["success"]
+        print(ostiary("site", "status", "--config", str(first.config)))  # noqa: T201
