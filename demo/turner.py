@@ -1,22 +1,31 @@
-"""Somebody who does what the door asks: a rendered head (`demo.head`) that turns, nods and comes
-closer as people do, and the same with a flat picture, which is what a hand can do with a photo."""
+"""Somebody before the camera who does what the door asks: a rendered head (`demo.head`) that turns,
+nods and comes closer as people do; and what others do instead who hold up a picture."""
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from demo.head import Head
 from demo.portraits import Portrait
-from demo.room import HEIGHT, WIDTH
+from demo.room import HEIGHT, WIDTH, with_sensor_noise
+from demo.scenes import JPEG_QUALITY, empty_room
+from demo.stream import Camera
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import Detector
+from ostiary.vision.image import encode_jpeg
 
 YAW, PITCH, ZOOM = 34.0, 26.0, 1.45
 """How far a person turns and bends who is asked to, degrees; and how much larger one gets."""
-STEPS = 8
+STEPS = 5
 """Different pictures of a movement to its end."""
+HOLDS = 0.3
+"""The share of a movement's time in which the head is held where it got to."""
 FACES_WIDE = 2.8
 
 
@@ -29,31 +38,45 @@ class Posture:
     zoom: float = 1.0
 
 
+STRAIGHT = Posture()
+
+
+class Person(Protocol):
+    """Who or what is before the camera."""
+
+    def seen_in(self, posture: Posture) -> BGRImage:
+        """(640, 480) BGR, not to be written to."""
+        ...
+
+
 def eased(progress: float) -> float:
     """From 0 to 1 as a limb moves: Flash and Hogan's minimum jerk (J. Neuroscience 5, 1985)."""
     p = min(1.0, max(0.0, progress))
     return float(p**3 * (10 - 15 * p + 6 * p * p))
 
 
-def moving(prompt: Prompt | None, progress: float, zoom: float = 1.0) -> Posture:
-    """How far somebody is with what was asked; 0 before it, 1 at its end. A turn and a nod come
-    back by then, and who has come closer (`zoom`) stays there."""
-    there = eased(2 * progress if progress < 0.5 else 2 - 2 * progress)
-    step = round(there * STEPS) / STEPS
+def moving(
+    prompt: Prompt | None, progress: float, zoom: float = 1.0, *, strength: float = 1.0
+) -> Posture:
+    """How far somebody is with what was asked; 0 before it, 1 at its end. A turn and a nod are held
+    for a moment and come back, and who has come closer (`zoom`) stays there."""
+    way = (1 - HOLDS) / 2
+    there = eased(min(progress, 1 - progress) / way)
+    turned = strength * round(there * STEPS) / STEPS
     if prompt is Prompt.TURN_LEFT:
-        return Posture(YAW * step, 0.0, zoom)
+        return Posture(YAW * turned, 0.0, zoom)
     if prompt is Prompt.TURN_RIGHT:
-        return Posture(-YAW * step, 0.0, zoom)
+        return Posture(-YAW * turned, 0.0, zoom)
     if prompt is Prompt.NOD:
-        return Posture(0.0, PITCH * step, zoom)
+        return Posture(0.0, PITCH * turned, zoom)
     if prompt is Prompt.COME_CLOSER:
-        return Posture(zoom=1 + (ZOOM - 1) * round(eased(progress) * STEPS) / STEPS)
+        return Posture(zoom=zoom + (ZOOM - zoom) * eased(progress))
     return Posture(zoom=zoom)
 
 
 @dataclass(slots=True, eq=False)
 class Turner:
-    """A person before the camera, (640, 480) BGR. Pictures are rendered once for each posture."""
+    """A person. Each posture is rendered once."""
 
     head: Head
     seen: dict[Posture, BGRImage] = field(default_factory=dict)
@@ -61,16 +84,124 @@ class Turner:
     @classmethod
     def of(cls, portrait: Portrait, detector: Detector) -> "Turner":
         image = portrait.around_head(FACES_WIDE, (WIDTH, HEIGHT))
-        face, *_ = detector.detect(image, 640)
+        face, *_ = detector.detect(image, HEIGHT)
         assert face.landmarks is not None
         return cls(Head.fit(image, face.landmarks))
 
     def seen_in(self, posture: Posture) -> BGRImage:
-        """What the camera sees; do not write to it."""
-        if posture not in self.seen:
-            turned = self.head.turned(posture.yaw, posture.pitch)
-            self.seen[posture] = _closer(turned, self.head.origin, posture.zoom)
-        return self.seen[posture]
+        near = Posture(round(posture.yaw, 2), round(posture.pitch, 2))
+        if near not in self.seen:
+            straight = near == STRAIGHT
+            self.seen[near] = (
+                self.head.image if straight else self.head.turned(near.yaw, near.pitch)
+            )
+        return closer(self.seen[near], self.head, posture.zoom)
+
+    def rehearse(self) -> None:
+        """Render every movement beforehand."""
+        for step in range(1, STEPS + 1):
+            for yaw, pitch in ((YAW, 0.0), (-YAW, 0.0), (0.0, PITCH)):
+                self.seen_in(Posture(yaw * step / STEPS, pitch * step / STEPS))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Still:
+    """A picture that shows the person and does nothing."""
+
+    head: Head
+
+    def seen_in(self, _posture: Posture) -> BGRImage:
+        return self.head.image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A picture that is turned, bent and brought nearer by a hand as a head would be."""
+
+    head: Head
+
+    def seen_in(self, posture: Posture) -> BGRImage:
+        return waved(self.head, posture)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swapped:
+    """One who looks straight, and another who does the movements."""
+
+    one: Person
+    other: Person
+
+    def seen_in(self, posture: Posture) -> BGRImage:
+        still = posture.yaw == 0 and posture.pitch == 0 and posture.zoom == 1
+        return (self.one if still else self.other).seen_in(posture)
+
+
+def as_asked(prompt: Prompt) -> Prompt:
+    return prompt
+
+
+class Performer:
+    """Hears what is asked and has `person` do what `answer` makes of it, `reacts_s` later and in
+    `takes_s`. Any thread may call; times are monotonic seconds."""
+
+    def __init__(
+        self,
+        person: Person,
+        answer: Callable[[Prompt], Prompt] = as_asked,
+        *,
+        reacts_s: float = 0.4,
+        takes_s: float = 1.6,
+    ) -> None:
+        self.person = person
+        self._answer = answer
+        self._reacts_s = reacts_s
+        self._takes_s = takes_s
+        self._lock = threading.Lock()
+        self._doing: Prompt | None = None
+        self._since = 0.0
+        self._zoom = 1.0
+
+    def asked(self, prompt: Prompt | None, now: float) -> None:
+        """The door asks this; looking straight is what everybody does anyhow."""
+        if prompt is None or prompt is Prompt.LOOK_FRONT:
+            return
+        with self._lock:
+            self._doing, self._since = self._answer(prompt), now + self._reacts_s
+
+    def posture(self, now: float) -> Posture:
+        with self._lock:
+            progress = (now - self._since) / self._takes_s
+            if self._doing is not None and progress >= 1:
+                self._zoom = ZOOM if self._doing is Prompt.COME_CLOSER else self._zoom
+                self._doing = None
+            return moving(self._doing, max(0.0, progress), self._zoom)
+
+
+class Stage(Camera):
+    """A camera before which somebody performs; nobody while `performer` is None."""
+
+    def __init__(self) -> None:
+        super().__init__(empty_room())
+        self.performer: Performer | None = None
+        self._number = 0
+
+    def frame(self) -> bytes:
+        performer = self.performer
+        if performer is None:
+            return super().frame()
+        self._number += 1
+        picture = performer.person.seen_in(performer.posture(time.monotonic()))
+        return encode_jpeg(with_sensor_noise(picture, self._number), JPEG_QUALITY)
+
+
+def closer(image: BGRImage, head: Head, zoom: float) -> BGRImage:
+    """The picture, larger about the middle between the eyes."""
+    if zoom == 1.0:
+        return image
+    x, y = float(head.origin[0]), float(head.origin[1])
+    move = np.array([[zoom, 0, x - zoom * x], [0, zoom, y - zoom * y]])
+    height, width = image.shape[:2]
+    return np.asarray(cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_CUBIC), np.uint8)
 
 
 def waved(head: Head, posture: Posture, roll: float = 0.0, shift: float = 0.0) -> BGRImage:
@@ -97,13 +228,3 @@ def waved(head: Head, posture: Posture, roll: float = 0.0, shift: float = 0.0) -
         head.image, homography, (width, height), borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(flat, np.uint8)
-
-
-def _closer(image: BGRImage, about: np.ndarray, zoom: float) -> BGRImage:
-    if zoom == 1.0:
-        return image
-    x, y = float(about[0]), float(about[1])
-    move = np.array([[zoom, 0, x - zoom * x], [0, zoom, y - zoom * y]])
-    height, width = image.shape[:2]
-    closer = cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_CUBIC)
-    return np.asarray(closer, np.uint8)

@@ -1,0 +1,207 @@
+"""A rendered head before the real daemon: what passes a challenge, and what does not.
+
+Rendered, not filmed (`demo.head`). The person hears the prompt as everybody does, over MQTT.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.portraits import Portrait
+from demo.turner import Performer, Person, Photo, Stage, Still, Swapped, Turner, as_asked
+from ostiary.messages.prompt import Prompt
+from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import Mosquitto
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Heard, Probe
+
+LOGIN, PROMPT = f"{BASE}/event/login", f"{BASE}/door/prompt"
+ENROL = "[commands]\nallow_unverified_enrolment = true"
+ALWAYS = '[access]\nchallenge = "always"\nchallenge_s = 30'
+SHORT = '[access]\nchallenge = "always"\nchallenge_s = 5'
+ANOTHER = {
+    Prompt.TURN_LEFT: Prompt.TURN_RIGHT,
+    Prompt.TURN_RIGHT: Prompt.NOD,
+    Prompt.NOD: Prompt.TURN_LEFT,
+    Prompt.COME_CLOSER: Prompt.TURN_LEFT,
+}
+
+
+@dataclass(frozen=True)
+class People:
+    """Obama, who is registered from another picture than the one that is seen; and Biden."""
+
+    obama: Turner
+    biden: Turner
+    portraits: Path
+
+
+@pytest.fixture(scope="module")
+def people(engine: VisionEngine, portraits: Path) -> People:
+    obama, biden = (
+        Turner.of(Portrait.load(portraits / name), engine.detector)
+        for name in ("obama3.jpg", "biden.jpg")
+    )
+    for each in (obama, biden):
+        each.rehearse()
+    return People(obama, biden, portraits)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
+        yield mosquitto
+
+
+@dataclass
+class Door:
+    """A running door, what it says, and the stage before its camera."""
+
+    stage: Stage
+    probe: Probe
+    daemon: DaemonProcess
+
+    def performs(self, person: Person, answer: Any = as_asked) -> None:
+        self.stage.performer = Performer(person, answer)
+
+    def decision(self, count: int = 1) -> dict[str, Any]:
+        decided: dict[str, Any] = self.probe.wait(LOGIN, count, timeout_s=45)[count - 1].json
+        return decided
+
+    def asked(self) -> list[str | None]:
+        """Every prompt, once nothing is asked any more."""
+
+        def prompts() -> list[str | None]:
+            return [heard.json["prompt"] for heard in self.probe.of(PROMPT)]
+
+        self.probe.wait_until(lambda: prompts()[2:] != [] and prompts()[-1] is None, 10)
+        return prompts()
+
+    def failure(self) -> str | None:
+        """Why the last challenge was not passed, as the journal has it."""
+        lines = [json.loads(line) for line in self.daemon.log.splitlines() if '"decided"' in line]
+        why: str | None = lines[-1]["challenge"]
+        return why
+
+
+@contextmanager
+def door(
+    folder: Path, broker: Mosquitto, models: Path, people: People, access: str
+) -> Iterator[Door]:
+    stage = Stage()
+
+    def hear(heard: Heard) -> None:
+        if heard.topic == PROMPT and stage.performer is not None:
+            said = heard.json["prompt"]
+            stage.performer.asked(Prompt(said) if said else None, heard.at)
+
+    with stage, Probe(broker.port, f"{BASE}/#", heard=hear) as probe:
+        config = write_config(folder, broker.port, models, stage.url, f"{access}\n{ENROL}")
+        with DaemonProcess(config) as daemon:
+            probe.wait_for(f"{BASE}/availability", b"online", 20)
+            picture = (people.portraits / "obama.jpg").read_bytes()
+            image = base64.b64encode(picture).decode()
+            request = {"username": "obama", "image": image, "require_live": False}
+            answer = probe.ask(BASE, "register", request, 20)
+            assert answer["status"] == "ok", answer
+            yield Door(stage, probe, daemon)
+
+
+@pytest.mark.slow
+def test_a_challenge_is_passed_by_a_head_that_does_what_the_prompt_asks(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People
+) -> None:
+    with door(tmp_path, broker, models, people, ALWAYS) as opened:
+        opened.performs(people.obama)
+        decided = opened.decision()
+        assert (decided["reason"], decided["username"]) == ("granted", "obama")
+        assert opened.failure() == "passed"
+        opened.probe.wait(f"{BASE}/door")
+        first, look, one, back, two, again, last = opened.asked()
+        assert (first, last) == (None, None)
+        assert {look, back, again} == {"look_front"}
+        assert one != two
+        assert {one, two} & {"turn_left", "turn_right"}
+        heard = opened.probe.of(PROMPT)[1]
+        assert heard.expiry_s is not None
+        assert 25 <= heard.expiry_s <= 30
+        assert "obama" not in json.dumps([each.json for each in opened.probe.of(PROMPT)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Still, Photo], ids=["still", "photo_waved_by_hand"])
+def test_a_challenge_is_not_passed_by_a_picture(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People, kind: Any
+) -> None:
+    with door(tmp_path, broker, models, people, SHORT) as opened:
+        opened.performs(kind(people.obama.head))
+        decided = opened.decision()
+        assert decided["success"] is False
+        assert decided["reason"] == "challenge_timeout"
+        assert decided["username"] == "obama"
+        assert "look_front" in opened.asked()
+        assert not opened.probe.of(f"{BASE}/door")
+
+
+@pytest.mark.slow
+def test_a_challenge_is_failed_by_a_replay_of_another_one(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People
+) -> None:
+    with door(tmp_path, broker, models, people, ALWAYS) as opened:
+        opened.performs(people.obama, ANOTHER.__getitem__)
+        decided = opened.decision()
+        assert (decided["success"], decided["reason"]) == (False, "challenge_failed")
+        assert opened.failure() == "another_movement"
+
+
+@pytest.mark.slow
+def test_a_challenge_is_failed_by_another_person_who_does_the_movements(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People
+) -> None:
+    with door(tmp_path, broker, models, people, SHORT) as opened:
+        opened.performs(Swapped(people.obama, people.biden))
+        decided = opened.decision()
+        assert decided["success"] is False
+        assert decided["reason"] in ("challenge_failed", "challenge_timeout")
+        assert opened.failure() in ("another_face", "gone")
+        assert not opened.probe.of(f"{BASE}/door")
+
+
+@pytest.mark.slow
+def test_a_challenge_that_a_rule_wants_is_asked_of_its_group_only(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People
+) -> None:
+    with door(
+        tmp_path, broker, models, people, '[access]\nchallenge = "off"\nchallenge_s = 30'
+    ) as opened:
+        for command, request in (
+            ("set_group", {"group": "night"}),
+            ("set_rule", {"rule": {"name": "by night", "groups": ["night"], "step_up": True}}),
+            ("set_access", {"username": "obama", "groups": ["night"]}),
+        ):
+            answer = opened.probe.ask(BASE, command, request)
+            assert answer["status"] == "ok", answer
+        opened.performs(people.obama)
+        decided = opened.decision()
+        assert (decided["reason"], decided["username"]) == ("granted", "obama")
+        assert opened.failure() == "passed"
+
+
+@pytest.mark.slow
+def test_a_face_that_is_not_clearly_live_may_take_a_challenge_instead_of_uncertain(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People
+) -> None:
+    """Nothing is as live as 1: so every frame is uncertain."""
+    access = '[access]\nchallenge = "uncertain"\nchallenge_s = 30\nlive_threshold = 1.0\n'
+    access += "decide_within_s = 1"
+    with door(tmp_path, broker, models, people, access) as opened:
+        opened.performs(people.obama)
+        decided = opened.decision()
+        assert (decided["reason"], decided["username"]) == ("granted", "obama")
+        assert opened.failure() == "passed"
