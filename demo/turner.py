@@ -26,6 +26,7 @@ STEPS = 5
 """Different pictures of a movement to its end."""
 HOLDS = 0.3
 """The share of a movement's time in which the head is held where it got to."""
+AGAIN_S = 0.8
 FACES_WIDE = 2.8
 
 
@@ -142,7 +143,8 @@ def as_asked(prompt: Prompt) -> Prompt:
 
 class Performer:
     """Hears what is asked and has `person` do what `answer` makes of it, `reacts_s` later and in
-    `takes_s`. Any thread may call; times are monotonic seconds."""
+    `takes_s`, and once more `AGAIN_S` later if nothing else is asked by then. Any thread may call;
+    times are monotonic seconds."""
 
     def __init__(
         self,
@@ -158,22 +160,27 @@ class Performer:
         self._takes_s = takes_s
         self._lock = threading.Lock()
         self._doing: Prompt | None = None
+        self._again: Prompt | None = None
         self._since = 0.0
         self._zoom = 1.0
 
     def asked(self, prompt: Prompt | None, now: float) -> None:
         """The door asks this; looking straight is what everybody does anyhow."""
-        if prompt is None or prompt is Prompt.LOOK_FRONT:
-            return
         with self._lock:
-            self._doing, self._since = self._answer(prompt), now + self._reacts_s
+            self._again = None
+            if prompt is not None and prompt is not Prompt.LOOK_FRONT:
+                self._doing, self._since = self._answer(prompt), now + self._reacts_s
+                self._again = self._doing
 
     def posture(self, now: float) -> Posture:
         with self._lock:
             progress = (now - self._since) / self._takes_s
             if self._doing is not None and progress >= 1:
                 self._zoom = ZOOM if self._doing is Prompt.COME_CLOSER else self._zoom
-                self._doing = None
+                self._doing, self._since = None, now + AGAIN_S
+            elif self._doing is None and self._again is not None and progress >= 0:
+                self._doing, self._since = self._again, now
+                progress = 0.0
             return moving(self._doing, max(0.0, progress), self._zoom)
 
 
