@@ -7,7 +7,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -17,21 +18,28 @@ import structlog
 
 from ostiary.access.admission import Patience
 from ostiary.access.doorway import Doorway, Told
+from ostiary.access.entrance import Entrance, Happening
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
 from ostiary.access.rules import Ruling
 from ostiary.access.stepup import Asked
 from ostiary.camera.reader import CameraReader
+from ostiary.commands.attempts import LockOut
 from ostiary.commands.commands import Commands
 from ostiary.commands.migration import come_over
 from ostiary.commands.people import People, former_needed, roster_of
+from ostiary.commands.pins import PinHasher
+from ostiary.commands.presenting import Presenting
 from ostiary.commands.room import Room, utc_now
 from ostiary.commands.site import SiteRoster
 from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
+from ostiary.entrance.doors import Doors, Hardware
 from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
+from ostiary.messages.entrance import Mode
 from ostiary.messages.prompt import PromptMessage
+from ostiary.messages.reason import Reason
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.security import door_key, store_key
@@ -44,7 +52,7 @@ from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.logging import configure_logging
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
-from ostiary.service.relay import open_relays
+from ostiary.service.relay import open_alarms, open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.site.identity import Identity
 from ostiary.site.report import DoorReport
@@ -52,6 +60,7 @@ from ostiary.store.aside import set_aside
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
+from ostiary.store.door_modes import DoorModes
 from ostiary.store.events import Events
 from ostiary.store.sealing import Rotation
 from ostiary.store.site import SiteStore
@@ -72,7 +81,18 @@ RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
 ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
 SITE_BEAT_S = 60.0  # it may be applying a whole roster
+DOORS_BEAT_S = 10.0
 PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What outlives a reload: what each camera remembers and how each door is, by the cameras'
+    names, and who is locked out."""
+
+    doorways: Mapping[str, Doorway] = field(default_factory=lambda: MappingProxyType({}))
+    entrances: Mapping[str, Entrance] = field(default_factory=lambda: MappingProxyType({}))
+    locked_out: LockOut | None = None
 
 
 class App:
@@ -83,15 +103,15 @@ class App:
         configured: Settings,
         reread: Callable[[], Settings],
         notifier: Notifier,
-        before: Mapping[str, Doorway] = MappingProxyType({}),
+        before: "Remembered | None" = None,
     ) -> None:
         """`configured` are the settings without what was set in the console; `reread` gives them
-        as they are now, or raises ConfigError. `before` is what the cameras remembered at a
-        reload, by their names.
+        as they are now, or raises ConfigError. `before` is what was remembered at a reload.
 
         Raises ConfigError, ModelMissing, DatabaseVersion… before anything is started.
         """
         settings = with_overrides(configured)
+        before = before or Remembered()
         self._access = settings.access
         policy = policy_of(settings.access)
         self._configured = configured
@@ -123,6 +143,19 @@ class App:
         roster = roster_of(self.users, self.engine, risk_of(settings.access))
         self.people = People(self.users, self.events, roster)
         self._synchronised = Synchronised()
+        self._relays = open_relays(settings)
+        self._door_modes = DoorModes(self.database)
+        modes = {each.name: self._door_modes.get(each.name) for each in settings.cameras}
+        self.doors = Doors(
+            settings,
+            Hardware(self._relays, open_alarms(settings)),
+            self._record_at_door,
+            lambda state: self.mqtt.publish_entrance(state),
+            before=before.entrances,
+            modes={name: (each.mode, each.at) for name, each in modes.items() if each is not None},
+            clock=utc_now,
+            beat=self._heartbeats.expect("doors", DOORS_BEAT_S),
+        )
         gates = {each.name: Gate(each.direction) for each in settings.cameras}
         patience = Patience(settings.site.shown_within_s, settings.site.second_person_s)
         self.doorkeeper = Doorkeeper(self._record, self._rule, gates, patience)
@@ -135,11 +168,16 @@ class App:
                 policy,
                 self.metrics,
                 self._heartbeats.expect(f"recognition-{camera.name}", RECOGNITION_BEAT_S),
-                before.get(camera.name),
+                before.doorways.get(camera.name),
                 self.doorkeeper,
                 self._prompt,
             )
             for camera in settings.cameras
+        )
+        hasher = PinHasher()
+        self.locked_out = before.locked_out or LockOut(settings.credentials.tries)
+        self.presenting = Presenting(
+            self.people.credentials, self.doorkeeper, hasher, self.locked_out
         )
         taken = settings.commands
         self._decoder = Decoder(
@@ -155,6 +193,9 @@ class App:
             decode=self._decoder.decode,
             thresholds=lambda: self._access,
             clock_trusted=self._synchronised,
+            doors=self.doors.guards,
+            presenting=self.presenting,
+            hasher=hasher,
         )
         self.rules = room.rules
         command_log = CommandLog(self.database)
@@ -165,9 +206,9 @@ class App:
             self.events,
             command_log,
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
+            sensors=self.doors,
         )
         self._site = self._make_site()
-        self._relays = open_relays(settings)
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
         self._console = self._make_console() if served else None
         self._dropped_before = self.events.dropped()
@@ -196,8 +237,12 @@ class App:
         self._reload_asked = True
         self._wanted.set()
 
+    def remembered(self) -> "Remembered":
+        """What is to be handed on at a reload."""
+        return Remembered(self.doorways(), self.doors.entrances(), self.locked_out)
+
     def doorways(self) -> dict[str, Doorway]:
-        """What each camera remembers, to be handed on at a reload."""
+        """What each camera remembers."""
         return {recognition.name: recognition.doorway for recognition in self.recognitions}
 
     def state(self) -> State:
@@ -218,6 +263,7 @@ class App:
             waiting=len(self.people.roster.waiting()),
             unmatched=len(self.people.roster.unmatched()),
             models=tuple(ModelState(name=name, sha256=sha) for name, sha in self._models.items()),
+            doors=self.doors.problems,
             attacked=any(each.is_attacked(time.monotonic()) for each in self.doorways().values()),
             site=site,
             site_problems=() if self._site is None or site is None else self._site.problems(site),
@@ -232,6 +278,8 @@ class App:
         )
         if settings.metrics_port:
             self.metrics.serve(settings.metrics_port)
+        self.doors.start(self.presenting.submit)
+        self.presenting.start()
         self.mqtt.start()
         if self._site is not None:
             self._site.start()
@@ -283,7 +331,9 @@ class App:
                     log.error("reload_refused", code=error.code, reason=error.message)
 
     def _attend_doors(self) -> None:
-        """Whoever was waited for too long is denied."""
+        """Who was waited for too long is denied; doors are unlocked and locked by their hours."""
+        trusted = self._settings.clock.trust == "always" or self._synchronised()
+        self.doors.keep_hours(self.rules.book.calendar, clock_trusted=trusted)
         try:
             for told in self.doorkeeper.attend(time.monotonic()):
                 self.metrics.decision(told.decision.reason)
@@ -291,6 +341,8 @@ class App:
             log.error("decision_not_recorded", code=error.code)
 
     def _rule(self, username: str, door: str) -> Ruling:
+        if self.doors.mode(door) is Mode.LOCKDOWN:
+            return Ruling(Reason.LOCKDOWN)
         return self.rules.ruling(username, door)
 
     def _remove_ended(self) -> None:
@@ -321,20 +373,24 @@ class App:
 
     def _record(self, told: Told, source: str) -> None:
         decision = told.decision.rounded(EVENT_DIGITS)
-        event = self.events.append_login(
-            success=decision.success,
-            reason=decision.reason,
-            message=decision.message,
-            source=source,
-            now=utc_now(),
-            username=decision.username,
-            distance=decision.distance,
-            liveness=decision.liveness,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-        )
-        if decision.success and source in self._relays:
-            self._relays[source].pulse()
+        now = utc_now()
+        with self.database.transaction():
+            event = self.events.append_login(
+                success=decision.success,
+                reason=decision.reason,
+                message=decision.message,
+                source=source,
+                now=now,
+                username=decision.username,
+                distance=decision.distance,
+                liveness=decision.liveness,
+                threshold=decision.threshold,
+                recognizer=decision.recognizer,
+            )
+            if told.duress and decision.success and decision.username is not None:
+                self.events.append_duress(door=source, username=decision.username, now=now)
+        if decision.success:
+            self.doors.granted(source, decision.username)
         self._committed()
         if self._console is not None:
             self._console.decided(event.seq, source)
@@ -364,6 +420,21 @@ class App:
         )
         self.mqtt.publish_prompt(prompt)
         log.info("asked", camera=source, prompt=prompt.prompt, step=prompt.step)
+
+    def _record_at_door(self, door: str, happening: Happening, at: datetime) -> None:
+        with self.database.transaction():
+            self.events.append_entrance(
+                door=door,
+                what=happening.what,
+                username=happening.username,
+                mode=happening.mode,
+                by=happening.by,
+                now=at,
+            )
+            if happening.mode is not None:
+                self._door_modes.set(door, happening.mode, happening.by or "", at)
+        self._committed()
+        log.info("door", door=door, what=happening.what.value, mode=happening.mode, by=happening.by)
 
     def _let_come_over(self, told: Told) -> None:
         """The door is open by then: a template that could not be stored changes nothing."""
@@ -463,6 +534,8 @@ class App:
             self._console.stop()
         for recognition in self.recognitions:
             recognition.stop()
+        self.doors.stop()
+        self.presenting.stop()
         for relay in self._relays.values():
             relay.close()
         if self._site is not None:
@@ -479,17 +552,17 @@ def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
     with what the cameras remembered. Raises as `App` does."""
     memory.use_one_arena()
     settings: Settings | None = read()
-    doorways: Mapping[str, Doorway] = {}
+    remembered = Remembered()
     while settings is not None:
         configure_logging(settings.log)
-        settings, doorways = _run(App(settings, read, notifier, doorways))
+        settings, remembered = _run(App(settings, read, notifier, remembered))
         # The networks hang in cycles, and Python does not see how much memory they hold.
         gc.collect()
 
 
-def _run(app: App) -> tuple[Settings | None, Mapping[str, Doorway]]:
+def _run(app: App) -> tuple[Settings | None, Remembered]:
     with signals_to(app):
-        return app.run(), app.doorways()
+        return app.run(), app.remembered()
 
 
 @contextmanager

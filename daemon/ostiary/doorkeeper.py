@@ -22,6 +22,7 @@ from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import ALWAYS, Ruling
 from ostiary.messages.reason import Reason
+from ostiary.messages.rule_words import Factor
 
 Ruler = Callable[[str, str], Ruling]
 """What the rules say now of a person (by name) before a door (by its camera's name)."""
@@ -88,6 +89,35 @@ class Doorkeeper:
         with self._lock:
             return self._advance(door, *self._admission(door).shown(need, now, username=username))
 
+    def presented(
+        self, door: str, need: Need, username: str, now: float, *, duress: bool = False
+    ) -> Final:
+        """A PIN or a card of this person was shown at `door`, with or before a face or, where the
+        rules let it, without. Returns and raises as `decided`."""
+        ruling = self._ruling(username, door)
+        told = Told(Decision(Reason.GRANTED, username), duress=duress)
+        with self._lock:
+            admission = self._admission(door)
+            waiting = admission.waiting
+            awaited = waiting is not None and waiting.username == username
+            if not ruling.allowed and awaited:
+                return self._advance(door, *admission.refused(ruling.reason, now))
+            if not ruling.allowed:
+                return self._advance(door, *admission.decided(told, ruling, now))
+            if not awaited and Factor(need.value) in ruling.alone:
+                return self._advance(door, *admission.alone(told, ruling, now))
+            return self._advance(door, *admission.presented(need, username, now, duress=duress))
+
+    def mistaken(self, door: str, reason: Reason, now: float, username: str | None = None) -> Final:
+        """What was shown at `door` was wrong. Who is waited for may try again, unless `reason` is
+        that they tried too often. Returns and raises as `decided`."""
+        with self._lock:
+            admission = self._admission(door)
+            if reason is Reason.LOCKED_OUT and admission.waiting is not None:
+                return self._advance(door, *admission.refused(reason, now))
+            told = Told(Decision(reason, username))
+            return self._advance(door, *admission.decided(told, ALWAYS, now))
+
     def refused(self, door: str, reason: Reason, now: float) -> Final:
         """What was shown at `door` was wrong for good. Returns and raises as `decided`."""
         with self._lock:
@@ -126,6 +156,8 @@ class Doorkeeper:
 
     def _advance(self, door: str, after: Admission, final: Final) -> Final:
         before = self._admission(door).waiting
+        # Somebody may have waited for minutes: what the rules say now is what counts.
+        final = tuple(replace(told, decision=self.ruled(told.decision, door)) for told in final)
         for told in final:
             self._record(told, door)
         self._admissions[door] = after

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import requests
 
-from ostiary.http.attempts import LockOut
+from ostiary.commands.attempts import LockOut
 from ostiary.http.passwords import Passwords
 from ostiary.vision.engine import VisionEngine
 from tests.integration.console import PASSWORD, ConsoleDoor, console_settings

@@ -2,7 +2,7 @@
 
 One `Admission` a door. A granted face with a ruling that asks for more waits here; whatever is not
 shown in time ends in a denial. A face that was denied never waits, and ends somebody else's waiting
-where it was an attack.
+where it was an attack. A PIN or a card that is shown before its face is held for as long.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import Factor, Ruling
 from ostiary.messages.reason import Reason
@@ -58,6 +59,17 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A PIN or a card that was right, and counts until `until`. `duress`: it says that its owner is
+    forced."""
+
+    need: Need
+    username: str
+    until: float
+    duress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long the door waits, seconds: for a PIN, a card or the answer to a challenge, and for a
     second person."""
@@ -76,6 +88,7 @@ class Admission:
 
     patience: Patience = PATIENCE
     waiting: Waiting | None = None
+    held: tuple[Held, ...] = ()
 
     def decided(
         self, told: Told, ruling: Ruling, now: float
@@ -87,11 +100,12 @@ class Admission:
         if not ruling.allowed:
             return state, (*late, _as(told, ruling.reason))
         waiting = state.waiting
+        if waiting is not None and waiting.username == told.decision.username:
+            return state, late  # the same person, who is already being waited for
         needs = needs_of(ruling)
         if told.challenged and told.failure is None:
             needs = tuple(need for need in needs if need is not Need.CHALLENGE)
-        if waiting is not None and waiting.username == told.decision.username:
-            return state, late  # the same person, who is already being waited for
+        told, needs, state = state._with_held(told, needs)
         if waiting is not None and waiting.needs[0] is Need.SECOND_PERSON and ruling.two_person:
             return state._second(waiting, told, needs, late, now)
         if waiting is not None:  # somebody else stands there now
@@ -111,12 +125,25 @@ class Admission:
             return state, late
         if username is not None and username != waiting.username:
             return state, late
-        left = waiting.needs[1:]
-        if left:
-            waiting = replace(waiting, needs=left, until=now + state._patience(left[0]))
-            return replace(state, waiting=waiting), late
-        everybody = (waiting.told,) if waiting.partner is None else (waiting.told, waiting.partner)
-        return replace(state, waiting=None), (*late, *everybody)
+        return state._goes_on(replace(waiting, needs=waiting.needs[1:]), late, now)
+
+    def presented(
+        self, need: Need, username: str, now: float, *, duress: bool = False
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        """A PIN or a card of this person was shown, and was right: now or when it is asked for."""
+        state, late = self.elapsed(now)
+        others = tuple(held for held in state.held if held.need is not need)
+        held = Held(need, username, now + state._patience(need), duress)
+        state = replace(state, held=(*others, held))
+        waiting = state.waiting
+        if waiting is None or need is not waiting.needs[0] or username != waiting.username:
+            return state, late
+        return state._goes_on(waiting, late, now)
+
+    def alone(self, told: Told, ruling: Ruling, now: float) -> tuple["Admission", tuple[Told, ...]]:
+        """A PIN or a card that is enough without a face was shown by the person of `told`."""
+        asked = replace(ruling, needs=Factor.FACE, step_up=False)
+        return self.decided(told, asked, now)
 
     def refused(self, reason: Reason, now: float) -> tuple["Admission", tuple[Told, ...]]:
         """What was shown was wrong for good (a failed challenge, a locked PIN): not to wait any
@@ -127,10 +154,42 @@ class Admission:
         return replace(state, waiting=None), (*late, *state.waiting.denied(reason))
 
     def elapsed(self, now: float) -> tuple["Admission", tuple[Told, ...]]:
-        """Time went on: who waits too long is denied."""
-        if self.waiting is None or now < self.waiting.until:
-            return self, ()
-        return replace(self, waiting=None), self.waiting.denied()
+        """Time went on: who waits too long is denied, and so is a PIN or card without its face."""
+        state = self
+        final: tuple[Told, ...] = ()
+        if self.waiting is not None and now >= self.waiting.until:
+            state, final = replace(self, waiting=None), self.waiting.denied()
+        over = tuple(held for held in state.held if now >= held.until)
+        if not over:
+            return state, final
+        state = replace(state, held=tuple(held for held in state.held if now < held.until))
+        alone = tuple(Told(Decision(Reason.FACE_MISSING, held.username)) for held in over)
+        return state, (*final, *alone)
+
+    def _goes_on(
+        self, waiting: Waiting, late: tuple[Told, ...], now: float
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        """Less is asked of who waits: they wait for the rest, or pass."""
+        told, left, state = self._with_held(waiting.told, waiting.needs)
+        if left:
+            waiting = replace(waiting, told=told, needs=left, until=now + state._patience(left[0]))
+            return replace(state, waiting=waiting), late
+        everybody = (told,) if waiting.partner is None else (told, waiting.partner)
+        return replace(state, waiting=None), (*late, *everybody)
+
+    def _with_held(
+        self, told: Told, needs: tuple[Need, ...]
+    ) -> tuple[Told, tuple[Need, ...], "Admission"]:
+        """What is still to be shown by the person of `told`, who may have shown some of it before;
+        that counts once."""
+        mine = [held for held in self.held if held.username == told.decision.username]
+        used = [held for held in mine if held.need in needs]
+        if not used:
+            return told, needs, self
+        left = tuple(need for need in needs if all(held.need is not need for held in used))
+        told = replace(told, duress=told.duress or any(held.duress for held in used))
+        rest = tuple(held for held in self.held if held not in used)
+        return told, left, replace(self, held=rest)
 
     def _patience(self, need: Need) -> float:
         if need is Need.SECOND_PERSON:

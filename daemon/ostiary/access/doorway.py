@@ -42,12 +42,14 @@ def _nobody(_username: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Told:
     """A decision to be told, and the frames of the track that led to it (none for a denial of
-    another kind). `challenged`: and a challenge, which was passed, or not for that `failure`."""
+    another kind). `challenged`: and a challenge, which was passed, or not for that `failure`.
+    `duress`: they said that they are forced; only the building is to know."""
 
     decision: Decision
     observations: tuple[Observation, ...] = ()
     challenged: bool = False
     failure: Failure | None = None
+    duress: bool = False
 
 
 @dataclass(frozen=True, slots=True)

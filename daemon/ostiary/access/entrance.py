@@ -71,6 +71,10 @@ class Entrance:
     alarm_until: float | None = None
     silenced: bool = False
 
+    def remembering(self, before: "Entrance") -> "Entrance":
+        """As `before` was at a reload, by the rules of now."""
+        return replace(before, rules=self.rules)
+
     def is_released(self, now: float) -> bool:
         """Whether the lock lets the door open."""
         return now < self.released_until or self.stands_unlocked

@@ -13,6 +13,7 @@ Kind = Literal["pin", "card"]
 ENTER = ("\n", "#")
 CLEAR = ("\x1b", "*")
 LONGEST = 32
+_HEX = frozenset("0123456789ABCDEF")
 _CARD_PACE_S = 0.05
 """Nobody types eight digits twenty a second."""
 _CARD_DIGITS = 6
@@ -24,6 +25,13 @@ class Entry:
 
     kind: Kind
     text: str = field(repr=False)
+
+
+def card_number(text: str) -> str | None:
+    """A card's number as it is compared: a reader's leading zeros and small letters make no other
+    card. None for what is no number, decimal or hexadecimal."""
+    plain = text.upper().lstrip("0") or "0"
+    return plain if text and set(plain) <= _HEX else None
 
 
 @dataclass(frozen=True, slots=True)

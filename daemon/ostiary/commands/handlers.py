@@ -23,6 +23,15 @@ from ostiary.commands.access import (
     set_rule,
 )
 from ostiary.commands.context import Context
+from ostiary.commands.credentials import (
+    add_card,
+    credential,
+    credentials,
+    remove_card,
+    remove_pin,
+    set_pin,
+)
+from ostiary.commands.doors import contact, door
 from ostiary.commands.enrol import Effect, add_template, register, remove_template
 from ostiary.commands.examine import decoded, judge
 from ostiary.commands.room import Room
@@ -224,6 +233,14 @@ HANDLERS: Mapping[str, Handler] = {
     "remove_template": remove_template,
     "rename": rename,
     "share": share,
+    "credential": credential,
+    "credentials": credentials,
+    "set_pin": set_pin,
+    "remove_pin": remove_pin,
+    "add_card": add_card,
+    "remove_card": remove_card,
+    "door": door,
+    "contact": contact,
     "events": events,
     "snapshot": snapshot,
     "reload": reload,

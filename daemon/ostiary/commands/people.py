@@ -18,6 +18,7 @@ from ostiary.messages.commands import Scope
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
 from ostiary.store import users as stored
+from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.snapshots import Snapshots
@@ -94,6 +95,7 @@ class People:
         self._users = users
         self._events = events
         self._snapshots = Snapshots(users.database)
+        self.credentials = Credentials(users.database)
         self.roster = roster
         self._names = Names(user.username for user in users.list())
         self._lock = threading.RLock()
@@ -333,6 +335,7 @@ class People:
 
     def _call(self, before: str, name: str) -> None:
         self._users.rename(before, name)
+        self.credentials.rename(before, name)
         self._after_commit += [
             partial(self.roster.rename, before, name),
             partial(self._names.remove, before),

@@ -5,11 +5,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from ostiary.access.entrance import Contact
+from ostiary.access.keypad import Entry
 from ostiary.commands.logins import DeniedLogins
 from ostiary.commands.people import People
+from ostiary.commands.pins import PinHasher
+from ostiary.commands.presenting import Outcome
 from ostiary.commands.rulebook import Rules
 from ostiary.config import AccessSettings, Settings
-from ostiary.errors import CameraUnavailable, CameraUnknown, NotAllowed
+from ostiary.errors import CameraUnavailable, CameraUnknown, DoorUnknown, NotAllowed
+from ostiary.messages.entrance import Mode
+from ostiary.messages.state import EntranceState
+from ostiary.store.credentials import Credentials
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
@@ -37,6 +44,28 @@ class Camera(Protocol):
         ...
 
 
+class Door(Protocol):
+    """The door itself, as commands use it (`ostiary.entrance.guard.Guard`)."""
+
+    def released(self, by: str) -> bool:
+        """Open it once; False in a lockdown, when it is not."""
+        ...
+
+    def set_mode(self, mode: Mode, by: str) -> None: ...
+
+    def silence(self, by: str) -> None: ...
+
+    def saw(self, contact: Contact) -> None: ...
+
+    def state(self) -> EntranceState: ...
+
+
+class Presents(Protocol):
+    """Who decides what becomes of a PIN or a card (`ostiary.commands.presenting.Presenting`)."""
+
+    def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome: ...
+
+
 def _no_reload() -> None:
     raise NotAllowed("This door cannot be reloaded.")
 
@@ -51,7 +80,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`cameras` are by name.
+    """`cameras` are by name, `doors` by their cameras' names.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
     where they can change while running. `decode` decodes what strangers send. `logins` counts those
     that were denied. `clock_trusted`: whether the machine's clock is synchronised."""
@@ -66,6 +95,9 @@ class Room:
     decode: Callable[[bytes, ImageLimits], BGRImage] = decode_image
     thresholds: Callable[[], AccessSettings] | None = None
     clock_trusted: Callable[[], bool] = always
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    presenting: Presents | None = None
+    hasher: PinHasher = field(default_factory=PinHasher)
     logins: DeniedLogins = field(init=False)
     rules: Rules = field(init=False)
 
@@ -94,3 +126,24 @@ class Room:
         if known not in self.cameras:
             raise CameraUnknown(f"There is no camera {known}. There are: {names}.")
         return known, self.cameras[known]
+
+    @property
+    def credentials(self) -> Credentials:
+        return self.people.credentials
+
+    def door_name(self, name: str | None) -> str:
+        """The door of that name, or without a name the only one.
+
+        Raises DoorUnknown, which lists them.
+        """
+        names = ", ".join(self.doors)
+        if name is None and len(self.doors) > 1:
+            raise DoorUnknown(f'There are several doors; name one of them ("door"): {names}.')
+        known = name or next(iter(self.doors), "")
+        if known not in self.doors:
+            raise DoorUnknown(f"There is no door {known}. There are: {names or 'none'}.")
+        return known
+
+    def door(self, name: str | None) -> Door:
+        """Likewise, the door itself."""
+        return self.doors[self.door_name(name)]

@@ -1,16 +1,53 @@
 """The door itself: its contact, its button, its alarm; keypads and card readers beside it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from ostiary.config.cameras import CameraName
 from ostiary.config.section import Section
+from ostiary.messages.rule_words import WEEK, Day
 
 Line = int | str
 Pull = Literal["up", "down", "none"]
 SensorTopic = Annotated[str, StringConstraints(pattern=r"^[^+#\x00]{1,256}$")]
+
+
+_HOURS = re.compile(r"(?P<days>[a-z,-]+) (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
+
+
+def hours_in(text: str) -> tuple[frozenset[Day], int, int]:
+    """`mon-fri 08:00-17:30` as days, and minutes from midnight. ValueError for what is none."""
+    found = _HOURS.fullmatch(text)
+    if found is None:
+        raise ValueError(f'{text!r} are no hours; write "mon-fri 08:00-17:30"')
+    days: set[Day] = set()
+    for part in found["days"].split(","):
+        first, _, last = part.partition("-")
+        try:
+            days |= set(_between(Day(first), Day(last or first)))
+        except ValueError:
+            raise ValueError(f"{part!r}: days are mon, tue, … sun, or holiday") from None
+    start, end = _minutes(found["start"]), _minutes(found["end"])
+    if start == end or start >= 24 * 60:
+        raise ValueError(f"{text!r} ends as it begins; all day is 00:00-24:00")
+    return frozenset(days), start, end
+
+
+def _between(first: Day, last: Day) -> tuple[Day, ...]:
+    if first is last:
+        return (first,)
+    at, until = WEEK.index(first), WEEK.index(last)
+    return WEEK[at : until + 1] if at < until else (*WEEK[at:], *WEEK[: until + 1])
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = int(text[:2]), int(text[3:])
+    if hours * 60 + minutes > 24 * 60 or minutes > 59:
+        raise ValueError(f"{text}: there is no such time of day")
+    return hours * 60 + minutes
 
 
 class DoorSettings(Section):
@@ -18,11 +55,6 @@ class DoorSettings(Section):
     all there is."""
 
     camera: CameraName = Field("front", description="The camera that looks at it.")
-    direction: Literal["in", "out"] | None = Field(
-        None,
-        examples=["in"],
-        description="Which way people pass whom this camera sees; for rules with anti-passback.",
-    )
     contact: Literal["none", "gpio", "mqtt"] = Field(
         "none",
         description="Whether the door is shut is told by: nothing, a line of this machine, or "
@@ -70,6 +102,20 @@ class DoorSettings(Section):
         le=3600,
         description="The alarm of a forced door sounds for so long at least, open or shut.",
     )
+
+    unlocked: tuple[str, ...] = Field(
+        (),
+        description="Hours in which the door stands unlocked, by the site's clocks: "
+        '"mon-fri 08:00-17:30", "sat,holiday 09:00-12:00". It locks in a lockdown, while its '
+        "contact cannot be read, and by a clock that is not synchronised.",
+    )
+
+    @field_validator("unlocked")
+    @classmethod
+    def _are_hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            hours_in(text)
+        return value
 
     @model_validator(mode="after")
     def _the_contact_is_somewhere(self) -> Self:

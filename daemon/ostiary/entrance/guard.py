@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _KEPT = 1000
 """Happenings that wait for a disk that cannot be written."""
+_HEARD = 64
 RETRY_S = 1.0
 FOREVER = float("inf")
 
@@ -41,13 +42,18 @@ class Output(Protocol):
     def release(self) -> None: ...
 
 
+Record = Callable[[str, Happening, datetime], object]
+"""Commits what happened at a door at a moment."""
+Show = Callable[[EntranceState], object]
+"""Is told of each new state of a door."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the door moves, and whom it tells. `record` commits what happened at a moment, `shown`
-    is called with each new state, `alarm` and `lock` are None where there are none."""
+    """What the door moves, and whom it tells. `alarm` and `lock` are None where there are none."""
 
-    record: Callable[[str, Happening, datetime], object]
-    shown: Callable[[EntranceState], object] = lambda _state: None
+    record: Record
+    shown: Show = lambda _state: None
     lock: Lock | None = None
     alarm: Output | None = None
 
@@ -70,6 +76,7 @@ class Guard:
         self._clock = clock
         self._lock = threading.RLock()
         self._untold: deque[tuple[Happening, datetime]] = deque(maxlen=_KEPT)
+        self._heard: deque[Contact] = deque(maxlen=_HEARD)
         self._faults: set[str] = set()
         self._alarming: bool | None = None
         self._shown: EntranceState | None = None
@@ -115,6 +122,11 @@ class Guard:
     def saw(self, contact: Contact) -> None:
         self._apply(lambda entrance, now: entrance.saw(contact, now))
 
+    def heard(self, contact: Contact) -> None:
+        """Likewise, from a thread that must not wait: it is seen when the door is next attended
+        to. Of very many the newest count."""
+        self._heard.append(contact)
+
     def fault(self, what: str, *, is_there: bool) -> None:
         """A button or a reader cannot be used, or can again. (The contact says so itself.)"""
         with self._lock:
@@ -125,7 +137,9 @@ class Guard:
             self._apply(lambda entrance, _now: (entrance, (Happening(said, by=what),)))
 
     def attend(self) -> None:
-        """Time went on."""
+        """Time went on, or something was heard."""
+        while self._heard:
+            self.saw(self._heard.popleft())
         self._apply(lambda entrance, now: entrance.at(now))
 
     def due_in(self) -> float | None:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from ostiary import __version__
+from ostiary.commands.attempts import LockOut
 from ostiary.commands.rate import RateLimit
 from ostiary.errors import ConfigError, OstiaryError
 from ostiary.http import problems
@@ -20,7 +21,6 @@ from ostiary.http.api.access import accounts_router, thresholds_router, tokens_r
 from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
 from ostiary.http.api.rules import rules_router
-from ostiary.http.attempts import LockOut
 from ostiary.http.connections import Connections, places
 from ostiary.http.gate import LOOPBACK, Gate
 from ostiary.http.legacy import legacy_router

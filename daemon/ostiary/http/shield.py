@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ostiary.commands.attempts import Wait
 from ostiary.commands.rate import RateLimit
 from ostiary.errors import (
     NotAllowed,
@@ -14,7 +15,6 @@ from ostiary.errors import (
     RequestMalformed,
     RequestTooLarge,
 )
-from ostiary.http.attempts import Wait
 from ostiary.http.connections import Connections
 from ostiary.http.gate import LOOPBACK, SAFE
 from ostiary.http.problems import answer, headers_of, problem_of

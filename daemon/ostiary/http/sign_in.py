@@ -9,8 +9,8 @@ import structlog
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from ostiary.commands.attempts import LockOut
 from ostiary.errors import NotAllowed, OstiaryError, SignInFailed
-from ostiary.http.attempts import LockOut
 from ostiary.http.gate import Caller, Gate, address_of, same_text
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, new_code, same_code

@@ -24,8 +24,14 @@ class Reason(StrEnum):
     PASSED_BACK = "passed_back"
     # a known person, who did not show what the rules ask besides the face
     CREDENTIAL_MISSING = "credential_missing"
+    FACE_MISSING = "face_missing"
     CHALLENGE_MISSING = "challenge_missing"
     CHALLENGE_FAILED = "challenge_failed"
     CHALLENGE_TIMEOUT = "challenge_timeout"
     CHALLENGE_PAUSED = "challenge_paused"
     SECOND_PERSON_MISSING = "second_person_missing"
+    # a PIN or a card that is nobody's, or not theirs
+    WRONG_CREDENTIAL = "wrong_credential"
+    LOCKED_OUT = "locked_out"
+    # whoever it was
+    LOCKDOWN = "lockdown"

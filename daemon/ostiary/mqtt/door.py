@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -10,7 +11,7 @@ from ostiary.commands.room import utc_now
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
 from ostiary.messages.prompt import PromptMessage
-from ostiary.messages.state import State
+from ostiary.messages.state import EntranceState, State
 from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
@@ -29,6 +30,17 @@ ONLINE = b"online"
 OFFLINE = b"offline"
 
 
+class Sensors(Protocol):
+    """Contacts that are sensors of their own (`ostiary.entrance.doors.Doors`)."""
+
+    @property
+    def sensor_topics(self) -> tuple[str, ...]: ...
+
+    def heard(self, topic: str, payload: bytes | None) -> None:
+        """None: it cannot be heard. Returns at once."""
+        ...
+
+
 class MqttDoor:
     """Start it, `wake` it after each commit that has an event, stop it. `beat` is called every
     five seconds or more often while the publisher is alive; at worst every half minute.
@@ -45,6 +57,7 @@ class MqttDoor:
         command_log: CommandLog,
         clock: Callable[[], datetime] = utc_now,
         beat: Callable[[], object] = lambda: None,
+        sensors: Sensors | None = None,
     ) -> None:
         self.topics = Topics.of(settings)
         self._settings = settings
@@ -58,6 +71,8 @@ class MqttDoor:
             )
             for camera in settings.cameras
         }
+        self._entrances: dict[str, bytes] = {}
+        self._sensors = sensors
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
@@ -103,6 +118,14 @@ class MqttDoor:
         if connection is not None:
             connection.publish(self.topics.state, self._state, retain=True)
 
+    def publish_entrance(self, state: EntranceState) -> None:
+        """Likewise, how one door is."""
+        topic, payload = self.topics.entrance(state.door), state.model_dump_json().encode()
+        self._entrances[topic] = payload
+        connection = self._client.connection
+        if connection is not None:
+            connection.publish(topic, payload, retain=True)
+
     def publish_prompt(self, prompt: PromptMessage) -> None:
         """From any thread. One that the broker cannot have now is of no use later, but while it is
         asked for it is said again to a broker that comes back."""
@@ -129,15 +152,32 @@ class MqttDoor:
             connection.publish(self.topics.state, self._state, retain=True)
         for prompt in tuple(self._prompts.values()):
             self._send_prompt(connection, prompt)
+        for topic, payload in list(self._entrances.items()):
+            connection.publish(topic, payload, retain=True)
+        self._listen(connection)
         for topic, announcement in announcements(self._settings, self.topics).items():
             connection.publish(topic, announcement, retain=True)
         self._publisher.attach(connection)
 
     def message(self, incoming: Incoming) -> None:
-        self._requests.arrived(incoming)
+        if self._sensors is not None and incoming.topic in self._sensors.sensor_topics:
+            self._sensors.heard(incoming.topic, incoming.payload)
+            self._requests.seen(incoming)
+        else:
+            self._requests.arrived(incoming)
 
     def lost(self, _connection: Connection) -> None:
         self._publisher.attach(None)
+        if self._sensors is not None:
+            for topic in self._sensors.sensor_topics:
+                self._sensors.heard(topic, None)
+
+    def _listen(self, connection: Connection) -> None:
+        for topic in () if self._sensors is None else self._sensors.sensor_topics:
+            try:
+                connection.subscribe(topic)
+            except BrokerUnavailable as error:
+                log.error("sensor_not_heard", topic=topic, reason=error.message)
 
     def closing(self, connection: Connection) -> None:
         self._publisher.attach(None)

@@ -94,6 +94,11 @@ class Requests:
         else:
             self._queue.put(_Waiting(incoming, time.monotonic()))
 
+    def seen(self, incoming: Incoming) -> None:
+        """What came is no command: it is acknowledged in its turn."""
+        self._acks.arrived(incoming)
+        self._acks.done(incoming)
+
     def _run(self) -> None:
         while (waiting := self._queue.get()) is not None:
             incoming = waiting.incoming
@@ -147,7 +152,9 @@ class Requests:
         if signed.client is not None:
             log.info("command_signed", command=name, client=signed.client)
         payload = signed.payload.encode("utf-8", "surrogatepass")
-        return payload, CommandKey.of(name, signed.nonce, payload, requester=SIGNATURE)
+        return payload, CommandKey.of(
+            name, signed.nonce, payload, SIGNATURE, secret=COMMANDS[name].secret
+        )
 
     def _check_response_topic(self, incoming: Incoming) -> None:
         topic = incoming.response_topic
@@ -214,9 +221,10 @@ def _key(
     name: str, incoming: Incoming, payload: bytes, transaction: Transaction | None
 ) -> CommandKey | None:
     """None: nothing tells a repetition from a new command."""
-    requester = incoming.response_topic or ""
+    requester, secret = incoming.response_topic or "", COMMANDS[name].secret
     if transaction is not None:
-        return CommandKey.of(name, f"{transaction!r}", payload, requester)
+        return CommandKey.of(name, f"{transaction!r}", payload, requester, secret=secret)
     if incoming.correlation is not None:
-        return CommandKey.of(name, incoming.correlation, payload, f"mqtt5:{requester}")
+        asker = f"mqtt5:{requester}"
+        return CommandKey.of(name, incoming.correlation, payload, asker, secret=secret)
     return None

@@ -20,7 +20,7 @@ class Readings:
     that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
     events were removed undelivered since the daemon started. `waiting`: people who are known by
     a former recogniser only; `unmatched`: by none that is loaded. `attacked`: a camera was shown
-    photos or screens a moment ago.
+    photos or screens a moment ago. `doors`: stable words for what is wrong at the doors.
     """
 
     cameras: tuple[CameraState, ...]
@@ -36,6 +36,7 @@ class Readings:
     waiting: int = 0
     unmatched: int = 0
     attacked: bool = False
+    doors: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
     site: SiteState | None = None
     site_problems: tuple[str, ...] = ()
@@ -105,6 +106,7 @@ def _problems(readings: Readings) -> Iterable[str]:
             yield f"camera_{camera.status.value}"
         if camera.view is not ViewCondition.CLEAR:
             yield f"camera_{camera.view.value}"
+    yield from readings.doors
     if readings.attacked:
         yield "under_attack"
     if not readings.broker_connected:

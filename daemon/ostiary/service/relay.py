@@ -153,6 +153,24 @@ def open_relays(settings: Settings) -> dict[str, Relay]:
     return {camera: opened[each.line] for camera, each in wanted.items()}
 
 
+def open_alarms(settings: Settings) -> dict[str, GpioLine]:
+    """Take the alarm's line of each door that has one, inactive. By the cameras' names. Raises
+    RelayUnavailable, and then holds none."""
+    opened: dict[str, GpioLine] = {}
+    try:
+        for door in settings.doors:
+            if door.alarm_line is not None:
+                line = RelaySettings(
+                    chip=door.chip, line=door.alarm_line, active_low=door.alarm_active_low
+                )
+                opened[door.camera] = GpioLine.take(line)
+    except RelayUnavailable:
+        for each in opened.values():
+            each.release()
+        raise
+    return opened
+
+
 def line_in_use_by(settings: RelaySettings) -> str | None:
     """Who has the line; None where it is free. It is only looked at. Raises RelayUnavailable."""
     with _explained(settings):

@@ -28,16 +28,26 @@ class CommandKey:
     requester: str
     command: str
     transaction: bytes
-    digest: bytes  # SHA-256 of the payload
+    digest: bytes  # of the payload
 
     @classmethod
     def of(
-        cls, command: str, transaction: str | bytes, payload: bytes, requester: str = ""
+        cls,
+        command: str,
+        transaction: str | bytes,
+        payload: bytes,
+        requester: str = "",
+        *,
+        secret: bool = False,
     ) -> Self:
-        """The key of a request as it came."""
+        """The key of a request as it came. `secret`: it holds a PIN, which a quick digest would
+        tell to whoever tries all of them."""
         if isinstance(transaction, str):
             transaction = transaction.encode("utf-8", errors="surrogatepass")
-        return cls(requester, command, transaction, hashlib.sha256(payload).digest())
+        digest = hashlib.sha256(payload).digest()
+        if secret:
+            digest = hashlib.scrypt(digest, salt=transaction, n=2**14, r=8, p=1, dklen=32)
+        return cls(requester, command, transaction, digest)
 
 
 class CommandLog:

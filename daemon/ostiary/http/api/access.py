@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from ostiary.commands.attempts import LockOut
 from ostiary.errors import SignInFailed
-from ostiary.http.attempts import LockOut
 from ostiary.http.gate import TOKEN_PREFIX, Caller, Gate, Operator, Viewer
 from ostiary.http.messages import (
     AccountList,

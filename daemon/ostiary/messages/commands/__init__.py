@@ -13,6 +13,20 @@ from ostiary.messages.commands.base import (
     Request,
     Transaction,
 )
+from ostiary.messages.commands.credentials import (
+    AddCardAnswer,
+    AddCardRequest,
+    CredentialAnswer,
+    CredentialRequest,
+    CredentialsAnswer,
+    CredentialsRequest,
+    RemoveCardAnswer,
+    RemoveCardRequest,
+    RemovePinAnswer,
+    RemovePinRequest,
+    SetPinAnswer,
+    SetPinRequest,
+)
 from ostiary.messages.commands.decisions import (
     EventsAnswer,
     EventsRequest,
@@ -26,6 +40,12 @@ from ostiary.messages.commands.device import (
     ReloadRequest,
     SnapshotAnswer,
     SnapshotRequest,
+)
+from ostiary.messages.commands.doors import (
+    ContactAnswer,
+    ContactRequest,
+    DoorAnswer,
+    DoorRequest,
 )
 from ostiary.messages.commands.envelope import ErrorDetail, ErrorResponse, OkResponse
 from ostiary.messages.commands.people import (
@@ -74,17 +94,27 @@ __all__ = [
     "LOOKS",
     "AccessAnswer",
     "AccessRequest",
+    "AddCardAnswer",
+    "AddCardRequest",
     "AddTemplateAnswer",
     "AddTemplateRequest",
     "Answer",
     "Base64Image",
     "CommandKind",
+    "ContactAnswer",
+    "ContactRequest",
+    "CredentialAnswer",
+    "CredentialRequest",
+    "CredentialsAnswer",
+    "CredentialsRequest",
     "DeleteAnswer",
     "DeleteGroupAnswer",
     "DeleteGroupRequest",
     "DeleteRequest",
     "DeleteRuleAnswer",
     "DeleteRuleRequest",
+    "DoorAnswer",
+    "DoorRequest",
     "ErrorDetail",
     "ErrorResponse",
     "EventsAnswer",
@@ -103,6 +133,10 @@ __all__ = [
     "RegisterRequest",
     "ReloadAnswer",
     "ReloadRequest",
+    "RemoveCardAnswer",
+    "RemoveCardRequest",
+    "RemovePinAnswer",
+    "RemovePinRequest",
     "RemoveTemplateAnswer",
     "RemoveTemplateRequest",
     "RenameAnswer",
@@ -116,6 +150,8 @@ __all__ = [
     "SetGroupRequest",
     "SetHolidaysAnswer",
     "SetHolidaysRequest",
+    "SetPinAnswer",
+    "SetPinRequest",
     "SetRuleAnswer",
     "SetRuleRequest",
     "ShareAnswer",
@@ -133,12 +169,14 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class CommandKind:
     """A command's name and models. `recorded`: it changes something, so that its answer is kept
-    and a second delivery is answered from there."""
+    and a second delivery is answered from there. `secret`: what it says must not be guessed from
+    what is kept of it."""
 
     name: str
     request: type[Request]
     answer: type[Answer]
     recorded: bool = False
+    secret: bool = False
 
 
 COMMANDS: dict[str, CommandKind] = {
@@ -153,6 +191,14 @@ COMMANDS: dict[str, CommandKind] = {
         CommandKind("remove_template", RemoveTemplateRequest, RemoveTemplateAnswer, recorded=True),
         CommandKind("rename", RenameRequest, RenameAnswer, recorded=True),
         CommandKind("share", ShareRequest, ShareAnswer, recorded=True),
+        CommandKind("credential", CredentialRequest, CredentialAnswer, recorded=True, secret=True),
+        CommandKind("credentials", CredentialsRequest, CredentialsAnswer),
+        CommandKind("set_pin", SetPinRequest, SetPinAnswer, recorded=True, secret=True),
+        CommandKind("remove_pin", RemovePinRequest, RemovePinAnswer, recorded=True),
+        CommandKind("add_card", AddCardRequest, AddCardAnswer, recorded=True, secret=True),
+        CommandKind("remove_card", RemoveCardRequest, RemoveCardAnswer, recorded=True, secret=True),
+        CommandKind("door", DoorRequest, DoorAnswer, recorded=True),
+        CommandKind("contact", ContactRequest, ContactAnswer),
         CommandKind("events", EventsRequest, EventsAnswer),
         CommandKind("snapshot", SnapshotRequest, SnapshotAnswer),
         CommandKind("reload", ReloadRequest, ReloadAnswer, recorded=True),

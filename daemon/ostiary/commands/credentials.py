@@ -1,0 +1,129 @@
+"""PINs and cards as commands. Hashes are made before the transaction: no database waits for one."""
+
+from collections.abc import Callable
+
+from ostiary.access.keypad import Entry, card_number
+from ostiary.commands.context import Context
+from ostiary.commands.pins import check_pin, hint_of
+from ostiary.commands.room import Room
+from ostiary.errors import NotAllowed, PinWeak, RequestMalformed
+from ostiary.messages.commands import (
+    AddCardAnswer,
+    AddCardRequest,
+    Answer,
+    CredentialAnswer,
+    CredentialRequest,
+    CredentialsAnswer,
+    CredentialsRequest,
+    RemoveCardAnswer,
+    RemoveCardRequest,
+    RemovePinAnswer,
+    RemovePinRequest,
+    SetPinAnswer,
+    SetPinRequest,
+)
+from ostiary.messages.username import same_name
+from ostiary.store.credentials import PinKind
+
+Effect = Callable[[], Answer]
+
+
+def set_pin(room: Room, request: SetPinRequest, context: Context) -> Effect:
+    """Raises UserUnknown, PinWeak."""
+    name = room.people.get(request.username).username
+    pin = request.pin.get_secret_value()
+    check_pin(pin, room.settings.credentials.pin_digits)
+    kind: PinKind = "duress" if request.duress else "pin"
+    _check_nobodys(room, pin, name, kind)
+    pin_hash = room.hasher.hash(pin)
+    context.check_deadline()
+
+    def effect() -> SetPinAnswer:
+        room.credentials.set_pin(name, kind, pin_hash, hint_of(pin), room.clock())
+        _updated(room, name, context)
+        return SetPinAnswer(username=name, duress=request.duress)
+
+    return effect
+
+
+def remove_pin(room: Room, request: RemovePinRequest, context: Context) -> Effect:
+    def effect() -> RemovePinAnswer:
+        name = room.people.get(request.username).username
+        room.credentials.remove_pin(name, "duress" if request.duress else "pin")
+        _updated(room, name, context)
+        return RemovePinAnswer(username=name, duress=request.duress)
+
+    return effect
+
+
+def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect:
+    def effect() -> AddCardAnswer:
+        name = room.people.get(request.username).username
+        room.credentials.add_card(name, _card(request.card.get_secret_value()), room.clock())
+        _updated(room, name, context)
+        return AddCardAnswer(username=name, cards=room.credentials.holding(name).cards)
+
+    return effect
+
+
+def remove_card(room: Room, request: RemoveCardRequest, context: Context) -> Effect:
+    def effect() -> RemoveCardAnswer:
+        name = room.people.get(request.username).username
+        if request.card is None:
+            room.credentials.remove_cards(name)
+        else:
+            room.credentials.remove_card(name, _card(request.card.get_secret_value()))
+        _updated(room, name, context)
+        return RemoveCardAnswer(username=name, cards=room.credentials.holding(name).cards)
+
+    return effect
+
+
+def credentials(room: Room, request: CredentialsRequest, _context: Context) -> Effect:
+    def effect() -> CredentialsAnswer:
+        name = room.people.get(request.username).username
+        holding = room.credentials.holding(name)
+        return CredentialsAnswer(
+            username=name, pin=holding.pin, duress=holding.duress, cards=holding.cards
+        )
+
+    return effect
+
+
+def credential(room: Room, request: CredentialRequest, _context: Context) -> Effect:
+    """The deed comes first and outside the transaction, for it is the door's own: whoever asks
+    again with the same transaction gets the same answer, and opens nothing."""
+    door = room.door_name(request.door)
+    if request.pin is not None:
+        entry = Entry("pin", request.pin.get_secret_value())
+    else:
+        assert request.card is not None
+        entry = Entry("card", _card(request.card.get_secret_value()))
+    if room.presenting is None:
+        raise NotAllowed("No door of this takes PINs or cards.")
+    claimed = None if request.username is None else same_name(request.username)
+    answer = CredentialAnswer(door=door, outcome=room.presenting.present(door, entry, claimed))
+    return lambda: answer
+
+
+def _card(number: str) -> str:
+    known = card_number(number)
+    if known is None:
+        raise RequestMalformed("card: digits only, or hexadecimal ones.")
+    return known
+
+
+def _check_nobodys(room: Room, pin: str, name: str, kind: PinKind) -> None:
+    """A PIN alone has to say who it is. Which person's it is, is not told."""
+    for pins in room.credentials.pins_like(hint_of(pin)):
+        hashes = {"pin": pins.pin, "duress": pins.duress}
+        if pins.username == name:
+            del hashes[kind]  # it is being replaced
+        if any(each is not None and room.hasher.is_right(each, pin) for each in hashes.values()):
+            raise PinWeak("Take another PIN: this one cannot be used.")
+
+
+def _updated(room: Room, name: str, context: Context) -> None:
+    room.events.append_user(
+        action="updated", username=name, source=context.source, now=room.clock()
+    )

@@ -1,0 +1,46 @@
+"""The door itself as commands. A deed at the door comes first, outside the transaction of its
+answer: the door records it itself, and must not wait for a database that waits for the door."""
+
+from collections.abc import Callable
+
+from ostiary.access.entrance import Contact
+from ostiary.commands.context import Context
+from ostiary.commands.room import Room
+from ostiary.errors import NotAllowed
+from ostiary.messages.commands import (
+    Answer,
+    ContactAnswer,
+    ContactRequest,
+    DoorAnswer,
+    DoorRequest,
+)
+from ostiary.messages.entrance import Mode
+
+Effect = Callable[[], Answer]
+
+MODES = {"lock": Mode.NORMAL, "unlock": Mode.UNLOCKED, "lockdown": Mode.LOCKDOWN}
+
+
+def door(room: Room, request: DoorRequest, context: Context) -> Effect:
+    """Raises NotAllowed for `open` in a lockdown."""
+    guard = room.door(request.door)
+    if request.action == "open":
+        if not guard.released(context.source):
+            raise NotAllowed("The door is in lockdown; `lock` (normal) ends that.")
+    elif request.action == "silence":
+        guard.silence(context.source)
+    else:
+        guard.set_mode(MODES[request.action], context.source)
+    answer = DoorAnswer(door=guard.state())
+    return lambda: answer
+
+
+def contact(room: Room, request: ContactRequest, _context: Context) -> Effect:
+    """Raises NotAllowed where the door's contact is not told from outside."""
+    name = room.door_name(request.door)
+    if room.settings.door(name).contact != "mqtt":
+        raise NotAllowed(f'The contact of {name} is not told by MQTT: set contact = "mqtt".')
+    guard = room.door(name)
+    guard.saw(Contact(request.contact))
+    answer = ContactAnswer(door=guard.state())
+    return lambda: answer

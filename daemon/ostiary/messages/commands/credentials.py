@@ -1,0 +1,118 @@
+"""PINs and cards: giving and taking them, and presenting one at a door.
+
+What is secret is a `SecretStr`: it stands in no error, no log line and no answer.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, StringConstraints, WithJsonSchema, model_validator
+
+from ostiary.messages.commands.base import Answer, Request
+from ostiary.messages.username import Username
+
+Pin = Annotated[
+    SecretStr,
+    Field(min_length=4, max_length=12),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4,12}$", "writeOnly": True}),
+]
+Card = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=32),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f]{1,32}$", "writeOnly": True}),
+]
+DoorName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class SetPinRequest(Request):
+    """Give a person a PIN instead of the one before."""
+
+    username: Username
+    pin: Pin = Field(description="Digits: four to twelve, not all alike, not in a row, nobody's.")
+    duress: bool = Field(
+        default=False,
+        description="This is the one for when they are forced: it opens as the other does, and "
+        "tells `…/duress`.",
+    )
+
+
+class SetPinAnswer(Answer):
+    username: str
+    duress: bool = Field(description="Which of both it was.")
+
+
+class RemovePinRequest(Request):
+    """Take a person's PIN away."""
+
+    username: Username
+    duress: bool = Field(default=False, description="The one for when they are forced.")
+
+
+class RemovePinAnswer(Answer):
+    username: str
+    duress: bool
+
+
+class AddCardRequest(Request):
+    """Give a person a card."""
+
+    username: Username
+    card: Card = Field(description="Its number as the reader gives it (`ostiary doctor` shows it).")
+
+
+class AddCardAnswer(Answer):
+    username: str
+    cards: int = Field(ge=1, description="How many they have now.")
+
+
+class RemoveCardRequest(Request):
+    """Take a person's card away, or all of them."""
+
+    username: Username
+    card: Card | None = Field(default=None, description="Unset: every card of theirs.")
+
+
+class RemoveCardAnswer(Answer):
+    username: str
+    cards: int = Field(ge=0, description="How many they have left.")
+
+
+class CredentialsRequest(Request):
+    """What does a person have besides a face? Neither PINs nor numbers are told."""
+
+    username: Username
+
+
+class CredentialsAnswer(Answer):
+    username: str
+    pin: bool
+    duress: bool = Field(description="A PIN for when they are forced.")
+    cards: int = Field(ge=0)
+
+
+class CredentialRequest(Request):
+    """Somebody presents a PIN or a card at a door. Send it from a keypad that nobody can overhear,
+    signed or by TLS: who can read it can open the door with it."""
+
+    door: DoorName | None = Field(
+        default=None, description="Its camera's name, where there are several."
+    )
+    pin: Pin | None = None
+    card: Card | None = None
+    username: Username | None = Field(
+        default=None, description="Who says so, with `pin`: it then counts for them only."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.pin is None) == (self.card is None):
+            raise ValueError('Give "pin" or "card", and one of them only')
+        if self.username is not None and self.pin is None:
+            raise ValueError('"username" goes with "pin" only')
+        return self
+
+
+class CredentialAnswer(Answer):
+    door: str
+    outcome: Literal["granted", "denied", "waiting"] = Field(
+        description="`waiting`: it was right, and a face (or what else the rules ask) is to come."
+    )

@@ -1,0 +1,39 @@
+"""The door itself: how it is run, and a contact that is told from outside."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ostiary.messages.commands.base import Answer, Request
+from ostiary.messages.commands.credentials import DoorName
+from ostiary.messages.state import EntranceState
+
+
+class DoorRequest(Request):
+    """Run a door otherwise, open it once, or silence its alarm."""
+
+    door: DoorName | None = Field(
+        default=None, description="Its camera's name, where there are several."
+    )
+    action: Literal["lock", "unlock", "lockdown", "open", "silence"] = Field(
+        description="`lock`: normal, faces and credentials open. `unlock`: open to everybody until "
+        "`lock`. `lockdown`: nobody is let in, everybody may leave. `open`: once. `silence`: the "
+        "alarm was heard."
+    )
+
+
+class DoorAnswer(Answer):
+    door: EntranceState = Field(description="As it is then.")
+
+
+class ContactRequest(Request):
+    """What the contact of a door says, for `contact = "mqtt"`."""
+
+    door: DoorName | None = Field(
+        default=None, description="Its camera's name, where there are several."
+    )
+    contact: Literal["open", "closed", "unreadable"]
+
+
+class ContactAnswer(Answer):
+    door: EntranceState = Field(description="As it is then.")

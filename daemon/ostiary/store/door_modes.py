@@ -1,0 +1,39 @@
+"""How each door is run, over a restart: a lockdown outlives a power cut."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ostiary.messages.entrance import Mode
+from ostiary.store import moment
+from ostiary.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMode:
+    """Since `at`, set by `by`."""
+
+    mode: Mode
+    by: str
+    at: datetime | None
+
+
+class DoorModes:
+    """The table `doors`. Each change joins the caller's transaction, or is one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, door: str) -> StoredMode | None:
+        """None where it was never set."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT mode, set_by, set_at FROM doors WHERE camera = ?", (door,)
+            ).fetchone()
+        return None if row is None else StoredMode(Mode(row[0]), row[1], moment.from_text(row[2]))
+
+    def set(self, door: str, mode: Mode, by: str, now: datetime) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO doors VALUES (?, ?, ?, ?)",
+                (door, mode.value, by, moment.to_text(now)),
+            )

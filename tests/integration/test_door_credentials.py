@@ -1,0 +1,353 @@
+"""PINs, cards, contacts and modes on the real daemon: real broker, real models, a keypad of the
+kernel's own records, simulated contacts."""
+
+import base64
+import os
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.integration.broker import Mosquitto
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Probe
+from tests.unit.test_credential_reader import pressed
+
+LOGIN = f"{BASE}/event/login"
+DOOR_EVENT = f"{BASE}/event/door"
+ENTRANCE = f"{BASE}/entrance/front"
+DURESS = f"{BASE}/duress"
+DOOR = f"{BASE}/door"
+PIN, DURESS_PIN, CARD = "471108", "081547", "0008154711"
+
+SETTINGS = """
+[commands]
+allow_unverified_enrolment = true
+[credentials]
+tries = 3
+[site]
+shown_within_s = 4.0
+[clock]
+trust = "always"
+[[doors]]
+camera = "front"
+contact = "mqtt"
+contact_topic = "zigbee2mqtt/front"
+held_open_s = 2.0
+grace_s = 0.2
+alarm_s = 1.0
+[[readers]]
+door = "front"
+device = "{keypad}"
+"""
+
+
+class House:
+    """A daemon with a camera before which somebody may stand, and a keypad on a pipe."""
+
+    def __init__(self, folder: Path, port: int, models: Path, faces: list[Path]) -> None:
+        self.folder = folder
+        camera = folder / "camera"
+        camera.mkdir()
+        if faces:
+            for number, face in enumerate(faces):
+                shutil.copy(face, camera / f"{number}.jpg")
+        else:
+            wall = np.full((480, 640, 3), 120, np.uint8)
+            wall[::7] = 90
+            for name in ("a.png", "b.png"):
+                cv2.imwrite(str(camera / name), wall)
+        keypad = folder / "keypad"
+        os.mkfifo(keypad)
+        self._cable = os.open(keypad, os.O_RDWR | os.O_NONBLOCK)
+        self._typed_at = 100.0
+        more = SETTINGS.format(keypad=keypad)
+        self.daemon = DaemonProcess(write_config(folder, port, models, camera, more))
+        self.probe = Probe(port, f"{BASE}/#")
+
+    def __enter__(self) -> "House":
+        self.probe.__enter__()
+        self.daemon.__enter__()
+        self.probe.wait_for(f"{BASE}/availability", b"online", 30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.daemon.__exit__()
+        self.probe.__exit__()
+        os.close(self._cable)
+
+    def ask(self, command: str, **request: Any) -> Any:
+        answer = self.probe.ask(BASE, command, request)
+        assert answer["status"] == "ok", answer
+        return answer["data"]
+
+    def refused(self, command: str, **request: Any) -> str:
+        answer = self.probe.ask(BASE, command, request)
+        assert answer["status"] == "error", answer
+        code: str = answer["error"]["code"]
+        return code
+
+    def type(self, text: str, pace_s: float = 0.3) -> None:
+        self._typed_at += 60
+        os.write(self._cable, pressed(text, pace_s, self._typed_at))
+
+    def contact(self, state: str) -> None:
+        self.probe.send("zigbee2mqtt/front", {"contact": state == "closed"})
+
+    def logins(self) -> list[tuple[str, str | None]]:
+        return [(each.json["reason"], each.json["username"]) for each in self.probe.of(LOGIN)]
+
+    def wait_login(self, reason: str, username: str | None = None, count: int = 1) -> None:
+        wanted = (reason, username)
+        self.probe.wait_until(lambda: self.logins().count(wanted) >= count, 15)
+
+    def wait_door(self, what: str, count: int = 1) -> Any:
+        def found() -> list[Any]:
+            return [each.json for each in self.probe.of(DOOR_EVENT) if each.json["what"] == what]
+
+        self.probe.wait_until(lambda: len(found()) >= count, 10)
+        return found()[-1]
+
+    def wait_state(self, state: str) -> Any:
+        def newest() -> Any:
+            shown = self.probe.of(ENTRANCE)
+            return shown[-1].json if shown else {"state": None}
+
+        self.probe.wait_until(lambda: newest()["state"] == state, 10)
+        return newest()
+
+    def rule(self, needs: str, **more: Any) -> None:
+        self.ask("set_rule", rule={"name": "R", "groups": ["G"], "needs": needs, **more})
+
+    def people(self, portraits: Path, *names: str) -> None:
+        self.ask("set_group", group="G")
+        for name in names:
+            picture = base64.b64encode((portraits / f"{name}.jpg").read_bytes()).decode()
+            self.ask("register", username=name, image=picture, require_live=False)
+            self.ask("set_access", username=name, groups=["G"], confirm=True)
+
+
+@pytest.fixture(scope="module")
+def one_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty(
+    tmp_path_factory: pytest.TempPathFactory, one_broker: Mosquitto, models: Path, portraits: Path
+) -> Iterator[House]:
+    """Nobody before the camera; obama and biden may pass by PIN or card alone."""
+    folder = tmp_path_factory.mktemp("empty")
+    with House(folder, one_broker.port, models, []) as house:
+        house.people(portraits, "obama", "biden")
+        house.rule("pin")
+        house.ask("set_rule", rule={"name": "C", "groups": ["G"], "needs": "card"})
+        house.ask("set_pin", username="obama", pin=PIN)
+        house.ask("set_pin", username="obama", pin=DURESS_PIN, duress=True)
+        house.ask("add_card", username="biden", card=CARD)
+        yield house
+
+
+@pytest.fixture
+def house(empty: House) -> House:
+    """As `empty`, with nothing heard yet, a shut door and no lock-out."""
+    empty.contact("closed")
+    calm = threading.Event()
+    while empty.ask("door", action="lock")["door"]["state"] != "locked":
+        calm.wait(0.1)
+    with empty.probe._changed:
+        empty.probe.heard.clear()
+    return empty
+
+
+def test_a_pin_alone_lets_in_by_the_keypad(house: House) -> None:
+    house.type(f"{PIN}\n")
+    house.wait_login("granted", "obama")
+    event = house.probe.of(LOGIN)[-1].json
+    assert (event["source"], event["distance"], event["liveness"]) == ("front", None, None)
+    assert house.probe.wait(DOOR)[0].json["username"] == "obama"
+    house.wait_state("unlocked")
+    assert not house.probe.of(DURESS)
+
+
+def test_a_card_alone_lets_in_by_the_reader_whatever_zeros_it_begins_with(house: House) -> None:
+    house.type(f"{CARD}\n", pace_s=0.004)
+    house.wait_login("granted", "biden")
+    answer = house.ask("credential", card=CARD.lstrip("0"))
+    assert answer == {"door": "front", "outcome": "granted"}
+
+
+def test_a_duress_pin_opens_as_always_and_tells_the_building_silently(house: House) -> None:
+    answer = house.ask("credential", pin=DURESS_PIN)
+    assert answer == {"door": "front", "outcome": "granted"}
+    house.wait_login("granted", "obama")
+    duress = house.probe.wait(DURESS)[0].json
+    assert (duress["username"], duress["source"]) == ("obama", "front")
+    usual, forced = house.probe.of(LOGIN)[-1].json, house.ask("credential", pin=PIN)
+    assert forced == answer
+    house.wait_login("granted", "obama", 2)
+    again = house.probe.of(LOGIN)[-1].json
+    told_apart = {key for key in usual if usual[key] != again[key]}
+    assert told_apart == {"event_id", "seq", "timestamp"}
+    kinds = [set(each) for each in house.ask("events", limit=50)["events"]]
+    assert all("duress" not in fields for fields in kinds)
+    assert len(house.ask("events", kind="duress")["events"]) >= 1
+
+
+def test_wrong_pins_lock_out_and_the_right_one_does_not_help_then(
+    house: House, portraits: Path
+) -> None:
+    assert [house.ask("credential", pin="999888")["outcome"] for _ in range(3)] == ["denied"] * 3
+    assert house.ask("credential", pin=PIN)["outcome"] == "denied"
+    assert house.ask("credential", card=CARD)["outcome"] == "denied"
+    house.wait_login("wrong_credential", count=3)
+    house.wait_login("locked_out")
+    assert not [reason for reason, _ in house.logins() if reason == "granted"]
+    assert house.logins().count(("locked_out", None)) == 1  # told once, however often it is tried
+    del portraits
+    # A reload is no way around it.
+    house.ask("reload")
+    house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+    time.sleep(2)
+    house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+    assert house.ask("credential", pin=PIN)["outcome"] == "denied"
+
+
+def test_nothing_of_a_credential_is_written_anywhere(house: House) -> None:
+    house.ask("credential", pin="314159")
+    answer = house.probe.ask(BASE, "credential", {"pin": "27182"[:3], "card": "x"})
+    assert answer["status"] == "error"
+    assert "271" not in str(answer)
+    everything = house.daemon.log + str([each.payload for each in house.probe.heard])
+    sent = [each for each in house.probe.heard if "/request/" in each.topic]
+    told = everything
+    for each in sent:
+        told = told.replace(str(each.payload), "")
+    assert "314159" not in told
+    assert PIN not in house.daemon.log
+    assert DURESS_PIN not in house.daemon.log
+    assert CARD not in house.daemon.log
+    path = house.folder / "ostiary.db"
+    with closing(sqlite3.connect(path)) as connection:
+        dump = "\n".join(connection.iterdump())
+    assert PIN not in dump
+    assert "314159" not in dump
+
+
+def test_a_door_forced_open_alarms_until_it_is_over(house: House) -> None:
+    house.contact("open")
+    house.wait_door("forced")
+    state = house.wait_state("forced")
+    assert state["alarm"] is True
+    house.wait_door("held_open")
+    house.contact("closed")
+    house.wait_door("alarm_over")
+    assert house.wait_state("locked")["alarm"] is False
+
+
+def test_an_alarm_is_silenced_and_the_door_still_forced(house: House) -> None:
+    house.contact("open")
+    house.wait_state("forced")
+    shown = house.ask("door", action="silence")["door"]
+    assert (shown["alarm"], shown["state"]) == (False, "forced")
+    assert house.wait_door("silenced")["by"] == "mqtt"
+
+
+def test_a_door_opened_from_afar_and_left_open_is_held_open(house: House) -> None:
+    house.ask("door", action="open")
+    assert house.wait_door("released")["by"] == "mqtt"
+    house.contact("open")
+    house.wait_door("opened")
+    house.wait_door("held_open")
+    house.contact("closed")
+    house.wait_door("alarm_over")
+    assert not [each for each in house.probe.of(DOOR_EVENT) if each.json["what"] == "forced"]
+
+
+def test_a_lockdown_lets_nobody_in_says_so_and_outlives_a_kill(
+    tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
+) -> None:
+    with House(tmp_path, broker.port, models, []) as house:
+        house.people(portraits, "obama")
+        house.rule("pin")
+        house.ask("set_pin", username="obama", pin=PIN)
+        assert house.ask("door", action="lockdown")["door"]["mode"] == "lockdown"
+        assert house.ask("credential", pin=PIN)["outcome"] == "denied"
+        house.wait_login("lockdown", "obama")
+        assert house.refused("door", action="open") == "not_allowed"
+        house.daemon.send(signal.SIGKILL)
+        house.daemon.wait(10)
+        with house.probe._changed:
+            house.probe.heard.clear()
+        house.daemon.__enter__()
+        house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+        house.probe.wait_until(
+            lambda: any(each.json["mode"] == "lockdown" for each in house.probe.of(ENTRANCE)), 10
+        )
+        assert house.ask("credential", pin=PIN)["outcome"] == "denied"
+        house.ask("door", action="lock")
+        assert house.ask("credential", pin=PIN)["outcome"] == "granted"
+
+
+def test_a_contact_that_is_not_heard_is_a_fault_and_takes_unlocked_back(house: House) -> None:
+    house.ask("door", action="unlock")
+    house.wait_state("unlocked")
+    house.probe.send("zigbee2mqtt/front", "nonsense")
+    house.wait_state("fault")
+    assert house.wait_door("fault")["by"] == "contact"
+    assert house.probe.of(ENTRANCE)[-1].json["lock"] == "locked"
+    house.contact("closed")
+    house.wait_state("unlocked")
+
+
+def test_bad_input_is_refused_and_says_what_to_do(house: House) -> None:
+    assert house.refused("set_pin", username="nobody", pin=PIN) == "user_unknown"
+    assert house.refused("set_pin", username="biden", pin="1234") == "pin_weak"
+    assert house.refused("set_pin", username="biden", pin="111111") == "pin_weak"
+    assert house.refused("set_pin", username="biden", pin="12a4") == "pin_weak"
+    assert house.refused("set_pin", username="biden", pin=PIN) == "pin_weak"  # somebody's
+    assert house.refused("set_pin", username="obama", pin=PIN, duress=True) == "pin_weak"
+    assert house.refused("set_pin", username="biden", pin=4711) == "request_malformed"
+    assert house.refused("add_card", username="obama", card=CARD) == "card_taken"
+    assert house.refused("remove_card", username="obama", card="1") == "credential_unknown"
+    assert house.refused("credential", door="back", pin=PIN) == "door_unknown"
+    assert house.refused("credential") == "request_malformed"
+    assert house.refused("contact", contact="ajar") == "request_malformed"
+    held = house.ask("credentials", username="obama")
+    assert held == {"username": "obama", "pin": True, "duress": True, "cards": 0}
+
+
+@pytest.mark.slow
+def test_face_and_pin_in_either_order_and_neither_alone(
+    tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
+) -> None:
+    faces = [portraits / name for name in ("obama.jpg", "obama2.jpg", "obama3.jpg")]
+    with House(tmp_path, broker.port, models, faces) as house:
+        house.people(portraits, "obama", "biden")
+        house.rule("face+pin")
+        house.ask("set_pin", username="obama", pin=PIN)
+        house.ask("set_pin", username="biden", pin="902736")
+        house.wait_login("credential_missing", "obama")
+        assert not house.probe.of(DOOR)
+        # His face is there all the time: the PIN of another does not help, his own does.
+        waits = threading.Event()
+        outcomes = []
+        for _ in range(40):
+            outcomes.append(house.ask("credential", pin=PIN, username="obama")["outcome"])
+            if outcomes[-1] == "granted" or ("granted", "obama") in house.logins():
+                break
+            waits.wait(0.5)
+        house.wait_login("granted", "obama")
+        house.ask("credential", pin="902736", username="biden")
+        house.wait_login("face_missing", "biden")
+        assert ("granted", "biden") not in house.logins()
