@@ -264,10 +264,12 @@ def test_without_a_broker_the_door_still_decides_and_delivers_later(
     port = free_port()
     with DaemonProcess(write_config(tmp_path, port, models, at_the_door)) as daemon:
         wait_until(lambda: '"decided"' in daemon.log)
+        daemon.send(signal.SIGSTOP)  # or it might speak before anybody listens
         with (
             Mosquitto(tmp_path / "late", port=port),
             Probe(port, EVERYTHING) as probe,
         ):
+            daemon.send(signal.SIGCONT)
             assert probe.wait(LOGIN)[0].json["reason"] == "unknown_face"
 
 
