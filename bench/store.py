@@ -1,24 +1,35 @@
-"""What sealing costs: a start with many templates, and an event, beside one bare row of it."""
+"""What sealing and chaining cost: a start with many templates, and an event's way into the database
+and to the broker, beside one that is neither sealed nor chained."""
 
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from sqlite3 import Connection
 
 import numpy as np
 from uuid_utils.compat import uuid7
 
-from bench.harness import Line, Measure, medians_ms
+from bench.harness import MODELS, Line, Measure, medians_ms
+from ostiary.config import VisionSettings
 from ostiary.messages.reason import Reason
 from ostiary.store import moment
+from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.events import Events, login_event
 from ostiary.store.users import Users
+from ostiary.vision.engine import VisionEngine
+from tests.integration.broker import Mosquitto
+from tests.integration.doorway import Doorway, door_settings
 
 KEY = b"a key of the bench, 32 bytes or so"
 TEMPLATES = 100_000
 EVENTS_A_ROUND, ROUNDS = 200, 15
+DELIVERED_A_ROUND, DELIVERED_ROUNDS = 300, 15
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -26,6 +37,7 @@ def run() -> Iterator[Line | Measure]:
     with tempfile.TemporaryDirectory() as folder:
         yield _start(Path(folder) / "start.db")
         yield from _events(Path(folder))
+        yield _delivered(Path(folder))
 
 
 def _start(path: Path) -> Measure:
@@ -56,21 +68,72 @@ def _events(folder: Path) -> Iterator[Line]:
     yield Line("event_sealed_vs_plain", ours, unsealed, unsealed / ours, None)
 
 
+class _Unchained(Chain):
+    """What events were before there was a chain."""
+
+    def event(self, connection: Connection, row: Sequence[object]) -> None:
+        pass
+
+
+def _delivered(folder: Path) -> Line:
+    """From the first decision's commit until the last one's PUBACK is marked, for two doors on one
+    broker that take turns: sealed and chained, and neither."""
+    engine = VisionEngine.load(VisionSettings(models=MODELS))
+    key = folder / "store.key"
+    key.write_bytes(b64encode(KEY))
+    key.chmod(0o600)
+    with Mosquitto(folder / "broker") as broker, ExitStack() as closing:
+        doors = []
+        for name, store in (("sealed", {"key_file": key}), ("plain", {})):
+            (home := folder / name).mkdir()
+            settings = door_settings(
+                home,
+                broker.port,
+                device={"id": name},
+                store={"path": home / "ostiary.db", **store},
+            )
+            doors.append(closing.enter_context(Doorway(settings, engine)))
+        sealed, plain = doors
+        plain.events.chain = _Unchained(plain.database)
+        times: dict[str, list[float]] = {"sealed": [], "plain": []}
+        for _ in range(DELIVERED_ROUNDS):
+            times["sealed"].append(_until_delivered(sealed))
+            times["plain"].append(_until_delivered(plain))
+    ours, reference = (
+        1000 * statistics.median(each) / DELIVERED_A_ROUND for each in times.values()
+    )
+    return Line("event_rate_sealed_and_chained_vs_plain", ours, reference, reference / ours, None)
+
+
+def _until_delivered(door: Doorway) -> float:
+    begun = time.perf_counter()
+    for number in range(DELIVERED_A_ROUND):
+        _decide(door.events, number)
+        door.mqtt.wake()
+    while door.events.queue_length():
+        time.sleep(0.001)
+    return time.perf_counter() - begun
+
+
 def _append(database: Database) -> None:
     events = Events(database)
     for number in range(EVENTS_A_ROUND):
-        events.append_login(
-            success=True,
-            reason=Reason.GRANTED,
-            message="Welcome, somebody.",
-            source="front",
-            now=NOW,
-            username=f"person {number}",
-            distance=0.31,
-            liveness=0.99,
-            threshold=0.5,
-            recognizer="sface",
-        )
+        _decide(events, number)
+
+
+def _decide(events: Events, number: int) -> None:
+    events.append_login(
+        success=True,
+        reason=Reason.GRANTED,
+        message="Welcome, somebody.",
+        source="front",
+        now=NOW,
+        username=f"person {number}",
+        distance=0.31,
+        liveness=0.99,
+        threshold=0.5,
+        recognizer="sface",
+    )
 
 
 def _bare(database: Database) -> None:

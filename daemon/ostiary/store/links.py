@@ -19,20 +19,21 @@ EVENT_COLUMNS = (
 )
 AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address"
 
+_TEXT = json.JSONEncoder(ensure_ascii=False)
+
 
 def digest_of(row: Sequence[object], key: bytes = b"") -> bytes:
     """SHA-256 of a row's content, 32 bytes; with a key HMAC-SHA256, so that nobody can try names
     against it."""
-    text = json.dumps([_plain(each) for each in row], ensure_ascii=False)
-    plain = text.encode("utf-8", errors="surrogatepass")
+    plain = _TEXT.encode([_plain(each) for each in row]).encode("utf-8", errors="surrogatepass")
     return hmac.digest(key, plain, "sha256") if key else hashlib.sha256(plain).digest()
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.hex()
     # SQLite keeps 1.0 as 1; RETURNING tells it as that, a SELECT from a REAL column as 1.0.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
