@@ -14,6 +14,7 @@ EXPLANATIONS = {
     Reason.SEVERAL_FACES: "More than one face at once: shut.",
     Reason.LOW_QUALITY: "The face is not seen well enough: shut.",
     Reason.UNCERTAIN: "The frames do not agree: shut, to be safe.",
+    Reason.STILL_PICTURE: "{username}'s face moves like a flat picture: the door stays shut.",
     Reason.AFTER_ATTACK: "Just after an attack: shut for a moment.",
     Reason.PIPELINE_ERROR: "Something failed while deciding: shut, to be safe.",
     Reason.OUTSIDE_SCHEDULE: "{username} may not pass at this hour: shut.",

@@ -29,7 +29,9 @@ from ostiary.doorkeeper import Doorkeeper, Record
 from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
+from ostiary.vision import bending
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.bending import Bending
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
@@ -107,11 +109,11 @@ class Recognition:
         self._keeper = keeper or Doorkeeper(record)
         self._metrics = metrics
         self._beat = beat
-        self._policy = policy
+        self._policy = self._for_this_camera(policy)
         self._show = show
         self._shown: Asked | None = None
         doorway = Doorway(
-            policy,
+            self._policy,
             roster.is_one_person,
             partial(self._keeper.ruled, door=self.name),
             partial(self._keeper.wants_challenge, door=self.name),
@@ -119,6 +121,7 @@ class Recognition:
         self._doorway = doorway if before is None else doorway.remembering(before)
         self._motion: Motion | None = None
         self._search = Search()
+        self._bendings: dict[int, Bending] = {}
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._view: View | None = None
@@ -143,7 +146,10 @@ class Recognition:
 
     def apply(self, policy: Policy) -> None:
         """Judge by another policy, from the next frame on."""
-        self._policy = policy
+        self._policy = self._for_this_camera(policy)
+
+    def _for_this_camera(self, policy: Policy) -> Policy:
+        return replace(policy, refuse_stills=self.camera.refuses_stills)
 
     def start(self) -> None:
         self.camera.start()
@@ -236,6 +242,8 @@ class Recognition:
         faces = self._near_faces(frame.image, now)
         self._doorway = self._doorway.saw(faces, now)
         judged: dict[int, Observation] = {}
+        if self._policy.refuse_stills:
+            self._watch_bending(frame.image, now)
         for track in self._doorway.to_judge(now):
             observation = self._observe(frame.image, track)
             if observation is not None:
@@ -260,6 +268,19 @@ class Recognition:
             landmarks = landmarks_of(self._engine.detector, bgr, face)
         pose = None if landmarks is None else pose_of(landmarks)
         return pose.mirrored() if pose is not None and self.camera.is_mirrored else pose
+
+    def _watch_bending(self, bgr: BGRImage, now: float) -> None:
+        """Mark the faces that are seen to move as no flat picture can; each attempt begins anew."""
+        watched = [track for track in self._doorway.to_judge(now) if not track.bends]
+        before = self._bendings
+        self._bendings = {}
+        for track in watched:
+            with self._metrics.stage("bending"):
+                seen = bending.step(before.get(track.id, Bending()), bgr, track.face.box)
+            if seen.is_seen:
+                self._doorway = self._doorway.bent(track.id)
+            else:
+                self._bendings[track.id] = seen
 
     def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
         """Faces large enough to stand at this door; who passes by far away is left alone."""

@@ -55,12 +55,14 @@ def recognizing(
     *,
     fps: float = 10,
     loop: bool = False,
+    **camera: object,
 ) -> Iterator[Recognizing]:
-    """A door in `folder` that sees `frames` and knows each of `registered` by the file's name."""
+    """A door in `folder` that sees `frames` and knows each of `registered` by the file's name.
+    `camera` are further settings of it."""
     metrics = Metrics()
     told: list[Told] = []
     folder.mkdir(exist_ok=True)
-    camera = written(folder / "camera", frames)
+    source = str(written(folder / "camera", frames))
     with Database.open(folder / "door.db") as database:
         users = Users(database)
         people = People(users, Events(database), roster_of(users, engine, Risk()))
@@ -70,7 +72,11 @@ def recognizing(
             probe, _ = people.roster.identify(partial(engine.describe, bgr, face))
             people.register(portrait.stem, [probe], utc_now(), source="test")
         recognition = Recognition(
-            CameraReader(CameraSettings(source=str(camera), fps=fps, loop=loop)),
+            CameraReader(
+                CameraSettings.model_validate(
+                    {"source": source, "fps": fps, "loop": loop, **camera}
+                )
+            ),
             engine,
             people.roster,
             lambda each, _camera: told.append(each),

@@ -57,6 +57,26 @@ def test_a_replayed_photo_is_denied_as_attack_and_never_granted() -> None:
     assert decisions[0].username == "Anna"
 
 
+def test_where_stills_are_refused_only_a_face_that_bends_is_let_in() -> None:
+    door = Doorway(replace(POLICY, refuse_stills=True))
+    door, decisions = stands(door, [(LIVE, ANNA)] * 10)
+    assert decisions == []
+    _, waited = stands(door, [(LIVE, ANNA)] * 40, start=1.0)
+    assert [(each.reason, each.username) for each in waited] == [(Reason.STILL_PICTURE, "Anna")]
+    _, decisions = stands(door.bent(door.tracks[0].id), [(LIVE, ANNA)], start=1.0)
+    assert [each.reason for each in decisions] == [Reason.GRANTED]
+
+
+def test_that_a_face_bent_lets_nobody_in_at_a_later_attempt() -> None:
+    door = Doorway(replace(POLICY, refuse_stills=True, cooldown_s=0.0))
+    door, _ = stands(door, [(LIVE, ANNA)])
+    door, decisions = stands(door.bent(door.tracks[0].id), [(LIVE, ANNA)] * 2, start=0.1)
+    assert [each.reason for each in decisions] == [Reason.GRANTED]
+    rested = 0.3 + POLICY.recheck_s
+    _, decisions = stands(door, [(LIVE, ANNA)] * (10 + 10 * int(rested)), start=0.4)
+    assert decisions == []
+
+
 def test_an_attack_that_gives_up_early_is_told_as_an_attack() -> None:
     policy = Policy(decide_within_s=0.15)
     _, decisions = stands(Doorway(policy), [(ATTACK, ANNA), None, None])

@@ -16,6 +16,7 @@ MESSAGES = {
     Reason.SEVERAL_FACES: "More than one face; one person at a time, please.",
     Reason.LOW_QUALITY: "The face is too small, blurred, dark or turned away to decide.",
     Reason.UNCERTAIN: "The frames do not agree; denied to be safe.",
+    Reason.STILL_PICTURE: "The face moves like a flat picture; move your head a little, please.",
     Reason.AFTER_ATTACK: "The door has just been shown a photo or a screen; wait a little, please.",
     Reason.PIPELINE_ERROR: "Something failed while deciding; denied to be safe.",
     Reason.OUTSIDE_SCHEDULE: _NOT_NOW,

@@ -130,6 +130,16 @@ class Doorway:
             ),
         )
 
+    def bent(self, track_id: int) -> "Doorway":
+        """The frames of that face show a head that moves, and no flat picture."""
+        return replace(
+            self,
+            tracks=tuple(
+                replace(track, bends=True) if track.id == track_id else track
+                for track in self.tracks
+            ),
+        )
+
     def looked(self, track_id: int, look: Look) -> "Doorway":
         """What a frame shows of how a face that is challenged is held."""
         step_up = self.step_up.looked(track_id, look, self.policy, self.is_one_person)
@@ -224,13 +234,16 @@ class Doorway:
         if track.swapped:
             return replace(vote.summarise(Reason.UNCERTAIN, track.observations), username=None)
         decision = vote.tally(track.observations, self.policy)
-        if decision is not None and decision.success and self._is_paused(now):
+        is_late = now - track.since >= self.policy.decide_within_s
+        if decision is None:
+            return vote.give_up(track.observations, self.policy) if is_late else None
+        if not decision.success:
+            return decision
+        if self._is_paused(now):
             return replace(decision, reason=Reason.AFTER_ATTACK)
-        if decision is not None and decision.success:
-            return self.ruled(decision)
-        if decision is None and now - track.since >= self.policy.decide_within_s:
-            return vote.give_up(track.observations, self.policy)
-        return decision
+        if self.policy.refuse_stills and not track.bends:
+            return replace(decision, reason=Reason.STILL_PICTURE) if is_late else None
+        return self.ruled(decision)
 
     def _is_paused(self, now: float) -> bool:
         return self.attacks is not None and now < self.attacks.pause_until(self.policy)

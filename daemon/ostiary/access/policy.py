@@ -19,6 +19,8 @@ class Policy:
     person gets no other for a while: `challenge_pause_first_s`, twice as long after each further
     one, `challenge_pause_s` at most; a pass, or `challenge_over_s` without a failure, ends the row.
 
+    `refuse_stills`: nobody passes whose face was not seen to bend, as a head does that moves.
+
     How near a face must be to somebody's template is not here: that follows the roster
     (`ostiary.access.risk`) and comes with every candidate.
     """
@@ -32,6 +34,7 @@ class Policy:
     recheck_s: float = 3.0
     forget_after_s: float = 1.0
     one_person_only: bool = True
+    refuse_stills: bool = False
     attack_pause_first_s: float = 2.0
     attack_pause_s: float = 15.0
     attack_over_s: float = 60.0

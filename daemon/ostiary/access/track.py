@@ -16,7 +16,8 @@ class Track:
 
     `since` is when the present attempt to decide began, `told` the last outcome that was told
     about this face, and until `rests_until` the face is followed but not judged. `swapped`: the
-    frames of this attempt show two people.
+    frames of this attempt show two people. `bends`: they show a head that moves, and no flat
+    picture (`ostiary.vision.bending`).
     """
 
     id: int
@@ -27,6 +28,7 @@ class Track:
     told: Decision | None = None
     rests_until: float = 0.0
     swapped: bool = False
+    bends: bool = False
 
     def is_judged(self, now: float) -> bool:
         """Whether liveness and descriptor are worth their cost on this frame."""
@@ -38,7 +40,13 @@ class Track:
     def resting(self, until: float, told: Decision | None) -> "Track":
         """Begin anew at `until`, with no old votes."""
         return replace(
-            self, observations=(), told=told, since=until, rests_until=until, swapped=False
+            self,
+            observations=(),
+            told=told,
+            since=until,
+            rests_until=until,
+            swapped=False,
+            bends=False,
         )
 
 

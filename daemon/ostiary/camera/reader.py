@@ -8,7 +8,7 @@ from typing import Self
 
 import structlog
 
-from ostiary.camera.address import kind_of, redact
+from ostiary.camera.address import is_open_on_the_way, kind_of, redact
 from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
@@ -103,6 +103,12 @@ class CameraReader:
     def is_mirrored(self) -> bool:
         """Whether its pictures are mirror images."""
         return self._settings.mirrored
+
+    @property
+    def refuses_stills(self) -> bool:
+        """Whether a face has to move as no flat picture can."""
+        wanted = self._settings.refuse_stills
+        return is_open_on_the_way(self._settings.source) if wanted is None else wanted
 
     @property
     def state(self) -> CameraState:

@@ -56,6 +56,13 @@ class CameraSettings(Section):
         False,
         description="The camera's picture is a mirror image: then left is right in challenges.",
     )
+    refuse_stills: bool | None = Field(
+        None,
+        examples=[True],
+        description="Let nobody in whose face moves like one flat picture: people wait until they "
+        "have moved a little. Unset: where somebody on the network could put other pictures in "
+        "the camera's place (http or rtsp from another machine).",
+    )
     relay_line: int | str | None = Field(
         None,
         examples=[27],

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     SEVERAL_FACES = "several_faces"
     LOW_QUALITY = "low_quality"
     UNCERTAIN = "uncertain"
+    STILL_PICTURE = "still_picture"
     AFTER_ATTACK = "after_attack"
     PIPELINE_ERROR = "pipeline_error"
     # a known person, whom the rules do not let pass

@@ -1,14 +1,13 @@
 """Whether a face that is followed moves as a head does, or as one picture that is moved about.
 
-Whatever is done to a flat picture as a whole (shifted, turned, tilted, brought nearer), a homography
-undoes (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 13.1). What is left of a head's
-movement is the nose before the cheeks, eyelids, mouth: it *bends*. Points of the face are followed
-(Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000), the best homography
-is taken off, and what is left is compared between two pairs of frames that share none: noise, however
-strong, is not alike in both, and bending is.
+Whatever is done to a flat picture as a whole (shifted, turned, tilted, brought nearer), a
+homography undoes (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 13.1). What is left of
+a head's movement is the nose before the cheeks, eyelids, mouth: it *bends*. Points of the face are
+followed (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000), the best
+homography is taken off, and what is left is compared between two pairs of frames that share none:
+noise, however strong, is not alike in both, and bending is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -39,8 +38,8 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """The face in a square: (SIDE, SIDE) uint8 `grey`, and where that is of the picture itself, well
-    inside its edge (the same shape, uint8, 0 or 1)."""
+    """The face in a square: (SIDE, SIDE) uint8 `grey`, and what of that lies well inside the
+    picture's edge (the same shape, uint8, 0 or 1)."""
 
     grey: GrayImage
     inside: GrayImage
@@ -217,13 +216,3 @@ def _sums(one: _Left, other: _Left) -> _Sums:
         float((second**2).sum()),
         int(both.sum()),
     )
-
-
-def seen_in(frames: Sequence[tuple[BGRImage, Box]]) -> int | None:
-    """After how many of these frames of one face it is seen to bend; None: not at all."""
-    bending = Bending()
-    for number, (bgr, box) in enumerate(frames, start=1):
-        bending = step(bending, bgr, box)
-        if bending.is_seen:
-            return number
-    return None
