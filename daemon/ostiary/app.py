@@ -518,6 +518,7 @@ class App:
             database=self.database,
             commands=weakref.proxy(self.commands),
             people=weakref.proxy(self.people),
+            rules=weakref.proxy(self.rules),
             users=self.users,
             events=self.events,
             cameras={each.name: weakref.proxy(each) for each in self.recognitions},

@@ -77,7 +77,7 @@ class ConsoleDoor:
                     Metrics(),
                 ),
             )
-        room = Room(
+        self.room = room = Room(
             settings,
             self.people,
             self.events,
@@ -94,6 +94,7 @@ class ConsoleDoor:
                     database=self.database,
                     commands=Commands(room, CommandLog(self.database), lambda: None),
                     people=self.people,
+                    rules=room.rules,
                     users=users,
                     events=self.events,
                     cameras=cameras,

@@ -1,16 +1,19 @@
 """The console's pages. They only read; every change goes through /api/v1."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from ostiary.access.schedule import moment_of
 from ostiary.errors import NotAllowed
+from ostiary.http import charts
 from ostiary.http.gate import Gate
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Elsewhere, Renderer
+from ostiary.http.rule_pages import RulePages
 from ostiary.http.thresholds import Thresholds
 from ostiary.messages.reason import Reason
 from ostiary.overrides import ADJUSTABLE
@@ -41,6 +44,7 @@ class Pages:
         self._tokens = ApiTokens(parts.database)
         self._audit = Audit(parts.database)
         self._snapshots = Snapshots(parts.database)
+        self._rules = RulePages(parts, renderer)
         self.router = APIRouter(include_in_schema=False)
         for path, page in (
             ("/", self.live),
@@ -51,6 +55,9 @@ class Pages:
             ("/health", self.health),
             ("/thresholds", self.thresholds),
             ("/access", self.access),
+            ("/rules", self.rules),
+            ("/rule", self.rule),
+            ("/charts", self.charts),
         ):
             self.router.add_api_route(path, page, methods=["GET"], response_model=None)
 
@@ -79,6 +86,8 @@ class Pages:
             "alike": roster.look_alikes().pairs[:LOOK_ALIKES] if operator else (),
             "distance": roster.thresholds.used,
             "waiting": roster.waiting(),
+            "access": self._parts.rules.stored.people,
+            "now": self._parts.clock(),
         }
         return self._render(request, "people", session, values)
 
@@ -89,17 +98,41 @@ class Pages:
             "person": user,
             "templates": self._parts.users.templates_of(user.username),
             "events": self._parts.events.page(EventFilter(username=user.username), limit=8).events,
+            **self._rules.of_person(request, user.username),
         }
         return self._render(request, "person", session, values)
 
-    def enrol(self, request: Request, name: Name = "") -> Response:
-        """A new person, or with `name` one more template of somebody."""
+    def enrol(self, request: Request, name: Name = "", visitor: Literal["", "1"] = "") -> Response:
+        """A new person, a visitor, or with `name` one more template of somebody."""
         session = self._session(request)
         if session.role is not Role.OPERATOR:
             raise NotAllowed("Only an operator may do this.")
         cameras = tuple(self._parts.cameras)
         known = self._parts.people.get(name).username if name else None
-        return self._render(request, "enrol", session, {"cameras": cameras, "known": known})
+        today = charts.midnight(self._parts.clock(), 1, self._parts.rules.zone).date()
+        values = {
+            "cameras": cameras,
+            "known": known,
+            "visitor": bool(visitor) and known is None,
+            "groups": sorted(self._parts.rules.stored.groups),
+            "ends": [
+                (key, (today + timedelta(days=days)).isoformat())
+                for key, days in (("today", 0), ("tomorrow", 1), ("week", 7))
+            ],
+        }
+        return self._render(request, "enrol", session, values)
+
+    def rules(self, request: Request) -> Response:
+        """Groups, rules and holidays."""
+        return self._rules.rules(request, self._session(request))
+
+    def rule(self, request: Request, name: Name = "") -> Response:
+        """One rule, with a week to draw on."""
+        return self._rules.rule(request, self._session(request), name)
+
+    def charts(self, request: Request, days: Literal["1", "7", "30"] = "7") -> Response:
+        """The last days, drawn."""
+        return self._rules.charts(request, self._session(request), days)
 
     def events(
         self,
@@ -107,14 +140,25 @@ class Pages:
         kind: Literal["login", "user", "door", ""] = "",
         reason: Reason | Literal[""] = "",
         username: Name = "",
+        day: Annotated[str, Query(max_length=10)] = "",
         cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     ) -> Response:
         session = self._session(request)
+        since, until = self._day(day)
         where = EventFilter(
-            kind=kind or None, reason=reason or None, username=username.strip() or None
+            kind=kind or None,
+            reason=reason or None,
+            username=username.strip() or None,
+            since=since,
+            until=until,
         )
         page = self._parts.events.page(where, cursor=cursor, limit=EVENTS_A_PAGE)
-        chosen = {"kind": kind, "reason": str(reason), "username": username.strip()}
+        chosen = {
+            "kind": kind,
+            "reason": str(reason),
+            "username": username.strip(),
+            "day": day if since else "",
+        }
         kept = {key: value for key, value in chosen.items() if value}
         values = {
             "events": page.events,
@@ -125,6 +169,8 @@ class Pages:
             "newest": None if cursor is None else f"/events?{urlencode(kept)}",
             "chosen": chosen,
             "reasons": tuple(Reason),
+            "today": charts.midnight(self._parts.clock(), 1, self._parts.rules.zone).date(),
+            "as_csv": f"/api/v1/events.csv?{urlencode(_as_asked(kept, since, until))}",
         }
         return self._render(request, "events", session, values)
 
@@ -157,6 +203,14 @@ class Pages:
         }
         return self._render(request, "access", session, values)
 
+    def _day(self, day: str) -> tuple[datetime | None, datetime | None]:
+        """From when to when a day of the site goes; none for what is no date."""
+        zone = self._parts.rules.zone
+        try:
+            return moment_of(day, zone), moment_of(day, zone, is_end=True)
+        except (ValueError, OverflowError):
+            return None, None
+
     def _session(self, request: Request) -> Session:
         session = self._gate.session(request)
         if session is not None:
@@ -165,3 +219,12 @@ class Pages:
             raise Elsewhere("/setup")
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         raise Elsewhere(f"/sign-in?{urlencode({'next': here})}")
+
+
+def _as_asked(
+    kept: dict[str, str], since: datetime | None, until: datetime | None
+) -> dict[str, str]:
+    """The page's filter as the API takes it."""
+    ends = {"since": since, "until": until}
+    asked = {key: value for key, value in kept.items() if key != "day"}
+    return asked | {name: at.isoformat() for name, at in ends.items() if at is not None}

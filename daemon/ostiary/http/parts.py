@@ -8,6 +8,7 @@ from typing import Protocol
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
 from ostiary.commands.room import utc_now
+from ostiary.commands.rulebook import Rules
 from ostiary.config import AccessSettings, Settings
 from ostiary.messages.state import State
 from ostiary.recognition import View
@@ -43,6 +44,7 @@ class ConsoleParts:
     database: Database
     commands: Commands
     people: People
+    rules: Rules
     users: Users
     events: Events
     cameras: Mapping[str, Watched]

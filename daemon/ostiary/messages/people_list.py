@@ -113,6 +113,11 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str], before: set
     )
 
 
+def as_cell(value: object) -> str:
+    """A value for a spreadsheet, in which no text is a formula."""
+    return _quoted(value) if isinstance(value, str) else "" if value is None else str(value)
+
+
 def _quoted(cell: str) -> str:
     return _QUOTE + cell if cell.startswith((*_FORMULA, _QUOTE)) else cell
 

@@ -18,6 +18,7 @@ from ostiary.errors import (
     SnapshotUnknown,
     TimedOut,
 )
+from ostiary.http.event_list import events_as_csv
 from ostiary.http.gate import Gate, Viewer
 from ostiary.http.live import Audience
 from ostiary.http.live import Viewer as LiveViewer
@@ -90,6 +91,26 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRoute
         page = parts.events.page(where, cursor=cursor, limit=limit, newest_first=newest_first)
         kept = snapshots.present(event.seq for event in page.events)
         return EventPage(events=page.events, cursor=page.cursor, snapshots=tuple(sorted(kept)))
+
+    @router.get(
+        "/events.csv",
+        summary="The audit trail as CSV",
+        response_class=Response,
+        responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    )
+    def events_csv(
+        _caller: Viewer,
+        kind: Literal["login", "user", "door"] | None = None,
+        reason: Reason | None = None,
+        username: Annotated[Username | None, Query(examples=["张三"])] = None,
+        since: Annotated[AwareDatetime | None, Query(description="Included.")] = None,
+        until: Annotated[AwareDatetime | None, Query(description="Not included.")] = None,
+    ) -> Response:
+        """The newest first, 20,000 at most."""
+        where = EventFilter(kind, reason, username, None, _utc(since), _utc(until))
+        headers = {"Content-Disposition": 'attachment; filename="events.csv"'}
+        text = events_as_csv(parts.events, where)
+        return Response(text.encode("utf-8-sig"), media_type="text/csv", headers=headers)
 
     @router.get(
         "/events/{seq}/snapshot",

@@ -42,3 +42,24 @@ export function explain(problem) {
   if (!(problem instanceof Problem)) throw problem;
   return problem.code === "offline" ? say("form.offline") : problem.words;
 }
+
+/* Do something; where nobody could pass a door then, ask the person and do it all the same. Whether
+   it was done. */
+export async function confirmed(act) {
+  try {
+    await act(false);
+    return true;
+  } catch (problem) {
+    if (problem.code !== "locks_everybody_out") throw problem;
+    const dialog = document.getElementById("question");
+    document.getElementById("question-title").textContent = problem.words;
+    document.getElementById("question-text").textContent = problem.message;
+    document.getElementById("question-yes").textContent = say("form.all_the_same");
+    dialog.returnValue = "no";
+    dialog.showModal();
+    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+    if (dialog.returnValue !== "yes") return false;
+    await act(true);
+    return true;
+  }
+}

@@ -79,6 +79,10 @@ function offerTwin() {
   outcome.append(label);
 }
 
+document.getElementById("until-date")?.addEventListener("input", () => {
+  form.querySelector('input[name="until"][value=""]').checked = true;
+});
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const fromFile = event.submitter?.value === "file";
@@ -87,6 +91,11 @@ form.addEventListener("submit", async (event) => {
   if (fromFile && !file) {
     document.getElementById("file").focus();
     outcome.replaceChildren(element("p", "notice bad", say("problem.image_invalid")));
+    return;
+  }
+  const date = document.getElementById("until-date");
+  if (date && !form.elements.until.value && !date.value) {
+    date.focus();
     return;
   }
   working = true;
@@ -99,7 +108,13 @@ form.addEventListener("submit", async (event) => {
     const body = fromFile ? { image: await base64(file) } : { source: "camera", camera: chosenCamera() };
     if (twin) body.allow_twin = true;
     const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";
-    if (!known) body.username = form.elements.username.value;
+    if (!known) {
+      body.username = form.elements.username.value;
+      const group = document.getElementById("group")?.value;
+      if (group) body.groups = [group];
+      const until = form.elements.until;
+      if (until) body.valid_until = until.value || document.getElementById("until-date").value;
+    }
     succeeded(await ask("POST", path, body));
   } catch (problem) {
     outcome.replaceChildren(element("p", "notice bad", explain(problem)));

@@ -1,6 +1,6 @@
 /* Forms that change something: <form data-api=PATH data-method=METHOD data-then=reload|PATH>. */
 
-import { ask, explain } from "./api.js";
+import { ask, confirmed, explain } from "./api.js";
 import { element, tell } from "./texts.js";
 
 document.querySelectorAll("time").forEach(tell);
@@ -72,7 +72,13 @@ for (const form of document.querySelectorAll("form[data-api]")) {
     button.setAttribute("aria-busy", "true");
     try {
       const body = form.dataset.method === "DELETE" ? undefined : valuesOf(form);
-      const found = await ask(form.dataset.method, form.dataset.api, body);
+      let found = null;
+      const act = async (confirm) => {
+        const path = confirm ? `${form.dataset.api}?confirm=true` : form.dataset.api;
+        found = await ask(form.dataset.method, path, body);
+      };
+      if (!("confirm" in form.dataset)) await act(false);
+      else if (!(await confirmed(act))) return;
       if (form.dataset.done) tellIn(form, "good", form.dataset.done);
       goOn(form, found);
     } catch (problem) {

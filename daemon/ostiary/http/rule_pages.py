@@ -1,0 +1,135 @@
+"""Pages about rules, and the charts. They only read; every change goes through /api/v1."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from ostiary.errors import NotAllowed, RuleUnknown
+from ostiary.http import charts, drawing
+from ostiary.http.parts import ConsoleParts
+from ostiary.http.render import Renderer, Say
+from ostiary.messages.commands.rules import AccessRule, WeeklyHours
+from ostiary.messages.rule_words import Day, Factor
+from ostiary.store.accounts import Role
+from ostiary.store.sessions import Session
+
+Name = Annotated[str, Query(max_length=200)]
+SPANS = (1, 7, 30)
+
+
+class RulePages:
+    """What `Pages` shows of rules."""
+
+    def __init__(self, parts: ConsoleParts, renderer: Renderer) -> None:
+        self._parts = parts
+        self._renderer = renderer
+
+    def rules(self, request: Request, session: Session) -> Response:
+        rules = self._parts.rules
+        stored = rules.stored
+        groups = {
+            name: sum(name in person.groups for person in stored.people.values())
+            for name in sorted(stored.groups)
+        }
+        values = {
+            "groups": groups,
+            "rules": rules.rules(),
+            "weeks": self.weeks(request, rules.rules()),
+            "holidays": sorted(stored.holidays.items()),
+            "timezone": rules.timezone,
+            "trusted": rules.clock_trusted(),
+            "without_group": rules.without_group,
+        }
+        return self._renderer.page(request, "rules", session, values)
+
+    def rule(self, request: Request, session: Session, name: str) -> Response:
+        """One rule to be changed; without a name a new one."""
+        if session.role is not Role.OPERATOR:
+            raise NotAllowed("Only an operator may do this.")
+        rules = self._parts.rules
+        known = {rule.name: rule for rule in rules.rules()}
+        if name and name not in known:
+            raise RuleUnknown(f"There is no rule {name}.")
+        rule = known.get(name)
+        values = {
+            "rule": rule,
+            "hours": None
+            if rule is None or rule.hours is None
+            else [each.model_dump(mode="json") for each in rule.hours],
+            "groups": sorted(rules.stored.groups),
+            "doors": rules.doors,
+            "factors": tuple(Factor),
+            "days": tuple(Day),
+            "timezone": rules.timezone,
+        }
+        return self._renderer.page(request, "rule", session, values)
+
+    def charts(self, request: Request, session: Session, days: Literal["1", "7", "30"]) -> Response:
+        parts = self._parts
+        zone = parts.rules.zone
+        since = charts.midnight(parts.clock(), int(days), zone)
+        found, is_cut = charts.logins(parts.events, since)
+        figures = charts.figures_of(found, zone, is_cut=is_cut)
+        say = self._renderer.say(request)
+        distance = parts.people.roster.thresholds.used.distance
+        access = parts.access()
+        values = {
+            "figures": figures,
+            "days": int(days),
+            "spans": SPANS,
+            "timezone": parts.rules.timezone,
+            "by_hour": drawing.columns(figures.hours, say("charts.by_hour")),
+            "near": drawing.scatter(
+                figures.dots,
+                say("charts.near"),
+                (0.0, max((*(dot.x for dot in figures.dots), distance)) * 1.1),
+                [(distance, say("charts.near_enough"))],
+                [
+                    (access.live_threshold, say("thresholds.live_threshold")),
+                    (access.attack_threshold, say("thresholds.attack_threshold")),
+                ],
+            ),
+        }
+        return self._renderer.page(request, "charts", session, values)
+
+    def of_person(self, request: Request, username: str) -> dict[str, Any]:
+        """What somebody may and when, for their page."""
+        rules = self._parts.rules
+        person = rules.person(username)
+        own = tuple(rule for rule in rules.rules() if person.groups.intersection(rule.groups))
+        return {
+            "groups": sorted(rules.stored.groups),
+            "member_of": person.groups,
+            "valid_from": _for_input(rules.local(person.valid_from)),
+            "valid_until": _for_input(rules.local(person.valid_until)),
+            "always": not person.groups and rules.without_group == "always",
+            "rules": own,
+            "weeks": self.weeks(request, own),
+            "rulings": tuple((door, rules.ruling(username, door)) for door in rules.doors),
+            "timezone": rules.timezone,
+            "trusted": rules.clock_trusted(),
+        }
+
+    def weeks(self, request: Request, rules: tuple[AccessRule, ...]) -> dict[str, Any]:
+        """Each rule's hours, drawn."""
+        say = self._renderer.say(request)
+        names = {day.value: say(f"week.{day.value}") for day in Day}
+        return {
+            rule.name: drawing.week(rule.hours, names, f"{rule.name}: {_said(rule.hours, say)}")
+            for rule in rules
+        }
+
+
+def _said(hours: tuple[WeeklyHours, ...] | None, say: Say) -> str:
+    if hours is None:
+        return say("rules.always")
+    return "; ".join(
+        f"{', '.join(say(f'week.{day.value}') for day in each.days)} {each.start}–{each.end}"
+        for each in hours
+    )
+
+
+def _for_input(local: str | None) -> str:
+    """As `<input type=datetime-local>` has it: without the offset."""
+    return "" if local is None else local[:16]
