@@ -9,7 +9,7 @@ from ostiary.messages.commands.rules import WeeklyHours
 from ostiary.messages.rule_words import WEEK, Day
 
 DAY_MINUTES = 24 * 60
-_ROW, _LABEL, _WIDE = 14, 34, 480
+_ROW, _LABEL, _WIDE = 14, 46, 320
 
 
 @dataclass(frozen=True, slots=True)
