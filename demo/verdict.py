@@ -28,6 +28,10 @@ EXPLANATIONS = {
     Reason.CHALLENGE_FAILED: "{username} did something else than was asked: shut.",
     Reason.CHALLENGE_TIMEOUT: "{username} did not do in time what was asked: shut.",
     Reason.CHALLENGE_PAUSED: "{username} waits after a failed challenge: shut.",
+    Reason.LOCKDOWN: "Nobody may pass now: shut.",
+    Reason.WRONG_CREDENTIAL: "A wrong PIN or card: shut.",
+    Reason.LOCKED_OUT: "Too many wrong PINs or cards: shut for a while.",
+    Reason.FACE_MISSING: "A PIN or card, and no face with it: shut.",
     Reason.SECOND_PERSON_MISSING: "Nobody else came with {username}: shut.",
 }
 
