@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 
 from ostiary.commands.site import Heard
 from ostiary.errors import NotAllowed, UserExists, UserUnknown
+from ostiary.site.clock import following
+from ostiary.site.envelope import read_again, write
 from ostiary.site.members import Role
-from tests.site_doors import CameralessDoor, House
+from ostiary.site.person import Person, PersonRules, read_person
+from ostiary.store.rules import RuleStore, StoredPerson
+from tests.site_doors import CameralessDoor, House, look
 
 
 @pytest.fixture
@@ -56,8 +61,6 @@ def test_a_further_template_and_a_new_name_come_to_all(house: House) -> None:
     one, two = house.door("one"), house.door("two")
     one.enrol("Ada", 1)
     two.hears(*one.told())
-    from tests.site_doors import look
-
     two.people.add_template("Ada", look(7), two.clock(), source="cli")
     two.people.rename("Ada", "Ada Lovelace", two.clock(), source="cli")
     one.hears(*two.told())
@@ -189,3 +192,40 @@ def change(door: CameralessDoor, what: str, who: int) -> None:
                 door.people.rename(name, f"Renamed {'abcde'[who]}", door.clock(), source="cli")
     except (UserExists, UserUnknown):
         pass
+
+
+def test_groups_and_the_end_of_a_visit_come_along(house: House) -> None:
+    one, two = house.door("one"), house.door("two")
+    one.enrol("Ada", 1)
+    until = house.clock() + timedelta(days=1)
+    visitor = StoredPerson(frozenset({"visitors"}), None, until)
+    with one.people.changing():
+        RuleStore(one.database).add_group("visitors")
+        RuleStore(one.database).put_person("Ada", visitor)
+        one.people.updated("Ada", one.clock(), source="cli")
+    two.hears(*one.told())
+    assert RuleStore(two.database).read().people == {"Ada": visitor}
+    two.people.rename("Ada", "Ada Lovelace", two.clock(), source="cli")
+    one.hears(*two.told())
+    assert RuleStore(one.database).read().people == {"Ada Lovelace": visitor}
+
+
+def test_who_has_rules_that_a_door_does_not_know_does_not_pass_there(house: House) -> None:
+    one, two = house.door("one"), house.door("two")
+    one.enrol("Ada", 1)
+    message = one.told()[0]
+    membership = one.site.membership
+    assert membership is not None
+    person = read_person(read_again(membership, message.topic, message.payload).content)
+    assert isinstance(person, Person)
+    ruled = person.model_copy(update={"rules": PersonRules(format=2, content={"moon": "full"})})
+    version = following(one.site.newest, 0, one.identity.id)
+    two.hears(
+        message,
+        Heard(
+            message.topic,
+            write(membership, message.topic, version, ruled.model_dump_json().encode()),
+        ),
+    )
+    assert two.knows(1) is None
+    assert two.site.living == 1

@@ -157,6 +157,10 @@ class People:
                 for apply in waiting:
                     apply()
 
+    def after_commit_once(self, *applied: Callable[[], object]) -> None:
+        """Likewise, but once for however many changes of the block."""
+        self._after_commit += [each for each in applied if each not in self._after_commit]
+
     def register(
         self,
         username: str,
@@ -271,10 +275,8 @@ class People:
             self._after_commit += [
                 partial(self.roster.put, name, ()),
                 partial(self._names.remove, name),
-                *self._followers,
             ]
-            if self._scrub not in self._after_commit:  # once, however many go together
-                self._after_commit.append(self._scrub)
+            self.after_commit_once(*self._followers, self._scrub)
 
     def take_in(
         self,
@@ -285,7 +287,8 @@ class People:
         known_as: str | None,
     ) -> None:
         """Somebody of the site, as another door knows them, without an event: new, or, where
-        `known_as` is their name here, changed. Raises UsernameInvalid, UserExists,
+        `known_as` is their name here, changed. What is kept of them besides is for the caller to
+        write, and to have read again (`read_again`). Raises UsernameInvalid, UserExists,
         DescriptorInvalid, DatabaseUnwritable."""
         with self.changing():
             if known_as is None:
@@ -298,6 +301,15 @@ class People:
                 partial(self._names.add, name),
                 partial(self._match_anew, name),
             ]
+
+    def read_again(self) -> None:
+        """What is kept of people besides their faces was changed in this block."""
+        self.after_commit_once(*self._followers)
+
+    def may_change(self, username: str) -> bool:
+        """Whether this door may: its own people, and the site's where it enrols for it."""
+        site = self.site
+        return site is None or site.is_shared or username not in site.usernames()
 
     def call(self, before: str, name: str) -> None:
         """Give somebody another name without an event. Raises UserExists, UsernameInvalid."""
@@ -340,8 +352,8 @@ class People:
             partial(self.roster.rename, before, name),
             partial(self._names.remove, before),
             partial(self._names.add, name),
-            *self._followers,
         ]
+        self.after_commit_once(*self._followers)
 
     def _scrub(self) -> None:
         """Who is deleted is so already; where the file cannot be cleaned now, it is later."""
@@ -378,6 +390,7 @@ class People:
     def updated(self, username: str, now: datetime, *, source: str) -> None:
         """Tell that something of a registered person was changed besides their templates."""
         self._events.append_user(action="updated", username=username, source=source, now=now)
+        self._tell_site(username, now)
 
     def _match_anew(self, name: str) -> None:
         self.roster.put(name, _known(*self._users.descriptors_of(name)))

@@ -1,16 +1,26 @@
-"""Who somebody of the site is at this door: name and templates, in `People`."""
+"""Who somebody of the site is at this door: name, templates and rules."""
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
+
+from pydantic import ValidationError
 
 from ostiary.commands.people import People
 from ostiary.errors import DescriptorInvalid
 from ostiary.messages.recognizer import RECOGNIZERS
 from ostiary.messages.username import LONGEST, new_username
 from ostiary.site.identity import from_text, to_text
-from ostiary.site.person import Person, PersonTemplate
+from ostiary.site.person import (
+    RULES_FORMAT,
+    Person,
+    PersonAccess,
+    PersonRules,
+    PersonTemplate,
+)
 from ostiary.site.refusal import Refused
 from ostiary.store.descriptor import Descriptor, from_bytes, to_float32_bytes
+from ostiary.store.rules import RuleStore, StoredPerson
 from ostiary.store.site import SiteStore
 from ostiary.store.users import StoredTemplate
 
@@ -28,6 +38,7 @@ class Placing:
         self._store = store
         self._people = people
         self._read_stored = read_stored
+        self._rules = RuleStore(store.database)
         self._marked: dict[str, set[str]] = {}  # who has digits behind the name, by the name
         for person, username in store.usernames():
             if username.endswith(f" {person[:_MARK]}"):
@@ -47,8 +58,21 @@ class Placing:
         )
         return own + tuple(each for each in also if each.recognizer not in RECOGNIZERS)
 
+    def rules_of(self, username: str) -> PersonRules | None:
+        """Groups and period; None: nothing is ruled."""
+        person = self._rules.person(username)
+        if person == StoredPerson():
+            return None
+        access = PersonAccess(
+            groups=tuple(sorted(person.groups)),
+            valid_from=person.valid_from,
+            valid_until=person.valid_until,
+        )
+        return PersonRules(format=RULES_FORMAT, content=access.model_dump(mode="json"))
+
     def place(self, person: str, content: Person, now: datetime) -> str | None:
-        """Register or change somebody; their name here, None where no template can be kept.
+        """Register or change somebody; their name here, None where no template can be kept, or
+        where it cannot be told when they may pass.
 
         Of two people of the site with one name the one who was enrolled first has it, and the other
         one has a few digits of their id behind it: so at every door. This door's own people keep
@@ -60,11 +84,17 @@ class Placing:
             if each.recognizer in RECOGNIZERS
         ]
         before = self._store.username_of(person)
-        if not templates:
+        rules = _stored_rules(content.rules)
+        if not templates or rules is None:
             self.remove(person)
             return None
         name = self._free_name(person, content, before)
         self._people.take_in(name, templates, now, known_as=before)
+        if rules != (StoredPerson() if before is None else self._rules.person(name)):
+            for group in rules.groups:
+                self._rules.add_group(group)
+            self._rules.put_person(name, rules)
+            self._people.read_again()
         if before is not None and name != before:
             self.name_is_free(before)
         return name
@@ -115,6 +145,19 @@ class Placing:
             return self._read_stored(person).enrolled, person
         except Refused:
             return "~", person
+
+
+def _stored_rules(rules: PersonRules | None) -> StoredPerson | None:
+    """None: this version does not know what is meant."""
+    if rules is None:
+        return StoredPerson()
+    if rules.format != RULES_FORMAT:
+        return None
+    try:
+        access = PersonAccess.model_validate_json(json.dumps(rules.content))
+    except ValidationError:
+        return None
+    return StoredPerson(frozenset(access.groups), access.valid_from, access.valid_until)
 
 
 def _descriptor(template: PersonTemplate) -> Descriptor:

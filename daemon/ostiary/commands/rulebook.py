@@ -211,7 +211,7 @@ class Rules:
             if person.valid_until is not None and person.valid_until <= over
         ]
         for name in ended:
-            if self._people.has(name):
+            if self._people.has(name) and self._people.may_change(name):
                 self._people.delete(name, now, source=EXPIRY)
         return len(ended)
 

@@ -176,6 +176,7 @@ class SiteRoster:
             name=username,
             enrolled=str(version),
             templates=self._placing.templates_of(username),
+            rules=self._placing.rules_of(username),
             changed_by=self._name(membership),
             changed_at=now,
         )
@@ -193,6 +194,7 @@ class SiteRoster:
             update={
                 "name": name,
                 "templates": self._placing.templates_of(username, also=before.templates),
+                "rules": self._placing.rules_of(username),
                 "changed_by": self._name(membership),
                 "changed_at": now,
             }
@@ -428,6 +430,7 @@ class SiteRoster:
                 name=username,
                 enrolled=str(self._entries[person].version),
                 templates=self._placing.templates_of(username),
+                rules=self._placing.rules_of(username),
                 changed_by=self._name(membership),
                 changed_at=self._clock(),
             )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from ostiary.messages.events import Message, Timestamp
 from ostiary.site.refusal import Refusal, Refused
@@ -20,12 +20,24 @@ class PersonTemplate(Message):
     quality: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
+RULES_FORMAT = 1
+
+
 class PersonRules(Message):
-    """When and where the person may pass. `content` is of the given `format`; a door that does not
-    know it keeps it as it is."""
+    """When and where the person may pass. `content` is of the given `format`; at a door that does
+    not know it the person does not pass."""
 
     format: int
     content: dict[str, Any]
+
+
+class PersonAccess(Message):
+    """The content of format 1. What a group may is each door's own: one without a rule for it lets
+    nobody of it pass."""
+
+    groups: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    valid_from: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
 
 
 class Person(Message):

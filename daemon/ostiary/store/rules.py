@@ -118,6 +118,20 @@ class RuleStore:
                     "INSERT INTO holidays VALUES (?, ?, ?)", (number, on.isoformat(), sealed)
                 )
 
+    def person(self, username: str) -> StoredPerson:
+        """What is known of one person besides. Raises UserUnknown."""
+        with self._database.reading() as connection:
+            stored = self._username(connection, username)
+            groups = connection.execute(
+                "SELECT name FROM members JOIN groups ON id = group_id WHERE username = ?",
+                (stored,),
+            ).fetchall()
+            ends = connection.execute(
+                "SELECT valid_from, valid_until FROM validity WHERE username = ?", (stored,)
+            ).fetchone()
+        names = frozenset(self._database.seal.opened_name(name) for (name,) in groups)
+        return StoredPerson(names, *((None, None) if ends is None else _ends(*ends)))
+
     def put_person(self, username: str, person: StoredPerson) -> None:
         """All that is known of them besides. Raises UserUnknown."""
         with self._database.transaction() as connection:
