@@ -13,8 +13,11 @@ from ostiary.access.risk import Risk
 from ostiary.access.roster import Roster
 from ostiary.commands.people import People
 from ostiary.commands.site import Heard, SiteRoster
+from ostiary.config import Settings
+from ostiary.mqtt.site_link import SiteLink
 from ostiary.site.identity import Identity
 from ostiary.site.members import Members, Role, admitted, first_members
+from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -139,3 +142,41 @@ class House:
     def __exit__(self, *_: object) -> None:
         for door in self.doors:
             door.close()
+
+
+class LinkedDoor:
+    """A cameraless door at a broker: the real link, until the block ends."""
+
+    def __init__(self, door: CameralessDoor, port: int, **site: object) -> None:
+        self.door = door
+        settings = Settings.model_validate(
+            {
+                "device": {"id": door.name},
+                "mqtt": {"port": port, "reconnect_at_most_s": 0.5},
+                "site": {"id": SITE, **site},
+            }
+        )
+        self.link = SiteLink(settings, door.site, self.report, clock=door.clock)
+
+    def report(self) -> DoorReport:
+        site = self.door.site
+        return DoorReport(
+            device=self.door.name,
+            name=self.door.name,
+            version="0",
+            recognizer="sface",
+            digest=site.digest,
+            newest="" if site.newest is None else str(site.newest),
+            people=site.living,
+            pending=self.door.store.count_waiting(),
+            keys=1,
+            queue=0,
+            at=self.door.clock(),
+        )
+
+    def __enter__(self) -> Self:
+        self.link.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.link.stop()
