@@ -17,7 +17,7 @@ TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary check fuzz pictures help setup demo test lint format bench export console chaos deb wheels soak debian homeassistant clean
+.PHONY: accuracy adversary check fuzz pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -90,6 +90,9 @@ accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (u
 
 chaos: debian setup ## N events while daemon and broker are killed
 	$(BIN)/python -m tests.integration.chaos --events $(or $(N),5000)
+
+site: debian setup ## five doors, one roster, on mosquitto and on a NATS cluster whose nodes are killed, for SECONDS_EACH=60
+	@$(BIN)/python -m tests.integration.site_run --seconds $(or $(SECONDS_EACH),60) $(ARGS)
 
 deb: setup ## build the Debian package (ARCH=amd64|arm64 DEBIAN=12|13)
 	$(BIN)/python -m package.build $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))

@@ -8,6 +8,7 @@ import pytest
 from demo.scenes import Scene, visitors
 from tests.integration.broker import Mosquitto
 from tests.integration.site import Site, ostiary
+from tests.integration.site_run import on_nats
 
 WITHIN_S = 5.0
 
@@ -48,3 +49,15 @@ def test_enrolled_at_one_door_granted_at_another_deleted_at_a_third_denied_at_al
             assert time.monotonic() - online < WITHIN_S
         assert not site.decided(fifth, registered)["success"]
         print(ostiary("site", "status", "--config", str(first.config)))  # noqa: T201
+
+
+@pytest.mark.slow
+def test_on_a_cluster_whose_nodes_are_killed_nothing_is_lost_and_nothing_forged(
+    tmp_path: Path, models: Path, portraits: Path
+) -> None:
+    """In short; `make site` does it for longer, and on one mosquitto as well."""
+    outcome = on_nats(tmp_path, models, portraits, 12)
+    print(outcome)  # noqa: T201
+    assert outcome.kills > 0
+    assert outcome.is_right
+    assert outcome.caught_up_after_s < WITHIN_S

@@ -37,8 +37,8 @@ QUIET_S = 2.0
 REPORT_AFTER_S = 0.5
 REPORT_EVERY_S = 60.0
 JOINED_EVERY_S = 1.0
-DIFFERS_S = 10.0
-SWEEP_EVERY_S = 60.0
+DIFFERS_S = 5.0
+SWEEP_EVERY_S = 20.0
 MEND_OWN_S = 0.5
 MEND_OTHERS_S = (3.0, 15.0)
 MEND_AGAIN_S = 30.0
@@ -121,7 +121,7 @@ class SiteLink:
     def differs(self) -> bool:
         """Whether another door has had something else than this one for a while."""
         since = self._differs_since
-        return since is not None and time.monotonic() - since > SWEEP_EVERY_S
+        return since is not None and time.monotonic() - since > 3 * SWEEP_EVERY_S
 
     def state(self) -> SiteState:
         """For the door's own report."""
@@ -383,22 +383,23 @@ class SiteLink:
             self._roster.store.publish_again(people)
 
     def _look_for_differences(self, now: float) -> None:
-        """Where another door has something else for a while, hear everything again by parts."""
+        """Where another door has something else for a while, hear everything again."""
         mine, roster = self._roster.digest, self._roster
         me = roster.identity.id
         others = [each.report for member, each in roster.doors.items() if member != me]
         if all(each.digest == mine for each in others):
             self._differs_since, self._sweep_wait_s = None, SWEEP_EVERY_S
             return
-        self._differs_since = self._differs_since or now
-        wants = any(each.people >= roster.living and each.digest != mine for each in others)
-        if wants and now - self._differs_since > DIFFERS_S and now >= self._next_sweep:
-            self._next_sweep = now + self._sweep_wait_s
+        since = self._differs_since = self._differs_since or now
+        digests = [mine, *(each.digest for each in others)]
+        usual = max(digests, key=digests.count)
+        # Who has what most have is asked to hear again, too: what the broker has lost is put back.
+        patience_s = DIFFERS_S if mine != usual else 2 * DIFFERS_S
+        if now - since > patience_s and now >= self._next_sweep:
+            self._next_sweep = now + self._sweep_wait_s * random.uniform(0.75, 1.25)
             self._sweep_wait_s = min(2 * self._sweep_wait_s, HOUSEKEEPING_S)
-            sync = self._sync
-            assert sync is not None
-            sync.stage, sync.shards, sync.seen = "shards", list(SHARDS), set()
-            self._next_shard(sync)
+            log.warning("site_differs", usual=mine == usual)
+            self._begin(self._client.connection)
 
     def _tell(self, connection: Connection) -> None:
         room = BATCH - len(self._under_way)
