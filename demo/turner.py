@@ -153,11 +153,13 @@ class Performer:
         *,
         reacts_s: float = 0.4,
         takes_s: float = 1.6,
+        strength: float = 1.0,
     ) -> None:
         self.person = person
         self._answer = answer
         self._reacts_s = reacts_s
         self._takes_s = takes_s
+        self._strength = strength
         self._lock = threading.Lock()
         self._doing: Prompt | None = None
         self._again: Prompt | None = None
@@ -181,7 +183,7 @@ class Performer:
             elif self._doing is None and self._again is not None and progress >= 0:
                 self._doing, self._since = self._again, now
                 progress = 0.0
-            return moving(self._doing, max(0.0, progress), self._zoom)
+            return moving(self._doing, max(0.0, progress), self._zoom, strength=self._strength)
 
 
 class Stage(Camera):

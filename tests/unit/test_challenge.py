@@ -46,7 +46,7 @@ from tests.challenged import (
 LEFT, RIGHT = POSES[Prompt.TURN_LEFT], POSES[Prompt.TURN_RIGHT]
 BENT = POSES[Prompt.NOD]
 REST = [STRAIGHT] * RESTING
-WAIT = [STRAIGHT] * 2
+WAIT = [STRAIGHT] * 3
 
 
 @pytest.mark.parametrize("movements", SEQUENCES, ids=lambda pair: "+".join(pair))
@@ -144,8 +144,7 @@ def test_a_turned_face_that_cannot_be_judged_does_not_count_as_turned() -> None:
 
 def test_who_turns_so_far_that_it_cannot_be_judged_has_turned_by_what_was_seen_on_the_way() -> None:
     asked = see(challenge(), looks([*REST, *WAIT, LEFT]))
-    asked = see(asked, looks([LEFT] * 3, None, start=STARTED + 1))
-    asked = see(asked, looks([LEFT], start=STARTED + 1.5))
+    asked = see(asked, looks([LEFT], None, start=STARTED + 1))
     assert asked.done == 2
 
 
@@ -241,11 +240,9 @@ def _shows_all(movements: tuple[Prompt, ...], frames: list[Frame]) -> bool:
             shown = [
                 at
                 for at in range(place, len(frames))
-                if (pose := frames[at][0]) is not None
-                and frames[at][1] is not None
-                and _shows(movement, pose, rest)
+                if (pose := frames[at][0]) is not None and _shows(movement, pose, rest)
             ]
-            if len(shown) < HELD:
+            if len(shown) < HELD or all(frames[at][1] is None for at in shown):
                 return False
             place = shown[HELD - 1] + 1
     return True

@@ -21,7 +21,7 @@ from ostiary.vision.pose import Pose
 
 TURN = 0.15
 """By how much the nose is off where it was, to the side, when a head has turned: about 25°."""
-NOD = 0.07
+NOD = 0.06
 """…and down, when a head is bent: about 20°."""
 CLEAR_NOD = 0.10
 """A nod that was not asked: turning moves the nose up and down a little, too."""
@@ -40,9 +40,10 @@ FRONTAL = 0.25
 RESTING = 3
 """Looks in a row in which a face is still."""
 HELD = 2
-"""Looks in a row that show a movement."""
-TOO_SOON_S = 0.15
-"""Nobody moves so soon after being asked: the movement had begun before."""
+"""Looks in a row that show a movement; in one of them the face must be good enough to be judged,
+which one that is turned far is not."""
+TOO_SOON_S = 0.3
+"""Nobody has moved so soon after being asked: the movement had begun before."""
 LEAST_LIVENESS = 0.5
 """Of the median look: below it more speaks for an attack than against it."""
 LONGEST_GAP_S = 1.0
@@ -216,14 +217,16 @@ def _moving(challenge: Challenge, look: Look) -> Challenge:
     challenge = _watched(challenge, shown - {asked})
     if challenge.is_over:
         return challenge
-    seen = look.observation
-    if shown != {asked} or seen is None or seen.probe is None:
-        # Too far turned to be judged is no reason to forget what was seen on the way.
-        return challenge if asked in shown else replace(challenge, recent=())
+    if shown != {asked}:
+        return replace(challenge, recent=())
     recent = (*challenge.recent, look)
-    if len(recent) < HELD:
+    if len(recent) < HELD or not any(_is_judged(each) for each in recent):
         return replace(challenge, recent=recent)
     return _went_on(challenge, look.at)
+
+
+def _is_judged(look: Look) -> bool:
+    return look.observation is not None and look.observation.probe is not None
 
 
 def _watched(challenge: Challenge, strays: set[Prompt]) -> Challenge:
