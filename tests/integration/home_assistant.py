@@ -1,8 +1,9 @@
 """Runs in Home Assistant's own Python, apart from ours: starts a real Home Assistant with nothing
 but MQTT, and tells what it made of the door.
 
-`python home_assistant.py PORT FOLDER`: reads commands from standard input, one a line (`states`,
-`press ENTITY`, `stop`), and prints one JSON line for each.
+`python home_assistant.py PORT FOLDER [AUTOMATIONS]`: reads commands from standard input, one a line
+(`states`, `press ENTITY`, `calls`, `stop`), and prints one JSON line for each. The services that
+the automations call are kept for `calls`, and nothing else happens.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from homeassistant import (  # type: ignore[import-not-found]
     loader,
 )
 from homeassistant.setup import async_setup_component  # type: ignore[import-not-found]
+from homeassistant.util.yaml import load_yaml  # type: ignore[import-not-found]
 
 DOMAINS = ("event", "sensor", "button", "binary_sensor")
 
@@ -60,6 +62,22 @@ def free_port() -> int:
         return port
 
 
+CALLED: list[dict[str, object]] = []
+
+
+async def automate(hass: core.HomeAssistant, automations: Path) -> None:
+    """Run the automations; what they call is written down."""
+
+    async def write_down(call: core.ServiceCall) -> None:
+        CALLED.append({"service": f"{call.domain}.{call.service}", "data": dict(call.data)})
+
+    services = ("tts.speak", "light.turn_on", "light.turn_off", "notify.notify", "lock.unlock")
+    for service in services:
+        hass.services.async_register(*service.split("."), write_down)
+    config = {"automation": load_yaml(str(automations))}
+    assert await async_setup_component(hass, "automation", config)
+
+
 async def start(folder: Path) -> core.HomeAssistant:
     """The core, the registries and MQTT; no web pages, which need much more."""
     hass = core.HomeAssistant(str(folder))
@@ -80,13 +98,18 @@ def tell(what: object) -> None:
     sys.stdout.flush()
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, automations: Path | None) -> None:
     hass = await start(folder)
+    if automations is not None:
+        await automate(hass, automations)
     tell({"version": const.__version__})
     loop = asyncio.get_running_loop()
     while line := (await loop.run_in_executor(None, sys.stdin.readline)).split():
         if line[0] == "stop":
             break
+        if line[0] == "calls":
+            tell({"calls": CALLED})
+            continue
         if line[0] == "press":
             await hass.services.async_call("button", "press", {"entity_id": line[1]}, blocking=True)
         states = {
@@ -101,7 +124,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     folder = Path(sys.argv[2])
     prepare(folder, int(sys.argv[1]))
-    asyncio.run(serve(folder))
+    asyncio.run(serve(folder, Path(sys.argv[3]) if len(sys.argv) > 3 else None))
 
 
 if __name__ == "__main__":

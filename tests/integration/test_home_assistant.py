@@ -64,9 +64,13 @@ class HomeAssistant:
 
 
 @contextmanager
-def home_assistant(folder: Path, port: int) -> Iterator[HomeAssistant]:
+def home_assistant(
+    folder: Path, port: int, automations: Path | None = None
+) -> Iterator[HomeAssistant]:
+    script = Path(__file__).with_name("home_assistant.py")
+    arguments = [script, port, folder, *([automations] if automations else [])]
     process = subprocess.Popen(
-        [str(PYTHON), str(Path(__file__).with_name("home_assistant.py")), str(port), str(folder)],
+        [str(PYTHON), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -103,6 +107,13 @@ def decide(door: Doorway, reason: Reason, username: str | None = None) -> None:
 
 def in_state(entity: str, wanted: str) -> Callable[[dict[str, Any]], bool]:
     return lambda states: bool(states[entity]["state"] == wanted)
+
+
+def ask(door: Doorway, prompt: Prompt | None) -> None:
+    until = utc_now() + timedelta(seconds=15)
+    door.mqtt.publish_prompt(
+        PromptMessage(timestamp=utc_now(), source="front", prompt=prompt, step=1, expires=until)
+    )
 
 
 def healthy() -> State:
@@ -156,21 +167,42 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
         assert states[f"binary_sensor.{NODE}_attack"]["state"] == "off"
         decide(door, Reason.PRESENTATION_ATTACK)
         home.wait(lambda states: states[f"binary_sensor.{NODE}_attack"]["state"] == "on")
-        prompt = f"sensor.{NODE}_prompt"
-        for asked, shown in ((Prompt.TURN_LEFT, "turn_left"), (None, "nothing")):
-            door.mqtt.publish_prompt(
-                PromptMessage(
-                    timestamp=utc_now(),
-                    source="front",
-                    prompt=asked,
-                    step=2 if asked else 0,
-                    expires=utc_now() + timedelta(seconds=15),
-                )
-            )
-            states = home.wait(in_state(prompt, shown))
-            assert states[prompt]["attributes"]["source"] == "front"
         home.ask(f"press button.{NODE}_snapshot")
         assert probe.wait(f"{BASE}/response/snapshot")[0].json["status"] == "ok"
     home.wait(lambda states: states[f"sensor.{NODE}_health"]["state"] == "unavailable")
     with Doorway(door_settings(tmp_path, broker.port), engine):
         home.wait(lambda states: not states)
+
+
+@pytest.mark.slow
+def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
+) -> None:
+    example = (ROOT / "config" / "home-assistant" / "automations.yaml").read_text(encoding="utf-8")
+    automations = tmp_path / "automations.yaml"
+    automations.write_text(example.replace("ostiary_door", NODE), encoding="utf-8")
+    settings = door_settings(tmp_path, broker.port, mqtt={"discovery": True})
+    prompt = f"sensor.{NODE}_prompt"
+    with (
+        home_assistant(tmp_path / "home-assistant", broker.port, automations) as home,
+        Doorway(settings, engine, ("front", Still(None))) as door,
+    ):
+        home.wait(lambda states: prompt in states)
+        time.sleep(SUBSCRIBES_WITHIN_S)
+        for asked, shown in ((Prompt.TURN_LEFT, "turn_left"), (None, "nothing")):
+            ask(door, asked)
+            states = home.wait(in_state(prompt, shown))
+            assert states[prompt]["attributes"]["source"] == "front"
+        called: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 10
+        while len(called) < 3:
+            assert time.monotonic() < deadline, called
+            called = [
+                call
+                for call in home.ask("calls")["calls"]
+                if call["service"].partition(".")[0] in ("tts", "light")
+            ]
+        by_service = {call["service"]: call["data"] for call in called}
+        assert by_service["tts.speak"]["message"] == "Turn your head to your left, and back."
+        assert by_service["light.turn_on"]["rgb_color"] == [0, 80, 255]
+        assert set(by_service) == {"tts.speak", "light.turn_on", "light.turn_off"}
