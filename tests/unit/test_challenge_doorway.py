@@ -127,10 +127,17 @@ def test_a_still_is_denied_when_its_time_is_over() -> None:
 def test_who_failed_has_to_wait_and_is_then_asked_again() -> None:
     state, _ = stands(door(Policy(challenge="always", recheck_s=0.5)), still, 156)
     state, told = stands(state, still, 25, start=15.6)
-    assert reasons(told) == [Reason.CHALLENGE_PAUSED]
+    assert told == []
     assert state.asked is None
     state, _ = stands(state, still, 15, start=18.1)
     assert state.asked is not None
+
+
+def test_who_comes_back_while_the_pause_goes_on_is_told_to_wait() -> None:
+    policy = Policy(challenge="always", challenge_pause_first_s=60)
+    state, _ = stands(door(policy), still, 156)
+    _, told = stands(state, still, 30, start=40.0)
+    assert reasons(told) == [Reason.CHALLENGE_PAUSED]
 
 
 def test_whoever_walks_away_from_a_challenge_has_not_passed_it() -> None:

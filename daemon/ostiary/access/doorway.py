@@ -24,6 +24,7 @@ from ostiary.messages.reason import Reason
 from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]
+NOT_PASSED = (Reason.CHALLENGE_FAILED, Reason.CHALLENGE_TIMEOUT)
 Ruled = Callable[[Decision], Decision]
 
 
@@ -165,6 +166,9 @@ class Doorway:
                     state = state._challenging(track, grant, now)
                     continue
                 decision = replace(grant, reason=Reason.CHALLENGE_PAUSED)
+                if state._has_just_failed(decision, now):  # and was told so
+                    state = state._with(track.resting(now + self.policy.recheck_s, track.told))
+                    continue
             if decision.reason is Reason.PRESENTATION_ATTACK:
                 state = replace(state, attacks=one_more(state.attacks, now, self.policy))
             again = state._was_told(track, decision, now)
@@ -204,6 +208,10 @@ class Doorway:
             return None
         is_silent = now - self.told.get(_outcome(grant), -math.inf) < policy.cooldown_s
         return None if is_silent else grant
+
+    def _has_just_failed(self, decision: Decision, now: float) -> bool:
+        told = (self.told.get((reason, decision.username), -math.inf) for reason in NOT_PASSED)
+        return now - max(told) < self.policy.cooldown_s
 
     def _challenging(self, track: Track, grant: Decision, now: float) -> "Doorway":
         movements = draw(self.below)
