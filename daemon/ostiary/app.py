@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ostiary.access.admission import Patience
+from ostiary.access.admission import Direction, Patience
 from ostiary.access.doorway import Doorway, Told
 from ostiary.access.entrance import Entrance, Happening
 from ostiary.access.policy import policy_of
@@ -61,7 +61,7 @@ from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.door_modes import DoorModes
-from ostiary.store.events import Events
+from ostiary.store.events import EventFilter, Events
 from ostiary.store.sealing import Rotation
 from ostiary.store.site import SiteStore
 from ostiary.store.users import Users
@@ -77,6 +77,7 @@ log = structlog.get_logger(__name__)
 
 STATE_CHECK_S = 1.0
 ENDED_CHECK_S = 30.0
+LAST_PASSAGES = 5000  # events that are looked through at a start
 RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
 ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
@@ -158,7 +159,8 @@ class App:
         )
         gates = {each.name: Gate(each.direction) for each in settings.cameras}
         patience = Patience(settings.site.shown_within_s, settings.site.second_person_s)
-        self.doorkeeper = Doorkeeper(self._record, self._rule, gates, patience)
+        last = self._last_passages(gates)
+        self.doorkeeper = Doorkeeper(self._record, self._rule, gates, patience, last)
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
@@ -339,6 +341,18 @@ class App:
                 self.metrics.decision(told.decision.reason)
         except OstiaryError as error:
             log.error("decision_not_recorded", code=error.code)
+
+    def _last_passages(self, gates: Mapping[str, Gate]) -> dict[str, Direction]:
+        """Which way people passed last, by the newest events: a restart lets nobody in twice."""
+        ways = {name: gate.direction for name, gate in gates.items() if gate.direction is not None}
+        if not ways:
+            return {}
+        last: dict[str, Direction] = {}
+        granted = EventFilter(kind="login", success=True)
+        for event in self.events.page(granted, limit=LAST_PASSAGES).events:
+            if event.username is not None and event.source in ways:
+                last.setdefault(event.username, ways[event.source])
+        return last
 
     def _rule(self, username: str, door: str) -> Ruling:
         if self.doors.mode(door) is Mode.LOCKDOWN:

@@ -53,14 +53,16 @@ class Doorkeeper:
         rule: Ruler = everybody,
         gates: Mapping[str, Gate] | None = None,
         patience: Patience = PATIENCE,
+        last: Mapping[str, Direction] | None = None,
     ) -> None:
+        """`last`: which way each person passed last, as far as that is known."""
         self._record = record
         self._rule = rule
         self._gates = dict(gates or {})
         self._patience = patience
         self._lock = threading.RLock()
         self._admissions: dict[str, Admission] = {}
-        self._last: dict[str, Direction] = {}
+        self._last: dict[str, Direction] = dict(last or {})
         self._answers: dict[tuple[str, str | None], Decision] = {}
         self.waits: Callable[[str, Waiting | None], object] = lambda _door, _waiting: None
         """Told of a door and what it waits for, each time that changes; called with the lock."""

@@ -14,7 +14,18 @@ from pathlib import Path
 from tests.fuzz.seeds import write_seeds
 
 CORPUS = Path(__file__).with_name("corpus")
-NAMES = ("image", "mjpeg", "command", "signed", "username", "form", "config", "head", "database")
+NAMES = (
+    "image",
+    "mjpeg",
+    "command",
+    "signed",
+    "username",
+    "form",
+    "config",
+    "head",
+    "database",
+    "people_list",
+)
 LARGEST = 20_000
 TIMEOUT_S = 10
 

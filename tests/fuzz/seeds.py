@@ -63,6 +63,10 @@ def _seeds() -> dict[str, Iterable[bytes]]:
             ).encode()
         ],
         "database": list(_databases()),
+        "people_list": [
+            b"name,groups,from,until,photo\r\nAnn,Staff;Lab,2026-12-01,,ann.jpg\r\n'=1,,,,\r\n",
+            '\ufeffname;until\n"Zo\u00eb ""Z""";2026-12-24T18:00\n'.encode(),
+        ],
     }
 
 

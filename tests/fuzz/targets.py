@@ -21,6 +21,7 @@ from ostiary.config import load_settings
 from ostiary.errors import OstiaryError
 from ostiary.http.legacy import face_form
 from ostiary.messages.commands import COMMANDS
+from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.requests import parse
 from ostiary.mqtt.signing import Signer, Verifier
@@ -113,9 +114,32 @@ def database(data: bytes) -> None:
             pass
 
 
+def people_list(data: bytes) -> None:
+    """A CSV of people; what was read is written and read again as it was."""
+    lines = read_list(data)
+    again = read_list(write_list(lines).encode("utf-8", errors="surrogatepass"))
+    kept = [
+        line for line in lines if line.name or line.groups or line.valid_from or line.valid_until
+    ]
+    assert [(each.name, each.groups) for each in again] == [
+        (each.name, each.groups) for each in kept
+    ]
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (image, mjpeg, command, signed, username, form, config, head, database)
+    for each in (
+        image,
+        mjpeg,
+        command,
+        signed,
+        username,
+        form,
+        config,
+        head,
+        database,
+        people_list,
+    )
 }
 
 

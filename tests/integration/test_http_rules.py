@@ -1,0 +1,110 @@
+"""Groups, rules and lists over HTTP: who may, strange names, and what is on the pages."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from ostiary.vision.engine import VisionEngine
+from tests.faces import some_look
+from tests.integration.console import Browser, ConsoleDoor, console_settings
+
+STRANGE = "</script><img src=x onerror=alert(1)>\"'/..?&#%2f"
+HOURS = [{"days": ["mon"], "start": "08:00", "end": "18:00"}]
+
+
+@pytest.fixture
+def door(tmp_path: Path, engine: VisionEngine) -> Iterator[ConsoleDoor]:
+    with ConsoleDoor(console_settings(tmp_path), engine) as running:
+        running.people.register("Ann", [some_look(1)], datetime.now(UTC), source="http")
+        yield running
+
+
+@pytest.fixture
+def operator(door: ConsoleDoor) -> Browser:
+    return door.operator()
+
+
+def code(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_group_and_a_rule_of_any_name_are_made_shown_and_removed(operator: Browser) -> None:
+    name = quote(STRANGE, safe="")
+    operator.ask("POST", "/api/v1/groups", json={"group": STRANGE}).raise_for_status()
+    rule = {"name": STRANGE, "groups": [STRANGE], "hours": HOURS}
+    operator.ask("PUT", "/api/v1/rules", json={"rule": rule}).raise_for_status()
+    wanted = {"groups": [STRANGE], "valid_until": "2030-01-01"}
+    operator.ask("PUT", "/api/v1/users/Ann/access", json=wanted).raise_for_status()
+    for page in ("/rules", f"/rule?name={name}", "/person?name=Ann", "/people", "/charts"):
+        html = operator.ask("GET", page, headers={"Accept": "text/html"})
+        assert html.status_code == 200, page
+        assert "<img src=x" not in html.text, page
+    refused = operator.ask("DELETE", f"/api/v1/groups/{name}")
+    assert code(refused) == (409, "group_in_use")
+    removed = operator.ask("DELETE", f"/api/v1/rules/{name}")
+    assert code(removed) == (409, "locks_everybody_out")
+    operator.ask("DELETE", f"/api/v1/rules/{name}?confirm=true").raise_for_status()
+    operator.ask("PUT", "/api/v1/users/Ann/access", json={}).raise_for_status()
+    operator.ask("DELETE", f"/api/v1/groups/{name}").raise_for_status()
+    assert operator.ask("GET", "/api/v1/rules").json()["groups"] == []
+
+
+def test_a_viewer_reads_rules_and_changes_none(door: ConsoleDoor, operator: Browser) -> None:
+    account = {"name": "vera", "password": "four green doors", "role": "viewer"}
+    operator.ask("POST", "/api/v1/accounts", json=account).raise_for_status()
+    viewer = Browser(door.url)
+    viewer.sign_in("vera", "four green doors")
+    assert viewer.ask("GET", "/api/v1/rules").status_code == 200
+    assert viewer.ask("GET", "/api/v1/users/Ann/access").json()["always"] is True
+    for method, path, body in (
+        ("POST", "groups", {"group": "Staff"}),
+        ("DELETE", "groups/Staff", None),
+        ("PUT", "rules", {"rule": {"name": "All", "groups": ["Staff"]}}),
+        ("DELETE", "rules/All", None),
+        ("PUT", "holidays", {"holidays": []}),
+        ("PUT", "users/Ann/access", {}),
+        ("POST", "people/read", {"csv": "name\n"}),
+        ("POST", "people/line", {"username": "Bo"}),
+    ):
+        assert code(viewer.ask(method, f"/api/v1/{path}", json=body)) == (403, "not_allowed"), path
+
+
+def test_what_is_wrong_with_a_rule_is_told_with_its_status_and_code(operator: Browser) -> None:
+    operator.ask("POST", "/api/v1/groups", json={"group": "Staff"}).raise_for_status()
+    rule = {"name": "Office", "groups": ["Staff"], "hours": HOURS}
+    for changed, expected in (
+        ({"groups": ["Nobody"]}, (404, "group_unknown")),
+        ({"doors": ["back"]}, (404, "camera_unknown")),
+        ({"hours": []}, (422, "schedule_invalid")),
+        ({"hours": HOURS * 2}, (422, "schedule_overlaps")),
+        ({"valid_until": "soon"}, (422, "period_invalid")),
+        ({"needs": "password"}, (422, "request_malformed")),
+    ):
+        answer = operator.ask("PUT", "/api/v1/rules", json={"rule": {**rule, **changed}})
+        assert code(answer) == expected
+    answer = operator.ask("PUT", "/api/v1/rules", json={"rule": rule, "replaces": "Gone"})
+    assert code(answer) == (404, "rule_unknown")
+
+
+def test_a_list_is_read_and_written_over_http_and_audited(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    operator.ask("POST", "/api/v1/groups", json={"group": "Staff"}).raise_for_status()
+    read = operator.ask("POST", "/api/v1/people/read", json={"csv": "name,groups\nAnn,Staff\n"})
+    (line,) = read.json()["lines"]
+    wanted = {key: line[key] for key in ("username", "groups", "valid_from", "valid_until")}
+    taken = operator.ask("POST", "/api/v1/people/line", json=wanted)
+    assert taken.json() == {"username": "Ann", "registered": False}
+    bad = operator.ask("POST", "/api/v1/people/read", json={"csv": "salary\n1\n"})
+    assert code(bad) == (422, "people_list_invalid")
+    new = operator.ask("POST", "/api/v1/people/line", json={"username": "Bo"})
+    assert code(new) == (422, "photo_missing")
+    listed = operator.ask("GET", "/api/v1/people.csv")
+    assert "Ann,Staff,,," in listed.text
+    actions = [row["action"] for row in operator.ask("GET", "/api/v1/audit").json()["rows"]]
+    assert actions[:2] == ["person_put", "group_set"]
+    assert door.room.rules.person("Ann").groups == {"Staff"}

@@ -1,0 +1,44 @@
+"""Rules of passing at the doorkeeper: which way somebody passed last."""
+
+from ostiary.access.decision import Decision
+from ostiary.access.doorway import Told
+from ostiary.access.rules import Ruling
+from ostiary.doorkeeper import Doorkeeper, Gate
+from ostiary.messages.reason import Reason
+
+GATES = {"in": Gate("in"), "out": Gate("out"), "side": Gate()}
+
+
+def keeper(recorded: list[tuple[Reason, str]], **last: str) -> Doorkeeper:
+    return Doorkeeper(
+        lambda told, door: recorded.append((told.decision.reason, door)),
+        lambda _name, _door: Ruling(anti_passback=True),
+        GATES,
+        last=last,  # type: ignore[arg-type]
+    )
+
+
+def passes(at: Doorkeeper, door: str) -> None:
+    granted = Decision(Reason.GRANTED, "Anna", 0.4, 0.99)
+    at.decided(Told(at.ruled(granted, door)), door, 0.0)
+
+
+def test_by_a_rule_with_anti_passback_nobody_is_in_twice_without_being_out() -> None:
+    recorded: list[tuple[Reason, str]] = []
+    at = keeper(recorded)
+    for door in ("in", "in", "side", "out", "out", "in"):
+        passes(at, door)
+    assert recorded == [
+        (Reason.GRANTED, "in"),
+        (Reason.PASSED_BACK, "in"),
+        (Reason.GRANTED, "side"),
+        (Reason.GRANTED, "out"),
+        (Reason.PASSED_BACK, "out"),
+        (Reason.GRANTED, "in"),
+    ]
+
+
+def test_a_rule_with_anti_passback_holds_over_a_restart() -> None:
+    recorded: list[tuple[Reason, str]] = []
+    passes(keeper(recorded, Anna="in"), "in")
+    assert recorded == [(Reason.PASSED_BACK, "in")]
