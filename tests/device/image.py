@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from package.build import Target, build
+
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Path(__file__).with_name("build-root")
 SIZE = "6G"
 INSTALL = """
@@ -41,6 +44,12 @@ class Image:
 def cache_folder() -> Path:
     named = os.environ.get("OSTIARY_DEVICE_CACHE")
     return Path(named) if named else Path.home() / ".cache/ostiary/device"
+
+
+def door_image() -> Image:
+    """The image of what this checkout builds."""
+    package = build(Target("amd64", "13"), ROOT / "resources/models", ROOT / "build/deb")
+    return image(cache_folder(), package)
 
 
 def image(cache: Path, package: Path) -> Image:

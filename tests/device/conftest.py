@@ -1,0 +1,38 @@
+"""One image for all, and one machine for everything that does not switch it off."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.device.door import Door
+from tests.device.image import Image, door_image
+from tests.device.machine import Machine, accelerated
+from tests.device.why_not import missing
+from tests.integration.broker import Mosquitto
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    """The disk with this checkout's package; kept, so that the second time is quick."""
+    assert not missing(), f"missing Debian packages: {' '.join(missing())}; `make debian`"
+    began = time.monotonic()
+    made = door_image()
+    how = "KVM" if accelerated(made) else "emulated: many times slower than a door"
+    tell(f"the image is there after {time.monotonic() - began:.0f} s; {how}")
+    return made
+
+
+@pytest.fixture(scope="session")
+def door(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """The running machine with the package set up on it, and a broker outside."""
+    folder = tmp_path_factory.mktemp("door")
+    with Mosquitto(folder / "broker") as broker, Machine(image, folder / "machine") as machine:
+        yield Door(machine, broker.port)
+
+
+def tell(what: str) -> None:
+    """A line for who watches: these tests take minutes."""
+    if sys.__stderr__ is not None:
+        sys.__stderr__.write(f"· {what}\n")

@@ -1,0 +1,97 @@
+"""Our package on a machine, as an installer sets it up."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.device.machine import HOST, Machine
+
+UNIT = "ostiary"
+BASE = "ostiary/door"
+CAMERA = "/dev/v4l/by-id/usb-Door_Camera-video-index0"
+SLOW = """[Service]
+# An emulated processor: a picture takes some twenty seconds.
+TimeoutStartSec=300
+WatchdogSec=600
+TimeoutStopSec=60
+"""
+GPIO = """
+groupadd --system --force gpio
+rule='SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="gpio", MODE="0660"'
+echo "$rule" >/etc/udev/rules.d/60-gpio.rules
+install -D -m 0644 /usr/share/doc/ostiary/gpio.conf /etc/systemd/system/ostiary.service.d/gpio.conf
+modprobe configfs && modprobe gpio-sim
+chip=/sys/kernel/config/gpio-sim/door
+[ -d $chip ] || { mkdir -p $chip/bank/line0 && echo 8 >$chip/bank/num_lines &&
+    echo door >$chip/bank/label && echo relay >$chip/bank/line0/name && echo 1 >$chip/live; }
+udevadm control --reload && udevadm trigger --subsystem-match=gpio && udevadm settle
+"""
+LOOPBACK = f"""
+modprobe v4l2loopback video_nr=10 card_label='Door Camera' exclusive_caps=1
+mkdir -p {CAMERA.rpartition("/")[0]} && ln -sf ../../video10 {CAMERA}
+udevadm settle
+"""
+
+FEED = "systemd-run --unit feeder /opt/ostiary/bin/python3 /srv/feeder.py /srv/clip.mjpeg 5"
+FEEDER = Path(__file__).with_name("guest") / "feeder.py"
+
+
+@dataclass
+class Door:
+    """A running machine and the broker that it is told of."""
+
+    machine: Machine
+    port: int
+
+    def set_up(self, pulse_s: float = 3.0) -> None:
+        """What postinst does on a machine (its disk was made elsewhere), then the settings."""
+        self.machine.run("systemctl stop ostiary; dpkg-reconfigure -fnoninteractive ostiary 2>&1")
+        self.machine.run("systemctl stop ostiary")
+        self.machine.put(settings(self.port, pulse_s), "/etc/ostiary/ostiary.toml")
+        folder = "/etc/systemd/system/ostiary.service.d"
+        self.machine.run(f"mkdir -p {folder}")
+        self.machine.put(SLOW, f"{folder}/emulated.conf")
+        self.machine.run("systemctl daemon-reload")
+
+    def put_clip(self, jpegs: bytes) -> None:
+        """What `FEED` will show to the camera."""
+        self.machine.put(jpegs, "/srv/clip.mjpeg")
+        self.machine.put(FEEDER.read_text(encoding="utf-8"), "/srv/feeder.py")
+
+    def journal(self) -> str:
+        return self.machine.run(f"journalctl -u {UNIT} -o cat --no-pager -n 60")
+
+
+def settings(port: int, pulse_s: float) -> str:
+    """Those of a door with a USB camera, a relay and a broker on another machine. The time limits
+    are those of an emulated processor."""
+    return f"""
+[[cameras]]
+source = "{CAMERA}"
+power_line_hz = 50
+exposure_ms = 10.0
+stall_after_s = 20.0
+[vision]
+models = "/usr/share/ostiary/models"
+[access]
+votes = 2
+window = 2
+decide_within_s = 300.0
+forget_after_s = 60.0
+cooldown_s = 5.0
+[store]
+path = "/var/lib/ostiary/ostiary.db"
+[mqtt]
+host = "{HOST}"
+port = {port}
+allow_anonymous = true
+reconnect_at_most_s = 1.0
+[relay]
+enabled = true
+line = "relay"
+pulse_s = {pulse_s}
+[commands]
+allow_unverified_enrolment = true
+time_limit_s = 300.0
+[service]
+metrics_port = 9464
+"""
