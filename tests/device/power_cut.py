@@ -37,6 +37,7 @@ WHILE_BOOTING = 0.2
 """The share of cuts that come before that."""
 BACK_WITHIN_S = 240.0
 CHECK = """#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 # What is on the disk before the daemon has touched it; on a copy.
 [ -e /var/lib/ostiary/ostiary.db ] || { echo "CHECK none"; exit 0; }
 rm -rf /run/check && mkdir -m 700 /run/check && cp /var/lib/ostiary/* /run/check/
@@ -44,8 +45,8 @@ cd /run/check
 echo "CHECK integrity $(sqlite3 ostiary.db 'PRAGMA integrity_check' | head -3 | tr '\\n' ' ')"
 echo "CHECK foreign $(sqlite3 ostiary.db 'PRAGMA foreign_key_check' | wc -l)"
 sqlite3 ostiary.db "SELECT 'EVENT ' || lower(hex(event_id)) FROM events"
-/opt/ostiary/bin/ostiary verify-log --config /etc/ostiary/ostiary.toml \\
-    --database /run/check/ostiary.db
+chown -R ostiary:ostiary /run/check
+ostiary verify-log --database /run/check/ostiary.db
 echo "CHECK log $?"
 echo "CHECK done"
 """

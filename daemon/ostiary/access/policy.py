@@ -55,6 +55,7 @@ def policy_of(access: AccessSettings) -> Policy:
         window=access.window,
         decide_within_s=access.decide_within_s,
         cooldown_s=access.cooldown_s,
+        forget_after_s=access.forget_after_s,
         one_person_only=access.one_person_only,
         attack_pause_s=access.attack_pause_s,
         challenge=access.challenge,

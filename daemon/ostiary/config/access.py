@@ -56,6 +56,13 @@ class AccessSettings(Section):
     votes: int = Field(3, ge=2, le=100, description="Frames that must agree…")
     window: int = Field(5, ge=2, le=100, description="…of the last so many of a track.")
     decide_within_s: float = Field(4.0, gt=0, description="A face undecided for so long is denied.")
+    forget_after_s: float = Field(
+        1.0,
+        ge=0.2,
+        le=60,
+        description="A face unseen for so long is another one. A processor that takes longer for a "
+        "frame needs more, or no two of its frames ever count together.",
+    )
     cooldown_s: Seconds = Field(
         10.0, description="The same outcome for the same person within so long is one event."
     )
