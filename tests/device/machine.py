@@ -30,7 +30,7 @@ class Machine:
     def __init__(self, image: Image, folder: Path, *, disk: str | None = None) -> None:
         """`disk` is QEMU's drive for the root disk; else one in the folder, over the image's."""
         self._image = image
-        self._folder = folder
+        self.folder = self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self._port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Machine:
         shutil.rmtree(self._folder / "tpm")
 
     def __enter__(self) -> Self:
-        self.start()
+        """It is switched off at the end; on, by `start`."""
         return self
 
     def __exit__(self, *_: object) -> None:

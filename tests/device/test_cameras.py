@@ -8,7 +8,7 @@ import pytest
 
 from tests.device.clips import jpegs
 from tests.device.conftest import tell
-from tests.device.door import LOOPBACK, Door
+from tests.device.door import Door
 from tests.device.why_not import MARKS
 
 pytestmark = MARKS
@@ -19,8 +19,6 @@ GUEST = Path(__file__).with_name("guest")
 def seen(door: Door, portraits: Path) -> dict[str, Any]:
     """What guest/cameras.py found."""
     machine = door.machine
-    machine.run("systemctl stop ostiary")
-    machine.run(LOOPBACK)
     door.put_clip(jpegs(portraits))
     machine.run(
         "systemd-run --unit feeder /opt/ostiary/bin/python3 /srv/feeder.py /srv/clip.mjpeg 5"

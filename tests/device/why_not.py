@@ -39,3 +39,12 @@ MARKS = [
     pytest.mark.skipif(why_not() is not None, reason=why_not() or "it can"),
 ]
 """Of every file that starts a machine."""
+
+WHOLE = "OSTIARY_DEVICE_WHOLE" in os.environ
+LONG = [
+    *MARKS,
+    pytest.mark.skipif(
+        not WHOLE, reason="takes ten minutes where the processor is emulated: `make device` runs it"
+    ),
+]
+"""Of those in which the door decides inside QEMU's machine."""

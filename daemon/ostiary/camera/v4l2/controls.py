@@ -1,6 +1,6 @@
 """Exposure and power-line frequency of a device."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ostiary.camera.v4l2 import abi
 from ostiary.camera.v4l2.device import VideoDevice
@@ -11,48 +11,57 @@ PER_MS = 10
 POWER_LINE = {0: 0, 50: 1, 60: 2}
 
 
-def apply_controls(device: VideoDevice, settings: CameraSettings) -> Iterator[str]:
-    """Set what is set in the settings; yields, for people, what the device does otherwise.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be set, control and value, in this order; and, for people, what will not."""
 
-    A door with another camera than it was set up for goes on: none of this is a reason to stop.
-    """
+    values: tuple[tuple[int, int], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __add__(self, other: "Plan") -> "Plan":
+        return Plan(self.values + other.values, self.remarks + other.remarks)
+
+
+def plan(device: VideoDevice, settings: CameraSettings) -> Plan:
+    """What the settings mean on this device. A door with another camera than it was set up for goes
+    on: nothing that it lacks here is a reason to stop."""
+    planned = Plan()
     if settings.power_line_hz is not None:
-        yield from _power_line(device, settings.power_line_hz)
+        planned += _power_line(device, settings.power_line_hz)
     if settings.exposure_ms == "auto":
-        yield from _automatic(device)
+        planned += _automatic(device)
     elif settings.exposure_ms is not None:
-        yield from _exposure(device, settings.exposure_ms)
+        planned += _exposure(device, settings.exposure_ms)
+    return planned
 
 
-def _power_line(device: VideoDevice, hertz: int) -> Iterator[str]:
-    if device.control(abi.CID_POWER_LINE_FREQUENCY) is None:
-        yield "it has no power-line setting; remove power_line_hz"
-    elif not device.offers_item(abi.CID_POWER_LINE_FREQUENCY, POWER_LINE[hertz]):
-        yield f"it does not know power_line_hz = {hertz}"
-    else:
-        device.set_value(abi.CID_POWER_LINE_FREQUENCY, POWER_LINE[hertz])
+def _power_line(device: VideoDevice, hertz: int) -> Plan:
+    control, item = abi.CID_POWER_LINE_FREQUENCY, POWER_LINE[hertz]
+    if device.control(control) is None:
+        return Plan(remarks=("it has no power-line setting; remove power_line_hz",))
+    if not device.offers_item(control, item):
+        return Plan(remarks=(f"it does not know power_line_hz = {hertz}",))
+    return Plan(((control, item),))
 
 
-def _automatic(device: VideoDevice) -> Iterator[str]:
+def _automatic(device: VideoDevice) -> Plan:
     for item in (abi.EXPOSURE_APERTURE_PRIORITY, abi.EXPOSURE_AUTO):
         if device.offers_item(abi.CID_EXPOSURE_AUTO, item):
-            device.set_value(abi.CID_EXPOSURE_AUTO, item)
-            return
-    yield "it has no automatic exposure; set exposure_ms to a number, or remove it"
+            return Plan(((abi.CID_EXPOSURE_AUTO, item),))
+    return Plan(remarks=("it has no automatic exposure; remove exposure_ms",))
 
 
-def _exposure(device: VideoDevice, milliseconds: float) -> Iterator[str]:
-    if device.offers_item(abi.CID_EXPOSURE_AUTO, abi.EXPOSURE_MANUAL):
-        device.set_value(abi.CID_EXPOSURE_AUTO, abi.EXPOSURE_MANUAL)
+def _exposure(device: VideoDevice, milliseconds: float) -> Plan:
     span = device.control(abi.CID_EXPOSURE_ABSOLUTE)
     if span is None:
-        yield "its exposure cannot be set; remove exposure_ms"
-        return
+        return Plan(remarks=("its exposure cannot be set; remove exposure_ms",))
     wanted = round(milliseconds * PER_MS)
     given = min(max(wanted, span.least), span.most)
-    device.set_value(abi.CID_EXPOSURE_ABSOLUTE, given)
-    if given != wanted:
-        yield (
-            f"it exposes {span.least / PER_MS:g} to {span.most / PER_MS:g} ms; "
-            f"exposure_ms = {milliseconds:g} became {given / PER_MS:g}"
-        )
+    values = [(abi.CID_EXPOSURE_ABSOLUTE, given)]
+    if device.offers_item(abi.CID_EXPOSURE_AUTO, abi.EXPOSURE_MANUAL):
+        values.insert(0, (abi.CID_EXPOSURE_AUTO, abi.EXPOSURE_MANUAL))
+    if given == wanted:
+        return Plan(tuple(values))
+    limits = f"{span.least / PER_MS:g} to {span.most / PER_MS:g} ms"
+    became = f"exposure_ms = {milliseconds:g} becomes {given / PER_MS:g}"
+    return Plan(tuple(values), (f"it exposes {limits}; {became}",))

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from ostiary.camera.picture import Picture
-from ostiary.camera.v4l2.controls import apply_controls
+from ostiary.camera.v4l2.controls import plan
 from ostiary.camera.v4l2.decode import to_bgr
 from ostiary.camera.v4l2.device import VideoDevice
 from ostiary.camera.v4l2.mode import Mode, choose
@@ -77,7 +77,10 @@ class DeviceSource:
         given, line = self._device.set_mode(mode, self._settings.fps)
         if given.fourcc != mode.fourcc:
             raise CameraUnavailable(f"{self._path}: offers {mode}, but gives {given}.")
-        return given, line, tuple(apply_controls(self._device, self._settings))
+        planned = plan(self._device, self._settings)
+        for control, value in planned.values:
+            self._device.set_value(control, value)
+        return given, line, planned.remarks
 
     def _picture(self, filled: Filled) -> Picture | None:
         mode, now = self._mode, time.monotonic()

@@ -10,6 +10,7 @@ from ostiary.service.doctor.check import Check, Level
 from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.decoder import check_decoder
+from ostiary.service.doctor.devices import check_devices
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.page import as_json, exit_status, render
 from ostiary.service.doctor.recognition import check_recognition
@@ -22,6 +23,7 @@ __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
 def run_checks(settings: Settings) -> Iterator[Check]:
     """Every check, one after another, each as soon as it is known. Nothing is changed."""
     yield from check_models(settings.vision)
+    yield from check_devices(settings)
     for camera in settings.cameras:
         yield from check_camera(camera)
     yield from check_budget(settings.vision, settings.cameras)

@@ -1,0 +1,95 @@
+"""Which devices this machine has, and which of them the door uses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ostiary.camera.address import SourceKind, kind_of
+from ostiary.camera.v4l2.controls import plan
+from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
+from ostiary.camera.v4l2.source import chosen_mode, path_of
+from ostiary.config import CameraSettings, Settings
+from ostiary.errors import CameraUnavailable
+from ostiary.service.doctor.check import Check, green, yellow
+from ostiary.service.relay import lines_of
+
+TPM = Path("/sys/class/tpm/tpm0/tpm_version_major")
+SEALED = Path("/etc/credstore.encrypted/ostiary.store-key")
+INPUTS = Path("/sys/class/input")
+
+
+def check_devices(settings: Settings) -> Iterator[Check]:
+    """Cameras with what they offer and what is asked of them, GPIO chips, keypads, the TPM. They
+    are looked at and not changed."""
+    cameras = {_device(each): each for each in settings.cameras if _is_device(each)}
+    for path in device_paths():
+        yield from _camera(path, cameras.get(path.resolve()))
+    relays = {str(each.chip.resolve()) for each in lines_of(settings).values()}
+    for chip in sorted(Path("/dev").glob("gpiochip*")):
+        yield green("device gpio", f"{chip}{_used('the relay', str(chip) in relays)}")
+    yield from _inputs(settings)
+    yield _tpm()
+
+
+def _camera(path: Path, used: CameraSettings | None) -> Iterator[Check]:
+    name = lasting_name(path)
+    try:
+        with VideoDevice.open(path) as device:
+            if not device.captures:
+                return
+            wanted = used or CameraSettings(source=str(path))
+            offered = ", ".join(dict.fromkeys(device.formats())) or "no format"
+            about = f"{name}: {device.name} ({device.bus}), offers {offered}"
+            try:
+                mode = chosen_mode(device, wanted)
+            except CameraUnavailable as error:
+                advice = f"{error.message} Set cameras.pixel_format to one that it offers, or auto."
+                yield yellow("device camera", about, advice)
+                return
+            rate = f"{mode.rate_for(wanted.fps):g} a second"
+            remarks = plan(device, wanted).remarks if used else ()
+    except CameraUnavailable as error:
+        yield yellow("device camera", error.message, "The daemon could not open it, either.")
+        return
+    whom = f"camera {used.name} takes" if used else "unused; would give"
+    found = f"{about}; {whom} {mode}, {rate}"
+    if remarks:
+        yield yellow("device camera", found, "; ".join(remarks))
+    else:
+        yield green("device camera", found)
+
+
+def _inputs(settings: Settings) -> Iterator[Check]:
+    """Keyboards, as keypads and card readers are; those that the settings name by their path."""
+    named = {str(reader.device.resolve()) for reader in settings.readers if reader.device}
+    for each in sorted(INPUTS.glob("event*")):
+        try:
+            about = (each / "device/name").read_text(encoding="utf-8").strip()
+            keys = (each / "device/capabilities/key").read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        if len(keys) > 1 or keys != ["0"]:
+            path = f"/dev/input/{each.name}"
+            yield green("device input", f"{path}: {about}{_used('a reader', path in named)}")
+
+
+def _tpm() -> Check:
+    if not TPM.exists() or TPM.read_text(encoding="ascii").strip() != "2":
+        return green("device tpm", "no TPM 2.0; the store key is bound to this disk's host key")
+    if SEALED.exists() or not SEALED.parent.exists():
+        return green("device tpm", "TPM 2.0; a store key that the package made here is bound to it")
+    return green("device tpm", "TPM 2.0; not used, for there is no store key")
+
+
+def _used(by: str, is_used: bool) -> str:
+    return f", used by {by}" if is_used else ", unused"
+
+
+def _is_device(settings: CameraSettings) -> bool:
+    try:
+        return kind_of(settings.source) is SourceKind.V4L2
+    except CameraUnavailable:
+        return False
+
+
+def _device(settings: CameraSettings) -> Path:
+    return path_of(settings.source).resolve()

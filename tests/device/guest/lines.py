@@ -1,0 +1,241 @@
+"""Run inside the machine: our relay, input lines and keypads on the kernel's own drivers. Prints one JSON object, by scenario; one that failed has its error instead."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ostiary.config import RelaySettings
+from ostiary.entrance.input_device import EVENT, InputDevice
+from ostiary.entrance.lines import GpioInputs, InputLine
+from ostiary.errors import InputUnavailable
+from ostiary.service.relay import Relay
+
+CHIP = Path("/dev/gpiochip0")
+RELAY, CONTACT, BUTTON = 0, 3, 4
+PULSE_S = 1.5
+DEBOUNCE_S = 0.1
+HOLDER = f"""
+import time
+from pathlib import Path
+from ostiary.config import RelaySettings
+from ostiary.service.relay import Relay
+relay = Relay.open(RelaySettings(enabled=True, chip=Path("{CHIP}"), line={RELAY}, pulse_s=60))
+relay.pulse()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def line(number: int) -> Path:
+    return next(Path("/sys/devices/platform").glob(f"gpio-sim.*/gpiochip*/sim_gpio{number}"))
+
+
+def level(number: int) -> str:
+    return (line(number) / "value").read_text().strip()
+
+
+def pull(number: int, high: bool) -> None:
+    (line(number) / "pull").write_text("pull-up" if high else "pull-down")
+
+
+class Watch:
+    """When a line changed, as (seconds, level)."""
+
+    def __init__(self, number: int) -> None:
+        self._value = line(number) / "value"
+        self.changes: list[tuple[float, str]] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            now = self._value.read_text().strip()
+            if not self.changes or self.changes[-1][1] != now:
+                self.changes.append((time.monotonic(), now))
+            time.sleep(0.002)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+
+def pulse() -> Any:
+    relay = Relay.open(RelaySettings(enabled=True, chip=CHIP, line="relay", pulse_s=PULSE_S))
+    try:
+        with Watch(RELAY) as watch:
+            time.sleep(0.2)
+            asked = time.monotonic()
+            relay.pulse()
+            time.sleep(PULSE_S + 0.7)
+        user = subprocess.run(["gpioinfo"], capture_output=True, text=True, check=True).stdout
+    finally:
+        relay.close()
+    (_, _), (opened, _), (closed, _) = watch.changes
+    return {
+        "levels": [level for _, level in watch.changes],
+        "wanted_s": PULSE_S,
+        "length_s": round(closed - opened, 3),
+        "after_ms": round((opened - asked) * 1000, 1),
+        "held by us": any("relay" in each and "ostiary" in each for each in user.splitlines()),
+    }
+
+
+def killed() -> Any:
+    """kill -9 while the line is active; then what gpio.conf does: `ostiary release`."""
+    with subprocess.Popen(
+        ["/opt/ostiary/bin/python3", "-c", HOLDER], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        until = time.monotonic() + 5
+        while level(RELAY) == "0" and time.monotonic() < until:
+            time.sleep(0.01)
+        held = level(RELAY)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    killed_at = time.monotonic()
+    while level(RELAY) == "1" and time.monotonic() < killed_at + 2:
+        time.sleep(0.002)
+    after = level(RELAY)
+    took = time.monotonic() - killed_at
+    with contextlib.closing(
+        Relay.open(RelaySettings(enabled=True, chip=CHIP, line=RELAY, pulse_s=1))
+    ):
+        taken_again = level(RELAY)
+    return {"held": held, "after": after, "after_s": round(took, 3), "taken again": taken_again}
+
+
+def debounce() -> Any:
+    """A contact that bounces ten times and then stays is one edge; a touch too short is none."""
+    pull(CONTACT, True)
+    pull(BUTTON, True)
+    lines = {"contact": InputLine(CONTACT, True), "button": InputLine(BUTTON, True)}
+    inputs = GpioInputs.take(CHIP, lines, pull="none", debounce_s=DEBOUNCE_S)
+    try:
+        before = dict(inputs.values())
+        for number in range(10):
+            pull(CONTACT, bool(number % 2))
+        pull(CONTACT, False)
+        bounced = edges(inputs)
+        pull(BUTTON, False)
+        pull(BUTTON, True)
+        short = edges(inputs)
+        pull(BUTTON, False)
+        pressed = edges(inputs)
+        pull(BUTTON, True)
+        let_go = edges(inputs)
+        pull(CONTACT, True)
+        opened = edges(inputs)
+    finally:
+        inputs.close()
+    return {
+        "before": before,
+        "bounced": bounced,
+        "short": short,
+        "pressed": pressed,
+        "let go": let_go,
+        "opened": opened,
+    }
+
+
+def edges(inputs: GpioInputs) -> list[list[Any]]:
+    found: list[list[Any]] = []
+    end = time.monotonic() + 0.6
+    while (left := end - time.monotonic()) > 0:
+        found += [[edge.name, edge.active] for edge in inputs.wait(left)]
+    return found
+
+
+def line_in_use() -> Any:
+    with contextlib.closing(GpioInputs.take(CHIP, {"contact": InputLine(CONTACT, True)})):
+        try:
+            GpioInputs.take(CHIP, {"button": InputLine(CONTACT, True)})
+        except InputUnavailable as error:
+            return error.message
+    return None
+
+
+UI_DEV_CREATE, UI_DEV_DESTROY = 0x5501, 0x5502
+UI_SET_EVBIT, UI_SET_KEYBIT, UI_DEV_SETUP = 0x40045564, 0x40045565, 0x405C5503
+
+
+@contextlib.contextmanager
+def keypad() -> Iterator[tuple[int, Path]]:
+    """A keypad that is a keyboard, as a USB one; where its keys are pressed, and its device."""
+    subprocess.run(["modprobe", "uinput"], check=True)
+    fd = os.open("/dev/uinput", os.O_WRONLY | os.O_NONBLOCK)
+    fcntl.ioctl(fd, UI_SET_EVBIT, 1)
+    for code in range(1, 120):
+        fcntl.ioctl(fd, UI_SET_KEYBIT, code)
+    setup = struct.pack("HHHH80sI", 3, 0x1234, 0x5678, 1, b"Door Keypad", 0)
+    fcntl.ioctl(fd, UI_DEV_SETUP, setup)
+    fcntl.ioctl(fd, UI_DEV_CREATE)
+    subprocess.run(["udevadm", "settle"], check=True)
+    try:
+        names = Path("/sys/class/input").glob("event*/device/name")
+        ours = next(name for name in names if name.read_text().strip() == "Door Keypad")
+        yield fd, Path("/dev/input") / ours.parent.parent.name
+    finally:
+        fcntl.ioctl(fd, UI_DEV_DESTROY)
+        os.close(fd)
+
+
+def press(fd: int, *codes: int) -> None:
+    for code in codes:
+        for value in (1, 0):
+            os.write(fd, EVENT.pack(0, 0, 1, code, value) + EVENT.pack(0, 0, 0, 0, 0))
+
+
+def keys() -> Any:
+    """1 2 3 4 enter; nobody else hears them; and what is said when it is pulled out."""
+    with keypad() as (fd, path):
+        device = InputDevice.open(path)
+        press(fd, 2, 3, 4, 5, 28)
+        typed = ""
+        end = time.monotonic() + 5
+        while len(typed) < 5 and time.monotonic() < end:
+            typed += "".join(key or "?" for _, key in device.read(1.0))
+        try:
+            InputDevice.open(path)
+        except InputUnavailable as error:
+            second = error.message
+        else:
+            second = "was let in"
+    try:
+        for _ in range(10):
+            device.read(0.5)
+    except InputUnavailable as error:
+        gone = error.message
+    else:
+        gone = "nothing was said"
+    device.close()
+    return {"typed": typed, "second": second, "gone": gone}
+
+
+def main() -> None:
+    found: dict[str, Any] = {}
+    for scenario in (pulse, killed, debounce, line_in_use, keys):
+        try:
+            found[scenario.__name__] = scenario()
+        except Exception as error:  # noqa: BLE001  # told, not lost: the others are run, too
+            result = f"{error!r} {traceback.format_exc()[-1500:]}"
+            found[scenario.__name__] = {"error": result}
+    sys.stdout.write(f"JSON {json.dumps(found)}\n")
+
+
+main()
