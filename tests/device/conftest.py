@@ -1,6 +1,5 @@
 """One image for all, and one machine for everything that does not switch it off."""
 
-import sys
 import time
 from collections.abc import Iterator
 
@@ -35,7 +34,14 @@ def door(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doo
         yield door
 
 
+TOLD: list[str] = []
+
+
 def tell(what: str) -> None:
-    """A line for who watches: these tests take minutes."""
-    if sys.__stderr__ is not None:
-        sys.__stderr__.write(f"· {what}\n")
+    """A figure, for the end of the run: these tests measure, too."""
+    TOLD.append(what)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in TOLD:
+        terminalreporter.write_line(f"· {line}")

@@ -330,7 +330,8 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
             mqtt=door(broker.port).mqtt,
         )
         names = [check.name for check in run_checks(settings)]
-    assert names == [
+    # Which devices there are is this machine's affair.
+    assert [name for name in names if not name.startswith("device ")] == [
         "models",
         "provider",
         "camera front",
