@@ -1,4 +1,5 @@
-"""Run inside the machine: our relay, input lines and keypads on the kernel's own drivers. Prints one JSON object, by scenario; one that failed has its error instead."""
+"""Run inside the machine: our relay, input lines and keypads on the kernel's own drivers. Prints
+one JSON object, by scenario; one that failed has its error instead."""
 
 import contextlib
 import fcntl
