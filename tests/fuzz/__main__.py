@@ -15,16 +15,8 @@ from tests.fuzz.seeds import write_seeds
 
 CORPUS = Path(__file__).with_name("corpus")
 NAMES = (
-    "image",
-    "mjpeg",
-    "command",
-    "signed",
-    "username",
-    "form",
-    "config",
-    "head",
-    "database",
-    "people_list",
+    *("image", "mjpeg", "command", "signed", "username", "form", "config", "head", "database"),
+    *("people_list", "site"),
 )
 LARGEST = 20_000
 TIMEOUT_S = 10

@@ -13,9 +13,14 @@ import numpy as np
 
 from ostiary.config import Settings
 from ostiary.config_file import render
+from ostiary.site.clock import following
+from ostiary.site.envelope import write
+from ostiary.site.invitation import grouped
+from ostiary.site.members import Membership
+from ostiary.site.person import Tombstone
 from ostiary.store.database import Database
 from tests import lock_vectors
-from tests.fuzz.targets import BOUNDARY, NOW, SIGNER
+from tests.fuzz.targets import BOUNDARY, HOLDER, MEMBERS, NOW, PERSON, SIGNER
 
 
 def write_seeds(corpus: Path) -> None:
@@ -67,7 +72,18 @@ def _seeds() -> dict[str, Iterable[bytes]]:
             b"name,groups,from,until,photo\r\nAnn,Staff;Lab,2026-12-01,,ann.jpg\r\n'=1,,,,\r\n",
             '\ufeffname;until\n"Zo\u00eb ""Z""";2026-12-24T18:00\n'.encode(),
         ],
+        "site": list(_site_messages()),
     }
+
+
+def _site_messages() -> Iterable[bytes]:
+    membership = Membership.of(HOLDER.public, MEMBERS, HOLDER)
+    version = following(None, int(NOW.timestamp() * 1000), HOLDER.id)
+    gone = Tombstone(changed_by="office", changed_at=NOW).model_dump_json().encode()
+    yield b"s" + write(membership, PERSON, version, gone)
+    yield b"m" + MEMBERS.signed(HOLDER)
+    yield b"p" + gone
+    yield b"c" + grouped("0" * 15).encode()
 
 
 def _encoded(kind: str) -> bytes:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -25,6 +26,13 @@ from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.requests import parse
 from ostiary.mqtt.signing import Signer, Verifier
+from ostiary.site.envelope import read
+from ostiary.site.identity import Identity
+from ostiary.site.invitation import read_code
+from ostiary.site.members import Membership, first_members, read_members
+from ostiary.site.person import read_person
+from ostiary.site.refusal import Refused
+from ostiary.site.topics import SiteTopics
 from ostiary.store.database import Database
 from ostiary.store.import_v1 import import_database
 from ostiary.store.restore import restore
@@ -37,6 +45,10 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 FORM_LIMIT = 100_000
 SIGNER = Signer(b"a key that is thirty-two bytes!!", timedelta(seconds=60), "ann")
 BOUNDARY = "x"
+SITE = "house"
+HOLDER = Identity.of(Ed25519PrivateKey.from_private_bytes(b"the key-holder of the fuzzed one"))
+MEMBERS = first_members(HOLDER, "office", SITE, NOW)
+PERSON = SiteTopics(SITE).person("0" * 32)
 
 
 def image(data: bytes) -> None:
@@ -126,19 +138,28 @@ def people_list(data: bytes) -> None:
     ]
 
 
+def site(data: bytes) -> None:
+    """What a broker hands on to the doors of a site, and a code that somebody types; the first byte
+    says which."""
+    kind, rest = data[:1], data[1:]
+    membership = Membership.of(HOLDER.public, MEMBERS, HOLDER)
+    with suppress(Refused):
+        if kind == b"m":
+            read_members(rest, HOLDER.public, SITE)
+        elif kind == b"p":
+            read_person(rest)
+        elif kind == b"c":
+            with suppress(ValueError):
+                read_code(rest.decode("utf-8", errors="surrogateescape"))
+        else:
+            read(membership, PERSON, rest, int(NOW.timestamp() * 1000))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
-        image,
-        mjpeg,
-        command,
-        signed,
-        username,
-        form,
-        config,
-        head,
-        database,
-        people_list,
+        *(image, mjpeg, command, signed, username, form, config, head, database),
+        *(people_list, site),
     )
 }
 
