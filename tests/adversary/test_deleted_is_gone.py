@@ -1,6 +1,15 @@
-"""Who was deleted is in no page of the database and its WAL, while the door runs."""
+"""Who was deleted is in no page of the database and its WAL, while the door runs; and of a sealed
+door's also nowhere else that it writes to or speaks to."""
 
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ostiary.access.risk import Risk
 from ostiary.commands.people import People, roster_of
@@ -10,6 +19,16 @@ from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from tests.faces import some_look
+from tests.integration.broker import Mosquitto
+from tests.integration.cameras import until
+from tests.integration.daemon import BASE, DaemonProcess, write_config
+from tests.integration.probe import Probe
+from tests.ports import free_port
+
+NAME = "Barack Xyzzy Obama"
+KEY = "a key that is kept apart from the disk"
+SOON_S = 60.0
+PICTURES = "SELECT jpeg FROM snapshots JOIN events USING (seq) WHERE username IS NOT NULL"
 
 
 def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: VisionEngine) -> None:
@@ -26,3 +45,62 @@ def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: Vi
         people.delete("Ada", utc_now(), source="cli")
         assert not any(needle in file.read_bytes() for file in files if file.exists())
         assert people.count() == 1
+
+
+@pytest.mark.slow
+def test_of_a_sealed_door_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
+    tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
+) -> None:
+    camera, home = tmp_path / "camera", tmp_path / "door"
+    camera.mkdir()
+    home.mkdir()
+    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
+        shutil.copy(portraits / name, camera)
+    key_file = tmp_path / "store.key"
+    key_file.write_text(KEY)
+    key_file.chmod(0o600)
+    more = f"[http]\nenabled = true\nport = {free_port()}"
+    config = write_config(home, broker.port, models, camera, more)
+    environment = {
+        "OSTIARY_STORE__KEY_FILE": str(key_file),
+        "OSTIARY_STORE__KEEP_SNAPSHOTS_DAYS": "1",
+    }
+    database = home / "ostiary.db"
+    with DaemonProcess(config, **environment), Probe(broker.port, f"{BASE}/#") as probe:
+        probe.wait(f"{BASE}/event/login", timeout_s=30)
+        registered = probe.ask(BASE, "register", {"username": NAME, "source": "camera"}, 20)
+        assert registered["status"] == "ok"
+        probe.wait_until(lambda: NAME in str([h.payload for h in probe.of(f"{BASE}/door")]), 20)
+        until(lambda: bool(rows(database, PICTURES)), 20)
+        pictures = [jpeg for (jpeg,) in rows(database, PICTURES)]
+        (sealed,) = rows(database, "SELECT descriptor FROM templates LIMIT 1")[0]
+        with Database.open(database, KEY.encode()) as opened:
+            (_, _, descriptor), *_ = Users(opened).templates()
+        needles = (
+            *(NAME.encode(), b"Xyzzy", descriptor.tobytes()[:32], sealed[:32]),
+            *(picture[40:80] for picture in pictures),
+        )
+        assert probe.ask(BASE, "delete", {"username": NAME})["status"] == "ok"
+        backup = home / "later.db"
+        until(lambda: not found(home, needles), SOON_S)
+        subprocess.run(
+            [sys.executable, "-m", "ostiary.cli", "backup", str(backup), "--config", str(config)],
+            check=True,
+            env={**environment, "PATH": "/usr/bin:/bin"},
+        )
+        assert not found(home, needles), "also not in a backup that is taken now"
+        with Probe(broker.port, "#") as late:
+            late.wait(f"{BASE}/state")
+            retained = b"".join(heard.payload for heard in late.heard)
+        assert not [needle for needle in needles if needle in retained]
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def found(folder: Path, needles: tuple[bytes, ...]) -> list[str]:
+    """The files of the door in which one of them is still to be read."""
+    files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return [name for name, content in files.items() if any(needle in content for needle in needles)]
