@@ -26,7 +26,7 @@ from ostiary.vision.models import (
     liveness_files,
     recognizer_files,
 )
-from package.sbom import write_sbom
+from package.sbom import write_export_sbom, write_sbom
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = REPOSITORY / "package/wheels.lock"
@@ -222,6 +222,8 @@ def main() -> None:
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     target = Target(given.arch, given.debian)
+    # Beside the package, whose bytes must not depend on a workstation's build of torch.
+    write_export_sbom(out / "ostiary-export.cdx.json")
     print(build(target, given.models.resolve(), out, given.lock))  # noqa: T201
 
 

@@ -1,8 +1,9 @@
-"""What the package carries, as a CycloneDX document: each Python distribution, and the models."""
+"""What the package carries, and what makes its models, as CycloneDX documents: each Python
+distribution, and the models."""
 
 import json
 from collections.abc import Iterable
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
 from cyclonedx.factory.license import LicenseFactory
@@ -11,6 +12,7 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.requirements import Requirement
 
 from ostiary import __version__
 from ostiary.vision.models import INSTALLED, MANIFEST
@@ -19,9 +21,36 @@ from ostiary.vision.models import INSTALLED, MANIFEST
 def write_sbom(packages: Path, target: Path) -> None:
     """Describe the distributions in `packages` and the models of the layout that `target` is in."""
     root = target.parents[4]
-    bom = Bom(components=[*_distributions(packages), *_models(root / INSTALLED.relative_to("/"))])
+    components = [*_distributions(packages), *_models(root / INSTALLED.relative_to("/"))]
+    _write("ostiary", components, target)
+
+
+def write_export_sbom(target: Path) -> None:
+    """Describe `ostiary-export` with all that it needs, as installed where this runs."""
+    needed: dict[str, Distribution] = {}
+    waiting = ["ostiary-export"]
+    while waiting:
+        name = waiting.pop()
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # wanted on other systems only
+            continue
+        if found.name in needed:
+            continue
+        needed[found.name] = found
+        wanted = [Requirement(text) for text in found.requires or ()]
+        waiting += [
+            each.name
+            for each in wanted
+            if each.marker is None or each.marker.evaluate({"extra": ""})
+        ]
+    _write("ostiary-export", [_component(needed[name]) for name in sorted(needed)], target)
+
+
+def _write(name: str, components: Iterable[Component], target: Path) -> None:
+    bom = Bom(components=components)
     bom.metadata.component = Component(
-        name="ostiary", version=__version__, type=ComponentType.APPLICATION, bom_ref="ostiary"
+        name=name, version=__version__, type=ComponentType.APPLICATION, bom_ref=name
     )
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     # A random number and the moment of writing: two builds of a commit are to be the same bytes.

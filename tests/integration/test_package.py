@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from package.build import LOCK, Target, build, install_environment, root_of, this_arch
+from package.sbom import write_export_sbom
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,3 +45,14 @@ def test_two_builds_of_one_commit_are_the_same_bytes_and_say_what_is_in_them(
     manifest = json.loads((models / "built.json").read_text(encoding="utf-8"))
     (sface,) = (each for each in document["components"] if each["name"] == "sface.onnx")
     assert sface["hashes"][0]["content"] == manifest["sface.onnx"]["sha256"]
+
+
+def test_what_makes_the_models_is_listed_too(tmp_path: Path) -> None:
+    written = tmp_path / "ostiary-export.cdx.json"
+    write_export_sbom(written)
+    document = json.loads(written.read_text(encoding="utf-8"))
+    assert document["metadata"]["component"]["name"] == "ostiary-export"
+    components = {each["name"]: each for each in document["components"]}
+    assert {"ostiary-export", "torch", "onnx", "onnxruntime", "numpy", "sympy"} <= set(components)
+    assert "pytest" not in components
+    assert components["torch"]["purl"].startswith("pkg:pypi/torch@")
