@@ -14,10 +14,13 @@ QUICK := $(addprefix tests/integration/test_,commands.py engine.py liveness.py s
 TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.py export_evaluate.py export_sface.py \
     export_verify.py http_access.py http_api.py http_first_version.py http_schema.py store_database.py store_kill.py wheels.py)
 
+# Long, with a target of its own; a short form is in tests/arm/test_unpacked.py.
+APART := tests/arm/test_installed.py
+
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary check device fuzz pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check device fuzz pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,7 +59,7 @@ homeassistant: ## install a Home Assistant for the one test that needs it
 
 test: debian setup homeassistant ## run every test: first those that may share the machine, then the others
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TOGETHER) $(ARGS)
-	$(BIN)/python -m pytest $(foreach path,$(TOGETHER),--ignore $(path)) $(ARGS)
+	$(BIN)/python -m pytest $(foreach path,$(TOGETHER) $(APART),--ignore $(path)) $(ARGS)
 
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .
@@ -102,6 +105,9 @@ deb: setup ## build the Debian package (ARCH=amd64|arm64 DEBIAN=12|13)
 
 wheels: setup ## list the wheels of a door, for every supported machine
 	$(BIN)/python -m package.wheels $(ARGS)
+
+arm: debian setup ## run the arm64 package (PACKAGE=file.deb) on an emulated ARM: verdicts, networks, instructions
+	@OSTIARY_PACKAGE=$(PACKAGE) $(BIN)/python -m pytest tests/arm $(ARGS)
 
 soak: setup ## watch memory, threads and files for MINUTES=20 of a looped clip
 	$(BIN)/python -m tests.integration.soak --minutes $(or $(MINUTES),20)

@@ -1,0 +1,1 @@
+"""Scripts that run by the door's own Python, on whichever processor."""
