@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ostiary.cli_archive import archive
 from ostiary.cli_site import site
 from ostiary.cli_store import store
 from ostiary.client import cli as client
@@ -28,6 +29,7 @@ app.add_typer(client_rules.groups, name="groups")
 app.add_typer(client_rules.rules, name="rules")
 app.add_typer(store, name="store")
 app.add_typer(site, name="site")
+app.command("archive")(archive)
 app.command("login")(client.login)
 app.command("events")(client.events)
 app.command("enroll")(client.enroll)

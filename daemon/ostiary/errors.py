@@ -541,6 +541,13 @@ class SiteRefused(OstiaryError):
     exit_status = 77
 
 
+class ArchiveUnavailable(OstiaryError):
+    """The archive's PostgreSQL cannot be reached, or refuses what is to be kept."""
+
+    code = "archive_unavailable"
+    exit_status = 69
+
+
 class InvitationInvalid(OstiaryError):
     """The code of an invitation has a mistake, or nobody answers to it."""
 

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from ostiary.config.access import LARGEST_DISTANCE, LEAST_LIVE, AccessSettings
+from ostiary.config.archive import ArchiveSettings
 from ostiary.config.cameras import CameraSettings, VisionSettings
 from ostiary.config.device import DeviceSettings, LogSettings, RelaySettings, ServiceSettings
 from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSettings
@@ -32,6 +33,7 @@ __all__ = [
     "LARGEST_DISTANCE",
     "LEAST_LIVE",
     "AccessSettings",
+    "ArchiveSettings",
     "CameraSettings",
     "ClockSettings",
     "CommandSettings",
@@ -77,6 +79,7 @@ class Settings(BaseSettings):
     commands: CommandSettings = Field(default_factory=CommandSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

@@ -6,7 +6,12 @@ from ostiary.mqtt.security import read_password, tls_context
 
 
 def login_of(
-    settings: Settings, client_id: str, *, session_expiry_s: int = 0, will: Will | None = None
+    settings: Settings,
+    client_id: str,
+    *,
+    session_expiry_s: int = 0,
+    will: Will | None = None,
+    receive_maximum: int | None = None,
 ) -> Login:
     """Secrets and certificates are read now. Raises ConfigError."""
     mqtt = settings.mqtt
@@ -16,7 +21,7 @@ def login_of(
         client_id=client_id,
         keepalive_s=mqtt.keepalive_s,
         session_expiry_s=session_expiry_s,
-        receive_maximum=settings.commands.queue_limit,
+        receive_maximum=receive_maximum or settings.commands.queue_limit,
         packet_limit=2 * settings.commands.payload_limit_bytes,
         will=will,
         username=mqtt.username,

@@ -1,0 +1,156 @@
+"""Keeps records in PostgreSQL, each once, in monthly partitions."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Self
+
+import psycopg
+import structlog
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from ostiary.archive.record import Record
+from ostiary.errors import ArchiveUnavailable
+
+log = structlog.get_logger(__name__)
+
+LOCK = 0x4F535449  # "OSTI": one archive at a time changes tables
+_INSERT = """
+    INSERT INTO events (event_id, at, door, seq, kind, username, success, reason, source, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (event_id, at) DO NOTHING
+"""
+
+
+class Keeper:
+    """One connection to the database. From one thread."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._months: set[str] = set()
+
+    @classmethod
+    def connect(cls, database: str) -> Self:
+        """Connect, and bring the schema up to date. `database`: a connection string or URL. Raises
+        ArchiveUnavailable."""
+        try:
+            keeper = cls(psycopg.connect(database, connect_timeout=5))
+            keeper._migrate()
+        except psycopg.Error as error:
+            raise ArchiveUnavailable(f"The archive's database: {_said(error)}") from error
+        return keeper
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def keep(self, records: Sequence[Record], refused: Iterable[tuple[str, bytes, str]]) -> int:
+        """All of them in one transaction; how many were new. When it returns, they are on disk.
+        Raises ArchiveUnavailable, and then nothing was kept."""
+        try:
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                self._make_room(cursor, records)
+                cursor.executemany(_INSERT, [_row(record) for record in records])
+                new = max(cursor.rowcount, 0)
+                cursor.executemany(
+                    "INSERT INTO refused (topic, payload, reason) VALUES (%s, %s, %s)",
+                    list(refused),
+                )
+        except psycopg.Error as error:
+            self._months.clear()
+            raise ArchiveUnavailable(f"The archive's database: {_said(error)}") from error
+        return new
+
+    def forget(self, now: datetime, keep_days: float) -> tuple[str, ...]:
+        """Drop partitions that ended so long ago; their names. Raises ArchiveUnavailable."""
+        over = now - timedelta(days=keep_days)
+        try:
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+                cursor.execute(
+                    "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+                    " WHERE inhparent = 'events'::regclass ORDER BY relname"
+                )
+                names = [name for (name,) in cursor.fetchall()]
+                old = tuple(name for name in names if _end_of(name) <= over)
+                for name in old:
+                    cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+        except psycopg.Error as error:
+            raise ArchiveUnavailable(f"The archive's database: {_said(error)}") from error
+        self._months.clear()
+        return old
+
+    def _migrate(self) -> None:
+        scripts = sorted(
+            (each.name, each.read_text(encoding="utf-8"))
+            for each in (files("ostiary.archive") / "migrations").iterdir()
+            if each.name.endswith(".sql")
+        )
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number int PRIMARY KEY)")
+            cursor.execute("SELECT COALESCE(MAX(number), 0) FROM migrations")
+            row = cursor.fetchone()
+            done = 0 if row is None else row[0]
+            for number, (_, script) in enumerate(scripts, start=1):
+                if number > done:
+                    cursor.execute(script.encode())
+                    cursor.execute("INSERT INTO migrations VALUES (%s)", (number,))
+
+    def _make_room(self, cursor: psycopg.Cursor, records: Iterable[Record]) -> None:
+        """A partition for each month that is new."""
+        months = {_month_of(record.at) for record in records} - self._months
+        if not months:
+            return
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        for month in sorted(months):
+            start = datetime.strptime(month, "events_%Y_%m").replace(tzinfo=UTC)
+            cursor.execute(
+                sql.SQL(
+                    "CREATE TABLE IF NOT EXISTS {} PARTITION OF events FOR VALUES FROM ({}) TO ({})"
+                ).format(
+                    sql.Identifier(month),
+                    sql.Literal(start.isoformat()),
+                    sql.Literal(_next_month(start).isoformat()),
+                )
+            )
+        self._months |= months
+
+
+def _row(record: Record) -> tuple[object, ...]:
+    return (
+        record.event_id,
+        record.at,
+        record.door,
+        record.seq,
+        record.kind,
+        record.username,
+        record.success,
+        record.reason,
+        record.source,
+        Jsonb(record.document),
+    )
+
+
+def _month_of(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("events_%Y_%m")
+
+
+def _next_month(start: datetime) -> datetime:
+    return (start + timedelta(days=32)).replace(day=1)
+
+
+def _end_of(partition: str) -> datetime:
+    """When the month of a partition is over; of one that somebody else made, never."""
+    try:
+        start = datetime.strptime(partition, "events_%Y_%m").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return _next_month(start)
+
+
+def _said(error: psycopg.Error) -> str:
+    """The first line of what the server said, which holds no row."""
+    return (error.diag.message_primary or str(error).splitlines()[0] if str(error) else "") or (
+        type(error).__name__
+    )

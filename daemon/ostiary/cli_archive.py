@@ -1,0 +1,32 @@
+"""`ostiary archive`: all doors' events in PostgreSQL (docs/scale.md)."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostiary.config import load_settings
+from ostiary.errors import ConfigError
+from ostiary.service.logging import configure_logging
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="OSTIARY_CONFIG", help="The TOML file.")
+]
+
+
+def archive(config: ConfigOption = None) -> None:
+    """Keep all doors' events in PostgreSQL, each once, until SIGTERM (needs ostiary[archive])."""
+    try:
+        from ostiary.archive.listener import Archive
+    except ImportError as error:
+        raise ConfigError(
+            f"The archive needs more: pip install 'ostiary[archive]' ({error.name} is missing)."
+        ) from error
+
+    settings = load_settings(config)
+    configure_logging(settings.log)
+    kept = Archive(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: kept.stop())
+    kept.run()
