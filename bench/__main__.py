@@ -25,6 +25,7 @@ BENCHES = (
     "mqtt",
     "console",
     "store",
+    "site",
     "rules",
     "decode",
     "bombs",
