@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import structlog
 
 from bench.harness import Measure
@@ -32,7 +33,7 @@ from tests.site_doors import CameralessDoor, Clock, House, LinkedDoor, new_ident
 DOORS = 200
 PEOPLE_OF_MANY = 50
 PEOPLE = 20_000
-CHANGES = 20
+CHANGES = 10
 PATIENCE_S = 600.0
 AS_INSTALLED = "allow_anonymous true\nmax_queued_messages 1000"
 
@@ -109,8 +110,7 @@ def _many_people(folder: Path, name: str, config: str) -> Iterator[Measure]:
         writer, new = house.door("writer"), house.door("new")
         messages = list(_people(writer))
         with Mosquitto(folder / "broker", config, persistent=False) as broker:
-            with Probe(broker.port) as publisher:
-                publisher.client.max_inflight_messages_set(500)
+            with Probe(broker.port, prepare=_eager) as publisher:
                 members = house.members.signed(house.authority)
                 publisher.send(house.topics.keys, members, retain=True)
                 for topic, payload in messages:
@@ -146,6 +146,10 @@ def _people(writer: CameralessDoor) -> Iterator[tuple[str, bytes]]:
             changed_at=now,
         )
         yield topic, write(membership, topic, version, person.model_dump_json().encode())
+
+
+def _eager(client: paho.Client) -> None:
+    client.max_inflight_messages_set(500)
 
 
 def _kept(broker: Mosquitto) -> int:

@@ -460,12 +460,13 @@ class SiteLink:
         if membership is None or sync is None or sync.stage != "done":
             return
         shown = (roster.digest, roster.members_payload, roster.store.count_waiting() > 0)
-        if shown != self._told_report and self._report_due > now + REPORT_AFTER_S:
-            self._report_due = now + REPORT_AFTER_S
+        # Everybody hears everybody: where there are many, later and less often.
+        after_s = max(REPORT_AFTER_S, len(membership.signers) / 20)
+        if shown != self._told_report and self._report_due > now + after_s:
+            self._report_due = now + after_s
         if now < self._report_due:
             return
         self._told_report = shown
-        # Everybody hears everybody: where there are many, less often.
         every_s = max(REPORT_EVERY_S, len(membership.signers) / 2)
         self._report_due = now + every_s
         payload = roster.write_report(self._make_report())
