@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -26,6 +27,7 @@ from ostiary.messages.state import CameraState, State
 from ostiary.vision.engine import VisionEngine
 from tests.integration.broker import Mosquitto
 from tests.integration.cameras import Still
+from tests.integration.daemon import DaemonProcess, write_config
 from tests.integration.doorway import BASE, Doorway, door_settings
 from tests.integration.probe import Probe
 
@@ -151,6 +153,10 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
             f"sensor.{NODE}_queue",
             f"button.{NODE}_snapshot",
             f"binary_sensor.{NODE}_attack",
+            f"lock.{NODE}_lock",
+            f"binary_sensor.{NODE}_door_fault",
+            f"sensor.{NODE}_mode",
+            f"event.{NODE}_door",
         }
         home.wait(lambda states: set(states) == names)
         time.sleep(SUBSCRIBES_WITHIN_S)
@@ -206,3 +212,56 @@ def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
         assert by_service["tts.speak"]["message"] == "Turn your head to your left, and back."
         assert by_service["light.turn_on"]["rgb_color"] == [0, 80, 255]
         assert set(by_service) == {"tts.speak", "light.turn_on", "light.turn_off"}
+
+
+@pytest.mark.slow
+def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
+    tmp_path: Path, broker: Mosquitto, home: HomeAssistant, models: Path
+) -> None:
+    camera = tmp_path / "camera"
+    camera.mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(camera / name), np.full((480, 640, 3), 120, np.uint8))
+    more = '[[doors]]\ncontact = "mqtt"\nheld_open_s = 1.0\nalarm_s = 1.0\n'
+    config = write_config(tmp_path, broker.port, models, camera, more)
+    text = config.read_text(encoding="utf-8").replace("[mqtt]", "[mqtt]\ndiscovery = true")
+    config.write_text(text, encoding="utf-8")
+    lock, contact = f"lock.{NODE}_lock", f"binary_sensor.{NODE}_contact"
+    with Probe(broker.port, f"{BASE}/#") as probe, DaemonProcess(config):
+        probe.wait_for(f"{BASE}/availability", b"online", 30)
+        home.wait(lambda states: {lock, contact} <= set(states))
+        time.sleep(SUBSCRIBES_WITHIN_S)
+
+        def tell(said: str) -> None:
+            assert probe.ask(BASE, "contact", {"contact": said})["status"] == "ok"
+
+        tell("closed")
+        home.wait(in_state(contact, "off"))
+        home.wait(in_state(lock, "locked"))
+        home.ask(f"lock unlock {lock}")
+        home.wait(in_state(lock, "unlocked"))
+        home.wait(in_state(f"sensor.{NODE}_mode", "unlocked"))
+        home.ask(f"lock lock {lock}")
+        home.wait(in_state(lock, "locked"))
+        home.ask(f"lock open {lock}")
+        home.wait(in_state(lock, "unlocked"))
+        home.wait(in_state(lock, "locked"))
+        time.sleep(1.0)  # nobody holds the handle any more
+        tell("open")
+        home.wait(in_state(contact, "on"))
+        home.wait(in_state(f"binary_sensor.{NODE}_forced", "on"))
+        states = home.wait(
+            lambda states: (
+                states[f"event.{NODE}_door"]["attributes"].get("event_type")
+                in ("forced", "held_open")
+            )
+        )
+        assert states[f"event.{NODE}_door"]["attributes"]["source"] == "front"
+        tell("closed")
+        home.wait(in_state(f"binary_sensor.{NODE}_forced", "off"))
+        probe.ask(BASE, "door", {"action": "open"})
+        tell("open")
+        home.wait(in_state(f"binary_sensor.{NODE}_held_open", "on"))
+        tell("unreadable")
+        home.wait(in_state(f"binary_sensor.{NODE}_door_fault", "on"))
+        home.wait(in_state(contact, "unknown"))

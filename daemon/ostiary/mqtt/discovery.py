@@ -12,6 +12,7 @@ from ostiary import __version__
 from ostiary.config import Settings
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
+from ostiary.mqtt.discovery_door import door_components
 from ostiary.mqtt.topics import Topics
 
 BUTTON = "button"
@@ -27,12 +28,16 @@ def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
     for component, name, config in (
         *_components(topics),
         *_prompts(settings, topics),
+        *door_components(settings, topics),
         *_buttons(settings, topics),
     ):
         topic = f"{settings.mqtt.discovery_prefix}/{component}/{node}/{name}/config"
         wanted = settings.mqtt.discovery and not (settings.commands.signed and component == BUTTON)
+        if config is None or not wanted:
+            found[topic] = b""
+            continue
         whole = {**config, **_common(settings, topics, node, name)}
-        found[topic] = json.dumps(whole, ensure_ascii=False).encode() if wanted else b""
+        found[topic] = json.dumps(whole, ensure_ascii=False).encode()
     return found
 
 
