@@ -310,6 +310,22 @@ def test_a_contact_that_is_not_heard_is_a_fault_and_takes_unlocked_back(house: H
     house.wait_state("unlocked")
 
 
+def test_a_card_is_given_by_holding_it_to_the_reader_and_opens_nothing_meanwhile(
+    house: House,
+) -> None:
+    answers: list[Any] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(house.ask("add_card", username="obama", door="front"))
+    )
+    asking.start()
+    time.sleep(1.0)
+    house.type("0000999777\n", pace_s=0.004)
+    asking.join(20)
+    assert answers == [{"username": "obama", "cards": 1}]
+    assert house.logins() == []
+    assert house.ask("remove_card", username="obama")["cards"] == 0
+
+
 def test_bad_input_is_refused_and_says_what_to_do(house: House) -> None:
     assert house.refused("set_pin", username="nobody", pin=PIN) == "user_unknown"
     assert house.refused("set_pin", username="biden", pin="1234") == "pin_weak"

@@ -13,6 +13,8 @@ import pytest
 from ostiary.config import (
     AccessSettings,
     CameraSettings,
+    DoorSettings,
+    ReaderSettings,
     RelaySettings,
     Settings,
     StoreSettings,
@@ -25,6 +27,7 @@ from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.decoder import check_decoder
+from ostiary.service.doctor.inputs import check_inputs
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
@@ -279,6 +282,25 @@ def test_a_relay_on_a_chip_that_is_not_there_is_red() -> None:
         Settings(relay=RelaySettings(enabled=True, chip=Path("/dev/gpiochip-none")))
     )
     assert check.level is Level.RED
+
+
+def test_contacts_and_keypads_that_are_not_there_are_red_and_named(tmp_path: Path) -> None:
+    pipe = tmp_path / "keypad"
+    pipe.touch()
+    settings = Settings(
+        doors=(DoorSettings(contact="gpio", contact_line=22, chip=Path("/dev/gpiochip-none")),),
+        readers=(
+            ReaderSettings(device=tmp_path / "none"),
+            ReaderSettings(device=pipe),
+            ReaderSettings(device=Path("/dev/null")),
+        ),
+    )
+    checks = list(check_inputs(settings))
+    levels = [check.level for check in checks]
+    assert levels == [Level.RED, Level.RED, Level.RED, Level.GREEN]
+    assert checks[0].name == "contact of front"
+    assert all(check.advice for check in checks[:3])
+    assert list(check_inputs(Settings())) == []
 
 
 def of_recognition(path: Path, models: Path, **access: float) -> list[Check]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ostiary.access.keypad import Entry, card_number
 from ostiary.commands.context import Context
 from ostiary.commands.pins import check_pin, hint_of
-from ostiary.commands.room import Room
+from ostiary.commands.room import Presents, Room
 from ostiary.errors import NotAllowed, PinWeak, RequestMalformed
 from ostiary.messages.commands import (
     AddCardAnswer,
@@ -57,9 +57,17 @@ def remove_pin(room: Room, request: RemovePinRequest, context: Context) -> Effec
 
 
 def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect:
+    """Raises UserUnknown, CardTaken, or TimedOut where no card was held to the reader."""
+    name = room.people.get(request.username).username
+    if request.card is not None:
+        number = _card(request.card.get_secret_value())
+    else:
+        door = room.door_name(request.door)
+        number = _card(_presenting(room).next_card(door, room.settings.commands.camera_timeout_s))
+    context.check_deadline()
+
     def effect() -> AddCardAnswer:
-        name = room.people.get(request.username).username
-        room.credentials.add_card(name, _card(request.card.get_secret_value()), room.clock())
+        room.credentials.add_card(name, number, room.clock())
         _updated(room, name, context)
         return AddCardAnswer(username=name, cards=room.credentials.holding(name).cards)
 
@@ -99,11 +107,15 @@ def credential(room: Room, request: CredentialRequest, _context: Context) -> Eff
     else:
         assert request.card is not None
         entry = Entry("card", _card(request.card.get_secret_value()))
-    if room.presenting is None:
-        raise NotAllowed("No door of this takes PINs or cards.")
     claimed = None if request.username is None else same_name(request.username)
-    answer = CredentialAnswer(door=door, outcome=room.presenting.present(door, entry, claimed))
+    answer = CredentialAnswer(door=door, outcome=_presenting(room).present(door, entry, claimed))
     return lambda: answer
+
+
+def _presenting(room: Room) -> Presents:
+    if room.presenting is None:
+        raise NotAllowed("PINs and cards are presented to the running daemon only.")
+    return room.presenting
 
 
 def _card(number: str) -> str:

@@ -18,7 +18,7 @@ from ostiary.access.doorway import Told
 from ostiary.access.keypad import Entry, card_number
 from ostiary.commands.attempts import LockOut, Wait
 from ostiary.commands.pins import PinHasher, hint_of
-from ostiary.errors import OstiaryError
+from ostiary.errors import Busy, OstiaryError, TimedOut
 from ostiary.messages.reason import Reason
 from ostiary.store.credentials import Credentials, Pins
 
@@ -60,6 +60,7 @@ class Presenting:
         self._locked = locked
         self._monotonic = monotonic
         self._told_locked: set[str] = set()
+        self._wanted: dict[str, queue.SimpleQueue[str]] = {}
         self._queue: queue.Queue[tuple[str, Entry] | None] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._run, name="credentials", daemon=True)
 
@@ -76,10 +77,30 @@ class Presenting:
 
     def submit(self, door: str, entry: Entry) -> None:
         """From a keypad. Returns at once; with too many waiting it counts for nothing."""
+        wanted = self._wanted.get(door)
+        if wanted is not None and entry.kind == "card":
+            wanted.put(entry.text)
+            return
         try:
             self._queue.put_nowait((door, entry))
         except queue.Full:
             log.warning("credential_dropped", door=door, kind=entry.kind)
+
+    def next_card(self, door: str, timeout_s: float) -> str:
+        """The number of the next card held to a reader of `door`, which opens nothing then.
+
+        Raises TimedOut, or Busy while another is waited for.
+        """
+        if door in self._wanted:
+            raise Busy(f"Another card is waited for at {door}.")
+        wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._wanted[door] = wanted
+        try:
+            return wanted.get(timeout=timeout_s)
+        except queue.Empty:
+            raise TimedOut(f"No card was held to a reader of {door} in {timeout_s:g} s.") from None
+        finally:
+            del self._wanted[door]
 
     def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome:
         """`claimed`: who says so. Raises OstiaryError where it cannot be decided: nobody passes."""

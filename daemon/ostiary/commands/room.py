@@ -65,6 +65,11 @@ class Presents(Protocol):
 
     def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome: ...
 
+    def next_card(self, door: str, timeout_s: float) -> str:
+        """The number of the next card held to a reader of that door, which opens nothing. Raises
+        TimedOut."""
+        ...
+
 
 def _no_reload() -> None:
     raise NotAllowed("This door cannot be reloaded.")

@@ -84,6 +84,13 @@ younger than `mqtt.door_expiry_s`, with that as its Message Expiry Interval, and
 was acknowledged. A lock verifies its signature, and looks at `expires` and `seq`:
 [config/lock](../config/lock/README.md) has that in Python and in C.
 
+**Who is forced tells it in silence.** `…/duress` is the only message that says that the duress PIN was
+used; it is not under `…/event/`, so that a right to read events does not show it, and `events` leaves
+it out unless asked for `"kind": "duress"`. Its `seq` is one above that of the *granted* event.
+
+**PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand in no
+answer, event, error or log line. Let nobody but the door read `…/request/#`.
+
 """
 
 COMMANDS_TEXT = """\

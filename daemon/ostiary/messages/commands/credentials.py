@@ -53,10 +53,19 @@ class RemovePinAnswer(Answer):
 
 
 class AddCardRequest(Request):
-    """Give a person a card."""
+    """Give a person a card: by its number, or the one that is held to a door's reader next."""
 
     username: Username
-    card: Card = Field(description="Its number as the reader gives it (`ostiary doctor` shows it).")
+    card: Card | None = Field(default=None, description="Its number, as the reader gives it.")
+    door: DoorName | None = Field(
+        default=None, description="Instead of `card`: the camera's name of the reader's door."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.card is None) == (self.door is None):
+            raise ValueError('Give "card" or "door", and one of them only')
+        return self
 
 
 class AddCardAnswer(Answer):

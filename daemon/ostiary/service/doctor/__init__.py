@@ -11,6 +11,7 @@ from ostiary.service.doctor.clock import check_clock
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.decoder import check_decoder
 from ostiary.service.doctor.devices import check_devices
+from ostiary.service.doctor.inputs import check_inputs
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.page import as_json, exit_status, render
 from ostiary.service.doctor.recognition import check_recognition
@@ -33,4 +34,5 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_broker(settings)
     yield from check_secrets(settings)
     yield from check_relay(settings)
+    yield from check_inputs(settings)
     yield from check_clock()
