@@ -387,22 +387,19 @@ class App:
 
     def _record(self, told: Told, source: str) -> None:
         decision = told.decision.rounded(EVENT_DIGITS)
-        now = utc_now()
-        with self.database.transaction():
-            event = self.events.append_login(
-                success=decision.success,
-                reason=decision.reason,
-                message=decision.message,
-                source=source,
-                now=now,
-                username=decision.username,
-                distance=decision.distance,
-                liveness=decision.liveness,
-                threshold=decision.threshold,
-                recognizer=decision.recognizer,
-            )
-            if told.duress and decision.success and decision.username is not None:
-                self.events.append_duress(door=source, username=decision.username, now=now)
+        event = self.events.append_login(
+            success=decision.success,
+            reason=decision.reason,
+            message=decision.message,
+            source=source,
+            now=utc_now(),
+            username=decision.username,
+            distance=decision.distance,
+            liveness=decision.liveness,
+            threshold=decision.threshold,
+            recognizer=decision.recognizer,
+            duress=told.duress and decision.success,
+        )
         if decision.success:
             self.doors.granted(source, decision.username)
         self._committed()

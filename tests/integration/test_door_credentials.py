@@ -193,6 +193,7 @@ def test_a_duress_pin_opens_as_always_and_tells_the_building_silently(house: Hou
     house.wait_login("granted", "obama")
     duress = house.probe.wait(DURESS)[0].json
     assert (duress["username"], duress["source"]) == ("obama", "front")
+    assert duress["seq"] == house.probe.of(LOGIN)[-1].json["seq"]  # no gap tells of it
     usual, forced = house.probe.of(LOGIN)[-1].json, house.ask("credential", pin=PIN)
     assert forced == answer
     house.wait_login("granted", "obama", 2)

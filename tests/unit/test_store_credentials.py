@@ -162,9 +162,8 @@ def test_what_happens_at_a_door_is_recorded_in_the_chain_with_everything_else(
     events.append_entrance(door="front", what=DoorWhat.FORCED, now=NOW)
     events.append_entrance(door="front", what=DoorWhat.OPENED, username="Ada", now=NOW)
     events.append_entrance(door="front", what=DoorWhat.MODE, mode=Mode.LOCKDOWN, by="mqtt", now=NOW)
-    events.append_duress(door="front", username="Ada", now=NOW)
-    told = events.page(EventFilter(quiet=True), newest_first=False).events
-    assert [event.seq for event in told] == [1, 2, 3, 4]
+    told = events.page(newest_first=False).events
+    assert [event.seq for event in told] == [1, 2, 3]
     assert told[1].model_dump()["username"] == "Ada"
     assert told[2].model_dump()["mode"] is Mode.LOCKDOWN
     assert events.pending(0, 10) == told
@@ -174,10 +173,28 @@ def test_what_happens_at_a_door_is_recorded_in_the_chain_with_everything_else(
 
 def test_duress_is_shown_only_to_whoever_asks_for_it(database: Database) -> None:
     events = Events(database)
-    events.append_duress(door="front", username="Ada", now=NOW)
-    assert events.page().events == ()
-    assert events.page(EventFilter(username="Ada")).events == ()
-    assert len(events.page(EventFilter(kind="duress")).events) == 1
+    usual, forced = (
+        events.append_login(
+            success=True,
+            reason="granted",
+            message="Welcome, Ada.",
+            source="front",
+            now=NOW,
+            username="Ada",
+            duress=duress,
+        )
+        for duress in (False, True)
+    )
+    shown = [event.model_dump() for event in events.page(newest_first=False).events]
+    assert shown == [usual.model_dump(), forced.model_dump()]
+    same = set(usual.model_dump()) - {"event_id", "seq"}
+    assert all(shown[0][name] == shown[1][name] for name in same)
+    (duress,) = events.page(EventFilter(kind="duress")).events
+    assert (duress.seq, duress.event_id) == (forced.seq, forced.event_id)
+    assert events.forced(forced.seq) == duress
+    assert events.forced(usual.seq) is None
+    with database.reading() as connection:
+        assert check_log(connection, bytes(32), (), database.seal).findings == ()
 
 
 def test_events_and_their_pictures_of_a_door_without_a_contact_come_along(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ class EntranceEvent(Event):
 
 class DuressEvent(Event):
     """Somebody was let in with the PIN that says they are forced to. Everything at the door, and
-    every other event, is as it always is: show this to nobody who may stand there."""
+    every other event, is as it always is: show this to nobody who may stand there. Its `event_id`
+    and `seq` are those of the login, so that no gap tells of it."""
 
     username: str
     source: str = Field(description="Which door: its camera's name.")

@@ -84,12 +84,13 @@ younger than `mqtt.door_expiry_s`, with that as its Message Expiry Interval, and
 was acknowledged. A lock verifies its signature, and looks at `expires` and `seq`:
 [config/lock](../config/lock/README.md) has that in Python and in C.
 
-**Who is forced tells it in silence.** `…/duress` is the only message that says that the duress PIN was
-used; it is not under `…/event/`, so that a right to read events does not show it, and `events` leaves
-it out unless asked for `"kind": "duress"`. Its `seq` is one above that of the *granted* event.
+**Who is forced tells it in silence.** `…/duress` is the only message that says that the duress PIN
+was used. It is not under `…/event/`, so that a right to read events does not show it, has the `seq`
+and `event_id` of the *granted* event, so that no gap does, and `events` tells it only when asked
+for `"kind": "duress"`.
 
-**PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand in no
-answer, event, error or log line. Let nobody but the door read `…/request/#`.
+**PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand
+in no answer, event, error or log line. Let nobody but the door read `…/request/#`.
 
 """
 

@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY_S = 60.0
 _BEAT_EVERY_S = 5.0
-_EVERYTHING = EventFilter(quiet=True)
 
 
 @dataclass(slots=True)
@@ -162,7 +161,7 @@ class Publisher:
         """Every event after this one is young enough to be sent again."""
         window = timedelta(seconds=self._settings.mqtt.resend_s)
         if not self._recent:
-            young = EventFilter(since=self._clock() - window, quiet=True)
+            young = EventFilter(since=self._clock() - window)
             first = self._events.page(young, limit=1, newest_first=False).events
             return first[0].seq - 1 if first else self._events.last_seq()
         since = self._recent[-1][0] - window.total_seconds()
@@ -197,7 +196,7 @@ class Publisher:
     def _send(self, flight: _Flight) -> None:
         while room := self._settings.mqtt.window - len(flight.unacknowledged):
             events = self._events.page(
-                _EVERYTHING, cursor=flight.sent_seq, limit=room, newest_first=False
+                cursor=flight.sent_seq, limit=room, newest_first=False
             ).events
             for event in events:
                 if not self._publish(flight, event):
@@ -209,6 +208,10 @@ class Publisher:
         messages: list[tuple[str, bytes, int | None]] = [
             (self._topic(event), event.model_dump_json().encode(), None)
         ]
+        if isinstance(event, LoginEvent) and event.success:
+            forced = self._events.forced(event.seq)
+            if forced is not None:
+                messages.append((self._topics.duress, forced.model_dump_json().encode(), None))
         door = self._door_event(event) if event.seq > flight.seen_seq else None
         if door is not None:
             left = max(1, int((door.expires - self._clock()).total_seconds()))
@@ -238,7 +241,7 @@ class Publisher:
             case EntranceEvent():
                 return self._topics.event_door
             case DuressEvent():
-                return self._topics.event_duress
+                return self._topics.duress
 
     def _door_event(self, event: AnyEvent) -> DoorEvent | None:
         """None for what opens no door: denied, a sent image, or too old."""

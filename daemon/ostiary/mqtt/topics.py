@@ -36,7 +36,7 @@ class Topics:
         return f"{self.base}/event/door"
 
     @property
-    def event_duress(self) -> str:
+    def duress(self) -> str:
         return f"{self.base}/duress"
 
     def entrance(self, door: str) -> str:

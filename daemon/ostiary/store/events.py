@@ -36,8 +36,8 @@ _COLUMNS = EVENT_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events; None asks nothing. `since` is included, `until` is not. `quiet`: with those
-    that not everybody may see (duress), which are else left out unless they are asked for."""
+    """Which events; None asks nothing. `since` is included, `until` is not. Of kind `duress` are
+    the logins of people who were forced, told as that; nothing else tells them apart."""
 
     kind: EventKind | None = None
     reason: str | None = None
@@ -45,7 +45,6 @@ class EventFilter:
     success: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
-    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ class Events:
         liveness: float | None = None,
         threshold: float | None = None,
         recognizer: RecognizerName | None = None,
+        duress: bool = False,
     ) -> LoginEvent:
         """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
         returns. Raises ValueError for numbers that no event may have."""
@@ -95,8 +95,8 @@ class Events:
             seal = self._database.seal
             row = connection.execute(
                 "INSERT INTO events (event_id, kind, timestamp, username, message, source,"
-                " success, reason, distance, liveness, threshold, recognizer)"
-                " VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " success, reason, distance, liveness, threshold, recognizer, action)"
+                " VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 f" RETURNING {_COLUMNS}",
                 (
                     event_id,
@@ -110,6 +110,7 @@ class Events:
                     liveness,
                     threshold,
                     recognizer,
+                    "duress" if duress else None,
                 ),
             ).fetchone()
             row = (*row[:4], username, message, *row[6:])  # as it was before it was sealed
@@ -156,42 +157,32 @@ class Events:
         by: str | None = None,
     ) -> EntranceEvent:
         """Record what happened at the door itself."""
-        row = self._append_other("door", door, now, username, what.value, by, mode)
-        return _entrance_event(row)
-
-    def append_duress(self, *, door: str, username: str, now: datetime) -> DuressEvent:
-        """Record that somebody was let in who was forced to let somebody in."""
-        return _duress_event(self._append_other("duress", door, now, username))
-
-    def _append_other(
-        self,
-        kind: Literal["door", "duress"],
-        door: str,
-        now: datetime,
-        username: str | None,
-        action: str | None = None,
-        by: str | None = None,
-        mode: str | None = None,
-    ) -> Sequence[object]:
-        """`mode` only where there is no `username`, with which it would have to be sealed."""
+        assert username is None or mode is None  # the mode would have to be sealed as well
         with self._database.transaction() as connection:
             row = connection.execute(
                 "INSERT INTO events (event_id, kind, timestamp, username, message, source, reason,"
-                f" action) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+                f" action) VALUES (?, 'door', ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
                 (
                     uuid7().bytes,
-                    kind,
                     moment.to_text(now),
                     None if username is None else self._database.seal.name(username),
                     mode,
                     door,
                     by,
-                    action,
+                    what.value,
                 ),
             ).fetchone()
             row = (*row[:4], username, *row[5:])
             self.chain.event(connection, row)
-            return row
+            return _entrance_event(row)
+
+    def forced(self, seq: int) -> DuressEvent | None:
+        """What is to be told beside this login: that its person was forced; None: they were not."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM events WHERE seq = ? AND action = 'duress'", (seq,)
+            ).fetchone()
+        return None if row is None else _duress_event(opened_event(row, self._database.seal))
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
         """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
@@ -251,7 +242,8 @@ class Events:
                 f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
                 (*values, limit + 1),
             ).fetchall()
-        events = self._events(rows[:limit])
+        as_told = _duress_event if where.kind == "duress" else _event
+        events = self._events(rows[:limit], as_told)
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
 
     def prune(
@@ -288,12 +280,16 @@ class Events:
             log.error("undelivered_events_dropped", count=len(dropped), queue_limit=queue_limit)
         return Pruned(deleted=len(old) + len(dropped) + len(many), dropped=len(dropped))
 
-    def _events(self, rows: Iterable[Sequence[object]]) -> tuple[AnyEvent, ...]:
+    def _events(
+        self,
+        rows: Iterable[Sequence[object]],
+        as_told: Callable[[Sequence[object]], AnyEvent] | None = None,
+    ) -> tuple[AnyEvent, ...]:
         """Those that can be read: one that was altered must not hold up the others."""
         events = []
         for row in rows:
             try:
-                events.append(_event(opened_event(row, self._database.seal)))
+                events.append((as_told or _event)(opened_event(row, self._database.seal)))
             except SealBroken as error:
                 log.error("event_not_opened", seq=row[0], code=error.code)
         return tuple(events)
@@ -312,7 +308,8 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
     conditions: list[str] = []
     values: list[object] = []
     for condition, value in (
-        ("kind = ?", where.kind),
+        ("kind = ?", "login" if where.kind == "duress" else where.kind),
+        ("action = ?", "duress" if where.kind == "duress" else None),
         ("reason = ?", where.reason),
         ("success = ?", where.success),
         ("timestamp >= ?", where.since and moment.to_text(where.since)),
@@ -321,8 +318,6 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
         if value is not None:
             conditions.append(condition)
             values.append(value)
-    if not where.quiet and where.kind is None:
-        conditions.append("kind != 'duress'")
     if where.username is not None:
         names = seal.names(where.username)
         conditions.append(
@@ -387,5 +382,4 @@ _KINDS: Mapping[str, Callable[[Sequence[object]], AnyEvent]] = {
     "login": login_event,
     "user": _user_event,
     "door": _entrance_event,
-    "duress": _duress_event,
 }

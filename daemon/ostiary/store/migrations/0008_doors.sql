@@ -1,9 +1,9 @@
--- What happens at the door itself, and that somebody was forced, are events, too.
+-- What happens at the door itself is an event, too.
 -- AUTOINCREMENT goes on where it was; the pictures move along, for they hang on their events.
 CREATE TABLE events_wider (
     seq               INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id          BLOB NOT NULL UNIQUE CHECK (length(event_id) = 16),
-    kind              TEXT NOT NULL CHECK (kind IN ('login', 'user', 'door', 'duress')),
+    kind              TEXT NOT NULL CHECK (kind IN ('login', 'user', 'door')),
     timestamp         TEXT NOT NULL,
     username          TEXT,
     message           TEXT,
@@ -13,7 +13,8 @@ CREATE TABLE events_wider (
     reason            TEXT,
     distance          REAL,
     liveness          REAL,
-    -- of a change to a user; of a door: what happened there (reason: who asked, message: the mode)
+    -- of a change to a user; of a door: what happened there (reason: who asked, message: the mode);
+    -- of a login: 'duress', where the person was forced
     action            TEXT,
     previous_username TEXT,
     delivered_at      TEXT,
