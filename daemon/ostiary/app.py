@@ -61,7 +61,7 @@ from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.door_modes import DoorModes
-from ostiary.store.events import EventFilter, Events
+from ostiary.store.events import Events
 from ostiary.store.sealing import Rotation
 from ostiary.store.site import SiteStore
 from ostiary.store.users import Users
@@ -77,7 +77,7 @@ log = structlog.get_logger(__name__)
 
 STATE_CHECK_S = 1.0
 ENDED_CHECK_S = 30.0
-LAST_PASSAGES = 5000  # events that are looked through at a start
+LAST_PASSAGES = timedelta(days=7)
 RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
 ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
@@ -197,6 +197,7 @@ class App:
             clock_trusted=self._synchronised,
             doors=self.doors.guards,
             presenting=self.presenting,
+            forgive=lambda: self.doorkeeper.remember({}),
             hasher=hasher,
         )
         self.rules = room.rules
@@ -343,16 +344,12 @@ class App:
             log.error("decision_not_recorded", code=error.code)
 
     def _last_passages(self, gates: Mapping[str, Gate]) -> dict[str, Direction]:
-        """Which way people passed last, by the newest events: a restart lets nobody in twice."""
+        """Which way people passed last, by their events: a restart lets nobody in twice."""
         ways = {name: gate.direction for name, gate in gates.items() if gate.direction is not None}
         if not ways:
             return {}
-        last: dict[str, Direction] = {}
-        granted = EventFilter(kind="login", success=True)
-        for event in self.events.page(granted, limit=LAST_PASSAGES).events:
-            if event.username is not None and event.source in ways:
-                last.setdefault(event.username, ways[event.source])
-        return last
+        passed = self.events.last_passed(tuple(ways), utc_now() - LAST_PASSAGES)
+        return {who: ways[door] for who, door in passed.items()}
 
     def _rule(self, username: str, door: str) -> Ruling:
         if self.doors.mode(door) is Mode.LOCKDOWN:

@@ -12,6 +12,7 @@ from ostiary.cli_archive import archive
 from ostiary.cli_site import site
 from ostiary.cli_store import store
 from ostiary.client import cli as client
+from ostiary.client import credentials as client_credentials
 from ostiary.client import people_list as _people_list  # noqa: F401 - adds to `ostiary users`
 from ostiary.client import rules as client_rules
 from ostiary.config import LEAST_LIVE, Settings, load_settings
@@ -25,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(client.users, name="users")
+app.add_typer(client_credentials.doors, name="door")
 app.add_typer(client_rules.groups, name="groups")
 app.add_typer(client_rules.rules, name="rules")
 app.add_typer(store, name="store")

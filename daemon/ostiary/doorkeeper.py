@@ -67,6 +67,11 @@ class Doorkeeper:
         self.waits: Callable[[str, Waiting | None], object] = lambda _door, _waiting: None
         """Told of a door and what it waits for, each time that changes; called with the lock."""
 
+    def remember(self, last: Mapping[str, Direction]) -> None:
+        """Which way people went last, as it is known from before; of nobody else it is known."""
+        with self._lock:
+            self._last = dict(last)
+
     def ruled(self, decision: Decision, door: str) -> Decision:
         """A granted face, or its denial where the rules do not let that person pass now."""
         if not decision.success or decision.username is None:

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -36,6 +38,7 @@ allow_unverified_enrolment = true
 tries = 3
 [site]
 shown_within_s = 4.0
+second_person_s = 3.0
 [clock]
 trust = "always"
 [[doors]]
@@ -325,6 +328,61 @@ def test_a_card_is_given_by_holding_it_to_the_reader_and_opens_nothing_meanwhile
     assert answers == [{"username": "obama", "cards": 1}]
     assert house.logins() == []
     assert house.ask("remove_card", username="obama")["cards"] == 0
+
+
+def test_the_command_line_says_how_the_door_is_and_runs_it(house: House) -> None:
+    def ostiary(*arguments: str, typed: str = "") -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "ostiary.cli", *arguments],
+            env={**os.environ, "OSTIARY_CONFIG": str(house.folder / "ostiary.toml")},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    assert ostiary("door", "list") == "front: locked, mode normal\n"
+    assert "mode lockdown" in ostiary("door", "set", "lockdown")
+    assert "mode normal" in ostiary("door", "set", "lock", "--door", "front")
+    ostiary("users", "card", "biden", typed="4096081\n")
+    assert ostiary("users", "credentials", "biden") == "biden: 2 card(s)\n"
+    house.ask("remove_card", username="biden", card="4096081")
+
+
+@pytest.mark.slow
+def test_anti_passback_and_two_people_by_credential_over_a_restart(
+    tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
+) -> None:
+    with House(tmp_path, broker.port, models, []) as house:
+        # One camera, which sees people go in.
+        config = tmp_path / "ostiary.toml"
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace("fps = 15", 'fps = 15\ndirection = "in"', 1))
+        house.people(portraits, "obama", "biden")
+        house.rule("pin", anti_passback=True)
+        house.ask("set_pin", username="obama", pin=PIN)
+        house.ask("set_pin", username="biden", pin="902736")
+        for _ in range(2):  # the second time it knows which way the camera looks
+            house.daemon.send(signal.SIGKILL)
+            house.daemon.wait(10)
+            house.daemon.__enter__()
+            house.probe.wait_until(lambda: bool(house.probe.of(ENTRANCE)), 30)
+            house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+            outcome = house.ask("credential", pin=PIN)["outcome"]
+        assert outcome == "denied"
+        house.wait_login("granted", "obama")
+        house.wait_login("passed_back", "obama")
+        house.ask("door", action="forgive")
+        assert house.ask("credential", pin=PIN)["outcome"] == "granted"
+        house.ask("door", action="forgive")
+        house.rule("pin", two_person=True)
+        assert house.ask("credential", pin=PIN)["outcome"] == "waiting"
+        assert house.ask("credential", pin="902736")["outcome"] == "granted"
+        house.wait_login("granted", "biden")
+        assert house.ask("credential", pin=PIN)["outcome"] == "waiting"
+        house.wait_login("second_person_missing", "obama")
 
 
 def test_bad_input_is_refused_and_says_what_to_do(house: House) -> None:

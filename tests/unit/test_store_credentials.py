@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +195,33 @@ def test_duress_is_shown_only_to_whoever_asks_for_it(database: Database) -> None
     assert events.forced(usual.seq) is None
     with database.reading() as connection:
         assert check_log(connection, bytes(32), (), database.seal).findings == ()
+
+
+def test_who_went_in_last_is_known_after_a_restart_until_it_is_forgiven(
+    database: Database,
+) -> None:
+    events = Events(database)
+
+    def let_in(name: str, door: str, ago_h: float, *, success: bool = True) -> None:
+        events.append_login(
+            success=success,
+            reason="granted" if success else "unknown_face",
+            message="",
+            source=door,
+            now=NOW - timedelta(hours=ago_h),
+            username=name,
+        )
+
+    let_in("Ada", "in", 30)
+    let_in("Ada", "in", 3)
+    let_in("Ada", "out", 2)
+    let_in("张三", "in", 1)
+    let_in("张三", "out", 0.5, success=False)
+    let_in("张三", "garage", 0.2)
+    day = NOW - timedelta(hours=24)
+    assert events.last_passed(("in", "out"), day) == {"Ada": "out", "张三": "in"}
+    events.append_entrance(door="in", what=DoorWhat.FORGIVEN, by="mqtt", now=NOW)
+    assert events.last_passed(("in", "out"), day) == {}
 
 
 def test_events_and_their_pictures_of_a_door_without_a_contact_come_along(tmp_path: Path) -> None:

@@ -13,12 +13,18 @@ from ostiary.messages.commands import (
     ContactRequest,
     DoorAnswer,
     DoorRequest,
+    DoorsAnswer,
+    DoorsRequest,
 )
-from ostiary.messages.entrance import Mode
+from ostiary.messages.entrance import DoorWhat, Mode
 
 Effect = Callable[[], Answer]
 
 MODES = {"lock": Mode.NORMAL, "unlock": Mode.UNLOCKED, "lockdown": Mode.LOCKDOWN}
+
+
+def doors(room: Room, _request: DoorsRequest, _context: Context) -> Effect:
+    return lambda: DoorsAnswer(doors=tuple(each.state() for each in room.doors.values()))
 
 
 def door(room: Room, request: DoorRequest, context: Context) -> Effect:
@@ -29,6 +35,9 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect:
             raise NotAllowed("The door is in lockdown; `lock` (normal) ends that.")
     elif request.action == "silence":
         guard.silence(context.source)
+    elif request.action == "forgive":
+        guard.tell(DoorWhat.FORGIVEN, context.source)
+        room.forgive()
     else:
         guard.set_mode(MODES[request.action], context.source)
     answer = DoorAnswer(door=guard.state())

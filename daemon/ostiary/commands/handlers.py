@@ -31,7 +31,7 @@ from ostiary.commands.credentials import (
     remove_pin,
     set_pin,
 )
-from ostiary.commands.doors import contact, door
+from ostiary.commands.doors import contact, door, doors
 from ostiary.commands.enrol import Effect, add_template, register, remove_template
 from ostiary.commands.examine import decoded, judge
 from ostiary.commands.room import Room
@@ -239,6 +239,7 @@ HANDLERS: Mapping[str, Handler] = {
     "remove_pin": remove_pin,
     "add_card": add_card,
     "remove_card": remove_card,
+    "doors": doors,
     "door": door,
     "contact": contact,
     "events": events,

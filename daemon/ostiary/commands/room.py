@@ -14,7 +14,7 @@ from ostiary.commands.presenting import Outcome
 from ostiary.commands.rulebook import Rules
 from ostiary.config import AccessSettings, Settings
 from ostiary.errors import CameraUnavailable, CameraUnknown, DoorUnknown, NotAllowed
-from ostiary.messages.entrance import Mode
+from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.state import EntranceState
 from ostiary.store.credentials import Credentials
 from ostiary.store.events import Events
@@ -55,6 +55,10 @@ class Door(Protocol):
 
     def silence(self, by: str) -> None: ...
 
+    def tell(self, what: DoorWhat, by: str) -> None:
+        """Record something that changes nothing of the door itself."""
+        ...
+
     def saw(self, contact: Contact) -> None: ...
 
     def state(self) -> EntranceState: ...
@@ -69,6 +73,10 @@ class Presents(Protocol):
         """The number of the next card held to a reader of that door, which opens nothing. Raises
         TimedOut."""
         ...
+
+
+def _nothing() -> None:
+    pass
 
 
 def _no_reload() -> None:
@@ -88,7 +96,8 @@ class Room:
     """`cameras` are by name, `doors` by their cameras' names.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
     where they can change while running. `decode` decodes what strangers send. `logins` counts those
-    that were denied. `clock_trusted`: whether the machine's clock is synchronised."""
+    that were denied. `forgive` lets anti-passback begin anew. `clock_trusted`: whether the
+    machine's clock is synchronised."""
 
     settings: Settings
     people: People
@@ -102,6 +111,7 @@ class Room:
     clock_trusted: Callable[[], bool] = always
     doors: Mapping[str, Door] = field(default_factory=dict)
     presenting: Presents | None = None
+    forgive: Callable[[], object] = _nothing
     hasher: PinHasher = field(default_factory=PinHasher)
     logins: DeniedLogins = field(init=False)
     rules: Rules = field(init=False)

@@ -18,6 +18,7 @@ from ostiary.commands.rate import RateLimit
 from ostiary.errors import ConfigError, OstiaryError
 from ostiary.http import problems
 from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
+from ostiary.http.api.credentials import credentials_router, doors_router
 from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
 from ostiary.http.api.rules import rules_router
@@ -75,6 +76,8 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         app.include_router(legacy_router(work, texts, body_limit))
     thresholds = Thresholds(parts)
     for router in (
+        credentials_router(work),  # likewise before the people
+        doors_router(work),
         rules_router(work),  # before the people, whose names may have a slash
         people_router(parts, work),
         door_router(parts, gate, Audience(parts)),

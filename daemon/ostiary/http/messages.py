@@ -6,6 +6,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
+from ostiary.messages.commands.credentials import Card, DoorName, Pin
+from ostiary.messages.commands.doors import Action
 from ostiary.messages.commands.labels import WHEN, Label, Moment
 from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.prompt import Prompt
@@ -350,3 +352,29 @@ class LegacyUsers(Message):
 
     success: Literal[True] = True
     users: tuple[LegacyUser, ...]
+
+
+class NewPin(Message):
+    """A person's PIN."""
+
+    pin: Pin
+    duress: bool = Field(default=False, description="The one for when they are forced.")
+
+
+class NewCard(Message):
+    """A person's card: its number, or the door whose reader it is held to next."""
+
+    card: Card | None = None
+    door: DoorName | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.card is None) == (self.door is None):
+            raise ValueError('Give "card" or "door", and one of them only')
+        return self
+
+
+class DoorAction(Message):
+    """What is to be done with a door."""
+
+    action: Action

@@ -31,6 +31,7 @@ class DoorWhat(StrEnum):
     HELD_OPEN = "held_open"
     EXIT_BUTTON = "exit_button"
     RELEASED = "released"
+    FORGIVEN = "forgiven"
     MODE = "mode"
     SILENCED = "silenced"
     ALARM_OVER = "alarm_over"

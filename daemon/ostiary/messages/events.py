@@ -81,8 +81,8 @@ class EntranceEvent(Event):
     what: DoorWhat = Field(
         description="`forced`: it opened though nobody was let in. `held_open`: it stays open for "
         "too long. `alarm_over`: neither any more; `silenced`: somebody heard it. `released`: "
-        "opened from afar. `mode`: it is run otherwise from now on. `fault`: something of it "
-        "cannot be used, see `by`."
+        "opened from afar. `forgiven`: anti-passback begins anew. `mode`: it is run otherwise from "
+        "now on. `fault`: something of it cannot be used, see `by`."
     )
     username: str | None = Field(
         default=None, description="Who was let in when it `opened`, where somebody was."

@@ -6,7 +6,7 @@ acknowledged it. So it can be sent twice, never lost, and always carries the sam
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -183,6 +183,28 @@ class Events:
                 f"SELECT {_COLUMNS} FROM events WHERE seq = ? AND action = 'duress'", (seq,)
             ).fetchone()
         return None if row is None else _duress_event(opened_event(row, self._database.seal))
+
+    def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
+        """By which of `doors` each person was let in last, since then and since it was forgiven."""
+        marks = ", ".join("?" * len(doors))
+        with self._database.reading() as connection:
+            if self._database.is_locked:
+                return {}
+            rows = connection.execute(
+                "SELECT username, source FROM events WHERE kind = 'login' AND success = 1"
+                f" AND username IS NOT NULL AND source IN ({marks}) AND timestamp >= ?"
+                " AND seq > (SELECT COALESCE(MAX(seq), 0) FROM events"
+                " WHERE kind = 'door' AND action = 'forgiven') ORDER BY seq",
+                (*doors, moment.to_text(since)),
+            ).fetchall()
+        newest = dict(rows)
+        found = {}
+        for stored, source in newest.items():
+            try:
+                found[self._database.seal.opened_name(stored)] = source
+            except SealBroken as error:
+                log.error("event_not_opened", code=error.code)
+        return found
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
         """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a

@@ -46,6 +46,8 @@ from ostiary.messages.commands.doors import (
     ContactRequest,
     DoorAnswer,
     DoorRequest,
+    DoorsAnswer,
+    DoorsRequest,
 )
 from ostiary.messages.commands.envelope import ErrorDetail, ErrorResponse, OkResponse
 from ostiary.messages.commands.people import (
@@ -115,6 +117,8 @@ __all__ = [
     "DeleteRuleRequest",
     "DoorAnswer",
     "DoorRequest",
+    "DoorsAnswer",
+    "DoorsRequest",
     "ErrorDetail",
     "ErrorResponse",
     "EventsAnswer",
@@ -197,6 +201,7 @@ COMMANDS: dict[str, CommandKind] = {
         CommandKind("remove_pin", RemovePinRequest, RemovePinAnswer, recorded=True),
         CommandKind("add_card", AddCardRequest, AddCardAnswer, recorded=True, secret=True),
         CommandKind("remove_card", RemoveCardRequest, RemoveCardAnswer, recorded=True, secret=True),
+        CommandKind("doors", DoorsRequest, DoorsAnswer),
         CommandKind("door", DoorRequest, DoorAnswer, recorded=True),
         CommandKind("contact", ContactRequest, ContactAnswer),
         CommandKind("events", EventsRequest, EventsAnswer),

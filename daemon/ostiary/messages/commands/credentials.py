@@ -5,19 +5,31 @@ What is secret is a `SecretStr`: it stands in no error, no log line and no answe
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    Field,
+    PlainSerializer,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from ostiary.messages.commands.base import Answer, Request
 from ostiary.messages.username import Username
 
+_ON_THE_WIRE = PlainSerializer(
+    lambda secret: secret.get_secret_value(), return_type=str, when_used="json"
+)
 Pin = Annotated[
     SecretStr,
     Field(min_length=4, max_length=12),
+    _ON_THE_WIRE,
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{4,12}$", "writeOnly": True}),
 ]
 Card = Annotated[
     SecretStr,
     Field(min_length=1, max_length=32),
+    _ON_THE_WIRE,
     WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f]{1,32}$", "writeOnly": True}),
 ]
 DoorName = Annotated[str, StringConstraints(min_length=1, max_length=64)]

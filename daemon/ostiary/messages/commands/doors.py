@@ -8,6 +8,16 @@ from ostiary.messages.commands.base import Answer, Request
 from ostiary.messages.commands.credentials import DoorName
 from ostiary.messages.state import EntranceState
 
+Action = Literal["lock", "unlock", "lockdown", "open", "silence", "forgive"]
+
+
+class DoorsRequest(Request):
+    """How are the doors?"""
+
+
+class DoorsAnswer(Answer):
+    doors: tuple[EntranceState, ...]
+
 
 class DoorRequest(Request):
     """Run a door otherwise, open it once, or silence its alarm."""
@@ -15,10 +25,10 @@ class DoorRequest(Request):
     door: DoorName | None = Field(
         default=None, description="Its camera's name, where there are several."
     )
-    action: Literal["lock", "unlock", "lockdown", "open", "silence"] = Field(
+    action: Action = Field(
         description="`lock`: normal, faces and credentials open. `unlock`: open to everybody until "
         "`lock`. `lockdown`: nobody is let in, everybody may leave. `open`: once. `silence`: the "
-        "alarm was heard."
+        "alarm was heard. `forgive`: who went in or out last is forgotten (anti-passback)."
     )
 
 
