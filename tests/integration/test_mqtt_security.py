@@ -109,6 +109,8 @@ def test_door_operator_and_reader_do_what_they_should(
         client(broker, authority, "operator", EVERYTHING) as operator,
         client(broker, authority, "reader", EVERYTHING) as reader,
         client(broker, authority, "lock", EVERYTHING) as lock,
+        client(broker, authority, "guard", EVERYTHING) as guard,
+        client(broker, authority, "keypad", EVERYTHING) as keypad,
         Doorway(secure(tmp_path, broker.port, authority), engine) as door,
     ):
         assert operator.ask(BASE, "ping", {})["status"] == "ok"
@@ -121,14 +123,24 @@ def test_door_operator_and_reader_do_what_they_should(
             username="Ada",
             distance=0.3,
             liveness=0.9,
+            duress=True,
         )
         door.mqtt.wake()
+        assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"
         assert reader.wait(f"{BASE}/event/login")
         assert operator.wait(f"{BASE}/event/login")
         assert lock.wait(f"{BASE}/door")
         reader.wait_for(f"{BASE}/availability", b"online")
         heard = {message.topic for message in reader.heard}
-        assert heard <= {f"{BASE}/availability", f"{BASE}/state", f"{BASE}/event/login"}
+        shown = ("availability", "state", "event/login", "door/prompt")
+        assert heard <= {f"{BASE}/{each}" for each in shown}
+        keypad.send(f"{BASE}/request/credential", {"pin": "471108", "transaction": "k"})
+        assert operator.response(BASE, "credential", "k")["error"]["code"] == "door_unknown"
+        assert keypad.heard == []
+        assert {message.topic for message in guard.heard} <= {
+            f"{BASE}/availability",
+            f"{BASE}/duress",
+        }
         assert {message.topic for message in lock.heard} <= {f"{BASE}/availability", f"{BASE}/door"}
         assert f"{BASE}/request/ping" not in {message.topic for message in operator.heard}
 
