@@ -23,7 +23,7 @@ def image() -> Image:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def door(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """The running machine with the package set up on it, and a broker outside."""
     folder = tmp_path_factory.mktemp("door")

@@ -15,7 +15,7 @@ from tests.ports import free_port
 FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 MEMORY_MB = 2048
-UP_WITHIN_S = 420.0
+UP_WITHIN_S = 900.0
 HOST = "10.0.2.2"
 """This machine's loopback, as the machine sees it."""
 
