@@ -216,7 +216,7 @@ def controls() -> Any:
         said = subprocess.run(
             ["v4l2-ctl", "-d", LOOPBACK, "-C", names], check=True, capture_output=True, text=True
         )
-        seen[name] = [line.split(": ")[1] for line in said.stdout.splitlines()]
+        seen[name] = [line.split(": ")[1].split()[0] for line in said.stdout.splitlines()]
         seen[f"{name}: remarks"] = list(source.remarks)
         source.close()
     with opened(power_line_hz=50, exposure_ms=10) as source:
