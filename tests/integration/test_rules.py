@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.errors import GroupUnknown
+from ostiary.errors import GroupInUse, GroupUnknown
 from ostiary.messages.reason import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
@@ -328,6 +328,31 @@ def test_a_change_that_failed_halfway_is_not_in_force(door: Doorway) -> None:
     with pytest.raises(GroupUnknown):
         fail_after_setting_a_group(door)
     assert door.room.rules.stored.groups == {"One"}
+
+
+def test_a_rule_that_cannot_be_read_lets_nobody_pass_and_stops_nothing(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
+) -> None:
+    settings = door_settings(tmp_path, broker.port)
+    with Database.open(settings.store.path) as database:
+        Users(database).add(
+            "Anna",
+            [some_look(1).descriptors["sface"]],
+            WEDNESDAY_EVENING,
+            recognizer="sface",
+            source="cli",
+        )
+        store = RuleStore(database)
+        store.add_group("Staff")
+        for content in ("{", "[]", "{}", '{"name": "A", "hours": []}', '{"name": "B", "x": 1}'):
+            store.put_rule(None, content, ["Staff"])
+        store.put_person("Anna", StoredPerson(frozenset({"Staff"})))
+    with Doorway(settings, engine) as running:
+        assert running.room.rules.rules() == ()
+        assert ruled(running, "Anna") is Reason.NOT_ALLOWED_HERE
+        running.people.delete("Anna", WEDNESDAY_EVENING, source="cli")
+        with pytest.raises(GroupInUse):
+            running.room.rules.delete_group("Staff", "cli")
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
+import structlog
+
 from ostiary.access.rules import Person, Rule, Rulebook, Ruling, newly_shut
 from ostiary.access.schedule import Calendar, Hours, moment_of, overlap
 from ostiary.commands.people import People
@@ -16,6 +18,7 @@ from ostiary.errors import (
     GroupInUse,
     GroupUnknown,
     LocksEverybodyOut,
+    OstiaryError,
     PeriodInvalid,
     RuleExists,
     RuleUnknown,
@@ -25,6 +28,8 @@ from ostiary.errors import (
 from ostiary.messages.commands.rules import AccessRule
 from ostiary.store.audit import Audit, Detail
 from ostiary.store.rules import RuleStore, Stored, StoredPerson
+
+log = structlog.get_logger(__name__)
 
 EXPIRY = "expiry"
 """The source of a removal that nobody asked for: the person's time was over."""
@@ -269,13 +274,17 @@ class Rules:
         rules: dict[str, tuple[int, AccessRule]] = {}
         made = []
         for each in stored.rules:
-            content = json.loads(each.content)
-            rule = AccessRule.model_validate({**content, "groups": sorted(each.groups) or ["?"]})
-            made.append(_rule(rule))
+            try:
+                content = json.loads(each.content)
+                rule = AccessRule.model_validate({**content, "groups": sorted(each.groups)})
+                made.append(_rule(rule))
+            except (ValueError, TypeError, OstiaryError) as error:  # it lets nobody pass then
+                log.error("rule_not_read", rule=each.id, error=type(error).__name__)
+                continue
             local = {
-                end: self.local(datetime.fromisoformat(content[end]))
+                end: self.local(datetime.fromisoformat(text))
                 for end in ("valid_from", "valid_until")
-                if content[end] is not None
+                if (text := content.get(end)) is not None
             }
             rules[rule.name] = (each.id, rule.model_copy(update=local))
         people = {

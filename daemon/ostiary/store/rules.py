@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import structlog
 
-from ostiary.errors import SealBroken, UserUnknown
+from ostiary.errors import GroupInUse, SealBroken, UserUnknown
 from ostiary.messages.username import same_name
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number
@@ -82,9 +82,15 @@ class RuleStore:
             )
 
     def delete_group(self, name: str) -> None:
-        """Nobody is in it, and no rule names it."""
+        """Raises GroupInUse where somebody is in it, or a rule names it, be it one that cannot be
+        read."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM groups WHERE id = ?", (self._group(connection, name),))
+            try:
+                connection.execute(
+                    "DELETE FROM groups WHERE id = ?", (self._group(connection, name),)
+                )
+            except sqlite3.IntegrityError as error:
+                raise GroupInUse(f"Somebody is in {name}, or a rule is about it.") from error
 
     def put_rule(self, number: int | None, content: str, groups: Collection[str]) -> int:
         """A new rule (None), or another content and other groups of one; its number."""
