@@ -153,6 +153,16 @@ def test_the_journal_finds_decisions_by_their_fields(door: Machine) -> None:
     assert entry["PRIORITY"] == "6"
 
 
+def test_rules_go_by_what_systemd_knows_of_the_clock(door: Machine, probe: Probe) -> None:
+    """The unit may not ask the kernel (ProtectClock)."""
+    asked = door.run(
+        *("busctl", "get-property", "org.freedesktop.timedate1", "/org/freedesktop/timedate1"),
+        *("org.freedesktop.timedate1", "NTPSynchronized"),
+    )
+    answer = probe.ask(BASE, "rules", {})
+    assert answer["data"]["clock_trusted"] is (asked.strip() == "b true")
+
+
 def test_the_models_left_no_reports_of_their_maker(door: Machine) -> None:
     assert door.run("find", "/var/lib/ostiary", "-path", "*/.cache*") == ""
 
