@@ -222,6 +222,7 @@ def measured(judge: Judge) -> Iterator[Tally]:
         tally.add(*judge.challenge("obama", movements, waving(obama, chance)))
     yield tally
     yield from replays(judge, obama, chance)
+    yield noise(judge, obama, chance)
 
 
 def replays(judge: Judge, person: Turner, chance: random.Random) -> Iterator[Tally]:
@@ -238,6 +239,26 @@ def replays(judge: Judge, person: Turner, chance: random.Random) -> Iterator[Tal
     yield same
     yield other
     yield looped
+
+
+def noise(judge: Judge, person: Turner, chance: random.Random, tries: int = 1000) -> Tally:
+    """A still whose landmarks jump about, three times as much as the sensor's noise makes them."""
+    pose, seen = judge.look(person.head.image, 0)
+    assert pose is not None
+    tally = Tally("still with landmarks that jump about")
+    for number in range(tries):
+        asked = begin("obama", SEQUENCES[number % len(SEQUENCES)], 0.0)
+        now = 0.0
+        while not asked.is_over:
+            now += 1 / FPS
+            jumping = Pose(
+                pose.turn + chance.gauss(0, 0.04),
+                pose.nod + chance.gauss(0, 0.03),
+                pose.size * chance.gauss(1, 0.03),
+            )
+            asked = step(asked, Look(now, jumping, seen), POLICY, judge.roster.is_one_person)
+        tally.add(asked, now)
+    return tally
 
 
 def _playing(person: Turner, clip: Sequence[Posture], start: int) -> Plays:

@@ -23,8 +23,9 @@ TURN = 0.15
 """By how much the nose is off where it was, to the side, when a head has turned: about 25°."""
 NOD = 0.06
 """…and down, when a head is bent: about 20°."""
-CLEAR_NOD = 0.10
-"""A nod that was not asked: turning moves the nose up and down a little, too."""
+STRAY_NOD, STRAY_NOD_ASIDE = 0.07, 0.10
+"""A nod that was not asked, of a head that looks straight, and of one that is turned: turning moves
+the nose up and down a little, too."""
 CLOSER = 1.3
 """How much larger a face is that has come closer."""
 STILL = 0.05
@@ -243,7 +244,8 @@ def _went_on(challenge: Challenge, now: float) -> Challenge:
 def _shown(pose: Pose, rest: Pose, asked: Prompt | None) -> set[Prompt]:
     """The movements that a pose shows, seen from a rest; what was not asked only if it is clear."""
     turn, nod, size = pose.turn - rest.turn, pose.nod - rest.nod, pose.size / rest.size
-    bent = NOD if asked is Prompt.NOD else CLEAR_NOD
+    stray = STRAY_NOD if abs(turn) < TURN / 2 else STRAY_NOD_ASIDE
+    bent = NOD if asked is Prompt.NOD else stray
     measured = {
         Prompt.TURN_LEFT: turn >= TURN,
         Prompt.TURN_RIGHT: turn <= -TURN,
