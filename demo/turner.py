@@ -137,6 +137,16 @@ class Swapped:
         return (self.one if still else self.other).seen_in(posture)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Mirrored:
+    """Somebody before a camera that gives mirror images."""
+
+    person: Person
+
+    def seen_in(self, posture: Posture) -> BGRImage:
+        return np.ascontiguousarray(self.person.seen_in(posture)[:, ::-1])
+
+
 def as_asked(prompt: Prompt) -> Prompt:
     return prompt
 
