@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bench.harness import MODELS, PORTRAITS, Line
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.liveness import crop, network_input
-from ostiary.vision.models import MINIFASNET_V2, YUNET
+from ostiary.vision.models import MINIFASNET_V2, YUNET, liveness_files
 from ostiary.vision.runtime import open_session
 
 PORTRAIT = PORTRAITS / "obama.jpg"
@@ -97,7 +97,8 @@ def compare(name: str, ours: Network, reference: Network) -> Line:
 def run() -> Iterator[Line]:
     """Every benchmark of this file; OpenVINO's only where it is installed."""
     seen = face_crop()
-    ours = in_onnx_runtime(MODELS / MINIFASNET_V2, seen)
+    (liveness,) = liveness_files("v2")
+    ours = in_onnx_runtime(MODELS / liveness, seen)
     yield compare("liveness_vs_torch", ours, in_torch(seen))
     plain = in_onnx_runtime(MODELS / "plain" / MINIFASNET_V2, seen)
     yield compare("liveness_vs_plain_onnx", ours, plain)

@@ -71,32 +71,15 @@ def describe(root: arm.Root, models: Path, portraits: Path, count: int) -> dict[
 
 def on_this_processor(shared: Path, models: Path, script: str, *arguments: str) -> str:
     """What the script prints, run by this environment's Python."""
-    return _run([sys.executable, script, *arguments], shared, models).stdout
-
-
-def counted_as_x86(shared: Path, models: Path, stack: Path, *arguments: str) -> dict[str, int]:
-    """Instructions of each stage of `frame.py`, on QEMU's x86-64 with all that it can (AVX2)."""
-    counter = arm.plugin(shared)
-    qemu = ["qemu-x86_64", "-cpu", "max", "-plugin", str(counter)]
-    path = f"{stack}:{shared}/export"
-    done = _run([*arm.NICE, *qemu, sys.executable, "frame.py", *arguments], shared, models, path)
-    return arm.counts(done)
-
-
-def _run(
-    command: list[str], shared: Path, models: Path, path: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OSTIARY_MODELS": str(models.resolve())}
-    if path is not None:
-        environment["PYTHONPATH"] = path
+    command = [sys.executable, script, *arguments]
     done = subprocess.run(
         command,
         cwd=shared,
-        env=environment,
+        env=os.environ | {"OSTIARY_MODELS": str(models.resolve())},
         capture_output=True,
         text=True,
         timeout=arm.RUN_WITHIN_S,
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
-    return done
+    return done.stdout

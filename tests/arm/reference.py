@@ -1,4 +1,4 @@
-"""The reference stack (bench/frame.py: HOG, PyTorch, dlib's wheel) for the emulated processors."""
+"""The reference stack (bench/frame.py: HOG, PyTorch, dlib's wheel) for the emulated ARM."""
 
 import importlib.util
 import shutil
@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ANYWHERE = ("face-recognition==1.3.0", "setuptools<81")
-ON_ARM64 = (
+PACKAGES = (
     "dlib-bin==20.0.1",
+    "face-recognition==1.3.0",
     "filelock",
     "fsspec",
     "jinja2",
@@ -16,6 +16,7 @@ ON_ARM64 = (
     "mpmath",
     "networkx",
     "pillow",
+    "setuptools<81",  # face_recognition reads its weights by pkg_resources
     "sympy",
     "torch==2.9.1",  # the newest whose aarch64 wheel is for the processor alone
     "typing-extensions",
@@ -24,18 +25,15 @@ PLATFORMS = tuple(f"manylinux_2_{minor}_aarch64" for minor in (17, 27, 28))
 WEIGHTS = "face_recognition_models"
 
 
-def reference_stack(cache: Path, machine: str) -> Path:
-    """A folder for PYTHONPATH, made once: for "x86_64" what this environment has not got, for
-    "aarch64" all but numpy and OpenCV, which the package brings."""
-    folder = cache / f"reference-{machine}"
+def reference_stack(cache: Path) -> Path:
+    """A folder for PYTHONPATH on the ARM, made once; numpy and OpenCV are the package's."""
+    folder = cache / "reference"
     if not folder.is_dir():
         making = folder.with_suffix(".making")
         shutil.rmtree(making, ignore_errors=True)
-        _install(making, *ANYWHERE)
-        if machine == "aarch64":
-            chosen = ["--implementation=cp", "--python-version=3.11", "--only-binary=:all:"]
-            chosen += [f"--abi={abi}" for abi in ("cp311", "abi3", "none")]
-            _install(making, *chosen, *(f"--platform={tag}" for tag in PLATFORMS), *ON_ARM64)
+        chosen = ["--implementation=cp", "--python-version=3.11", "--only-binary=:all:"]
+        chosen += [f"--abi={abi}" for abi in ("cp311", "abi3", "none")]
+        _install(making, *chosen, *(f"--platform={tag}" for tag in PLATFORMS), *PACKAGES)
         weights = importlib.util.find_spec(WEIGHTS)
         assert weights is not None
         assert weights.origin is not None

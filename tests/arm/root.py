@@ -36,7 +36,7 @@ CPU part\t: 0xd08
 CPU revision\t: 3
 
 """
-TOOLS = ("qemu-aarch64", "qemu-x86_64", "mmdebstrap", "gcc")
+TOOLS = ("qemu-aarch64", "mmdebstrap", "gcc")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 BINFMT_OF_DEBIAN = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
 INSIDE = Path(__file__).with_name("inside")
@@ -178,7 +178,7 @@ def counts(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return {stage: total // runs for stage, total in sums.items()}
 
 
-def plugin(folder: Path) -> Path:
+def _plugin(folder: Path) -> Path:
     """`count.so`, compiled."""
     library = folder / "emulator/count.so"
     library.parent.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def _debian(cache: Path, variant: str) -> Path:
 def _emulator(work: Path) -> Path:
     """A folder with QEMU, the libraries that it needs, the counter, and what describes the
     processor: all that has to be within reach in the root folder."""
-    folder = plugin(work).parent
+    folder = _plugin(work).parent
     program = shutil.which("qemu-aarch64")
     assert program is not None
     linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
