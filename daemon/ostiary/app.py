@@ -534,6 +534,7 @@ class App:
             access=lambda: app._access,
             apply_access=lambda access: app._apply_access(access),
             flaw=lambda image, face: app.engine.quality(image, face).flaw,
+            site=lambda: () if app._site is None else app._site.overview(),
         )
         return Console(parts)
 

@@ -210,7 +210,7 @@ def status(
     with _desk(settings, name) as desk:
         found = look(desk, _membership(settings, name), settings.site.confirm_within_s, _now())
     if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str))
     else:
         Console().print(table_of(found))
         for line in found.remarks:

@@ -91,3 +91,14 @@ def test_each_of_several_cameras_has_a_button_of_its_own() -> None:
     button = json.loads(found["homeassistant/button/ostiary_door/snapshot_out_side/config"])
     assert json.loads(button["payload_press"]) == {"camera": "out.side"}
     assert "homeassistant/button/ostiary_door/snapshot/config" not in found
+
+
+def test_a_door_of_a_site_is_shown_below_it() -> None:
+    settings = Settings.model_validate(
+        {"device": {"id": "door"}, "mqtt": {"discovery": True}, "site": {"id": "campus"}}
+    )
+    found = announcements(settings, Topics.of(settings))
+    people = json.loads(found.pop("homeassistant/sensor/ostiary_door/site_people/config"))
+    assert people["device"]["identifiers"] == ["ostiary_site_campus"]
+    for payload in found.values():
+        assert json.loads(payload)["device"]["via_device"] == "ostiary_site_campus"

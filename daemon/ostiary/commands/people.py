@@ -332,13 +332,18 @@ class People:
             self.site.enrolled(name, now)
             return name
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether whom this door enrols is known at the whole site, unless it is said otherwise."""
+        return self.site is not None and self.site.is_shared
+
     def site_usernames(self) -> frozenset[str]:
         """Who is known at the whole site."""
         return frozenset() if self.site is None else self.site.usernames()
 
     def _is_for_all(self, scope: Scope | None) -> bool:
         if scope is None:
-            return self.site is not None and self.site.is_shared
+            return self.is_shared
         return scope == "site"
 
     def _tell_site(self, name: str, now: datetime) -> None:

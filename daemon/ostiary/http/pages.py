@@ -58,6 +58,7 @@ class Pages:
             ("/rules", self.rules),
             ("/rule", self.rule),
             ("/charts", self.charts),
+            ("/site", self.site),
         ):
             self.router.add_api_route(path, page, methods=["GET"], response_model=None)
 
@@ -114,6 +115,7 @@ class Pages:
             "cameras": cameras,
             "known": known,
             "visitor": bool(visitor) and known is None,
+            "shared": self._parts.people.is_shared,
             "groups": sorted(self._parts.rules.stored.groups),
             "ends": [
                 (key, (today + timedelta(days=days)).isoformat())
@@ -179,6 +181,16 @@ class Pages:
         state = self._parts.state()
         uptime = str(timedelta(seconds=round(state.uptime_s)))
         return self._render(request, "health", session, {"state": state, "uptime": uptime})
+
+    def site(self, request: Request) -> Response:
+        """All doors of the site."""
+        session = self._session(request)
+        values = {
+            "doors": self._parts.site(),
+            "state": self._parts.state().site,
+            "site": self._parts.settings.site.id,
+        }
+        return self._render(request, "site", session, values)
 
     def thresholds(self, request: Request) -> Response:
         session = self._session(request)

@@ -12,6 +12,7 @@ from ostiary.commands.rulebook import Rules
 from ostiary.config import AccessSettings, Settings
 from ostiary.messages.state import State
 from ostiary.recognition import View
+from ostiary.site.overview import DoorLine
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
@@ -35,8 +36,9 @@ class Watched(Protocol):
 class ConsoleParts:
     """`settings` are those the daemon started with, `configured` what its configuration alone says
     of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
-    every camera and command; neither stores anything. `flaw` says what keeps a face from being
-    judged, None when nothing does. `cameras` are by name.
+    every camera and command; neither stores anything. `site` gives all doors of the
+    site. `flaw` says what keeps a face from being judged, None when nothing does. `cameras` are by
+    name.
     """
 
     settings: Settings
@@ -51,5 +53,6 @@ class ConsoleParts:
     state: Callable[[], State]
     access: Callable[[], AccessSettings]
     apply_access: Callable[[AccessSettings], object]
+    site: Callable[[], tuple[DoorLine, ...]] = lambda: ()
     flaw: Callable[[BGRImage, Face], Flaw | None] = lambda _image, _face: None
     clock: Callable[[], datetime] = utc_now

@@ -23,7 +23,7 @@ ATTACK_SEEN_FOR_S = 70
 
 def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
     """Retained messages by topic: what is to be seen, or, with discovery off, nothing."""
-    node = "ostiary_" + re.sub(r"[^A-Za-z0-9_-]", "_", settings.device.id)
+    node = f"ostiary_{_slug(settings.device.id)}"
     found = {}
     for component, name, config in (
         *_components(topics),
@@ -38,10 +38,47 @@ def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
             continue
         whole = {**config, **_common(settings, topics, node, name)}
         found[topic] = json.dumps(whole, ensure_ascii=False).encode()
+    for topic, payload in _site(settings, topics, node).items():
+        found[topic] = payload if settings.mqtt.discovery else b""
     return found
 
 
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)
+
+
+def site_node(site: str) -> str:
+    """The site as a device, below which its doors are shown."""
+    return f"ostiary_site_{_slug(site)}"
+
+
+def _site(settings: Settings, topics: Topics, node: str) -> dict[str, bytes]:
+    """Each door tells the site's device how many people it knows of it: they should be as many."""
+    topic = f"{settings.mqtt.discovery_prefix}/sensor/{node}/site_people/config"
+    site = settings.site.id
+    if site is None:
+        return {}
+    own = {
+        "name": f"People at {settings.device.name}",
+        "icon": "mdi:account-group",
+        "state_class": "measurement",
+        "entity_category": "diagnostic",
+        "state_topic": topics.state,
+        "value_template": "{{ value_json.site.people if value_json.site else 0 }}",
+    }
+    whole = {**own, **_common(settings, topics, node, "site_people")}
+    whole["device"] = {
+        "identifiers": [site_node(site)],
+        "name": site,
+        "manufacturer": "Ostiary",
+        "model": "Site",
+    }
+    return {topic: json.dumps(whole, ensure_ascii=False).encode()}
+
+
 def _common(settings: Settings, topics: Topics, node: str, name: str) -> dict[str, Any]:
+    site = settings.site.id
+    via = {} if site is None else {"via_device": site_node(site)}
     return {
         "unique_id": f"{node}_{name}",
         "object_id": f"{node}_{name}",
@@ -53,6 +90,7 @@ def _common(settings: Settings, topics: Topics, node: str, name: str) -> dict[st
             "manufacturer": "Ostiary",
             "model": "Face door",
             "sw_version": __version__,
+            **via,
         },
         "origin": {"name": "ostiary", "sw_version": __version__},
     }
@@ -62,7 +100,7 @@ def _buttons(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dic
     """One that asks for a snapshot, or one a camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        slug = re.sub(r"[^A-Za-z0-9_-]", "_", camera.name)
+        slug = _slug(camera.name)
         request = {"camera": camera.name} if several else {}
         yield (
             BUTTON,
@@ -80,7 +118,7 @@ def _prompts(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dic
     """What is asked of whoever stands there, or one a camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        slug = re.sub(r"[^A-Za-z0-9_-]", "_", camera.name)
+        slug = _slug(camera.name)
         here = json.dumps(camera.name, ensure_ascii=False)
         yield (
             "sensor",

@@ -25,6 +25,7 @@ from ostiary.mqtt.connection import Connection, Incoming, Login
 from ostiary.mqtt.login import login_of
 from ostiary.site.envelope import key_number
 from ostiary.site.members import Role
+from ostiary.site.overview import DoorLine, overview
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SHARDS
 
@@ -139,6 +140,15 @@ class SiteLink:
             unconfirmed=roster.unconfirmed(within),
             refused=roster.refused,
         )
+
+    def overview(self) -> tuple[DoorLine, ...]:
+        """All doors; nobody before this one has joined."""
+        membership = self._roster.membership
+        if membership is None:
+            return ()
+        reports = {member: said.report for member, said in self._roster.doors.items()}
+        within_s = self._settings.site.confirm_within_s
+        return overview(membership, reports, within_s, self._clock())
 
     def problems(self, state: SiteState) -> tuple[str, ...]:
         """What of it needs attention, as stable words."""

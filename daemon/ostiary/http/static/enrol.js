@@ -107,6 +107,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const body = fromFile ? { image: await base64(file) } : { source: "camera", camera: chosenCamera() };
     if (twin) body.allow_twin = true;
+    if (document.getElementById("this-door")?.checked) body.scope = "door";
     const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";
     if (!known) {
       body.username = form.elements.username.value;
