@@ -26,6 +26,7 @@ from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
 from ostiary.service.health import Readings, state_of
 from ostiary.service.metrics import Metrics
+from ostiary.site.overview import DoorLine
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
@@ -86,6 +87,7 @@ class ConsoleDoor:
             thresholds=lambda: self.access,
         )
         cameras = {each.name: each for each in self.recognitions}
+        self.site: tuple[DoorLine, ...] = ()
         with logged() as lines:
             self.console = Console(
                 ConsoleParts(
@@ -102,6 +104,7 @@ class ConsoleDoor:
                     access=lambda: self.access,
                     apply_access=self.apply,
                     flaw=lambda image, face: engine.quality(image, face).flaw,
+                    site=lambda: self.site,
                 )
             )
         self.app = self.console.app
