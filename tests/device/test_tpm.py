@@ -43,8 +43,12 @@ def lived(door: Door, portraits: Path) -> dict[str, Any]:
                 machine.new_tpm()
                 own.rename(machine.folder / "tpm")
             tell(f"{where}: up after {machine.start():.0f} s")
-            _start(door, probe)
-            seen[where] = _look(door, probe)
+            if where == "another machine":
+                seen[where] = _try(door)
+            else:
+                machine.run(f"systemctl reset-failed {UNIT}", check=False)
+                _start(door, probe)
+                seen[where] = _look(door, probe)
     tell(f"TPM: {json.dumps(seen)}")
     return seen
 
@@ -57,6 +61,18 @@ def _start(door: Door, probe: Probe) -> None:
         return any(heard.at > since and not heard.retain for heard in probe.of(f"{BASE}/state"))
 
     probe.wait_until(told, 300)
+
+
+def _try(door: Door) -> dict[str, Any]:
+    """What becomes of the service where systemd cannot open the key."""
+    machine = door.machine
+    machine.run(f"systemctl restart {UNIT}", check=False, timeout_s=400)
+    return {
+        "journal": machine.run(f"journalctl -b -u {UNIT} -o cat --no-pager -n 20"),
+        "active": machine.run(f"systemctl is-active {UNIT}", check=False).strip(),
+        "rows": int(machine.run(COUNT)),
+        "decrypt": int(machine.run(OPENS)),
+    }
 
 
 def _look(door: Door, probe: Probe) -> dict[str, Any]:
@@ -88,8 +104,9 @@ def test_in_another_machine_the_disk_opens_to_nobody_and_keeps_everything(
 ) -> None:
     away = lived["another machine"]
     assert away["decrypt"] != 0
-    assert "store_locked" in away["problems"]
-    assert (away["status"], away["code"], away["users"]) == ("error", "store_locked", [])
+    # systemd gives up before the daemon: the door stays shut, and `…/state` stays silent.
+    assert away["active"] != "active"
+    assert "CREDENTIALS" in away["journal"]
     assert away["rows"] == lived["at home"]["rows"]
 
 
