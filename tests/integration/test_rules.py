@@ -251,6 +251,19 @@ def test_a_rule_gets_another_name_and_no_other_rules_name(probe: Probe) -> None:
     assert refused(probe, "delete_rule", name="Cleaning") == "rule_unknown"
 
 
+def test_hours_until_midnight_may_be_written_either_way(
+    door: Doorway, probe: Probe, clock: Clock
+) -> None:
+    ask(probe, "set_group", group="Cleaners")
+    ask(probe, "set_access", username="Anna", groups=["Cleaners"])
+    clock.now = datetime(2026, 11, 25, 22, 59, tzinfo=UTC)  # 23:59 in Berlin
+    for end in ("00:00", "24:00"):
+        ask(probe, "set_rule", rule=cleaning(hours=[{**EVENINGS, "end": end}]))
+        assert ruled(door, "Anna") is Reason.GRANTED
+    nothing = cleaning(hours=[{**EVENINGS, "start": "00:00", "end": "00:00"}])
+    assert refused(probe, "set_rule", rule=nothing) == "schedule_invalid"
+
+
 def test_holidays_close_the_weekdays_they_fall_on(door: Doorway, probe: Probe) -> None:
     ask(probe, "set_group", group="Cleaners")
     ask(probe, "set_rule", rule=cleaning())

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from ostiary.access.rules import Person, Rule, Rulebook, Ruling, newly_shut
-from ostiary.access.schedule import Calendar, Hours, moment_of, overlap
+from ostiary.access.schedule import MINUTES_A_DAY, Calendar, Hours, moment_of, overlap
 from ostiary.commands.people import People
 from ostiary.config import Settings
 from ostiary.errors import (
@@ -305,7 +305,10 @@ def hours_of(rule: AccessRule) -> tuple[Hours, ...]:
     hours = []
     for each in rule.hours:
         try:
-            hours.append(Hours(frozenset(each.days), _minute(each.start), _minute(each.end)))
+            start, end = _minute(each.start), _minute(each.end)
+            if end == 0 < start:  # until midnight, as most people write it
+                end = MINUTES_A_DAY
+            hours.append(Hours(frozenset(each.days), start, end))
         except ValueError as error:
             raise ScheduleInvalid(f"{each.start} to {each.end}: {error}.") from None
     for index, one in enumerate(hours):
