@@ -26,8 +26,10 @@ class Counted:
 def main() -> int:
     began = time.monotonic()
     counted = Counted()
-    folder = str(Path(__file__).parent)
-    status = pytest.main([folder, "-q", "-rs", "--durations=8", *sys.argv[1:]], plugins=[counted])
+    options = sys.argv[1:]
+    if not any(Path(each).exists() for each in options):
+        options.append(str(Path(__file__).parent))
+    status = pytest.main(["-q", "-rs", "--durations=8", *options], plugins=[counted])
     sys.stdout.write(f"{time.monotonic() - began:.0f} s in all, {counted.of('skipped')} skipped\n")
     sys.stdout.write(f"{counted.of('passed')} passed, {counted.of('failed')} failed\n")
     return int(status)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from package.build import Target, build
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Path(__file__).with_name("build-root")
 SIZE = "6G"
+IN_USE_S = 3 * 3600.0
+"""A machine of another checkout may be running from an image that is younger than this."""
 INSTALL = """
 set -eu
 mount -t proc proc /proc
@@ -89,7 +92,7 @@ def _log(folder: Path) -> Iterator[int]:
 
 
 def _made(cache: Path, name: str, digest: str, make: Callable[[Path], None]) -> Path:
-    """`cache/name-digest`, whole; others of the name are removed once it is made."""
+    """`cache/name-digest`, whole; old ones of the name are removed once it is made."""
     folder = cache / f"{name}-{digest}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{name}.lock").open("w") as lock:
@@ -100,7 +103,8 @@ def _made(cache: Path, name: str, digest: str, make: Callable[[Path], None]) -> 
             making.mkdir()
             make(making)
             for other in cache.glob(f"{name}-*"):
-                shutil.rmtree(other)
+                if time.time() - other.stat().st_mtime > IN_USE_S:
+                    shutil.rmtree(other)
             making.rename(folder)
     return folder
 
