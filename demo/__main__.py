@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from demo.errors import DemoError
 from demo.run import Plan, run
+from demo.site import run as run_site
 from ostiary.errors import OstiaryError
 
 WRONG_ANSWER = 1
@@ -24,6 +25,9 @@ app = typer.Typer(add_completion=False)
 def main(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")
+    ] = False,
+    site: Annotated[
+        bool, typer.Option("--site", help="Instead: two doors, one enrolment that both know.")
     ] = False,
     output: Annotated[
         Path, typer.Option(help="Folder for the contact sheet, the clip, the log, the database.")
@@ -45,7 +49,10 @@ def main(
         signal.signal(number, _leave)
     plan = Plan(output=output, portraits=portraits, samples=samples, models=models, keep=keep)
     try:
-        right = run(plan, Console())
+        if site:
+            right = run_site(output / "site", portraits, models, Console())
+        else:
+            right = run(plan, Console())
     except (DemoError, OstiaryError) as error:
         Console(stderr=True).print(f"[bold red]demo:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_status if isinstance(error, OstiaryError) else COULD_NOT_RUN)

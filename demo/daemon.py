@@ -38,14 +38,14 @@ port = {port}
 """
 
 
-def write_config(folder: Path, camera: str, port: int, models: Path) -> Path:
+def write_config(folder: Path, camera: str, port: int, models: Path, device: str = DEVICE) -> Path:
     """Write the daemon's configuration, with a database of its own that is empty."""
     database = folder / "demo.db"
     for old in folder.glob("demo.db*"):
         old.unlink()
     config = folder / "ostiary.toml"
     text = CONFIG.format(
-        device=DEVICE, camera=camera, port=port, models=models.resolve(), database=database
+        device=device, camera=camera, port=port, models=models.resolve(), database=database
     )
     config.write_text(text, encoding="utf-8")
     return config

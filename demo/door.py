@@ -23,7 +23,7 @@ _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 class Door:
     """A client of one door. Its methods are for one thread."""
 
-    def __init__(self, port: int, topics: Topics) -> None:
+    def __init__(self, port: int, topics: Topics, client_id: str = "building") -> None:
         self._port = port
         self._topics = topics
         self.risk: float | None = None  # of one stranger, as the door last said
@@ -34,7 +34,7 @@ class Door:
         self._seen: set[object] = set()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id="building",
+            client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
         )
         self._client.on_connect = self._on_connect

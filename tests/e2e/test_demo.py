@@ -132,3 +132,10 @@ def test_nothing_is_left_running_when_it_is_interrupted(
         process.kill()
         process.wait()
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 5)
+
+
+@pytest.mark.slow
+def test_two_doors_of_a_site_know_whom_one_has_enrolled(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--site")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "garage: granted" in done.stdout
