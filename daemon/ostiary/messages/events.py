@@ -91,7 +91,7 @@ class EntranceEvent(Event):
     by: str | None = Field(
         default=None,
         description="Of `mode`, `released` and `silenced`: `mqtt`, `http`, `cli`, or `schedule`. "
-        "Of `fault` and `fault_over`: `contact`, `exit_button`, `keypad`, `lock` or `alarm`.",
+        "Of `fault` and `fault_over`: `contact`, `exit_button` or `keypad`.",
     )
 
 

@@ -92,6 +92,7 @@ class EntranceState(Message):
     )
     alarm: bool = Field(description="Whether the alarm sounds.")
     faults: tuple[str, ...] = Field(
-        default=(), description="Of `contact`, `exit_button`, `keypad`, `lock`: cannot be used now."
+        default=(),
+        description="Of `contact`, `exit_button`, `keypad`, `alarm`: cannot be used now.",
     )
     since: Timestamp = Field(description="Of the last change.")
