@@ -82,7 +82,6 @@ class Desk:
 
     def plug(self) -> None:
         self.cable = os.open(self.path, os.O_RDWR)  # as Linux permits for a pipe
-        os.set_blocking(self.cable, False)
 
     def type(self, data: bytes) -> None:
         assert self.cable is not None
