@@ -28,7 +28,7 @@ LIGHT_SIGMA, LEAST_SPREAD = 8.0, 4.0
 """Light that changes over more pixels than this is taken off; contrast below this is noise."""
 FROM_EDGE = 8.0
 """Nothing is followed so near to the picture's edge, pixels of the square."""
-LEAST_EXTENT = 0.0022
+LEAST_EXTENT = 0.0025
 """Root mean square of what is left, in sides of the square, from which a face bends."""
 LEAST_ALIKE = 0.6
 """Correlation of what is left between the two pairs, from which it is no noise."""
