@@ -102,7 +102,7 @@ class Report:
     @property
     def good(self) -> bool:
         lost = self.events_lost + self.people_lost + self.people_risen
-        return lost == 0 and not self.not_whole and self.boots > self.cuts - self.while_booting
+        return lost == 0 and not self.not_whole and self.boots == self.cuts - self.while_booting
 
     def line(self) -> str:
         times = sorted(self.first_decision_s)
