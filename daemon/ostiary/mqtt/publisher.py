@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY_S = 60.0
 _BEAT_EVERY_S = 5.0
+_MARK_WITHIN_S = 0.05
+"""Acknowledged events are marked together: each commit is a wait for the disk, and decisions wait
+for the same disk. One that is lost before that is sent again, with the same id."""
 
 
 @dataclass(slots=True)
@@ -80,6 +83,8 @@ class Publisher:
         self._acknowledged: queue.SimpleQueue[tuple[Connection, int, str | None]] = (
             queue.SimpleQueue()
         )
+        self._delivered: list[int] = []  # acknowledged and not marked yet
+        self._mark_at = 0.0  # monotonic s
         self._recent: deque[tuple[float, int]] = deque()  # (monotonic s, seq) as acknowledged
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -121,21 +126,28 @@ class Publisher:
                 self._wake.set()
             if self._stopping and self._nothing_to_send():
                 return
-            self._wake.wait(min(_BEAT_EVERY_S, max(0.0, next_prune - time.monotonic())))
+            due = min(next_prune, self._mark_at) if self._delivered else next_prune
+            self._wake.wait(min(_BEAT_EVERY_S, max(0.0, due - time.monotonic())))
 
     def _nothing_to_send(self) -> bool:
         flight = self._flight
-        return flight is None or not flight.connection.alive or not flight.unacknowledged
+        if flight is None or not flight.connection.alive:
+            return True
+        return not flight.unacknowledged and not self._delivered
 
     def _step(self) -> None:
         connection = self._connection
         if connection is None or not connection.alive:
             self._settle()
+            self._mark()
             return
         if self._flight is None or self._flight.connection is not connection:
             self._settle()
+            self._mark()  # where to go on is read from the database
             self._flight = self._begin(connection)
         self._settle()
+        if self._delivered and (self._stopping or time.monotonic() >= self._mark_at):
+            self._mark()
         self._send(self._flight)
 
     def _begin(self, connection: Connection) -> _Flight:
@@ -168,9 +180,8 @@ class Publisher:
         return min(seq for at, seq in self._recent if at >= since) - 1
 
     def _settle(self) -> None:
-        """Mark what the broker has acknowledged."""
+        """Take in what the broker has acknowledged."""
         flight = self._flight
-        delivered: list[int] = []
         while not self._acknowledged.empty():
             connection, seq, refused = self._acknowledged.get()
             if flight is None or connection is not flight.connection:
@@ -182,10 +193,15 @@ class Publisher:
             flight.unacknowledged[seq] -= 1
             if not flight.unacknowledged[seq]:
                 del flight.unacknowledged[seq]
-                delivered.append(seq)
-        if delivered:
-            self._events.mark_delivered(delivered, self._clock())
-            self._remember(delivered)
+                if not self._delivered:
+                    self._mark_at = time.monotonic() + _MARK_WITHIN_S
+                self._delivered.append(seq)
+
+    def _mark(self) -> None:
+        if self._delivered:
+            self._events.mark_delivered(self._delivered, self._clock())
+            self._remember(self._delivered)
+            self._delivered = []
 
     def _remember(self, seqs: list[int]) -> None:
         now = time.monotonic()
