@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-import json
 import sqlite3
 import struct
 from collections.abc import Sequence
+from json.encoder import encode_basestring
 from typing import Literal
 
 Kind = Literal["event", "audit", "removed"]
@@ -19,21 +19,26 @@ EVENT_COLUMNS = (
 )
 AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address"
 
-_TEXT = json.JSONEncoder(ensure_ascii=False)
-
 
 def digest_of(row: Sequence[object], key: bytes = b"") -> bytes:
-    """SHA-256 of a row's content, 32 bytes; with a key HMAC-SHA256, so that nobody can try names
-    against it."""
-    plain = _TEXT.encode([_plain(each) for each in row]).encode("utf-8", errors="surrogatepass")
+    """SHA-256 of a row's content, 32 bytes, as JSON with bytes in hexadecimal; with a key
+    HMAC-SHA256, so that nobody can try names against it."""
+    text = f"[{', '.join(map(_json, row))}]"
+    plain = text.encode("utf-8", errors="surrogatepass")
     return hmac.digest(key, plain, "sha256") if key else hashlib.sha256(plain).digest()
 
 
-def _plain(value: object) -> object:
+def _json(value: object) -> str:
+    """By hand: json.dumps makes an encoder anew for every row, and every event waits for that."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, bytes):
+        return f'"{value.hex()}"'
     # SQLite keeps 1.0 as 1; RETURNING tells it as that, a SELECT from a REAL column as 1.0.
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    return value.hex() if isinstance(value, bytes) else value
+    is_whole = isinstance(value, float) and value.is_integer()
+    return repr(int(value) if is_whole else value)  # type: ignore[call-overload]
 
 
 def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:

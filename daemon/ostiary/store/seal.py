@@ -9,6 +9,7 @@ import base64
 import os
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,8 @@ from ostiary.errors import SealBroken, StoreLocked
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _NUMBER = struct.Struct(">H")
+_NAMES_KEPT = 1000
+"""Sealed names that are remembered: the same people come every day."""
 
 
 def derived(secret: bytes, purpose: str, length: int = KEY_BYTES) -> bytes:
@@ -92,7 +95,15 @@ class _DataKey:
     def __init__(self, number: int, secret: bytes) -> None:
         self.number = number
         self.values = AESGCM(derived(secret, "values"))
-        self.names = AESSIV(derived(secret, "names", 2 * KEY_BYTES))
+        self._names = AESSIV(derived(secret, "names", 2 * KEY_BYTES))
+        self.name = lru_cache(_NAMES_KEPT)(self._sealed_name)
+
+    def _sealed_name(self, plain: str) -> str:
+        sealed = self._names.encrypt(plain.encode("utf-8", errors="surrogatepass"), None)
+        return f"{self.number}.{base64.urlsafe_b64encode(sealed).decode()}"
+
+    def opened_name(self, sealed: str) -> str:
+        return self._names.decrypt(base64.urlsafe_b64decode(sealed), None).decode()
 
 
 class KeyedSeal(Seal):
@@ -111,10 +122,10 @@ class KeyedSeal(Seal):
         return self._log_key
 
     def name(self, plain: str) -> str:
-        return _sealed_name(self._newest, plain)
+        return self._newest.name(plain)
 
     def names(self, plain: str) -> tuple[str, ...]:
-        return tuple(_sealed_name(key, plain) for key in reversed(self._keys.values()))
+        return tuple(key.name(plain) for key in reversed(self._keys.values()))
 
     def opened_name(self, stored: str) -> str:
         number, _, sealed = stored.partition(".")
@@ -122,7 +133,7 @@ class KeyedSeal(Seal):
         try:
             if key is None:
                 raise InvalidTag
-            return key.names.decrypt(base64.urlsafe_b64decode(sealed), None).decode()
+            return key.opened_name(sealed)
         except (InvalidTag, ValueError) as error:
             raise _broken("name") from error
 
@@ -147,11 +158,6 @@ class KeyedSeal(Seal):
         if isinstance(stored, str):
             raise _broken(place[0])
         return self.opened_value(stored, *place).decode("utf-8", errors="surrogatepass")
-
-
-def _sealed_name(key: _DataKey, plain: str) -> str:
-    sealed = key.names.encrypt(plain.encode("utf-8", errors="surrogatepass"), None)
-    return f"{key.number}.{base64.urlsafe_b64encode(sealed).decode()}"
 
 
 def _bound(place: tuple[object, ...]) -> bytes:
