@@ -14,7 +14,8 @@ from tests.integration.probe import Probe
 from tests.integration.recognizing import written
 from tests.ports import free_port
 
-RELOADS = 12
+WARM_UP, RELOADS = 3, 12
+"""The first ones fill what the allocator and the libraries keep for good; a leak goes on."""
 MORE = """\
 [access]
 cooldown_s = 120
@@ -47,8 +48,10 @@ def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
             answer = probe.ask(BASE, "register", {"username": "obama", "source": "camera"})
             assert answer["status"] == "ok"
             until(lambda: granted(tmp_path) == 1, within=30)
-            before = memory_mb(daemon.pid), descriptors(daemon.pid)
-            for number in range(RELOADS):
+            before = (0.0, 0)
+            for number in range(WARM_UP + RELOADS):
+                if number == WARM_UP:
+                    before = memory_mb(daemon.pid), descriptors(daemon.pid)
                 daemon.send(signal.SIGHUP)
                 until(partial(has_started, daemon, number + 2), within=30)
                 time.sleep(1.0)  # a few frames of the person who stands there
