@@ -12,6 +12,7 @@ from ostiary.errors import CardTaken, CredentialUnknown, SealBroken, UserUnknown
 from ostiary.messages.username import same_name
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number
+from ostiary.store.stored_names import known_name, marks
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class Credentials:
         """Give a person a PIN instead of the one before. `hint`: some bits of it, by which it is
         found without a name. Raises UserUnknown."""
         with self._database.transaction() as connection:
-            stored = self._stored_name(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             connection.execute(
                 "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
             )
@@ -58,7 +59,7 @@ class Credentials:
     def remove_pin(self, username: str, kind: PinKind) -> None:
         """Raises UserUnknown, CredentialUnknown."""
         with self._database.transaction() as connection:
-            stored = self._stored_name(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             removed = connection.execute(
                 "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
             ).rowcount
@@ -77,7 +78,7 @@ class Credentials:
     def remove_card(self, username: str, number: str) -> None:
         """Raises UserUnknown, CredentialUnknown."""
         with self._database.transaction() as connection:
-            stored = self._stored_name(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             mine = [row[0] for row in self._card_rows(connection, number) if row[1] == stored]
             connection.executemany("DELETE FROM credentials WHERE id = ?", [(id,) for id in mine])
         if not mine:
@@ -86,7 +87,7 @@ class Credentials:
     def remove_cards(self, username: str) -> int:
         """All of a person's; how many. Raises UserUnknown."""
         with self._database.transaction() as connection:
-            stored = self._stored_name(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             return connection.execute(
                 "DELETE FROM credentials WHERE username = ? AND kind = 'card'", (stored,)
             ).rowcount
@@ -94,7 +95,7 @@ class Credentials:
     def holding(self, username: str) -> Holding:
         """Raises UserUnknown."""
         with self._database.reading() as connection:
-            stored = self._stored_name(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             rows = connection.execute(
                 "SELECT kind, COUNT(*) FROM credentials WHERE username = ? GROUP BY kind", (stored,)
             ).fetchall()
@@ -105,7 +106,7 @@ class Credentials:
         """Without any for who has none, or is not registered."""
         with self._database.reading() as connection:
             try:
-                stored = self._stored_name(connection, username)
+                stored = known_name(connection, self._database.seal, username)
             except UserUnknown:
                 return Pins(same_name(username))
             return self._pins(connection, stored)
@@ -113,10 +114,10 @@ class Credentials:
     def pins_like(self, hint: int) -> tuple[Pins, ...]:
         """Of everybody with a PIN of that hint."""
         lookups = self._database.seal.names(_hint(hint))
-        marks = ", ".join("?" * len(lookups))
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT DISTINCT username FROM credentials WHERE lookup IN ({marks})", lookups
+                f"SELECT DISTINCT username FROM credentials WHERE lookup IN ({marks(lookups)})",
+                lookups,
             ).fetchall()
             return tuple(self._pins(connection, stored) for (stored,) in rows)
 
@@ -140,7 +141,7 @@ class Credentials:
         before, after = same_name(old), same_name(new)
         seal = self._database.seal
         with self._database.transaction() as connection:
-            stored = self._stored_name(connection, after)
+            stored = known_name(connection, self._database.seal, after)
             rows = connection.execute(
                 "SELECT id, kind, secret FROM credentials WHERE username = ?", (stored,)
             ).fetchall()
@@ -174,7 +175,7 @@ class Credentials:
             " VALUES (?, ?, ?, ?, ?, ?)",
             (
                 number,
-                self._stored_name(connection, name),
+                known_name(connection, self._database.seal, name),
                 kind,
                 lookup,
                 sealed,
@@ -202,23 +203,11 @@ class Credentials:
         self, connection: sqlite3.Connection, number: str
     ) -> Sequence[tuple[int, str, bytes]]:
         lookups = self._database.seal.names(_card(number))
-        marks = ", ".join("?" * len(lookups))
         return connection.execute(
             "SELECT id, username, secret FROM credentials"
-            f" WHERE kind = 'card' AND lookup IN ({marks})",
+            f" WHERE kind = 'card' AND lookup IN ({marks(lookups)})",
             lookups,
         ).fetchall()
-
-    def _stored_name(self, connection: sqlite3.Connection, username: str) -> str:
-        name = same_name(username)
-        names = self._database.seal.names(name)
-        marks = ", ".join("?" * len(names))
-        row = connection.execute(
-            f"SELECT username FROM users WHERE username IN ({marks})", names
-        ).fetchone()
-        if row is None:
-            raise UserUnknown(f"Nobody is registered as {name}.")
-        return str(row[0])
 
 
 def _place(number: int, kind: str, name: str) -> tuple[object, ...]:

@@ -25,6 +25,7 @@ from ostiary.store.database import Database
 from ostiary.store.links import EVENT_COLUMNS
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_event
+from ostiary.store.stored_names import marks
 
 log = structlog.get_logger(__name__)
 
@@ -186,13 +187,12 @@ class Events:
 
     def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
         """By which of `doors` each person was let in last, since then and since it was forgiven."""
-        marks = ", ".join("?" * len(doors))
         with self._database.reading() as connection:
             if self._database.is_locked:
                 return {}
             rows = connection.execute(
                 "SELECT username, source FROM events WHERE kind = 'login' AND success = 1"
-                f" AND username IS NOT NULL AND source IN ({marks}) AND timestamp >= ?"
+                f" AND username IS NOT NULL AND source IN ({marks(doors)}) AND timestamp >= ?"
                 " AND seq > (SELECT COALESCE(MAX(seq), 0) FROM events"
                 " WHERE kind = 'door' AND action = 'forgiven') ORDER BY seq",
                 (*doors, moment.to_text(since)),

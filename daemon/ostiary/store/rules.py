@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 
 import structlog
 
-from ostiary.errors import GroupInUse, SealBroken, UserUnknown
-from ostiary.messages.username import same_name
+from ostiary.errors import GroupInUse, SealBroken
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number
+from ostiary.store.stored_names import known_name, marks
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +127,7 @@ class RuleStore:
     def person(self, username: str) -> StoredPerson:
         """What is known of one person besides. Raises UserUnknown."""
         with self._database.reading() as connection:
-            stored = self._username(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             groups = connection.execute(
                 "SELECT name FROM members JOIN groups ON id = group_id WHERE username = ?",
                 (stored,),
@@ -141,7 +141,7 @@ class RuleStore:
     def put_person(self, username: str, person: StoredPerson) -> None:
         """All that is known of them besides. Raises UserUnknown."""
         with self._database.transaction() as connection:
-            stored = self._username(connection, username)
+            stored = known_name(connection, self._database.seal, username)
             connection.execute("DELETE FROM members WHERE username = ?", (stored,))
             connection.executemany(
                 "INSERT INTO members VALUES (?, ?)",
@@ -214,20 +214,10 @@ class RuleStore:
 
     def _group(self, connection: sqlite3.Connection, name: str) -> int | None:
         names = self._database.seal.names(name)
-        marks = ", ".join("?" * len(names))
-        row = connection.execute(f"SELECT id FROM groups WHERE name IN ({marks})", names).fetchone()
-        return None if row is None else int(row[0])
-
-    def _username(self, connection: sqlite3.Connection, username: str) -> str:
-        name = same_name(username)
-        names = self._database.seal.names(name)
-        marks = ", ".join("?" * len(names))
         row = connection.execute(
-            f"SELECT username FROM users WHERE username IN ({marks})", names
+            f"SELECT id FROM groups WHERE name IN ({marks(names)})", names
         ).fetchone()
-        if row is None:
-            raise UserUnknown(f"Nobody is registered as {name}.")
-        return str(row[0])
+        return None if row is None else int(row[0])
 
 
 def _ends(since: object, until: object) -> tuple[datetime | None, datetime | None]:

@@ -1,12 +1,12 @@
 """The tables `site` and `site_people`: what this door knows of its site."""
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from ostiary.store import moment
 from ostiary.store.database import Database
+from ostiary.store.stored_names import known_name, marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,9 @@ class SiteStore:
                     row.deleted,
                     row.digest,
                     envelope,
-                    None if username is None else self._stored(connection, username),
+                    None
+                    if username is None
+                    else known_name(connection, self.database.seal, username),
                     waiting,
                 ),
             )
@@ -119,9 +121,8 @@ class SiteStore:
         """The id of somebody of the site; None for this door's own people, and for nobody."""
         with self.database.reading() as connection:
             names = self.database.seal.names(username)
-            marks = ", ".join("?" * len(names))
             row = connection.execute(
-                f"SELECT person FROM site_people WHERE username IN ({marks})", names
+                f"SELECT person FROM site_people WHERE username IN ({marks(names)})", names
             ).fetchone()
         return None if row is None else str(row[0])
 
@@ -191,12 +192,3 @@ class SiteStore:
         """Who is not at this door although nobody deleted them."""
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM site_people WHERE deleted = 0 AND username IS NULL")
-
-    def _stored(self, connection: sqlite3.Connection, username: str) -> str:
-        """The name as its row in `users` has it, which may be sealed by an older key."""
-        names = self.database.seal.names(username)
-        marks = ", ".join("?" * len(names))
-        (stored,) = connection.execute(
-            f"SELECT username FROM users WHERE username IN ({marks})", names
-        ).fetchone()
-        return str(stored)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from ostiary.store import moment
 from ostiary.store.database import Database
+from ostiary.store.stored_names import marks
 
 
 class Snapshots:
@@ -32,10 +33,9 @@ class Snapshots:
     def present(self, seqs: Iterable[int]) -> frozenset[int]:
         """Those of `seqs` that have a picture."""
         wanted = tuple(seqs)
-        marks = ", ".join("?" * len(wanted))
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT seq FROM snapshots WHERE seq IN ({marks})", wanted
+                f"SELECT seq FROM snapshots WHERE seq IN ({marks(wanted)})", wanted
             ).fetchall()
         return frozenset(seq for (seq,) in rows)
 
@@ -43,10 +43,9 @@ class Snapshots:
         """Remove the pictures of a person's events."""
         with self._database.transaction() as connection:
             names = self._database.seal.names(username)
-            marks = ", ".join("?" * len(names))
             connection.execute(
                 "DELETE FROM snapshots WHERE seq IN"
-                f" (SELECT seq FROM events WHERE username IN ({marks}))",
+                f" (SELECT seq FROM events WHERE username IN ({marks(names)}))",
                 names,
             )
 

@@ -15,7 +15,6 @@ from ostiary.errors import (
     SealBroken,
     TemplateUnknown,
     UserExists,
-    UserUnknown,
 )
 from ostiary.messages.recognizer import RECOGNIZERS, RecognizerName
 from ostiary.messages.username import checked_username, same_name
@@ -28,6 +27,7 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
+from ostiary.store.stored_names import known_name, stored_name
 
 log = structlog.get_logger(__name__)
 
@@ -300,21 +300,11 @@ class Users:
             self._keep_encoding_in_step(connection, name)
 
     def _stored(self, connection: sqlite3.Connection, name: str) -> str | None:
-        """The name as its row has it; None for nobody."""
-        names = self.database.seal.names(name)
-        marks = ", ".join("?" * len(names))
-        row = connection.execute(
-            f"SELECT username FROM users WHERE username IN ({marks})", names
-        ).fetchone()
-        return None if row is None else str(row[0])
+        return stored_name(connection, self.database.seal, name)
 
     def _known(self, connection: sqlite3.Connection, username: str) -> tuple[str, str]:
         """The name, and as its row has it. Raises UserUnknown."""
-        name = same_name(username)
-        stored = self._stored(connection, name)
-        if stored is None:
-            raise UserUnknown(f"Nobody is registered as {name}.")
-        return name, stored
+        return same_name(username), known_name(connection, self.database.seal, username)
 
     def _descriptors(
         self, connection: sqlite3.Connection, name: str
