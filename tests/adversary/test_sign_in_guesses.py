@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import pytest
 import requests
 
 from ostiary.commands.attempts import LockOut
@@ -12,22 +13,21 @@ from ostiary.vision.engine import VisionEngine
 from tests.integration.console import PASSWORD, ConsoleDoor, console_settings
 
 
-def test_parallel_guesses_are_no_more_than_five(tmp_path: Path, engine: VisionEngine) -> None:
+def test_parallel_guesses_are_no_more_than_five(
+    tmp_path: Path, engine: VisionEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verified: list[str] = []
+    true_verify = Passwords.verify
+
+    def counting(self: Passwords, password_hash: str | None, password: str) -> bool:
+        verified.append(password)
+        return true_verify(self, password_hash, password)
+
     with ConsoleDoor(console_settings(tmp_path), engine) as door:
         door.operator()
-        true_verify = Passwords.verify
-
-        def counting(self: Passwords, password_hash: str | None, password: str) -> bool:
-            verified.append(password)
-            return true_verify(self, password_hash, password)
-
-        Passwords.verify = counting  # type: ignore[method-assign]
-        try:
-            with ThreadPoolExecutor(40) as guessers:
-                statuses = list(guessers.map(partial(guess, door.url), range(80)))
-        finally:
-            Passwords.verify = true_verify  # type: ignore[method-assign]
+        monkeypatch.setattr(Passwords, "verify", counting)
+        with ThreadPoolExecutor(40) as guessers:
+            statuses = list(guessers.map(partial(guess, door.url), range(80)))
     assert len(verified) <= door.settings.http.sign_in_tries
     refused = [status for status in statuses if status in (429, None)]
     assert len(refused) >= 75

@@ -68,9 +68,9 @@ class CountingHasher(PinHasher):
         super().__init__()
         self.tried = 0
 
-    def is_right(self, pin_hash: str | None, pin: str) -> bool:
+    def verify(self, pin_hash: str | None, pin: str) -> bool:
         self.tried += 1
-        return super().is_right(pin_hash, pin)
+        return super().verify(pin_hash, pin)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from ostiary.messages.commands import (
     UsersAnswer,
     UsersRequest,
 )
-from ostiary.messages.people_list import MOST_BYTES, Line, read_list, write_list
+from ostiary.messages.people_list import MOST_BYTES, Line, line_of, read_list, write_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +71,7 @@ def export_list(
 ) -> None:
     """Everybody with their groups and their first and last moment, as CSV."""
     answer = door.ask("users", UsersRequest(), UsersAnswer)
-    text = write_list(
-        Line(
-            0,
-            user.username,
-            user.groups,
-            None if user.valid_from is None else user.valid_from.isoformat(),
-            None if user.valid_until is None else user.valid_until.isoformat(),
-        )
-        for user in answer.users
-    )
+    text = write_list(map(line_of, answer.users))
     if file is None:
         typer.echo(text, nl=False)
         return

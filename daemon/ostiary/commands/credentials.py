@@ -131,7 +131,7 @@ def _check_nobodys(room: Room, pin: str, name: str, kind: PinKind) -> None:
         hashes = {"pin": pins.pin, "duress": pins.duress}
         if pins.username == name:
             del hashes[kind]  # it is being replaced
-        if any(each is not None and room.hasher.is_right(each, pin) for each in hashes.values()):
+        if any(each is not None and room.hasher.verify(each, pin) for each in hashes.values()):
             raise PinWeak("Take another PIN: this one cannot be used.")
 
 

@@ -1,44 +1,26 @@
-"""PINs: hashed by argon2id, one at a time, and none that anybody would try first."""
+"""PINs: hashed, and none that anybody would try first."""
 
 import hashlib
-import threading
 from itertools import pairwise
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
+from ostiary.commands.argon import Hasher
 from ostiary.errors import PinWeak
 from ostiary.store.credentials import Pins
 
 HINTS = 64
 
 
-class PinHasher:
+class PinHasher(Hasher):
     """The parameters that OWASP recommends for little memory: 19 MiB, two passes. A PIN has few
     digits: what keeps it from being tried is the lock-out, and that its hash is sealed."""
 
     def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._one_at_a_time = threading.Lock()
-        self._nobodys = self.hash("no PIN has letters")
-
-    def hash(self, pin: str) -> str:
-        with self._one_at_a_time:
-            return self._hasher.hash(pin)
-
-    def is_right(self, pin_hash: str | None, pin: str) -> bool:
-        """Takes as long where there is none."""
-        with self._one_at_a_time:
-            try:
-                self._hasher.verify(pin_hash or self._nobodys, pin)
-            except (VerificationError, InvalidHashError):
-                return False
-        return pin_hash is not None
+        super().__init__(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
     def which(self, pins: Pins, pin: str) -> tuple[bool, bool]:
         """Whether it is this person's PIN, and whether it is the one for duress. Both are tried in
         any case: how long it takes tells nothing."""
-        usual, forced = self.is_right(pins.pin, pin), self.is_right(pins.duress, pin)
+        usual, forced = self.verify(pins.pin, pin), self.verify(pins.duress, pin)
         return usual or forced, forced
 
 

@@ -1,11 +1,8 @@
-"""Passwords: argon2id (RFC 9106), one at a time, so that guessing cannot take the memory."""
+"""Passwords and set-up codes of the console."""
 
 import secrets
-import threading
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
+from ostiary.commands.argon import Hasher
 from ostiary.errors import PasswordWeak
 
 SHORTEST = 10
@@ -14,26 +11,11 @@ CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I
 CODE_LENGTH = 12  # 60 bits
 
 
-class Passwords:
-    """Makes and checks hashes with the parameters that RFC 9106 recommends for little memory."""
+class Passwords(Hasher):
+    """The parameters that RFC 9106 recommends for little memory."""
 
     def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)
-        self._one_at_a_time = threading.Lock()
-        self._nobody = self.hash(secrets.token_urlsafe(32))
-
-    def hash(self, password: str) -> str:
-        with self._one_at_a_time:
-            return self._hasher.hash(password)
-
-    def verify(self, password_hash: str | None, password: str) -> bool:
-        """Takes as long for an account that does not exist (None) as for one that does."""
-        with self._one_at_a_time:
-            try:
-                self._hasher.verify(password_hash or self._nobody, password)
-            except (VerificationError, InvalidHashError):
-                return False
-        return password_hash is not None
+        super().__init__(time_cost=3, memory_cost=64 * 1024, parallelism=4)
 
 
 def check_strength(password: str, account: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ostiary.errors import PeopleListInvalid
 from ostiary.messages.commands.labels import SEPARATORS
+from ostiary.messages.commands.people import UserRecord
 
 COLUMNS = ("name", "groups", "from", "until", "photo")
 MOST_LINES = 10_000
@@ -58,6 +59,17 @@ def read_list(data: bytes) -> tuple[Line, ...]:
     except csv.Error as error:
         raise PeopleListInvalid(f"Line {reader.line_num}: {error}.") from None
     return tuple(lines)
+
+
+def line_of(user: UserRecord) -> Line:
+    """Somebody who is registered, as in a list that is written."""
+    return Line(
+        0,
+        user.username,
+        user.groups,
+        None if user.valid_from is None else user.valid_from.isoformat(),
+        None if user.valid_until is None else user.valid_until.isoformat(),
+    )
 
 
 def write_list(people: Iterable[Line]) -> str:

@@ -30,7 +30,7 @@ from ostiary.messages.commands import (
     UsersAnswer,
     UsersRequest,
 )
-from ostiary.messages.people_list import Line, read_list, write_list
+from ostiary.messages.people_list import line_of, read_list, write_list
 
 Name = Annotated[str, Path(min_length=1, description="Its name, percent-encoded.")]
 Confirm = Annotated[bool, Query(description="Although nobody could pass a door any more.")]
@@ -126,16 +126,7 @@ def _lists(router: APIRouter, work: Work) -> None:
     )
     def export(_caller: Viewer) -> Response:
         known = work.ask("users", UsersRequest(), UsersAnswer).users
-        text = write_list(
-            Line(
-                0,
-                user.username,
-                user.groups,
-                None if user.valid_from is None else user.valid_from.isoformat(),
-                None if user.valid_until is None else user.valid_until.isoformat(),
-            )
-            for user in known
-        )
+        text = write_list(map(line_of, known))
         headers = {"Content-Disposition": 'attachment; filename="people.csv"'}
         return Response(text.encode("utf-8-sig"), media_type="text/csv", headers=headers)
 
