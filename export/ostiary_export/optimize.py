@@ -100,36 +100,44 @@ def prelu_as_scalings(graph: Graph) -> None:
     blocks, applies the Relu within the first and adds its result within the second: two passes
     over the memory.
     """
-    nodes = []
-    for node in graph.nodes:
-        if node.op_type != "PRelu":
-            nodes.append(node)
-            continue
-        (x, slope_name), (y,) = node.input, node.output
-        slope = _slope(graph, slope_name, y)[..., np.newaxis]
+
+    def rewritten(x: str, slope: Weights, y: str) -> list[onnx.NodeProto]:
+        column = slope[..., np.newaxis]
         bent, positive, straight = f"{y}_bent", f"{y}_positive", f"{y}_straight"
-        nodes += [
-            _scaling(x, graph.constant(1 - slope), bent, len(slope)),
+        return [
+            _scaling(x, graph.constant(1 - column), bent, len(column)),
             helper.make_node("Relu", [bent], [positive]),
-            _scaling(x, graph.constant(slope), straight, len(slope)),
+            _scaling(x, graph.constant(column), straight, len(column)),
             helper.make_node("Add", [straight, positive], [y]),
         ]
-    graph.nodes = nodes
+
+    _replace_prelu(graph, rewritten)
 
 
 def prelu_as_maximum(graph: Graph) -> None:
     """PRelu(x) = max(x, slope·x), since no slope is above 1: the same bits."""
-    nodes = []
+
+    def rewritten(x: str, slope: Weights, y: str) -> list[onnx.NodeProto]:
+        scaled = f"{y}_scaled"
+        return [
+            helper.make_node("Mul", [x, graph.constant(slope)], [scaled]),
+            helper.make_node("Max", [x, scaled], [y]),
+        ]
+
+    _replace_prelu(graph, rewritten)
+
+
+def _replace_prelu(
+    graph: Graph, rewritten: Callable[[str, Weights, str], list[onnx.NodeProto]]
+) -> None:
+    """Put what `rewritten` makes of input, slope and output in the place of each PRelu."""
+    nodes: list[onnx.NodeProto] = []
     for node in graph.nodes:
         if node.op_type != "PRelu":
             nodes.append(node)
             continue
         (x, slope_name), (y,) = node.input, node.output
-        scaled = f"{y}_scaled"
-        nodes += [
-            helper.make_node("Mul", [x, graph.constant(_slope(graph, slope_name, y))], [scaled]),
-            helper.make_node("Max", [x, scaled], [y]),
-        ]
+        nodes += rewritten(x, _slope(graph, slope_name, y), y)
     graph.nodes = nodes
 
 

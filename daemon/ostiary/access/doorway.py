@@ -123,23 +123,11 @@ class Doorway:
 
     def observed(self, track_id: int, observation: Observation) -> "Doorway":
         """One face was judged. Looks at two different people void all votes of the track."""
-        return replace(
-            self,
-            tracks=tuple(
-                self._with_observation(track, observation) if track.id == track_id else track
-                for track in self.tracks
-            ),
-        )
+        return self._changed(track_id, lambda track: self._with_observation(track, observation))
 
     def bent(self, track_id: int) -> "Doorway":
         """The frames of that face show a head that moves, and no flat picture."""
-        return replace(
-            self,
-            tracks=tuple(
-                replace(track, bends=True) if track.id == track_id else track
-                for track in self.tracks
-            ),
-        )
+        return self._changed(track_id, lambda track: replace(track, bends=True))
 
     def looked(self, track_id: int, look: Look) -> "Doorway":
         """What a frame shows of how a face that is challenged is held."""
@@ -293,9 +281,12 @@ class Doorway:
         return MappingProxyType({**recent, _outcome(decision): now})
 
     def _with(self, changed: Track) -> "Doorway":
+        return self._changed(changed.id, lambda _track: changed)
+
+    def _changed(self, track_id: int, change: Callable[[Track], Track]) -> "Doorway":
         return replace(
             self,
-            tracks=tuple(changed if track.id == changed.id else track for track in self.tracks),
+            tracks=tuple(change(track) if track.id == track_id else track for track in self.tracks),
         )
 
 
