@@ -492,6 +492,13 @@ class SettingInvalid(OstiaryError):
     exit_status = 65
 
 
+class ConfirmationNeeded(OstiaryError):
+    """Giving somebody a way in has to be confirmed: by the password, or by a signature."""
+
+    code = "confirmation_needed"
+    exit_status = 77
+
+
 class SignInFailed(OstiaryError):
     """Wrong name, password or set-up code."""
 

@@ -11,7 +11,7 @@ from demo.scenes import Scene, empty_room, visitors
 from demo.stream import Camera
 from ostiary.vision.engine import VisionEngine
 from tests.e2e.browsing import CHROMIUM, DESKTOP, PATIENCE_MS, PHONE, QUIET, Open, Stage
-from tests.integration.console import ConsoleDoor, console_settings
+from tests.integration.console import ConsoleDoor, LaterClock, console_settings
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,14 @@ def scenes(portraits: Path) -> dict[str, Scene]:
 
 
 @pytest.fixture
+def clock() -> LaterClock:
+    """The console's."""
+    return LaterClock()
+
+
+@pytest.fixture
 def fresh(
-    tmp_path: Path, engine: VisionEngine, scenes: dict[str, Scene]
+    tmp_path: Path, engine: VisionEngine, scenes: dict[str, Scene], clock: LaterClock
 ) -> Iterator[tuple[ConsoleDoor, Camera]]:
     """A door at its first start, before which nobody stands."""
     settings = console_settings(
@@ -41,7 +47,7 @@ def fresh(
     )
     with (
         Camera(scenes["empty"]) as camera,
-        ConsoleDoor(settings, engine, camera.url) as door,
+        ConsoleDoor(settings, engine, camera.url, clock) as door,
     ):
         yield door, camera
 

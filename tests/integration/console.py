@@ -2,9 +2,10 @@
 that shows a folder or clip, as `ostiary.app` wires them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,11 +52,25 @@ def console_settings(folder: Path, **sections: dict[str, Any]) -> Settings:
     return Settings.model_validate(values)
 
 
+@dataclass
+class LaterClock:
+    """The right time, or so much later."""
+
+    ahead: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
+
+
 class ConsoleDoor:
     """Starts on entering, stops cleanly on leaving. `source`: what its only camera shows."""
 
     def __init__(
-        self, configured: Settings, engine: VisionEngine, source: Path | str | None = None
+        self,
+        configured: Settings,
+        engine: VisionEngine,
+        source: Path | str | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         settings = with_overrides(configured)
         self.settings = settings
@@ -105,6 +120,7 @@ class ConsoleDoor:
                     apply_access=self.apply,
                     flaw=lambda image, face: engine.quality(image, face).flaw,
                     site=lambda: self.site,
+                    clock=clock,
                 )
             )
         self.app = self.console.app

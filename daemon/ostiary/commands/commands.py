@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from ostiary.commands.confirmation import check_confirmed
 from ostiary.commands.context import Context
 from ostiary.commands.handlers import HANDLERS
 from ostiary.commands.room import Room
@@ -10,6 +11,7 @@ from ostiary.errors import (
     Busy,
     CameraUnavailable,
     CommandUnknown,
+    ConfirmationNeeded,
     DatabaseCorrupt,
     DatabaseUnwritable,
     DecoderUnavailable,
@@ -28,6 +30,7 @@ from ostiary.store.command_log import CommandLog
 _PASSING = (
     Busy,
     CameraUnavailable,
+    ConfirmationNeeded,
     DatabaseCorrupt,
     DatabaseUnwritable,
     DecoderUnavailable,
@@ -75,6 +78,7 @@ class Commands:
             self._log.record(context.nonce, _BEGUN, self._room.clock())
         try:
             context.check_deadline()
+            check_confirmed(self._room, kind, context)
             effect = HANDLERS[name](self._room, request, context)
             context.check_deadline()
             if not kind.recorded:

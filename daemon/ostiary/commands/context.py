@@ -14,12 +14,21 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """Somebody who asks. `name`: an account, `token:…` or `client:…`; None where nobody can tell.
+    `confirmed`: by more than a session's cookie or a place on the broker."""
+
+    name: str | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
     `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
     signature, which counts once, unless `redelivered` says that it is the same delivery again.
-    `operator`: whether they may be told who is registered. `also` is called in the transaction of
-    a command that changes something, once it has: both happen or neither."""
+    `operator`: whether they may be told who is registered. `asker`: who they are. `also` is called
+    in the transaction of a command that changes something, once it has: both happen or neither."""
 
     source: Literal["mqtt", "http", "cli"]
     key: CommandKey | None = None
@@ -27,6 +36,7 @@ class Context:
     nonce: CommandKey | None = None
     redelivered: bool = False
     operator: bool = True
+    asker: Asker = Asker()
     also: Callable[[], object] = _nothing
 
     def check_deadline(self) -> None:

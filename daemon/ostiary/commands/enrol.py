@@ -18,6 +18,7 @@ from ostiary.messages.commands import (
     RemoveTemplateRequest,
     TemplateRecord,
 )
+from ostiary.store.audit import Audit
 
 Effect = Callable[[], Answer]
 
@@ -71,7 +72,16 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
     apart = _check_this_person(room, username, look)
 
     def effect() -> AddTemplateAnswer:
-        template = room.people.add_template(username, look, room.clock(), source=context.source)
+        now = room.clock()
+        template = room.people.add_template(username, look, now, source=context.source)
+        if context.source == "mqtt":  # who asks over HTTP is noted there, with an address
+            Audit(room.people.database).add(
+                actor=context.asker.name or "mqtt",
+                action="template_added",
+                subject=username,
+                address="",
+                now=now,
+            )
         return AddTemplateAnswer(
             username=username,
             template=TemplateRecord(

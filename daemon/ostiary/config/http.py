@@ -39,6 +39,13 @@ class HttpSettings(Section):
         description="Wrong passwords in a row that lock an account for a minute, "
         "then for longer each time.",
     )
+    confirm_after_s: float = Field(
+        300.0,
+        gt=0,
+        le=86_400,
+        description="Whoever is signed in says the password again before giving somebody a way in "
+        "(a face, PIN, card, account or token), where that is so long ago.",
+    )
     requests_per_second: float = Field(
         30.0, gt=0, le=10_000, description="Of one client, on average; three times as many at once."
     )

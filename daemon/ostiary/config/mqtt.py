@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -148,6 +148,12 @@ class CommandSettings(Section):
     )
     signing_client: str | None = Field(
         None, description="The name with which this machine's own `ostiary` commands are signed."
+    )
+    add_template_needs: Literal["confirmation", "nothing"] = Field(
+        "confirmation",
+        description="What a further template of somebody registered needs over MQTT. confirmation: "
+        "a signature (commands.signed), once the console has accounts. In the console whoever "
+        "gives somebody a way in says the password again (http.confirm_after_s).",
     )
     signature_age_s: float = Field(
         60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."

@@ -2,13 +2,17 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from ostiary.errors import NotAllowed, NotSignedIn
+from ostiary.commands.confirmation import SAY_PASSWORD
+from ostiary.commands.context import Asker
+from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn
+from ostiary.http.confirmations import Confirmations
 from ostiary.http.parts import ConsoleParts
 from ostiary.store.accounts import ApiTokens, Role
 from ostiary.store.audit import Audit, Detail
@@ -51,6 +55,7 @@ class Gate:
         # The __Host- prefix binds the cookie to this host and to TLS (RFC 6265bis, 4.1.3.2).
         self.cookie = "__Host-ostiary" if self.secure else "ostiary"
         self._at_unix_socket = at_unix_socket
+        self.confirmations = Confirmations(timedelta(seconds=http.confirm_after_s), parts.clock)
 
     def caller(self, connection: HTTPConnection) -> Caller | None:
         """Who asks, None for nobody. May read the database."""
@@ -82,6 +87,12 @@ class Gate:
         if not caller.role.includes(role):
             raise NotAllowed("Only an operator may do this.")
         return caller
+
+    def asker(self, caller: Caller) -> Asker:
+        """A token, which is no browser's to send by itself, and the Unix socket are confirmed."""
+        session = caller.session
+        confirmed = session is None or self.confirmations.holds(session, caller.address)
+        return Asker(caller.name, confirmed)
 
     def require_legacy(self, connection: HTTPConnection) -> Caller:
         """The first version's clients: an operator's token, or the Unix socket."""
@@ -138,11 +149,18 @@ def _operator(
     return _gate(request).require(request, Role.OPERATOR)
 
 
+def _confirmed(caller: Annotated[Caller, Depends(_operator)], request: Request) -> Caller:
+    if not _gate(request).asker(caller).confirmed:
+        raise ConfirmationNeeded(SAY_PASSWORD)
+    return caller
+
+
 def _legacy(request: Request, _token: Annotated[object, Security(_bearer)]) -> Caller:
     return _gate(request).require_legacy(request)
 
 
 Viewer = Annotated[Caller, Depends(_viewer)]
 Operator = Annotated[Caller, Depends(_operator)]
+Confirmed = Annotated[Caller, Depends(_confirmed)]
 Legacy = Annotated[Caller, Depends(_legacy)]
 """Parameters of a route: who asks, after it was found that they may."""

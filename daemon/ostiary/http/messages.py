@@ -248,6 +248,12 @@ class NewPassword(Message):
     password: Password
 
 
+class OwnPassword(Message):
+    """The password of whoever is signed in, once more."""
+
+    password: str = Field(max_length=LONGEST)
+
+
 class AccountRecord(Message):
     """Somebody who may sign in."""
 

@@ -28,6 +28,12 @@ def check_strength(password: str, account: str) -> None:
         raise PasswordWeak("This password is too easy to guess.")
 
 
+def guesses_of(account: str, address: str) -> tuple[str, str]:
+    """Under what wrong passwords are counted. Not the account alone: whoever guesses it would lock
+    its owner out elsewhere."""
+    return f"account:{account.casefold()}@{address}", f"address:{address}"
+
+
 def new_code() -> str:
     """A one-time set-up code to be read from the journal: ABCD-EFGH-JKLM."""
     letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))

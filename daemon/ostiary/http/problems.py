@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "camera_unavailable": 409,
     "camera_unknown": 404,
     "card_taken": 409,
+    "confirmation_needed": 403,
     "credential_unknown": 404,
     "database_corrupt": 503,
     "database_unwritable": 503,

@@ -13,7 +13,7 @@ from ostiary.commands.attempts import LockOut
 from ostiary.errors import NotAllowed, OstiaryError, SignInFailed
 from ostiary.http.gate import Caller, Gate, address_of, same_text
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.passwords import Passwords, check_strength, new_code, same_code
+from ostiary.http.passwords import Passwords, check_strength, guesses_of, new_code, same_code
 from ostiary.http.problems import STATUS, headers_of
 from ostiary.http.render import LANGUAGE_COOKIE, Renderer
 from ostiary.http.texts import LANGUAGES
@@ -55,11 +55,14 @@ def sign_in_router(
     lasting = timedelta(hours=parts.settings.http.session_hours)
     set_up.begin_if(not accounts.count())
 
-    def welcome(account: Account, page: str) -> Response:
+    def welcome(request: Request, account: Account, page: str) -> Response:
         answer = RedirectResponse(page, 303)
+        cookie = sessions.open(account.name, parts.clock(), lasting)
+        if (session := sessions.find(cookie, parts.clock())) is not None:
+            gate.confirmations.confirm(session, address_of(request))
         answer.set_cookie(
             gate.cookie,
-            sessions.open(account.name, parts.clock(), lasting),
+            cookie,
             max_age=round(lasting.total_seconds()),
             path="/",
             secure=gate.secure,
@@ -106,7 +109,7 @@ def sign_in_router(
         except OstiaryError as error:
             return again(request, "setup", error, name=name)
         set_up.code = None
-        return welcome(account, "/")
+        return welcome(request, account, "/")
 
     @router.get("/sign-in")
     def sign_in_page(request: Request, next: str = "/") -> Response:
@@ -123,8 +126,7 @@ def sign_in_router(
         next: Text = "/",
     ) -> Response:
         address = address_of(request)
-        # Not the account alone: whoever guesses it would lock its owner out elsewhere.
-        keys = (f"account:{name.casefold()}@{address}", f"address:{address}")
+        keys = guesses_of(name, address)
         try:
             lock_out.attempt(*keys)
             if not passwords.verify(accounts.password_hash(name), password):
@@ -135,7 +137,7 @@ def sign_in_router(
         lock_out.succeeded(*keys)
         account = accounts.get(name)
         log.info("console_signed_in", account=account.name, address=address)
-        return welcome(account, own_page(next))
+        return welcome(request, account, own_page(next))
 
     @router.post("/sign-out")
     def sign_out(request: Request, csrf: Text = "") -> Response:

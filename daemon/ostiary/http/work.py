@@ -52,6 +52,7 @@ class Work:
             noted = replace(
                 context,
                 operator=caller.knows_people,
+                asker=self._gate.asker(caller),
                 also=partial(self._gate.note, caller, action, subject, detail),
             )
             result = self._parts.commands.run(name, request, noted)

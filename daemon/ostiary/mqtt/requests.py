@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ostiary.commands.commands import Commands
-from ostiary.commands.context import Context
+from ostiary.commands.context import Asker, Context
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings, describe_validation
 from ostiary.errors import (
@@ -132,7 +132,7 @@ class Requests:
                 f"A command has at most {self._limits.payload_limit_bytes} bytes; "
                 f"this has {len(incoming.payload)}."
             )
-        payload, nonce = self._verified(name, incoming)
+        payload, nonce, asker = self._verified(name, incoming)
         request = parse(kind.request, payload)
         context = Context(
             source="mqtt",
@@ -140,21 +140,24 @@ class Requests:
             deadline=since + self._limits.time_limit_s,
             nonce=nonce,
             redelivered=incoming.dup,
+            asker=asker,
         )
         answer: Answer = self._commands.run(name, request, context)
         return OkResponse(data=answer, transaction=request.transaction).to_json()
 
-    def _verified(self, name: str, incoming: Incoming) -> tuple[bytes, CommandKey | None]:
-        """The request itself, and what stands for its signature where one is needed."""
+    def _verified(self, name: str, incoming: Incoming) -> tuple[bytes, CommandKey | None, Asker]:
+        """The request itself, what stands for its signature where one is needed, and whose it
+        is."""
         if self._verifier is None:
-            return incoming.payload, None
+            return incoming.payload, None, Asker()
         signed = self._verifier.verify(incoming.topic, incoming.payload, utc_now())
-        if signed.client is not None:
-            log.info("command_signed", command=name, client=signed.client)
+        client = self._verifier.client_of(signed)
+        if client is not None:
+            log.info("command_signed", command=name, client=client)
         payload = signed.payload.encode("utf-8", "surrogatepass")
-        return payload, CommandKey.of(
-            name, signed.nonce, payload, SIGNATURE, secret=COMMANDS[name].secret
-        )
+        secret = COMMANDS[name].secret
+        nonce = CommandKey.of(name, signed.nonce, payload, SIGNATURE, secret=secret)
+        return payload, nonce, Asker(client and f"client:{client}", confirmed=True)
 
     def _check_response_topic(self, incoming: Incoming) -> None:
         topic = incoming.response_topic

@@ -96,6 +96,10 @@ class Verifier:
 
     signers: Mapping[str | None, Signer]
 
+    def client_of(self, verified: SignedCommand) -> str | None:
+        """Whose key it was; None where all share one, and anybody may say any name."""
+        return None if None in self.signers else verified.client
+
     def verify(self, topic: str, data: bytes, now: datetime) -> SignedCommand:
         """As `Signer.verify`, with the key of the client that the command names."""
         command = read_command(data)

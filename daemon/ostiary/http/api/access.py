@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 
 from ostiary.commands.attempts import LockOut
 from ostiary.errors import SignInFailed
-from ostiary.http.gate import TOKEN_PREFIX, Caller, Gate, Operator, Viewer
+from ostiary.http.gate import TOKEN_PREFIX, Caller, Confirmed, Gate, Operator, Viewer
 from ostiary.http.messages import (
     AccountList,
     AccountRecord,
@@ -17,6 +17,7 @@ from ostiary.http.messages import (
     NewAccount,
     NewPassword,
     NewToken,
+    OwnPassword,
     ThresholdPreview,
     ThresholdValues,
     TokenList,
@@ -25,13 +26,13 @@ from ostiary.http.messages import (
 )
 from ostiary.http.messages import Thresholds as ThresholdsAnswer
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.passwords import Passwords, check_strength
+from ostiary.http.passwords import Passwords, check_strength, guesses_of
 from ostiary.http.problems import responses
 from ostiary.http.thresholds import Thresholds
 from ostiary.overrides import ADJUSTABLE, Values
 from ostiary.store.accounts import Account, Accounts, ApiToken, ApiTokens
 from ostiary.store.audit import Audit
-from ostiary.store.sessions import Sessions
+from ostiary.store.sessions import Session, Sessions
 
 AccountName = Annotated[str, Path(min_length=1, examples=["anna"])]
 
@@ -98,6 +99,18 @@ def accounts_router(
     router = APIRouter(tags=["accounts"], responses=responses(401, 403, 429, 503))
     accounts, sessions = Accounts(parts.database), Sessions(parts.database)
 
+    def said(caller: Caller, password: str) -> Session:
+        """Whose password it is. A wrong one counts as one at sign-in does."""
+        if caller.session is None:
+            raise SignInFailed("A token has no password; sign in.")
+        account = caller.session.account
+        keys = guesses_of(account, caller.address)
+        lock_out.attempt(*keys)
+        if not passwords.verify(accounts.password_hash(account), password):
+            raise SignInFailed("The password is wrong.")
+        lock_out.succeeded(*keys)
+        return caller.session
+
     @router.get("/accounts", summary="Who may sign in")
     def listed(_caller: Operator) -> AccountList:
         return AccountList(accounts=tuple(map(_account, accounts.list())))
@@ -105,7 +118,7 @@ def accounts_router(
     @router.post(
         "/accounts", status_code=201, summary="Let somebody sign in", responses=responses(409, 422)
     )
-    def add(new: NewAccount, caller: Operator) -> AccountRecord:
+    def add(new: NewAccount, caller: Confirmed) -> AccountRecord:
         check_strength(new.password, new.name)
         hashed = passwords.hash(new.password)
         with parts.database.transaction():
@@ -118,18 +131,26 @@ def accounts_router(
     )
     def change_password(new: NewPassword, caller: Viewer) -> None:
         """Ends all one's sessions. Only for somebody who is signed in."""
-        account = _signed_in(caller)
-        key = f"account:{account}@{caller.address}"
-        lock_out.attempt(key)
-        if not passwords.verify(accounts.password_hash(account), new.current):
-            raise SignInFailed("The current password is wrong.")
-        lock_out.succeeded(key)
+        account = said(caller, new.current).account
         check_strength(new.password, account)
         hashed = passwords.hash(new.password)
         with parts.database.transaction():
             accounts.set_password(account, hashed, parts.clock())
             sessions.close_all_of(account)
             gate.note(caller, "password_changed", account)
+
+    @router.post(
+        "/confirmation",
+        status_code=204,
+        summary="Say one's password again",
+        responses=responses(422),
+    )
+    def confirm(sent: OwnPassword, caller: Viewer) -> None:
+        """For `http.confirm_after_s` this session may then give somebody a way in: what was
+        answered `confirmation_needed` is asked once more. Only for somebody who is signed in."""
+        session = said(caller, sent.password)
+        gate.confirmations.confirm(session, caller.address)
+        gate.note(caller, "password_said", session.account)
 
     @router.delete(
         "/accounts/{name:path}",
@@ -156,7 +177,7 @@ def tokens_router(parts: ConsoleParts, gate: Gate) -> APIRouter:
     @router.post(
         "/tokens", status_code=201, summary="Let a program ask", responses=responses(409, 422)
     )
-    def add(new: NewToken, caller: Operator) -> TokenMade:
+    def add(new: NewToken, caller: Confirmed) -> TokenMade:
         """The token is shown this once; only its SHA-256 is stored."""
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         with parts.database.transaction():
@@ -199,12 +220,6 @@ def tokens_router(parts: ConsoleParts, gate: Gate) -> APIRouter:
         )
 
     return router
-
-
-def _signed_in(caller: Caller) -> str:
-    if caller.session is None:
-        raise SignInFailed("A token has no password; sign in.")
-    return caller.session.account
 
 
 def _values(values: ThresholdValues) -> Values:

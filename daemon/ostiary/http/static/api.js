@@ -17,7 +17,18 @@ export class Problem extends Error {
   }
 }
 
+/* Where the daemon wants the password once more, the person is asked for it. */
 export async function ask(method, path, body) {
+  for (;;) {
+    try {
+      return await send(method, path, body);
+    } catch (problem) {
+      if (problem.code !== "confirmation_needed" || !(await passwordSaid())) throw problem;
+    }
+  }
+}
+
+async function send(method, path, body) {
   const headers = { Accept: "application/json" };
   const csrf = document.querySelector('meta[name="csrf"]')?.content;
   if (csrf) headers["X-CSRF-Token"] = csrf;
@@ -36,6 +47,31 @@ export async function ask(method, path, body) {
   const found = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Problem(found.code ?? "internal_error", found.detail, answer.status);
   return found;
+}
+
+/* Whether the person said their password, or rather not. */
+async function passwordSaid() {
+  const dialog = document.getElementById("confirmation");
+  const password = document.getElementById("confirmation-password");
+  const failure = document.getElementById("confirmation-failure");
+  document.getElementById("confirmation-no").onclick = () => dialog.close("no");
+  failure.hidden = true;
+  for (;;) {
+    password.value = "";
+    dialog.returnValue = "no";
+    dialog.showModal();
+    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+    if (dialog.returnValue !== "yes") return false;
+    try {
+      await send("POST", "/api/v1/confirmation", { password: password.value });
+      return true;
+    } catch (problem) {
+      failure.textContent = explain(problem);
+      failure.hidden = false;
+    } finally {
+      password.value = "";
+    }
+  }
 }
 
 export function explain(problem) {

@@ -174,13 +174,14 @@ __all__ = [
 class CommandKind:
     """A command's name and models. `recorded`: it changes something, so that its answer is kept
     and a second delivery is answered from there. `secret`: what it says must not be guessed from
-    what is kept of it."""
+    what is kept of it. `admits`: it gives somebody a way in."""
 
     name: str
     request: type[Request]
     answer: type[Answer]
     recorded: bool = False
     secret: bool = False
+    admits: bool = False
 
 
 COMMANDS: dict[str, CommandKind] = {
@@ -188,18 +189,24 @@ COMMANDS: dict[str, CommandKind] = {
     for kind in (
         CommandKind("ping", PingRequest, PingAnswer),
         CommandKind("users", UsersRequest, UsersAnswer),
-        CommandKind("register", RegisterRequest, RegisterAnswer, recorded=True),
+        CommandKind("register", RegisterRequest, RegisterAnswer, recorded=True, admits=True),
         CommandKind("login", LoginRequest, LoginAnswer, recorded=True),
         CommandKind("delete", DeleteRequest, DeleteAnswer, recorded=True),
-        CommandKind("add_template", AddTemplateRequest, AddTemplateAnswer, recorded=True),
+        CommandKind(
+            "add_template", AddTemplateRequest, AddTemplateAnswer, recorded=True, admits=True
+        ),
         CommandKind("remove_template", RemoveTemplateRequest, RemoveTemplateAnswer, recorded=True),
         CommandKind("rename", RenameRequest, RenameAnswer, recorded=True),
         CommandKind("share", ShareRequest, ShareAnswer, recorded=True),
         CommandKind("credential", CredentialRequest, CredentialAnswer, recorded=True, secret=True),
         CommandKind("credentials", CredentialsRequest, CredentialsAnswer),
-        CommandKind("set_pin", SetPinRequest, SetPinAnswer, recorded=True, secret=True),
+        CommandKind(
+            "set_pin", SetPinRequest, SetPinAnswer, recorded=True, secret=True, admits=True
+        ),
         CommandKind("remove_pin", RemovePinRequest, RemovePinAnswer, recorded=True),
-        CommandKind("add_card", AddCardRequest, AddCardAnswer, recorded=True, secret=True),
+        CommandKind(
+            "add_card", AddCardRequest, AddCardAnswer, recorded=True, secret=True, admits=True
+        ),
         CommandKind("remove_card", RemoveCardRequest, RemoveCardAnswer, recorded=True, secret=True),
         CommandKind("doors", DoorsRequest, DoorsAnswer),
         CommandKind("door", DoorRequest, DoorAnswer, recorded=True),
@@ -215,6 +222,6 @@ COMMANDS: dict[str, CommandKind] = {
         CommandKind("set_holidays", SetHolidaysRequest, SetHolidaysAnswer, recorded=True),
         CommandKind("access", AccessRequest, AccessAnswer),
         CommandKind("set_access", SetAccessRequest, AccessAnswer, recorded=True),
-        CommandKind("put_person", PutPersonRequest, PutPersonAnswer, recorded=True),
+        CommandKind("put_person", PutPersonRequest, PutPersonAnswer, recorded=True, admits=True),
     )
 }

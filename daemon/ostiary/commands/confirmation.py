@@ -1,0 +1,31 @@
+"""Who gives somebody a way in confirms it: whoever got hold of a session or of a place on the
+broker, and of no more, is let nobody in by it."""
+
+from ostiary.commands.context import Context
+from ostiary.commands.room import Room
+from ostiary.errors import ConfirmationNeeded
+from ostiary.messages.commands import CommandKind
+from ostiary.store.accounts import Accounts
+
+SAY_PASSWORD = "Say your password again (POST /api/v1/confirmation), then ask once more."
+
+
+def check_confirmed(room: Room, kind: CommandKind, context: Context) -> None:
+    """Raises ConfirmationNeeded, before anything costly."""
+    if not kind.admits or context.asker.confirmed:
+        return
+    if context.source == "http":
+        raise ConfirmationNeeded(SAY_PASSWORD)
+    if kind.name == "add_template" and _signature_needed(room):
+        raise ConfirmationNeeded(
+            "A further template is taken from signed commands only, because the console has "
+            "accounts. Sign it (commands.signed), add it in the console, or set "
+            'commands.add_template_needs = "nothing".'
+        )
+
+
+def _signature_needed(room: Room) -> bool:
+    """A door without accounts has nobody who could confirm."""
+    if room.settings.commands.add_template_needs == "nothing":
+        return False
+    return Accounts(room.people.database).count() > 0
