@@ -17,22 +17,35 @@ TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.
 # Long, with a target of its own; a short form is in tests/arm/test_unpacked.py.
 APART := tests/arm/test_installed.py
 
+LOCKS := requirements-build.lock requirements.lock
+BUILD := '^(pip|setuptools)=='
+HASHED := build/uv/bin/uv pip compile --quiet - --no-deps --no-annotate --generate-hashes --python-version 3.11 \
+    --custom-compile-command 'make lock'
+
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary arm check device fuzz pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check device fuzz lock pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(BIN)/.installed export ## install into .venv and build the models
 
-$(BIN)/.installed: constraints.txt requirements-dev.txt daemon/pyproject.toml export/pyproject.toml
+$(BIN)/.installed: constraints.txt $(LOCKS) requirements-dev.txt daemon/pyproject.toml export/pyproject.toml
 	@test -x $(BIN)/python || $(STEP) "A Python environment in .venv" $(PYTHON) -m venv .venv
-	@$(STEP) "Its pip and setuptools" $(BIN)/pip install --upgrade "pip>=23.2" "setuptools<81" wheel
-	@STEP_OF=$$(grep -c == constraints.txt) STEP_COUNTS='^Collecting ' $(STEP) "Python packages" \
-	    $(BIN)/pip install --constraint constraints.txt --requirement requirements-dev.txt
+	@$(STEP) "Its pip and setuptools" $(BIN)/pip install --require-hashes --requirement requirements-build.lock
+	@STEP_OF=$$(grep -c == requirements.lock) STEP_COUNTS='^Collecting ' $(STEP) "Python packages" \
+	    $(BIN)/pip install --require-hashes --no-build-isolation --requirement requirements.lock
+	@$(STEP) "PyTorch" $(BIN)/pip install --constraint constraints.txt torch
+	@$(STEP) "This checkout" $(BIN)/pip install --no-deps --no-build-isolation --requirement requirements-dev.txt
 	@touch $@
+
+# PyTorch has no lock: its builds for a CPU alone and for CUDA are one version, each with dependencies of its own.
+lock: ## write the hashes of all that constraints.txt names
+	test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv==0.13.9; }
+	grep -E $(BUILD) constraints.txt | $(HASHED) --output-file requirements-build.lock
+	grep -vE $(BUILD)'|^torch==' constraints.txt | $(HASHED) --output-file requirements.lock
 
 export: $(BIN)/.installed ## build resources/models (quick where they are up to date)
 	@STEP_OF=12 STEP_COUNTS=': (built|up to date)$$' $(STEP) "Models, built and proven equal to the originals" \
