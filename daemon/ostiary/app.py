@@ -490,7 +490,12 @@ class App:
 
     def _open_database(self, path: Path) -> Database:
         """A damaged database is put aside, and the door begins with nobody: it denies."""
-        key = store_key(self._settings)
+        try:
+            key = store_key(self._settings)
+        except StoreLocked:
+            if not path.exists():  # a new one would be plain
+                raise
+            return self._unlocked(Database.open(path))
         try:
             return self._unlocked(Database.open(path, key))
         except DatabaseCorrupt as error:

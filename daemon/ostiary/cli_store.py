@@ -94,8 +94,12 @@ def status(config: ConfigOption = None) -> None:
     from ostiary.store.database import Database
 
     settings = _settings(config)
+    try:
+        key = store_key(settings)
+    except StoreLocked:
+        key = None
     with (
-        Database.open(settings.store.path, store_key(settings)) as database,
+        Database.open(settings.store.path, key) as database,
         database.reading() as connection,
     ):
         found = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ostiary.commands.room import utc_now
+from ostiary.errors import StoreLocked
 from ostiary.store.database import Database
 from ostiary.store.keyring import data_keys
 from ostiary.store.sealing import rotate
@@ -39,6 +40,21 @@ def camera(tmp_path: Path, portraits: Path) -> Path:
 def probe(broker: Mosquitto) -> Iterator[Probe]:
     with Probe(broker.port, f"{BASE}/#") as running:
         yield running
+
+
+def test_with_a_key_that_this_machine_cannot_open_nobody_is_kept_in_the_plain(
+    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path
+) -> None:
+    """The store's key is there and does not open: a new database is not begun without it."""
+    door, credentials = tmp_path / "door", tmp_path / "credentials"
+    door.mkdir()
+    credentials.mkdir()
+    (credentials / "store-key").touch()  # as open-store-key leaves it
+    config = write_config(door, broker.port, models, camera)
+    with DaemonProcess(config, CREDENTIALS_DIRECTORY=str(credentials)) as refused:
+        assert refused.wait(60) == StoreLocked.exit_status
+        assert "cannot open the store's key" in refused.log
+    assert not (door / "ostiary.db").exists()
 
 
 def data_keys_in(path: Path) -> list[int]:

@@ -1,7 +1,9 @@
 """Our package on a machine, as an installer sets it up."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.device.machine import HOST, Machine
 
@@ -10,17 +12,20 @@ BASE = "ostiary/door"
 CAMERA = "/dev/v4l/by-id/usb-Door_Camera-video-index0"
 SLOW = """[Service]
 # An emulated processor: a picture takes some twenty seconds.
-TimeoutStartSec=300
+TimeoutStartSec=600
 WatchdogSec=600
 TimeoutStopSec=60
 """
 PULSE_S = 3.0
+RELAY_LINE = 0
 DEVICES = f"""#!/bin/sh -e
 # The devices of this door, which a real one has without asking.
 groupadd --system --force gpio
 rule='SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="gpio", MODE="0660"'
 echo "$rule" >/etc/udev/rules.d/60-gpio.rules
-install -D -m 0644 /usr/share/doc/ostiary/gpio.conf /etc/systemd/system/ostiary.service.d/gpio.conf
+for part in gpio keypad; do
+    install -D -m 0644 -t /etc/systemd/system/ostiary.service.d /usr/share/doc/ostiary/$part.conf
+done
 modprobe configfs && modprobe gpio-sim
 chip=/sys/kernel/config/gpio-sim/door
 [ -d $chip ] || {{ mkdir -p $chip/bank/line0 && echo 8 >$chip/bank/num_lines &&
@@ -39,8 +44,8 @@ ExecStart=/usr/local/sbin/door-devices
 [Install]
 WantedBy=multi-user.target
 """
-FEED = "systemd-run --unit feeder /opt/ostiary/bin/python3 /srv/feeder.py /srv/clip.mjpeg 5"
-FEEDER = Path(__file__).with_name("guest") / "feeder.py"
+READER = "/dev/input/by-id/usb-Door_Reader-event-kbd"
+GUEST = Path(__file__).with_name("guest")
 
 
 @dataclass
@@ -65,14 +70,34 @@ class Door:
             "chmod 755 /usr/local/sbin/door-devices; systemctl daemon-reload; "
             "systemctl enable -q --now door-devices; systemctl daemon-reload"
         )
+        self.machine.run("mkdir -p /srv/tests/device/guest")
+        for script in GUEST.glob("*.py"):
+            text = script.read_text(encoding="utf-8")
+            self.machine.put(text, f"/srv/tests/device/guest/{script.name}")
+        self.machine.run("sync")  # it may be switched off at any moment
 
-    def put_clip(self, jpegs: bytes) -> None:
-        """What `FEED` will show to the camera."""
+    def feed(self, jpegs: bytes) -> None:
+        """Show a clip to the camera, until the unit `feeder` is stopped."""
         self.machine.put(jpegs, "/srv/clip.mjpeg")
-        self.machine.put(FEEDER.read_text(encoding="utf-8"), "/srv/feeder.py")
+        self.start("feeder", "feeder", "/srv/clip.mjpeg", "5")
+
+    def ask(self, script: str, *arguments: str, timeout_s: float = 300) -> Any:
+        """Run a script of guest/ as root; the JSON that it found."""
+        said = self.machine.run(f"cd /srv; {_command(script, *arguments)}", timeout_s=timeout_s)
+        line = next(line for line in said.splitlines() if line.startswith("JSON "))
+        return json.loads(line.removeprefix("JSON "))
+
+    def start(self, unit: str, script: str, *arguments: str) -> None:
+        """Run one as a unit. What it prints is in /run/`unit`."""
+        how = f"--unit {unit} --working-directory /srv -p StandardOutput=file:/run/{unit}"
+        self.machine.run(f"systemd-run {how} {_command(script, *arguments)}")
 
     def journal(self) -> str:
         return self.machine.run(f"journalctl -u {UNIT} -o cat --no-pager -n 60")
+
+
+def _command(script: str, *arguments: str) -> str:
+    return f"/opt/ostiary/bin/python3 -m tests.device.guest.{script} {' '.join(arguments)}"
 
 
 def settings(port: int) -> str:
@@ -103,6 +128,9 @@ reconnect_at_most_s = 1.0
 enabled = true
 line = "relay"
 pulse_s = {PULSE_S}
+[[readers]]
+device = "{READER}"
+kind = "card"
 [commands]
 allow_unverified_enrolment = true
 time_limit_s = 300.0

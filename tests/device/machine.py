@@ -110,13 +110,6 @@ class Machine:
         data = content.encode() if isinstance(content, str) else content
         subprocess.run([*self._ssh(), f"cat >{path}"], input=data, check=True, timeout=300)
 
-    def python(self, script: str, *arguments: str, timeout_s: float = 300) -> str:
-        """Run Python with what is installed at /opt/ostiary, as root; what it printed."""
-        self.put(script, "/tmp/script.py")
-        return self.run(
-            f"/opt/ostiary/bin/python3 /tmp/script.py {' '.join(arguments)}", timeout_s=timeout_s
-        )
-
     def output(self) -> str:
         """The end of what console and QEMU said."""
         texts = [

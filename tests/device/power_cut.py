@@ -60,7 +60,7 @@ StandardError=file:/dev/console
 TimeoutStartSec=120
 """
 KEY_UNIT = """[Unit]
-Before=ostiary.service
+Before=ostiary.service ostiary-store-key.service
 ConditionPathExists=!/etc/credstore.encrypted/ostiary.store-key
 [Service]
 Type=oneshot

@@ -12,24 +12,16 @@ from tests.device.door import Door
 from tests.device.why_not import MARKS
 
 pytestmark = MARKS
-GUEST = Path(__file__).with_name("guest")
 
 
 @pytest.fixture(scope="module")
 def seen(door: Door, portraits: Path) -> dict[str, Any]:
     """What guest/cameras.py found."""
-    machine = door.machine
-    door.put_clip(jpegs(portraits))
-    machine.run(
-        "systemd-run --unit feeder /opt/ostiary/bin/python3 /srv/feeder.py /srv/clip.mjpeg 5"
-    )
+    door.feed(jpegs(portraits))
     try:
-        script = (GUEST / "cameras.py").read_text(encoding="utf-8")
-        said = machine.python(script, timeout_s=900)
+        found: dict[str, Any] = door.ask("cameras", timeout_s=900)
     finally:
-        machine.run("systemctl stop feeder; modprobe -r vivid", check=False)
-    line = next(line for line in said.splitlines() if line.startswith("JSON "))
-    found: dict[str, Any] = json.loads(line.removeprefix("JSON "))
+        door.machine.run("systemctl stop feeder; modprobe -r vivid", check=False)
     tell(f"cameras: {json.dumps(found)}")
     return found
 

@@ -1,7 +1,6 @@
 """Relay, contact, button and keypad on the kernel's own drivers: gpio-sim and uinput."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +10,12 @@ from tests.device.door import Door
 from tests.device.why_not import MARKS
 
 pytestmark = MARKS
-GUEST = Path(__file__).with_name("guest")
 
 
 @pytest.fixture(scope="module")
 def seen(door: Door) -> dict[str, Any]:
     """What guest/lines.py found."""
-    said = door.machine.python((GUEST / "lines.py").read_text(encoding="utf-8"))
-    line = next(line for line in said.splitlines() if line.startswith("JSON "))
-    found: dict[str, Any] = json.loads(line.removeprefix("JSON "))
+    found: dict[str, Any] = door.ask("lines")
     tell(f"lines: {json.dumps(found)}")
     return found
 

@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.ports import free_port
 BASE = "ostiary/door"
 UNIT = "ostiary"
 CONFIG = "/etc/ostiary/ostiary.toml"
+HOST_KEY = "/var/lib/systemd/credential.secret"
+"""What the store's key is sealed by, where there is no TPM."""
 
 
 def fill_shared(folder: Path, package: Path, portraits: Path) -> None:
@@ -56,3 +59,28 @@ def granted_since(probe: Probe, since: float) -> bool:
     """Whether somebody was let in after `since`, in monotonic seconds."""
     events = [heard for heard in probe.of(f"{BASE}/event/login") if heard.at > since]
     return any(event.json["reason"] == Reason.GRANTED for event in events)
+
+
+def look_without_the_key(machine: Machine, probe: Probe, other_key: str) -> None:
+    """The disk is in another machine, which `other_key`, a shell command, makes of this one: the
+    door starts, denies, says why, and opens again at home."""
+    machine.run("systemctl", "stop", UNIT)
+    machine.run("sh", "-c", f"mv {HOST_KEY} /root/host-key && {other_key}")
+    began = time.monotonic()
+    machine.run("systemctl", "start", UNIT)
+    probe.wait_until(lambda: denied_since(probe, began), 30)
+    answer = probe.ask(BASE, "users", {})
+    assert answer["error"]["code"] == "store_locked"
+    assert "store_locked" in probe.wait(f"{BASE}/state")[-1].json["problems"]
+    assert not granted_since(probe, began)
+    assert machine.show(f"{UNIT}-store-key", "ActiveState") == "failed"  # for who watches units
+    assert "cannot open the store's key" in machine.run("ostiary", "doctor", check=False)
+    machine.run("mv", "/root/host-key", HOST_KEY)
+    began = time.monotonic()
+    machine.run("systemctl", "restart", UNIT)
+    probe.wait_until(lambda: granted_since(probe, began), 30)
+
+
+def denied_since(probe: Probe, since: float) -> bool:
+    events = [heard for heard in probe.of(f"{BASE}/event/login") if heard.at > since]
+    return any(not event.json["success"] for event in events)

@@ -23,6 +23,7 @@ from tests.integration.installed_door import (
     fill_shared,
     granted_since,
     install,
+    look_without_the_key,
     register,
 )
 from tests.integration.probe import Probe
@@ -189,6 +190,17 @@ def test_a_new_door_is_sealed_and_its_backup_opens_with_the_words(
     door.run("rm", "/var/backups/ostiary/sealed.db")
 
 
+def test_the_stores_key_is_where_the_daemon_reads_it_and_nowhere_else(door: Machine) -> None:
+    kept = "/run/credentials/ostiary.service/store-key"
+    assert door.run("find", "/run", "-name", "*store-key", "-type", "f").split() == [kept]
+    assert door.run("stat", "--format=%a %U", "/run/credstore").strip() == "700 root"
+
+
+def test_with_another_host_key_the_door_starts_locked(door: Machine, probe: Probe) -> None:
+    look_without_the_key(door, probe, "systemd-creds setup")
+    assert users(probe) == [REGISTERED]
+
+
 def test_a_video_device_is_permitted_and_a_disk_is_not(door: Machine) -> None:
     allowed = door.show(UNIT, "DeviceAllow")
     assert "char-video4linux rw" in allowed
@@ -238,6 +250,7 @@ def test_a_daemon_killed_with_9_is_back_in_seconds(door: Machine, probe: Probe) 
     door.run("sh", "-c", f"kill -9 {before}")
     until(restarted(door, before), 15, "it was not restarted")
     sends_online(probe)
+    assert users(probe) == [REGISTERED]  # with the store's key again
 
 
 def test_a_reload_keeps_the_process_and_takes_the_new_settings(door: Machine, probe: Probe) -> None:

@@ -12,6 +12,7 @@ from tests.integration.installed_door import (
     fill_shared,
     granted_since,
     install,
+    look_without_the_key,
     register,
 )
 from tests.integration.probe import Probe
@@ -42,6 +43,7 @@ def test_on_debian_13_it_installs_lets_a_registered_person_in_and_is_purged(
         began = time.monotonic()
         until(lambda: granted_since(probe, began), 30, "nobody was granted")
         assert machine.show(UNIT, "ActiveState") == "active"
+        look_without_the_key(machine, probe, "true")  # it has none
         assert machine.run("systemd-analyze", "verify", f"{UNIT}.service") == ""
         machine.run("dpkg", "--purge", "ostiary")
         assert machine.run("find", "/", "-xdev", "-name", "*ostiary*") == ""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ostiary.config import CommandSettings, MqttSettings, Settings
-from ostiary.errors import BrokerUnavailable, ConfigError
+from ostiary.errors import BrokerUnavailable, ConfigError, StoreLocked
 from ostiary.mqtt.signing import Signer, Verifier
 from ostiary.store.door_key import DoorKey
 
@@ -91,12 +91,27 @@ def door_key(settings: Settings) -> DoorKey:
 
 
 def store_key(settings: Settings) -> bytes | None:
-    """From store.key_file, or systemd's credential store-key; None: nothing is sealed. Raises
-    ConfigError."""
+    """From store.key_file, or systemd's credential store-key; None: there is none. Raises
+    ConfigError, or StoreLocked where there is one that this machine cannot open."""
+    if settings.store.key_file is None and _is_unopened("store-key"):
+        raise StoreLocked(
+            "This machine cannot open the store's key: the disk is another machine's, or the TPM "
+            "was cleared (journalctl -u ostiary-store-key). Back in its own machine it opens; on "
+            "this one, restore a backup with the recovery words."
+        )
     key = read_secret(settings.store.key_file, "store-key")
     if key is not None and len(key) < STORE_KEY_BYTES:
         raise ConfigError(f"The store's key has {len(key)} bytes; {STORE_KEY_BYTES} are needed.")
     return key
+
+
+def _is_unopened(credential: str) -> bool:
+    """Whether it is there and empty, which is how open-store-key says so."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder is None:
+        return False
+    path = Path(folder) / credential
+    return path.is_file() and path.stat().st_size == 0
 
 
 def checked_store_key(path: Path) -> bytes:

@@ -2,25 +2,22 @@
 one JSON object, by scenario; one that failed has its error instead."""
 
 import contextlib
-import fcntl
 import json
-import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ostiary.config import RelaySettings
-from ostiary.entrance.input_device import EVENT, InputDevice
+from ostiary.entrance.input_device import InputDevice
 from ostiary.entrance.lines import GpioInputs, InputLine
 from ostiary.errors import InputUnavailable
 from ostiary.service.relay import Relay
+from tests.device.guest.keypad import keypad, press
 
 CHIP = Path("/dev/gpiochip0")
 RELAY, CONTACT, BUTTON = 0, 3, 4
@@ -171,40 +168,9 @@ def line_in_use() -> Any:
     return None
 
 
-UI_DEV_CREATE, UI_DEV_DESTROY = 0x5501, 0x5502
-UI_SET_EVBIT, UI_SET_KEYBIT, UI_DEV_SETUP = 0x40045564, 0x40045565, 0x405C5503
-
-
-@contextlib.contextmanager
-def keypad() -> Iterator[tuple[int, Path]]:
-    """A keypad that is a keyboard, as a USB one; where its keys are pressed, and its device."""
-    subprocess.run(["modprobe", "uinput"], check=True)
-    fd = os.open("/dev/uinput", os.O_WRONLY | os.O_NONBLOCK)
-    fcntl.ioctl(fd, UI_SET_EVBIT, 1)
-    for code in range(1, 120):
-        fcntl.ioctl(fd, UI_SET_KEYBIT, code)
-    setup = struct.pack("HHHH80sI", 3, 0x1234, 0x5678, 1, b"Door Keypad", 0)
-    fcntl.ioctl(fd, UI_DEV_SETUP, setup)
-    fcntl.ioctl(fd, UI_DEV_CREATE)
-    subprocess.run(["udevadm", "settle"], check=True)
-    try:
-        names = Path("/sys/class/input").glob("event*/device/name")
-        ours = next(name for name in names if name.read_text().strip() == "Door Keypad")
-        yield fd, Path("/dev/input") / ours.parent.parent.name
-    finally:
-        fcntl.ioctl(fd, UI_DEV_DESTROY)
-        os.close(fd)
-
-
-def press(fd: int, *codes: int) -> None:
-    for code in codes:
-        for value in (1, 0):
-            os.write(fd, EVENT.pack(0, 0, 1, code, value) + EVENT.pack(0, 0, 0, 0, 0))
-
-
 def keys() -> Any:
     """1 2 3 4 enter; nobody else hears them; and what is said when it is pulled out."""
-    with keypad() as (fd, path):
+    with keypad("Door Keypad") as (fd, path):
         device = InputDevice.open(path)
         press(fd, 2, 3, 4, 5, 28)
         typed = ""
