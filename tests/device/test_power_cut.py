@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.device.conftest import tell
 from tests.device.image import Image
 from tests.device.power_cut import run
@@ -13,6 +15,7 @@ CUTS = int(os.environ.get("OSTIARY_POWER_CUTS", "3"))
 """`make device` pulls it fifty times, `make test` three times."""
 
 
+@pytest.mark.timeout(900 + 120 * CUTS)
 def test_nothing_acknowledged_is_lost_and_the_door_is_back_by_itself(
     image: Image, portraits: Path, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ def missing() -> list[str]:
 
 MARKS = [
     pytest.mark.slow,
-    pytest.mark.timeout(2400),  # the first test builds the disk
+    pytest.mark.timeout(3600),  # the first test builds the disk
     pytest.mark.skipif(why_not() is not None, reason=why_not() or "it can"),
 ]
 """Of every file that starts a machine."""
