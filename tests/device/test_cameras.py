@@ -19,7 +19,7 @@ def seen(door: Door, portraits: Path) -> dict[str, Any]:
     """What guest/cameras.py found."""
     door.feed(jpegs(portraits))
     try:
-        found: dict[str, Any] = door.ask("cameras", timeout_s=900)
+        found: dict[str, Any] = door.run("cameras", timeout_s=900)
     finally:
         door.machine.run("systemctl stop feeder; modprobe -r vivid", check=False)
     tell(f"cameras: {json.dumps(found)}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.device.conftest import tell
-from tests.device.door import BASE, UNIT, Door
+from tests.device.door import BASE, EMULATED_S, UNIT, Door
 from tests.device.why_not import LONG
 from tests.integration.probe import Heard, Probe
 
@@ -22,7 +22,6 @@ OPENS = f"systemd-creds decrypt --name=store-key {KEY} - >/dev/null 2>&1; echo $
 ROWS = "SELECT count(*) FROM users"
 EVENTS = "SELECT lower(hex(event_id)) FROM events"
 WHOLE = "PRAGMA integrity_check; PRAGMA foreign_key_check"
-EMULATED_S = 600.0
 IN_FLIGHT_S = 20.0
 """The machine is killed within so long after the first of several registrations was answered."""
 
@@ -39,8 +38,8 @@ def lived(door: Door, portraits: Path) -> dict[str, Any]:
         since = time.monotonic()
         machine.run(f"systemctl restart {UNIT}", timeout_s=EMULATED_S)
         _wait_for_state(probe, since)
-        request = {"username": NAME, "image": picture}
-        seen["registered"] = probe.ask(BASE, "register", request, timeout_s=EMULATED_S)["status"]
+        answer = door.ask(probe, "register", username=NAME, image=picture)
+        seen["registered"] = answer["status"]
         seen["at home"] = _look(door, probe)
         seen["answered"] = _kill_while_registering(door, probe, picture)
         own = machine.folder / "own-tpm"
@@ -99,7 +98,7 @@ def _asked(query: str) -> str:
 
 def _look(door: Door, probe: Probe) -> dict[str, Any]:
     machine = door.machine
-    answer = probe.ask(BASE, "users", {}, timeout_s=EMULATED_S)
+    answer = door.ask(probe, "users")
     data = answer.get("data", {"users": []})
     return {
         "problems": probe.of(f"{BASE}/state")[-1].json["problems"],

@@ -42,9 +42,10 @@ MARKS = [
 
 WHOLE = "OSTIARY_DEVICE_WHOLE" in os.environ
 LONG = [
+    pytest.mark.timeout(7200),
     *MARKS,
     pytest.mark.skipif(
-        not WHOLE, reason="takes ten minutes where the processor is emulated: `make device` runs it"
+        not WHOLE, reason="takes long where the processor is emulated: `make device` runs it"
     ),
 ]
 """Of those in which the door decides inside QEMU's machine."""

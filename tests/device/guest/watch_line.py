@@ -18,7 +18,7 @@ def main() -> None:
             sys.stdout.write(f"{now:.4f} {value}\n")
             sys.stdout.flush()
             before = value
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 main()
