@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -33,18 +34,20 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    number = free_port()
-    broker = subprocess.Popen([sys.executable, "-c", AMQTT, str(number)])
-    try:
-        yield number
-    finally:
-        broker.kill()
-        broker.wait()
+def port() -> int:
+    return free_port()
 
 
 @pytest.fixture
-def probe(port: int) -> Iterator[Probe]:
+def broker(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", AMQTT, str(port)]) as running:
+        yield running
+        running.kill()
+
+
+@pytest.fixture
+def probe(port: int, broker: subprocess.Popen[bytes]) -> Iterator[Probe]:
+    assert broker.poll() is None
     deadline = time.monotonic() + 15
     while not listens(port):
         assert time.monotonic() < deadline, "amqtt does not listen"
@@ -82,3 +85,25 @@ def test_the_door_falls_back_to_the_broker_s_version(
         opened = probe.wait(f"{BASE}/door")[0].json
         assert opened["expires"] > opened["timestamp"]
     probe.wait_for(f"{BASE}/availability", b"offline")
+
+
+def test_a_broker_that_hangs_up_while_it_stops_is_asked_by_the_same_version_again(
+    tmp_path: Path, port: int, broker: subprocess.Popen[bytes], probe: Probe, engine: VisionEngine
+) -> None:
+    with Doorway(door_settings(tmp_path, port), engine):
+        probe.wait_for(f"{BASE}/availability", b"online")
+        broker.kill()
+        broker.wait()
+        assert set(islice(versions_asked_for(port), 6)) == {MQTT311}
+
+
+def versions_asked_for(port: int) -> Iterator[int]:
+    """The version of MQTT in each CONNECT of the door, which is answered by hanging up."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(15)
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connect = connection.recv(1024)
+            if b"/availability" in connect:  # its Will; the probe has none
+                yield connect[connect.index(b"MQTT") + 4]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import structlog
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.mqtt.backoff import Backoff
@@ -13,6 +14,7 @@ from ostiary.mqtt.connection import (
     MQTT5,
     MQTT311,
     Connection,
+    HungUp,
     Incoming,
     Login,
     ProtocolRefused,
@@ -54,6 +56,7 @@ class MqttClient:
         self._session = session
         self._backoff = Backoff(_FIRST_WAIT_S, reconnect_at_most_s)
         self._protocol = MQTT5
+        self._understood: MQTTProtocolVersion | None = None  # once, by this broker or its cluster
         self._window = _LARGEST_WINDOW
         self._connection: Connection | None = None
         self._in_use = False
@@ -129,13 +132,14 @@ class MqttClient:
                 connection.close()
                 connection = self._open(login)
         except BrokerUnavailable as error:
-            if isinstance(error, ProtocolRefused):
+            if isinstance(error, ProtocolRefused) and not self._was_understood(error):
                 self._protocol = MQTT311 if self._protocol == MQTT5 else MQTT5
             if self._error is None or self._error.message != error.message:
                 log.error("broker_unavailable", reason=error.message)
             self._error = error
             return None
         self._error = None
+        self._understood = self._protocol
         log.info(
             "broker_connected",
             host=login.host,
@@ -144,6 +148,10 @@ class MqttClient:
             session_present=connection.session_present,
         )
         return connection
+
+    def _was_understood(self, error: ProtocolRefused) -> bool:
+        """Whether it hung up on a version of MQTT that it has spoken, and so for another reason."""
+        return isinstance(error, HungUp) and self._protocol == self._understood
 
     def _fresh_login(self) -> Login:
         try:

@@ -84,7 +84,12 @@ class Login:
 
 
 class ProtocolRefused(BrokerUnavailable):
-    """The broker does not speak this version of MQTT, or hung up as if it did not."""
+    """The broker does not speak this version of MQTT."""
+
+
+class HungUp(ProtocolRefused):
+    """It gave no answer to CONNECT, as brokers do that do not know this version of MQTT; and as
+    every broker does that is just being stopped or started."""
 
 
 class Connection:
@@ -137,11 +142,11 @@ class Connection:
         self._client.loop_start()
         if not self._settled.wait(CONNECT_TIMEOUT_S):
             self.close()
-            raise ProtocolRefused(f"{where}: no MQTT answer in {CONNECT_TIMEOUT_S:g} s.")
+            raise HungUp(f"{where}: no MQTT answer in {CONNECT_TIMEOUT_S:g} s.")
         if self._refusal is not None:
             raise self._refusal
         if not self._accepted:
-            raise ProtocolRefused(
+            raise HungUp(
                 f"{where}: the broker closed the connection before it answered. "
                 f"{_AFTER_TLS if login.tls else _WITHOUT_TLS}"
             )
