@@ -259,6 +259,7 @@ class App:
             events_dropped=dropped,
             uptime_s=time.monotonic() - self._started,
             broker_connected=self.mqtt.is_connected,
+            topics_refused=self.mqtt.refused_topics,
             events_dropped_now=dropped > self._dropped_before,
             hanging=self._heartbeats.stale(),
             failures=self._failures,

@@ -191,7 +191,7 @@ def test_reports_are_neither_replayed_nor_forged(
     one.hears(Heard(topic, new), Heard(topic, old))
     assert one.site.refused == {"site_outdated": 1}
     one.hears(Heard(house.topics.door(one.identity.id), new))
-    assert one.site.doors[two.identity.id].report.people == 3
+    assert one.site.doors.said[two.identity.id].report.people == 3
     assert one.site.refused["site_moved"] == 1
 
 

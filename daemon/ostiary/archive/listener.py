@@ -14,12 +14,13 @@ import structlog
 from ostiary.archive.keeper import Keeper
 from ostiary.archive.record import Record, record_of
 from ostiary.config import Settings
-from ostiary.errors import ArchiveUnavailable, BrokerUnavailable
+from ostiary.errors import ArchiveUnavailable
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login
 from ostiary.mqtt.login import login_of
+from ostiary.mqtt.subscriptions import Subscriptions
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,7 @@ class Archive:
         self._incoming: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._next_forget = 0.0
+        self._subscriptions = Subscriptions(self.topic)
         self._client = MqttClient(
             self._login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
@@ -82,10 +84,10 @@ class Archive:
     # what MqttClient tells, on its threads
 
     def connected(self, connection: Connection) -> None:
-        try:
-            connection.subscribe(self.topic)
-        except BrokerUnavailable as error:
-            log.error("events_not_heard", reason=error.message)
+        self._subscriptions.ask(connection)
+
+    def tend(self, connection: Connection) -> None:
+        self._subscriptions.tend(connection)
 
     def message(self, incoming: Incoming) -> None:
         self._incoming.put(incoming)

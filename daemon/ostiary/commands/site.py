@@ -16,11 +16,12 @@ import structlog
 from ostiary.commands.people import People
 from ostiary.commands.placing import Placing
 from ostiary.commands.room import utc_now
+from ostiary.commands.site_doors import SiteDoors
 from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
 from ostiary.site.clock import Version, following
 from ostiary.site.envelope import digest_of_payload, read, read_again, write
-from ostiary.site.identity import Identity, member_id
-from ostiary.site.members import Membership, Role, read_members
+from ostiary.site.identity import Identity
+from ostiary.site.members import Membership, read_members
 from ostiary.site.merge import NO_DIGEST, Entry, combined, merged, share_of_digest, supersedes
 from ostiary.site.person import Person, Tombstone, read_person
 from ostiary.site.refusal import Refusal, Refused
@@ -40,14 +41,6 @@ class Heard:
 
     topic: str
     payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OtherDoor:
-    """What another door, or this one, said of itself last."""
-
-    version: Version
-    report: DoorReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +78,7 @@ class SiteRoster:
         self._newest: Version | None = None
         self._newest_lock = threading.Lock()
         self._changed_at = clock()
-        self._doors: dict[str, OtherDoor] = {}
+        self.doors = SiteDoors(clock)
         self._refused: Counter[Refusal] = Counter()
         self._refused_at: datetime | None = None
         self.reread()
@@ -144,11 +137,6 @@ class SiteRoster:
     def refused_at(self) -> datetime | None:
         """When one was refused last that nobody sends by mistake."""
         return self._refused_at
-
-    @property
-    def doors(self) -> dict[str, OtherDoor]:
-        """What each member said of itself last, by its id."""
-        return dict(self._doors)
 
     def entry(self, person: str) -> Entry | None:
         return self._entries.get(person)
@@ -254,8 +242,8 @@ class SiteRoster:
             self._take_members(membership, payload)
         elif (person := self.topics.person_of(topic)) is not None:
             self._take_person(membership, person, message, new)
-        elif topic.startswith(self.topics.door("")):
-            self._take_report(membership, topic, payload)
+        elif topic.startswith(self.topics.door("")) and payload:
+            self._advance(self.doors.take(membership, topic, payload, self._now_ms()))
 
     def _take_person(
         self, membership: Membership, person: str, message: Heard, new: dict[str, _New]
@@ -274,26 +262,6 @@ class SiteRoster:
             raise Refused(Refusal.OUTDATED)
         self._advance(opened.version)
         new[person] = _New(entry, content, message.payload)
-
-    def _take_report(self, membership: Membership, topic: str, payload: bytes) -> None:
-        if not payload:
-            return
-        everybody = frozenset({Role.DOOR, Role.ENROLLER})
-        opened = read(membership, topic, payload, self._now_ms(), everybody)
-        member = opened.version.member
-        if topic != self.topics.door(member):
-            raise Refused(Refusal.MOVED)
-        try:
-            report = DoorReport.model_validate_json(opened.content)
-        except ValueError as error:
-            raise Refused(Refusal.MALFORMED) from error
-        self._advance(opened.version)
-        before = self._doors.get(member)
-        if before is not None and before.version == opened.version:
-            return
-        if before is not None and before.version > opened.version:
-            raise Refused(Refusal.OUTDATED)
-        self._doors[member] = OtherDoor(opened.version, report)
 
     def _take_members(self, membership: Membership, payload: bytes) -> None:
         if payload == self._members_payload:
@@ -354,23 +322,12 @@ class SiteRoster:
         return write(membership, topic, version, report.model_dump_json().encode())
 
     def unconfirmed(self, within: timedelta) -> tuple[str, ...]:
-        """The names of doors that have not said for so long that they have what this one has."""
+        """The names of doors, of those this one listens to, that have not said for so long that
+        they have what it has."""
         membership = self._membership
         if membership is None:
             return ()
-        now, late = self._clock(), []
-        for member in membership.members.members:
-            mine = member.id in (self.identity.id, member_id(membership.authority))
-            if mine or member.role is Role.REVOKED:
-                continue
-            said = self._doors.get(member.id)
-            if said is None or said.report.digest != self.digest:
-                since = self._changed_at
-            else:
-                since = said.report.at
-            if now - since > within:
-                late.append(member.name)
-        return tuple(sorted(late))
+        return self.doors.unconfirmed(membership, self.digest, self._changed_at, within)
 
     # --- what is remembered ------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_WAIT_S = 0.25
 _STABLE_AFTER_S = 5.0
+_TEND_EVERY_S = 5.0
 _LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default
 
 
@@ -35,6 +36,9 @@ class Session(Protocol):
 
     def message(self, incoming: Incoming) -> None:
         """A message came (called on the network thread: only hand it over)."""
+
+    def tend(self, connection: Connection) -> None:
+        """It lives on (called every few seconds on the client's own thread)."""
 
     def lost(self, connection: Connection) -> None:
         """The connection ended by itself."""
@@ -170,7 +174,8 @@ class MqttClient:
         with self._changed:
             self._in_use = True
             self._changed.notify_all()
-        self._lost.wait()
+        while not self._lost.wait(_TEND_EVERY_S):
+            self._session.tend(connection)
         self._in_use = False
         if connection.alive:  # so it is we who want to stop
             self._session.closing(connection)

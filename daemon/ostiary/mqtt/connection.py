@@ -106,7 +106,7 @@ class Connection:
         self._settled = threading.Event()  # accepted, refused or closed
         self._accepted = False
         self._ended = threading.Event()
-        self._subscribed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._subscribed: queue.SimpleQueue[tuple[int, str | None]] = queue.SimpleQueue()
         self._refusal: BrokerUnavailable | None = None
         self._ledger = threading.Lock()  # never held while paho is called
         self._waiting: dict[int, Acknowledged] = {}
@@ -153,11 +153,13 @@ class Connection:
 
     def subscribe(self, topic: str) -> None:
         """Ask for `topic` and wait for the broker's word. Raises BrokerUnavailable."""
-        self._client.subscribe(topic, qos=1)
-        try:
-            reason = self._subscribed.get(timeout=CONNECT_TIMEOUT_S)
-        except queue.Empty:
-            reason = "no answer"
+        _, wanted = self._client.subscribe(topic, qos=1)
+        answered, reason = None, None
+        while answered != wanted:  # one that came too late may be before it
+            try:
+                answered, reason = self._subscribed.get(timeout=CONNECT_TIMEOUT_S)
+            except queue.Empty:
+                answered, reason = wanted, "no answer"
         if reason is not None:
             raise BrokerUnavailable(
                 f"The broker refuses the subscription to {topic}: {reason}. "
@@ -284,11 +286,11 @@ class Connection:
         self,
         _client: paho.Client,
         _userdata: object,
-        _mid: int,
+        mid: int,
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        self._subscribed.put(str(reasons[0]) if reasons[0].is_failure else None)
+        self._subscribed.put((mid, str(reasons[0]) if reasons[0].is_failure else None))
 
     def _on_message(
         self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage

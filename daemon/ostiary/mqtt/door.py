@@ -4,8 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-import structlog
-
 from ostiary.commands.commands import Commands
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings
@@ -20,11 +18,10 @@ from ostiary.mqtt.login import login_of
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
 from ostiary.mqtt.security import command_verifier, door_key
+from ostiary.mqtt.subscriptions import Subscriptions
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
-
-log = structlog.get_logger(__name__)
 
 ONLINE = b"online"
 OFFLINE = b"offline"
@@ -73,6 +70,8 @@ class MqttDoor:
         }
         self._entrances: dict[str, bytes] = {}
         self._sensors = sensors
+        sensor_topics = () if sensors is None else sensors.sensor_topics
+        self._subscriptions = Subscriptions(self.topics.requests, *sensor_topics)
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
@@ -90,6 +89,11 @@ class MqttDoor:
     def error(self) -> BrokerUnavailable | None:
         """Why there is no connection, where that is known."""
         return self._client.error
+
+    @property
+    def refused_topics(self) -> tuple[str, ...]:
+        """What the broker does not let this door hear: commands, or sensors."""
+        return self._subscriptions.refused
 
     def start(self) -> None:
         """Returns at once; the door works without a broker, too."""
@@ -143,10 +147,7 @@ class MqttDoor:
     # what MqttClient tells
 
     def connected(self, connection: Connection) -> None:
-        try:
-            connection.subscribe(self.topics.requests)
-        except BrokerUnavailable as error:
-            log.error("commands_not_heard", reason=error.message)
+        self._subscriptions.ask(connection)
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             connection.publish(self.topics.state, self._state, retain=True)
@@ -154,7 +155,6 @@ class MqttDoor:
             self._send_prompt(connection, prompt)
         for topic, payload in list(self._entrances.items()):
             connection.publish(topic, payload, retain=True)
-        self._listen(connection)
         for topic, announcement in announcements(self._settings, self.topics).items():
             connection.publish(topic, announcement, retain=True)
         self._publisher.attach(connection)
@@ -166,18 +166,14 @@ class MqttDoor:
         else:
             self._requests.arrived(incoming)
 
+    def tend(self, connection: Connection) -> None:
+        self._subscriptions.tend(connection)
+
     def lost(self, _connection: Connection) -> None:
         self._publisher.attach(None)
         if self._sensors is not None:
             for topic in self._sensors.sensor_topics:
                 self._sensors.heard(topic, None)
-
-    def _listen(self, connection: Connection) -> None:
-        for topic in () if self._sensors is None else self._sensors.sensor_topics:
-            try:
-                connection.subscribe(topic)
-            except BrokerUnavailable as error:
-                log.error("sensor_not_heard", topic=topic, reason=error.message)
 
     def closing(self, connection: Connection) -> None:
         self._publisher.attach(None)

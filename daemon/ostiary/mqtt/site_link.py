@@ -23,8 +23,10 @@ from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login
 from ostiary.mqtt.login import login_of
+from ostiary.mqtt.site_mending import Mending
+from ostiary.mqtt.site_watch import SiteWatch
 from ostiary.site.envelope import key_number
-from ostiary.site.members import Role
+from ostiary.site.members import Membership, Role
 from ostiary.site.overview import DoorLine, overview
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SHARDS
@@ -35,14 +37,7 @@ BATCH = 256
 """Messages applied in one transaction, and changes under way to the broker, at most."""
 QUIET_S = 2.0
 """So long nothing came: the broker has sent what it keeps, or has dropped the rest."""
-REPORT_AFTER_S = 0.5
-REPORT_EVERY_S = 60.0
 JOINED_EVERY_S = 1.0
-DIFFERS_S = 5.0
-SWEEP_EVERY_S = 20.0
-MEND_OWN_S = 0.5
-MEND_OTHERS_S = (3.0, 15.0)
-MEND_AGAIN_S = 30.0
 HOUSEKEEPING_S = 3600.0
 REFUSED_SHOWN = timedelta(minutes=10)
 
@@ -90,22 +85,18 @@ class SiteLink:
         self._brokers = Brokers(settings.mqtt)
         self._roster = roster
         self._topics = roster.topics
-        self._make_report = report
+        self._watch = SiteWatch(roster, report)
+        self._mending = Mending(roster)
         self._beat = beat
         self._clock = clock
         self._inbox: queue.SimpleQueue[Incoming | _Told | _Attached | None] = queue.SimpleQueue()
         self._sync: _Sync | None = None
         self._under_way: dict[str, str] = {}
-        self._mend: dict[str, float] = {}  # topic: when to publish it again
-        self._mended: dict[str, float] = {}
-        self._told_report: tuple[object, ...] = ()
-        self._report_due = 0.0
+        self._may_wait = True
+        self._pending = False
         self._members_heard = b""
         self._next_look = 0.0
         self._next_housekeeping = 0.0
-        self._differs_since: float | None = None
-        self._next_sweep = 0.0
-        self._sweep_wait_s = SWEEP_EVERY_S
         self._stopping = False
         self._client = MqttClient(
             self._login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
@@ -117,12 +108,6 @@ class SiteLink:
     def is_synced(self) -> bool:
         """Whether everything that the broker keeps was heard since it was last connected."""
         return self._sync is not None and self._sync.stage == "done"
-
-    @property
-    def differs(self) -> bool:
-        """Whether another door has had something else than this one for a while."""
-        since = self._differs_since
-        return since is not None and time.monotonic() - since > 3 * SWEEP_EVERY_S
 
     def state(self) -> SiteState:
         """For the door's own report."""
@@ -142,11 +127,13 @@ class SiteLink:
         )
 
     def overview(self) -> tuple[DoorLine, ...]:
-        """All doors; nobody before this one has joined."""
+        """All doors; nobody before this one has joined. In a large site this door begins to listen
+        to all of them now, and knows more when it is asked again."""
         membership = self._roster.membership
         if membership is None:
             return ()
-        reports = {member: said.report for member, said in self._roster.doors.items()}
+        self._watch.look()
+        reports = {member: said.report for member, said in self._roster.doors.said.items()}
         within_s = self._settings.site.confirm_within_s
         return overview(membership, reports, within_s, self._clock())
 
@@ -161,7 +148,7 @@ class SiteLink:
             yield "site_revoked"
         if state.unconfirmed:
             yield "site_unconfirmed"
-        if self.differs:
+        if self._watch.differs:
             yield "site_differs"
         at = self._roster.refused_at
         if at is not None and self._clock() - at < REFUSED_SHOWN:
@@ -191,6 +178,9 @@ class SiteLink:
     def message(self, incoming: Incoming) -> None:
         self._inbox.put(incoming)
 
+    def tend(self, _connection: Connection) -> None:
+        pass
+
     def lost(self, _connection: Connection) -> None:
         self._inbox.put(_Attached(None))
 
@@ -217,20 +207,22 @@ class SiteLink:
 
     def _step(self) -> None:
         messages, told = [], []
-        for item in self._drained():
+        items = self._drained()
+        for item in items:
             if isinstance(item, _Attached):
                 self._begin(item.connection)
             elif isinstance(item, _Told):
                 told.append(item)
             elif isinstance(item, Incoming):
                 messages.append(item)
+        if None in items or not items:  # it was woken, or it is quiet
+            self._may_wait = True
         if told:
             self._settle(told)
         if messages:
             self._hear(messages)
         self._advance()
         self._keep_house()
-        self._tell_report()
 
     def _drained(self) -> list[Incoming | _Told | _Attached | None]:
         """What came, waiting a little for the first."""
@@ -246,12 +238,14 @@ class SiteLink:
     def _patience(self) -> float:
         if self._sync is not None and self._sync.stage != "done":
             return 0.1
-        soonest = min([self._report_due, *self._mend.values()], default=0.0) - time.monotonic()
-        return min(1.0, max(0.05, soonest))
+        mending = self._mending.soonest
+        due = self._watch.report_due if mending is None else min(mending, self._watch.report_due)
+        return min(1.0, max(0.05, due - time.monotonic()))
 
     def _begin(self, connection: Connection | None) -> None:
         """Hear everything from the beginning, by this connection."""
         self._under_way.clear()
+        self._may_wait = True
         self._sync = None
         if connection is None or not connection.alive or not self._roster.reread():
             return
@@ -295,31 +289,17 @@ class SiteLink:
                 sync.mark = ""
             return
         if is_wrong:
-            self._mend_later(topic)
+            self._mending.later(topic)
         else:
-            self._mend.pop(topic, None)
+            self._mending.is_right(topic)
             if person is not None and sync is not None:
                 sync.seen.add(person)
 
-    def _mend_later(self, topic: str) -> None:
-        """The broker has something else than it should: whoever wrote what should be there is
-        first to put it back, and the others wait whether that happens."""
-        now = time.monotonic()
-        if topic in self._mend or now - self._mended.get(topic, -MEND_AGAIN_S) < MEND_AGAIN_S:
-            return
-        person = self._topics.person_of(topic)
-        entry = None if person is None else self._roster.entry(person)
-        if topic != self._topics.keys and entry is None:
-            return
-        is_own = entry is not None and entry.version.member == self._roster.identity.id
-        wait_s = MEND_OWN_S if is_own else random.uniform(*MEND_OTHERS_S)
-        self._mend[topic] = now + wait_s
-
     def _advance(self) -> None:
         """Go on with hearing everything; once that is done, tell what waits."""
-        sync = self._sync
+        sync, membership = self._sync, self._roster.membership
         now = time.monotonic()
-        if sync is None:
+        if sync is None or membership is None:
             if now >= self._next_look:
                 self._next_look = now + JOINED_EVERY_S
                 self._begin(self._client.connection)
@@ -328,14 +308,12 @@ class SiteLink:
             return
         is_late = now - sync.last_message > QUIET_S
         if sync.stage == "done":
-            self._mend_due(now)
-            self._look_for_differences(now)
-            self._tell(sync.connection)
+            self._stay_equal(sync.connection, membership, now)
         elif sync.mark and not is_late:
             return
         elif sync.stage == "keys":
             sync.stage = "people"
-            sync.connection.subscribe(self._topics.doors)
+            self._watch.listen(sync.connection, membership, now)
             sync.connection.subscribe(self._topics.people)
             self._put_mark(sync)
         elif sync.stage == "people" and not sync.mark:
@@ -362,9 +340,9 @@ class SiteLink:
         else:
             for person in missing:
                 if self._roster.store.envelope(person) is not None:
-                    self._mend_later(self._topics.person(person))
+                    self._mending.later(self._topics.person(person))
         if self._members_heard != self._roster.members_payload:
-            self._mend_later(self._topics.keys)
+            self._mending.later(self._topics.keys)
         self._roster.store.heard(self._clock())
         log.info("site_heard", people=self._roster.living, missing=len(missing))
 
@@ -374,48 +352,35 @@ class SiteLink:
         if heard_at is None:
             return False
         until = heard_at + timedelta(days=self._settings.site.tombstone_days)
-        others = (each.report.at for each in self._roster.doors.values())
+        others = (each.report.at for each in self._roster.doors.said.values())
         return self._clock() > until and any(at > until for at in others)
 
-    def _mend_due(self, now: float) -> None:
-        due = [topic for topic, at in self._mend.items() if at <= now]
-        people = []
-        for topic in due:
-            del self._mend[topic]
-            self._mended[topic] = now
-            person = self._topics.person_of(topic)
-            if person is not None:
-                people.append(person)
-            elif self._sync is not None:
-                self._sync.connection.publish(topic, self._roster.members_payload, retain=True)
+    def _stay_equal(self, connection: Connection, membership: Membership, now: float) -> None:
+        """What there is to do once everything was heard."""
+        self._mend(connection, now)
+        self._watch.listen(connection, membership, now)
+        self._tell(connection)
+        self._watch.tell(connection, membership, now, pending=self._pending)
+        if self._watch.is_to_hear_again(membership, now):
+            self._begin(self._client.connection)
+
+    def _mend(self, connection: Connection, now: float) -> None:
+        topics = self._mending.due(now)
+        people = [person for topic in topics if (person := self._topics.person_of(topic))]
+        if self._topics.keys in topics:
+            connection.publish(self._topics.keys, self._roster.members_payload, retain=True)
         if people:
             log.info("site_mended", people=len(people))
             self._roster.store.publish_again(people)
-
-    def _look_for_differences(self, now: float) -> None:
-        """Where another door has something else for a while, hear everything again."""
-        mine, roster = self._roster.digest, self._roster
-        me = roster.identity.id
-        others = [each.report for member, each in roster.doors.items() if member != me]
-        if all(each.digest == mine for each in others):
-            self._differs_since, self._sweep_wait_s = None, SWEEP_EVERY_S
-            return
-        since = self._differs_since = self._differs_since or now
-        digests = [mine, *(each.digest for each in others)]
-        usual = max(digests, key=digests.count)
-        # Who has what most have is asked to hear again, too: what the broker has lost is put back.
-        patience_s = DIFFERS_S if mine != usual else 2 * DIFFERS_S
-        if now - since > patience_s and now >= self._next_sweep:
-            self._next_sweep = now + self._sweep_wait_s * random.uniform(0.75, 1.25)
-            self._sweep_wait_s = min(2 * self._sweep_wait_s, HOUSEKEEPING_S)
-            log.warning("site_differs", usual=mine == usual)
-            self._begin(self._client.connection)
+            self._may_wait = True
 
     def _tell(self, connection: Connection) -> None:
-        room = BATCH - len(self._under_way)
-        if room <= 0 or not self._roster.is_joined:
+        if not self._may_wait or len(self._under_way) >= BATCH:
             return
-        for person, version, payload in self._roster.store.waiting(BATCH):
+        waiting = self._roster.store.waiting(BATCH)
+        self._pending = bool(waiting)
+        self._may_wait = len(waiting) == BATCH
+        for person, version, payload in waiting:
             if self._under_way.get(person) == version or len(self._under_way) >= BATCH:
                 continue
             if payload is not None and self._is_sealed_by_former_key(person, payload):
@@ -446,6 +411,7 @@ class SiteLink:
         has = [(each.person, each.version) for each in mine if each.refused is None]
         if has:
             self._roster.store.published(has)
+            self._may_wait = True
         if refused := next((each.refused for each in mine if each.refused is not None), None):
             raise BrokerUnavailable(
                 f"The broker refuses people of the site ({refused}). Does its ACL let this door "
@@ -463,23 +429,3 @@ class SiteLink:
             log.info("site_tombstones_gone", people=len(gone))
         if self.is_synced:
             self._roster.store.heard(self._clock())
-
-    def _tell_report(self) -> None:
-        now, roster, sync = time.monotonic(), self._roster, self._sync
-        membership = roster.membership
-        if membership is None or sync is None or sync.stage != "done":
-            return
-        shown = (roster.digest, roster.members_payload, roster.store.count_waiting() > 0)
-        # Everybody hears everybody: where there are many, later and less often.
-        after_s = max(REPORT_AFTER_S, len(membership.signers) / 20)
-        if shown != self._told_report and self._report_due > now + after_s:
-            self._report_due = now + after_s
-        if now < self._report_due:
-            return
-        self._told_report = shown
-        every_s = max(REPORT_EVERY_S, len(membership.signers) / 2)
-        self._report_due = now + every_s
-        payload = roster.write_report(self._make_report())
-        if payload is not None:
-            topic = self._topics.door(roster.identity.id)
-            sync.connection.publish(topic, payload, retain=True)

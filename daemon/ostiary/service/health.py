@@ -18,9 +18,10 @@ class Readings:
 
     `hanging`: threads whose heartbeat is overdue. `failures`: stable words for what is broken so
     that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
-    events were removed undelivered since the daemon started. `waiting`: people who are known by
-    a former recogniser only; `unmatched`: by none that is loaded. `attacked`: a camera was shown
-    photos or screens a moment ago. `doors`: stable words for what is wrong at the doors.
+    events were removed undelivered since the daemon started. `topics_refused`: what the broker
+    does not let the door hear. `waiting`: people who are known by a former recogniser only;
+    `unmatched`: by none that is loaded. `attacked`: a camera was shown photos or screens a moment
+    ago. `doors`: stable words for what is wrong at the doors.
     """
 
     cameras: tuple[CameraState, ...]
@@ -29,6 +30,7 @@ class Readings:
     events_dropped: int
     uptime_s: float
     broker_connected: bool = True
+    topics_refused: tuple[str, ...] = ()
     events_dropped_now: bool = False
     hanging: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
@@ -111,6 +113,8 @@ def _problems(readings: Readings) -> Iterable[str]:
         yield "under_attack"
     if not readings.broker_connected:
         yield "broker_unavailable"
+    elif readings.topics_refused:
+        yield "broker_refuses_topics"
     if readings.events_dropped_now:
         yield "events_dropped"
     if readings.thresholds is not None and readings.thresholds.turns_most_away:

@@ -198,6 +198,15 @@ class Membership:
         return None if member is None else member.role
 
     @property
+    def doors(self) -> tuple[Member, ...]:
+        """Who says how it is: everybody who is not revoked, without the key-holder."""
+        holder = member_id(self.authority)
+        everybody = self.signers.values()
+        return tuple(
+            each for each in everybody if each.role is not Role.REVOKED and each.id != holder
+        )
+
+    @property
     def may_change(self) -> bool:
         return self.role is Role.ENROLLER and self.members.key in self.seals
 

@@ -1,0 +1,117 @@
+"""How the doors of a site are: this one says so, listens to others, and compares."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from ostiary.commands.site import SiteRoster
+from ostiary.mqtt.connection import Connection
+from ostiary.site.members import Membership
+from ostiary.site.report import DoorReport
+from ostiary.site.ring import EVERYBODY_UP_TO
+
+log = structlog.get_logger(__name__)
+
+REPORT_AFTER_S = 0.5
+REPORT_EVERY_S = 60.0
+LOOK_S = 60.0
+"""So long a door listens to all after somebody looked at the list of them."""
+DIFFERS_S = 5.0
+SWEEP_EVERY_S = 20.0
+SWEEP_AT_MOST_S = 3600.0
+
+
+class SiteWatch:
+    """`look` and `differs` may be called from any thread, the others on the link's worker."""
+
+    def __init__(self, roster: SiteRoster, report: Callable[[], DoorReport]) -> None:
+        self._roster = roster
+        self._make_report = report
+        self._told: tuple[object, ...] = ()
+        self._report_due = 0.0
+        self._asked_for: frozenset[str] = frozenset()
+        self._connection: Connection | None = None
+        self._look_until = 0.0
+        self._differs_since: float | None = None
+        self._next_sweep = 0.0
+        self._sweep_wait_s = SWEEP_EVERY_S
+
+    @property
+    def differs(self) -> bool:
+        """Whether a door it listens to has had something else than this one for a while."""
+        since = self._differs_since
+        return since is not None and time.monotonic() - since > 3 * SWEEP_EVERY_S
+
+    @property
+    def report_due(self) -> float:
+        """When the next report is, by the monotonic clock."""
+        return self._report_due
+
+    def look(self) -> None:
+        """Somebody looks at the list of all doors: listen to all for a while."""
+        self._look_until = time.monotonic() + LOOK_S
+
+    def listen(self, connection: Connection, membership: Membership, now: float) -> None:
+        """Ask the broker for the doors that are to be listened to. Raises BrokerUnavailable."""
+        if connection is not self._connection:
+            self._connection, self._asked_for = connection, frozenset()
+        topics, doors = self._roster.topics, self._roster.doors
+        members = doors.listened_to(membership)
+        if now < self._look_until or len(membership.doors) <= EVERYBODY_UP_TO + 1:
+            wanted = frozenset({topics.doors})
+        else:
+            wanted = frozenset(topics.door(member) for member in members)
+        if wanted == self._asked_for:
+            return
+        for topic in sorted(self._asked_for - wanted):
+            connection.unsubscribe(topic)
+        for topic in sorted(wanted - self._asked_for):
+            connection.subscribe(topic)
+        if topics.doors not in wanted:
+            doors.keep_only(members)
+        self._asked_for = wanted
+
+    def is_to_hear_again(self, membership: Membership, now: float) -> bool:
+        """Whether another door has had something else for so long that everything should be
+        heard again; seldom, where that does not help."""
+        mine, said = self._roster.digest, self._roster.doors.said
+        others = [
+            said[member].report.digest
+            for member in self._roster.doors.listened_to(membership)
+            if member in said
+        ]
+        if all(each == mine for each in others):
+            self._differs_since, self._sweep_wait_s = None, SWEEP_EVERY_S
+            return False
+        since = self._differs_since = self._differs_since or now
+        usual, _ = Counter([mine, *others]).most_common(1)[0]
+        # Who has what most have is asked to hear again, too: what the broker has lost is put back.
+        patience_s = DIFFERS_S if mine != usual else 2 * DIFFERS_S
+        if now - since <= patience_s or now < self._next_sweep:
+            return False
+        self._next_sweep = now + self._sweep_wait_s * random.uniform(0.75, 1.25)
+        self._sweep_wait_s = min(2 * self._sweep_wait_s, SWEEP_AT_MOST_S)
+        log.warning("site_differs", usual=mine == usual)
+        return True
+
+    def tell(
+        self, connection: Connection, membership: Membership, now: float, *, pending: bool
+    ) -> None:
+        """Say how this door is, where that has changed or it is time. `pending`: there are changes
+        that the broker has not got."""
+        roster = self._roster
+        shown = (roster.digest, roster.members_payload, pending)
+        # Where there are many, later and less often.
+        after_s = max(REPORT_AFTER_S, len(membership.signers) / 200)
+        if shown != self._told and self._report_due > now + after_s:
+            self._report_due = now + after_s
+        if now < self._report_due:
+            return
+        self._told = shown
+        self._report_due = now + max(REPORT_EVERY_S, len(membership.signers) / 10)
+        payload = roster.write_report(self._make_report())
+        if payload is not None:
+            connection.publish(roster.topics.door(roster.identity.id), payload, retain=True)

@@ -1,0 +1,47 @@
+"""What is to be heard, asked for until the broker grants it."""
+
+import structlog
+
+from ostiary.errors import BrokerUnavailable
+from ostiary.mqtt.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+
+class Subscriptions:
+    """A refusal may be an ACL's, and then somebody mends that; or that of a cluster which is
+    electing a leader, and the next try succeeds. On the client's thread, but for `refused`."""
+
+    def __init__(self, *topics: str) -> None:
+        self._topics = topics
+        self._refused: dict[str, str] = {}
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The topics that the broker did not let this client hear."""
+        return tuple(self._refused)
+
+    def ask(self, connection: Connection) -> None:
+        """On a new connection: for all."""
+        for topic in self._topics:
+            self._ask(connection, topic)
+
+    def tend(self, connection: Connection) -> tuple[str, ...]:
+        """For those that were refused; which were granted now."""
+        refused = self.refused
+        for topic in refused:
+            self._ask(connection, topic)
+        return tuple(topic for topic in refused if topic not in self._refused)
+
+    def _ask(self, connection: Connection, topic: str) -> None:
+        before = self._refused.get(topic)
+        try:
+            connection.subscribe(topic)
+        except BrokerUnavailable as error:
+            self._refused[topic] = error.message
+            if error.message != before:
+                log.error("subscription_refused", topic=topic, reason=error.message)
+        else:
+            self._refused.pop(topic, None)
+            if before is not None:
+                log.info("subscription_granted", topic=topic)
