@@ -1,15 +1,17 @@
 """Many doors, one roster, by the real site code without cameras, at a real mosquitto.
 
 200 doors of one site: how long until a change is known at all of them, and what it costs each. One
-site of 20,000 people: how long until a new door knows all, at a broker with room for them, and at
-mosquitto as it is installed, which keeps 1,000 messages for a client and drops the rest.
+site of 200 doors and 20,000 people: how long until a new door knows all, at a broker with room for
+them, and at mosquitto as it is installed, which keeps 1,000 messages for a client and drops the
+rest.
 
-200 doors that know 20,000 people each would be four million rows: they know PEOPLE_OF_MANY here.
+200 doors that know 20,000 people each would be four million rows. So those that change something
+know PEOPLE_OF_MANY, and of those beside the new door the broker has only what they said last.
 """
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -17,30 +19,30 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.harness import Measure
+from bench.site_processes import DoorsProcess, Plan, RealClock, split
 from ostiary.site.clock import Version
-from ostiary.site.envelope import write
-from ostiary.site.identity import to_text
-from ostiary.site.members import Role, admitted
+from ostiary.site.envelope import digest_of_payload, write
+from ostiary.site.identity import Identity, to_text
+from ostiary.site.members import Membership, Role, admitted
+from ostiary.site.merge import Entry, digest_of
 from ostiary.site.person import Person, PersonTemplate
+from ostiary.site.report import DoorReport
 from ostiary.site.topics import new_person
 from tests.faces import some_descriptor
 from tests.integration.broker import Mosquitto
 from tests.integration.probe import Probe
-from tests.site_doors import CameralessDoor, Clock, House, LinkedDoor, new_identity
+from tests.site_doors import CameralessDoor, House, LinkedDoor
 
 DOORS = 200
 PEOPLE_OF_MANY = 50
 PEOPLE = 20_000
 CHANGES = 10
 PATIENCE_S = 600.0
+Message = tuple[str, bytes]
 AS_INSTALLED = "allow_anonymous true\nmax_queued_messages 1000"
-
-
-class RealClock(Clock):
-    def __call__(self) -> datetime:
-        return datetime.now(UTC)
 
 
 def run() -> Iterator[Measure]:
@@ -57,63 +59,74 @@ def run() -> Iterator[Measure]:
 
 def _many_doors(folder: Path) -> Iterator[Measure]:
     with House(folder, clock=RealClock()) as house, ExitStack() as stack:
-        identities = [new_identity() for _ in range(DOORS)]
-        for number, each in enumerate(identities):
-            house.members = admitted(
-                house.members,
-                house.authority,
-                f"door{number}",
-                Role.ENROLLER,
-                each.public,
-                each.box,
-                house.clock(),
-            )
-        for number, each in enumerate(identities):
-            door = CameralessDoor(folder, f"door{number}", each, house.clock)
-            house.doors.append(door.join(house.authority, house.members))
-        first = house.doors[0]
-        for number in range(PEOPLE_OF_MANY):
-            first.enrol(f"Person {number}", number)
+        secrets = _admitted(house, DOORS)
         broker = stack.enter_context(Mosquitto(folder / "broker"))
-        for door in house.doors:
-            stack.enter_context(LinkedDoor(door, broker.port))
-        _wait(lambda: all(door.site.living == PEOPLE_OF_MANY for door in house.doors))
-        time.sleep(5)  # everybody has heard everybody's report
-        taken, busy = 0.0, time.process_time()
+        members = house.members.signed(house.authority)
+        processes = []
+        for part in split(secrets):
+            plan = Plan(folder, broker.port, house.authority.public, members, part)
+            processes.append(stack.enter_context(DoorsProcess(plan)))
+        door_of = {name: process for process in processes for name in process.names}
+        names = list(door_of)
+        for number in range(PEOPLE_OF_MANY):
+            processes[0].enrol(names[0], f"Person {number}", number)
+        for process in processes:
+            process.connect()
+        _wait(lambda: all(process.know(PEOPLE_OF_MANY) for process in processes))
+        time.sleep(5)  # everybody has heard the reports it listens to
+        taken, busy = 0.0, _cpu_s(processes)
         begun = time.monotonic()
         for number in range(CHANGES):
             at = time.monotonic()
-            changing = house.doors[number % DOORS]
-            changing.enrol(f"Late {number}", PEOPLE_OF_MANY + number)
-            digest = changing.site.digest
-            _wait(partial(_all_have, house, digest))
+            name = names[number * DOORS // CHANGES]
+            digest = door_of[name].enrol(name, f"Late {number}", PEOPLE_OF_MANY + number)
+            _wait(partial(_all_have, processes, digest))
             taken = max(taken, time.monotonic() - at)
-        idle = _idle_cpu_share()
-        cpu = time.process_time() - busy - idle * (time.monotonic() - begun)
+        cpu, lasted = _cpu_s(processes) - busy, time.monotonic() - begun
+        cpu -= _idle_cpu_share(processes) * lasted
         yield Measure("site_change_known_at_200_doors", taken, "s", 5.0)
         yield Measure("site_change_a_door", 1000 * cpu / CHANGES / DOORS, "ms CPU", 10.0)
 
 
-def _all_have(house: House, digest: str) -> bool:
-    return all(each.site.digest == digest for each in house.doors)
+def _admitted(house: House, doors: int) -> dict[str, bytes]:
+    """The secret keys of so many new members of the site, by name."""
+    secrets = {}
+    for number in range(doors):
+        key = Ed25519PrivateKey.generate()
+        identity, name = Identity.of(key), f"door{number}"
+        public, box, now = identity.public, identity.box, house.clock()
+        role = Role.ENROLLER
+        house.members = admitted(house.members, house.authority, name, role, public, box, now)
+        secrets[name] = key.private_bytes_raw()
+    return secrets
 
 
-def _idle_cpu_share(seconds: float = 5.0) -> float:
+def _all_have(processes: Sequence[DoorsProcess], digest: str) -> bool:
+    return all(process.have(digest) for process in processes)
+
+
+def _cpu_s(processes: Sequence[DoorsProcess]) -> float:
+    return sum(process.cpu_s() for process in processes)
+
+
+def _idle_cpu_share(processes: Sequence[DoorsProcess], seconds: float = 10.0) -> float:
     """What the doors take while nothing happens, processor seconds a second."""
-    busy, begun = time.process_time(), time.monotonic()
+    busy, begun = _cpu_s(processes), time.monotonic()
     time.sleep(seconds)
-    return (time.process_time() - busy) / (time.monotonic() - begun)
+    return (_cpu_s(processes) - busy) / (time.monotonic() - begun)
 
 
 def _many_people(folder: Path, name: str, config: str) -> Iterator[Measure]:
     with House(folder, clock=RealClock()) as house:
+        others = _admitted(house, DOORS - 2)
         writer, new = house.door("writer"), house.door("new")
-        messages = list(_people(writer))
+        messages, entries = _people(writer)
+        reports = list(_reports(house, others, digest_of(entries)))
         with Mosquitto(folder / "broker", config, persistent=False) as broker:
             with Probe(broker.port, prepare=_eager) as publisher:
                 members = house.members.signed(house.authority)
                 publisher.send(house.topics.keys, members, retain=True)
-                for topic, payload in messages:
+                for topic, payload in (*messages, *reports):
                     publisher.send(topic, payload, retain=True)
                 _wait(lambda: not publisher.client.want_write() and _kept(broker) >= PEOPLE)
             begun, busy = time.monotonic(), time.process_time()
@@ -130,22 +143,52 @@ def _many_people(folder: Path, name: str, config: str) -> Iterator[Measure]:
             yield Measure("site_person_in_the_database", database / PEOPLE, "bytes", 6000)
 
 
-def _people(writer: CameralessDoor) -> Iterator[tuple[str, bytes]]:
+def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, Entry]]:
+    """Everybody as `writer` enrolled them, and what a door then remembers of them."""
     membership = writer.site.membership
     assert membership is not None
     now = datetime.now(UTC)
+    messages, entries = [], {}
     for number in range(PEOPLE):
-        topic = writer.site.topics.person(new_person())
+        person = new_person()
+        topic = writer.site.topics.person(person)
         version = Version(int(now.timestamp() * 1000) - PEOPLE + number, 0, writer.identity.id)
         descriptor = to_text(some_descriptor(number).astype("<f4").tobytes())
-        person = Person(
+        content = Person(
             name=f"Person {number}",
             enrolled=str(version),
             templates=(PersonTemplate(recognizer="sface", descriptor=descriptor, quality=0.9),),
             changed_by="writer",
             changed_at=now,
         )
-        yield topic, write(membership, topic, version, person.model_dump_json().encode())
+        payload = write(membership, topic, version, content.model_dump_json().encode())
+        messages.append((topic, payload))
+        entries[person] = Entry(version, False, digest_of_payload(payload))
+    return messages, entries
+
+
+def _reports(house: House, doors: dict[str, bytes], digest: bytes) -> Iterator[Message]:
+    """What so many doors said of themselves last, all of which have that roster."""
+    signed, now = house.members, house.clock()
+    for name, secret in doors.items():
+        identity = Identity.of(Ed25519PrivateKey.from_private_bytes(secret))
+        membership = Membership.of(house.authority.public, signed, identity)
+        topic = house.topics.door(identity.id)
+        version = Version(int(now.timestamp() * 1000), 0, identity.id)
+        report = DoorReport(
+            device=name,
+            name=name,
+            version="0",
+            recognizer="sface",
+            digest=digest.hex(),
+            newest="",
+            people=PEOPLE,
+            pending=0,
+            keys=1,
+            queue=0,
+            at=now,
+        )
+        yield topic, write(membership, topic, version, report.model_dump_json().encode())
 
 
 def _eager(client: paho.Client) -> None:

@@ -76,8 +76,11 @@ class CameralessDoor:
         self.people.site = self.site
 
     def join(self, authority: Identity, members: Members) -> Self:
-        signed = members.signed(authority)
-        self.store.join(JoinedSite(SITE, authority.public, signed), self.clock())
+        return self.join_by(authority.public, members.signed(authority))
+
+    def join_by(self, authority: bytes, members: bytes) -> Self:
+        """By the key-holder's public key and the list that it signed."""
+        self.store.join(JoinedSite(SITE, authority, members), self.clock())
         self.site.reread()
         return self
 

@@ -9,7 +9,6 @@ from ostiary.site.envelope import read
 from ostiary.site.members import Membership, Role
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.report import DoorReport
-from ostiary.site.ring import listened_to
 from ostiary.site.topics import SiteTopics
 
 _SPEAK = frozenset({Role.DOOR, Role.ENROLLER})
@@ -50,11 +49,6 @@ class SiteDoors:
         self._said[member] = SaidByDoor(opened.version, report)
         return opened.version
 
-    def listened_to(self, membership: Membership) -> frozenset[str]:
-        """The members whose word this door waits for."""
-        doors = (each.id for each in membership.doors)
-        return listened_to(doors, membership.identity.id)
-
     def keep_only(self, members: frozenset[str]) -> None:
         """Forget what others said: it grows old once they are not listened to any more."""
         self._said = {member: said for member, said in self._said.items() if member in members}
@@ -65,13 +59,10 @@ class SiteDoors:
         """The names of those listened to that have not said for so long that they have the roster
         of that digest, which this door has since `changed_at`."""
         now, late = self._clock(), []
-        awaited = self.listened_to(membership)
-        for member in membership.doors:
-            if member.id not in awaited:
-                continue
-            said = self._said.get(member.id)
+        for member in membership.listens_to:
+            said = self._said.get(member)
             confirmed = said is not None and said.report.digest == digest
             since = said.report.at if said is not None and confirmed else changed_at
             if now - since > within:
-                late.append(member.name)
+                late.append(membership.doors[member].name)
         return tuple(sorted(late))

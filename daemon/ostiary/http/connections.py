@@ -22,6 +22,8 @@ BACKLOG = 64
 """Connections taken in at once, above those that may stay."""
 SHARE_OF_DESCRIPTORS = 4
 """One of so many is the console's at most; the rest is the door's."""
+SELECTABLE = 1024
+"""paho waits for the broker by select(2), which knows no descriptor from here on."""
 
 
 @dataclass(slots=True)
@@ -148,9 +150,8 @@ class _Counted(socket.socket):
 def places(wanted: int) -> int:
     """How many connections there may be, of the descriptors that this process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, soft // SHARE_OF_DESCRIPTORS))
+    usable = SELECTABLE if soft == resource.RLIM_INFINITY else min(soft, SELECTABLE)
+    return max(1, min(wanted, usable // SHARE_OF_DESCRIPTORS))
 
 
 def _neighbourhood(address: str) -> str:

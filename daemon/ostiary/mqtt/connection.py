@@ -106,7 +106,7 @@ class Connection:
         self._settled = threading.Event()  # accepted, refused or closed
         self._accepted = False
         self._ended = threading.Event()
-        self._subscribed: queue.SimpleQueue[tuple[int, str | None]] = queue.SimpleQueue()
+        self._subscribed: queue.SimpleQueue[tuple[int, list[str | None]]] = queue.SimpleQueue()
         self._refusal: BrokerUnavailable | None = None
         self._ledger = threading.Lock()  # never held while paho is called
         self._waiting: dict[int, Acknowledged] = {}
@@ -151,20 +151,25 @@ class Connection:
                 f"{_AFTER_TLS if login.tls else _WITHOUT_TLS}"
             )
 
-    def subscribe(self, topic: str) -> None:
-        """Ask for `topic` and wait for the broker's word. Raises BrokerUnavailable."""
-        _, wanted = self._client.subscribe(topic, qos=1)
-        answered, reason = None, None
+    def subscribe(self, *topics: str) -> None:
+        """Ask for all of them at once and wait for the broker's word. Raises BrokerUnavailable,
+        which names the first that it refuses."""
+        code, wanted = self._client.subscribe([(topic, 1) for topic in topics])
+        if code != paho.MQTT_ERR_SUCCESS:
+            raise BrokerUnavailable("The connection to the broker has ended.")
+        answered: int | None = None
+        reasons: list[str | None] = []
         while answered != wanted:  # one that came too late may be before it
             try:
-                answered, reason = self._subscribed.get(timeout=CONNECT_TIMEOUT_S)
+                answered, reasons = self._subscribed.get(timeout=CONNECT_TIMEOUT_S)
             except queue.Empty:
-                answered, reason = wanted, "no answer"
-        if reason is not None:
-            raise BrokerUnavailable(
-                f"The broker refuses the subscription to {topic}: {reason}. "
-                "Does its ACL let this door read it?"
-            )
+                answered, reasons = wanted, ["no answer"]
+        for topic, reason in zip(topics, reasons, strict=False):
+            if reason is not None:
+                raise BrokerUnavailable(
+                    f"The broker refuses the subscription to {topic}: {reason}. "
+                    "Does its ACL let this door read it?"
+                )
 
     def unsubscribe(self, topic: str) -> None:
         """Hear no more of it, soon."""
@@ -290,7 +295,8 @@ class Connection:
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        self._subscribed.put((mid, str(reasons[0]) if reasons[0].is_failure else None))
+        refusals = [str(each) if each.is_failure else None for each in reasons]
+        self._subscribed.put((mid, refusals))
 
     def _on_message(
         self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage

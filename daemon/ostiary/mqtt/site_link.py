@@ -251,8 +251,8 @@ class SiteLink:
             return
         sync = _Sync(connection)
         try:
-            connection.subscribe(self._topics.mark(self._roster.identity.id))
-            connection.subscribe(self._topics.keys)
+            mark = self._topics.mark(self._roster.identity.id)
+            connection.subscribe(mark, self._topics.keys)
         except BrokerUnavailable as error:
             log.error("site_not_heard", reason=error.message)
             return

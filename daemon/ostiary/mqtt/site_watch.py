@@ -59,30 +59,25 @@ class SiteWatch:
         if connection is not self._connection:
             self._connection, self._asked_for = connection, frozenset()
         topics, doors = self._roster.topics, self._roster.doors
-        members = doors.listened_to(membership)
         if now < self._look_until or len(membership.doors) <= EVERYBODY_UP_TO + 1:
             wanted = frozenset({topics.doors})
         else:
-            wanted = frozenset(topics.door(member) for member in members)
+            wanted = frozenset(topics.door(member) for member in membership.listens_to)
         if wanted == self._asked_for:
             return
         for topic in sorted(self._asked_for - wanted):
             connection.unsubscribe(topic)
-        for topic in sorted(wanted - self._asked_for):
-            connection.subscribe(topic)
+        if new := wanted - self._asked_for:
+            connection.subscribe(*sorted(new))
         if topics.doors not in wanted:
-            doors.keep_only(members)
+            doors.keep_only(membership.listens_to)
         self._asked_for = wanted
 
     def is_to_hear_again(self, membership: Membership, now: float) -> bool:
         """Whether another door has had something else for so long that everything should be
         heard again; seldom, where that does not help."""
         mine, said = self._roster.digest, self._roster.doors.said
-        others = [
-            said[member].report.digest
-            for member in self._roster.doors.listened_to(membership)
-            if member in said
-        ]
+        others = [said[member].report.digest for member in membership.listens_to if member in said]
         if all(each == mine for each in others):
             self._differs_since, self._sweep_wait_s = None, SWEEP_EVERY_S
             return False

@@ -25,6 +25,7 @@ from ostiary.site.identity import (
     to_text,
 )
 from ostiary.site.refusal import Refusal, Refused
+from ostiary.site.ring import listened_to
 
 FORMAT = 1
 KEYS_KEPT = 2
@@ -172,20 +173,31 @@ def keys_of(members: Members, identity: Identity) -> dict[int, bytes]:
 @dataclass(frozen=True, slots=True)
 class Membership:
     """What a member knows of its site. `authority`: the key-holder's public key, 32 bytes. `seals`
-    are the site's keys by number, as far as this member has them; `signers` everybody by id."""
+    are the site's keys by number, as far as this member has them; `signers` everybody by id.
+    `doors` are those that say how they are: without the key-holder, and who is revoked; and
+    `listens_to` those whose word this member waits for."""
 
     authority: bytes
     members: Members
     identity: Identity
     seals: Mapping[int, AESGCM]
     signers: Mapping[str, Member]
+    doors: Mapping[str, Member]
+    listens_to: frozenset[str]
 
     @classmethod
     def of(cls, authority: bytes, members: Members, identity: Identity) -> Self:
         keys = keys_of(members, identity)
         seals = {number: AESGCM(derived(key, "messages")) for number, key in keys.items()}
         signers = {each.id: each for each in members.members}
-        return cls(authority, members, identity, seals, signers)
+        holder = member_id(authority)
+        doors = {
+            member: each
+            for member, each in signers.items()
+            if each.role is not Role.REVOKED and member != holder
+        }
+        heard = listened_to(doors, identity.id)
+        return cls(authority, members, identity, seals, signers, doors, heard)
 
     @property
     def site(self) -> str:
@@ -196,15 +208,6 @@ class Membership:
         """None: not a member."""
         member = self.signers.get(self.identity.id)
         return None if member is None else member.role
-
-    @property
-    def doors(self) -> tuple[Member, ...]:
-        """Who says how it is: everybody who is not revoked, without the key-holder."""
-        holder = member_id(self.authority)
-        everybody = self.signers.values()
-        return tuple(
-            each for each in everybody if each.role is not Role.REVOKED and each.id != holder
-        )
 
     @property
     def may_change(self) -> bool:
