@@ -32,7 +32,8 @@ from ostiary.site.refusal import Refused
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What was signed anew: `people` in all, `removed` of them deleted, `refused` not believed."""
+    """What was signed anew: `people` who belong to the site, `removed` who are deleted now; and
+    how many were `refused`, because nobody of the site had written them."""
 
     people: int
     removed: int
@@ -138,7 +139,7 @@ class SiteOffice:
                     counts["removed"] += 1
                 # Just after the one it stands for, so that what a door changes meanwhile holds.
                 version = Version(written.millis, written.count + 1, self.authority.id)
-                counts["people"] += 1
+                counts["people"] += not isinstance(content, Tombstone)
                 yield topic, write(after, topic, version, content.model_dump_json().encode())
 
         desk.publish(anew())

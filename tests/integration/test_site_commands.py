@@ -1,0 +1,74 @@
+"""The key-holder's commands at a real broker, as somebody types them."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.broker import Mosquitto
+from tests.integration.site import Site, SiteDoor, ostiary
+
+WITHIN_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, models: Path, portraits: Path) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    with Mosquitto(folder / "broker") as broker, Site(folder, models, [broker.port], 3) as running:
+        running.enrol(running.doors[0], "Barack", (portraits / "obama.jpg").read_bytes())
+        yield running
+
+
+def known_at(site: Site, doors: list[SiteDoor], *names: str) -> None:
+    site.wait_all(lambda door: door not in doors or site.names(door) == sorted(names), WITHIN_S)
+
+
+def status(site: Site) -> dict[str, Any]:
+    """By the door's name."""
+    text = ostiary("site", "status", "--json", "--config", str(site.doors[0].config))
+    return {door["name"]: door for door in json.loads(text)["doors"]}
+
+
+def revoke(site: Site, door: SiteDoor, *options: str) -> str:
+    return ostiary(
+        "site", "revoke", status_name(site, door), *options, "--config", str(site.doors[0].config)
+    )
+
+
+def status_name(site: Site, door: SiteDoor) -> str:
+    return next(name for name, each in status(site).items() if each["device"] == door.name)
+
+
+@pytest.mark.slow
+def test_after_a_change_of_the_key_all_doors_know_and_enrol_as_before(
+    site: Site, portraits: Path
+) -> None:
+    said = ostiary("site", "rotate-key", "--config", str(site.doors[0].config))
+    assert said == "Key 2 is in use. 1 people sealed anew.\n"
+    site.enrol(site.doors[1], "Joe", (portraits / "biden.jpg").read_bytes())
+    known_at(site, site.doors, "Barack", "Joe")
+    site.delete(site.doors[2], "Joe")
+    known_at(site, site.doors, "Barack")
+
+
+@pytest.mark.slow
+def test_what_a_stolen_door_did_since_then_is_undone_and_it_is_not_believed_any_more(
+    site: Site, portraits: Path
+) -> None:
+    stolen, others = site.doors[2], site.doors[:2]
+    since = datetime.now(UTC)
+    site.enrol(stolen, "Mallory", (portraits / "biden.jpg").read_bytes())
+    known_at(site, site.doors, "Barack", "Mallory")
+
+    said = revoke(site, stolen, "--since", since.strftime("%Y-%m-%dT%H:%M:%S"))
+    assert "door3 is revoked. 1 people signed anew, 1 deleted." in said
+    known_at(site, others, "Barack")
+    assert status(site)[status_name(site, others[1])]["confirmed"]
+
+    picture = (portraits / "biden.jpg").read_bytes()
+    site.enrol(site.doors[1], "Joe", picture)
+    known_at(site, others, "Barack", "Joe")
+    assert "Joe" not in site.names(stolen)
