@@ -34,7 +34,6 @@ def decide(door: Doorway) -> int:
         distance=0.7,
         liveness=0.99,
     )
-    door.mqtt.wake()
     return event.seq
 
 

@@ -202,7 +202,7 @@ class App:
         )
         self.rules = room.rules
         command_log = CommandLog(self.database)
-        self.commands = Commands(room, command_log, self._committed)
+        self.commands = Commands(room, command_log)
         self.mqtt = MqttDoor(
             settings,
             self.commands,
@@ -366,7 +366,6 @@ class App:
             return
         if removed:
             log.info("ended_removed", people=removed)
-            self._committed()
 
     def _rotate(self) -> bool:
         """Some rows, where the data key was changed; whether there are more."""
@@ -400,7 +399,6 @@ class App:
         )
         if decision.success:
             self.doors.granted(source, decision.username)
-        self._committed()
         if self._console is not None:
             self._console.decided(event.seq, source)
         log.info(
@@ -442,7 +440,6 @@ class App:
             )
             if happening.mode is not None:
                 self._door_modes.set(door, happening.mode, happening.by or "", at)
-        self._committed()
         log.info("door", door=door, what=happening.what.value, mode=happening.mode, by=happening.by)
 
     def _let_come_over(self, told: Told) -> None:
@@ -455,10 +452,6 @@ class App:
             return
         if templates:
             log.info("migrated", templates=templates)
-            self._committed()
-
-    def _committed(self) -> None:
-        self.mqtt.wake()
 
     def _make_site(self) -> SiteLink | None:
         """None for a door on its own, and for one that cannot open what it knows of people."""

@@ -107,7 +107,6 @@ def test_a_grant_over_a_real_broker_opens_once_and_a_forged_one_never(
             now=datetime.now(UTC),
             username="Ada",
         )
-        door.mqtt.wake()
         payload = probe.wait(f"{BASE}/door")[0].payload
         forger = DoorKey.load_or_make(tmp_path / "forger.key")
         forged = lock_vectors.message(forger, door=BASE, expires=datetime(2099, 1, 1, tzinfo=UTC))

@@ -109,7 +109,7 @@ class ConsoleDoor:
                     settings=settings,
                     configured=configured.access,
                     database=self.database,
-                    commands=Commands(room, CommandLog(self.database), lambda: None),
+                    commands=Commands(room, CommandLog(self.database)),
                     people=self.people,
                     rules=room.rules,
                     users=users,

@@ -59,7 +59,7 @@ class Doorway:
         self.people = People(users, self.events, roster)
         command_log = CommandLog(self.database)
         self.room = Room(settings, self.people, self.events, engine, dict(cameras), **room)
-        self.commands = Commands(self.room, command_log, lambda: self.mqtt.wake())
+        self.commands = Commands(self.room, command_log)
         self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
 
     def __enter__(self) -> Self:

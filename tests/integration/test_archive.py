@@ -133,7 +133,6 @@ def append(door: Doorway, events: int) -> None:
                 distance=0.3,
                 liveness=0.9,
             )
-    door.mqtt.wake()
 
 
 def wait_until_subscribed(broker: Mosquitto, timeout_s: float = 20) -> None:

@@ -104,7 +104,6 @@ def decide(door: Doorway, reason: Reason, username: str | None = None) -> None:
         distance=None,
         liveness=0.5,
     )
-    door.mqtt.wake()
 
 
 def in_state(entity: str, wanted: str) -> Callable[[dict[str, Any]], bool]:

@@ -44,7 +44,6 @@ def grant(door: Doorway, age_s: float = 0.0, source: str = "front") -> int:
         distance=0.3,
         liveness=0.99,
     )
-    door.mqtt.wake()
     return event.seq
 
 
@@ -157,7 +156,6 @@ def test_events_of_an_earlier_run_are_sent_by_the_next(
 
 def test_a_change_of_people_is_an_event(door: Doorway, probe: Probe) -> None:
     door.people.register("张三", [some_look()], datetime.now(UTC), source="cli")
-    door.mqtt.wake()
     event = probe.wait(USER)[0].json
     assert (event["action"], event["username"], event["source"]) == ("registered", "张三", "cli")
 

@@ -80,7 +80,6 @@ def test_the_door_falls_back_to_the_broker_s_version(
             distance=0.3,
             liveness=0.9,
         )
-        door.mqtt.wake()
         assert probe.wait(f"{BASE}/event/login")[0].json["username"] == "Ada"
         opened = probe.wait(f"{BASE}/door")[0].json
         assert opened["expires"] > opened["timestamp"]

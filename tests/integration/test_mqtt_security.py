@@ -125,7 +125,6 @@ def test_door_operator_and_reader_do_what_they_should(
             liveness=0.9,
             duress=True,
         )
-        door.mqtt.wake()
         assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"
         assert reader.wait(f"{BASE}/event/login")
         assert operator.wait(f"{BASE}/event/login")
@@ -189,7 +188,6 @@ def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
     with Doorway(settings, engine) as door:
         with structlog.testing.capture_logs() as logs:
             door.people.register("Ada", [some_look()], door.room.clock(), source="cli")
-            door.mqtt.wake()
             time.sleep(1)
         assert any("ACL" in entry.get("reason", "") for entry in logs)
         assert door.events.queue_length() == 1

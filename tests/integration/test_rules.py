@@ -126,7 +126,6 @@ def test_a_visitor_passes_until_the_end_and_is_removed_with_an_event_later(
     assert door.room.rules.remove_ended() == 0
     clock.trusted = True
     assert door.room.rules.remove_ended() == 1
-    door.mqtt.wake()
     heard = probe.wait(f"{BASE}/event/user", 4)[-1].json
     assert (heard["action"], heard["username"], heard["source"]) == ("deleted", "Anna", "expiry")
     assert [user.username for user in door.people.list()] == ["Bo"]

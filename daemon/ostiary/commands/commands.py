@@ -1,6 +1,5 @@
 """Runs a command once, whoever asks and however often it is delivered."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ostiary.commands.confirmation import check_confirmed
@@ -49,14 +48,11 @@ _ERROR = b"error "
 
 
 class Commands:
-    """`committed` is called after each command that changed something: wake the publisher."""
+    """Every method may be called from any thread."""
 
-    def __init__(
-        self, room: Room, command_log: CommandLog, committed: Callable[[], object]
-    ) -> None:
+    def __init__(self, room: Room, command_log: CommandLog) -> None:
         self._room = room
         self._log = command_log
-        self._committed = committed
 
     def run(self, name: str, request: Request, context: Context) -> Answer:
         """Run the command `name`, or give the answer it got when it ran.
@@ -94,7 +90,6 @@ class Commands:
                 context = replace(context, key=None)
             self._remember(kind, context, _recorded_error(error))
             raise
-        self._committed()
         return answer
 
     def _nonce_answer(self, context: Context) -> bytes | None:

@@ -39,8 +39,8 @@ class Sensors(Protocol):
 
 
 class MqttDoor:
-    """Start it, `wake` it after each commit that has an event, stop it. `beat` is called every
-    five seconds or more often while the publisher is alive; at worst every half minute.
+    """Start it, stop it; it hears of every event of `events` itself. `beat` is called every five
+    seconds or more often while the publisher is alive; at worst every half minute.
 
     Making one raises ConfigError where commands must be signed and there is no key, or where the
     door's own key cannot be read.
@@ -110,10 +110,6 @@ class MqttDoor:
         self._requests.stop(0.3)
         self._publisher.stop(0.4)
         self._client.stop()
-
-    def wake(self) -> None:
-        """An event was committed."""
-        self._publisher.wake()
 
     def publish_state(self, state: State) -> None:
         """Retained; kept here for the next connection where there is none now."""

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,15 +32,17 @@ from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.door_key import DoorKey
-from ostiary.store.events import EventFilter, Events
+from ostiary.store.events import EventFilter, Events, Recorded
 
 log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY_S = 60.0
 _BEAT_EVERY_S = 5.0
+_QUIET_S = 0.01
 _MARK_WITHIN_S = 0.05
-"""Acknowledged events are marked together: each commit is a wait for the disk, and decisions wait
-for the same disk. One that is lost before that is sent again, with the same id."""
+"""Acknowledged events are marked together, once it is quiet or after this long: each commit is a
+wait for the disk, and decisions wait for the same disk. One that is lost before that is sent again,
+with the same id."""
 
 
 @dataclass(slots=True)
@@ -56,8 +58,21 @@ class _Flight:
     """How many PUBACKs each event under way still waits for."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Acknowledged:
+    """One PUBACK; `refused` says why the broker does not take the event."""
+
+    connection: Connection
+    seq: int
+    refused: str | None
+
+
 class Publisher:
-    """A thread of its own. `wake` it after each commit that has an event."""
+    """A thread of its own, which hears of each event that is committed.
+
+    It is handed what was just written, so that it need not be read; where it missed something (no
+    connection, a full window, an event of another process), it reads on in the database.
+    """
 
     def __init__(
         self,
@@ -76,17 +91,19 @@ class Publisher:
         self._key = key
         self._clock = clock
         self._beat = beat
-        self._wake = threading.Event()
+        self._inbox: queue.SimpleQueue[Recorded | None] = queue.SimpleQueue()  # None: wake up
+        self._acknowledged: queue.SimpleQueue[_Acknowledged] = queue.SimpleQueue()
+        self._handed: deque[Recorded] = deque()
+        self._look = True  # for more in the database than was handed over
+        self._hurry = False  # an acknowledgement is worth waking up for
         self._stopping = False
         self._connection: Connection | None = None
         self._flight: _Flight | None = None
-        self._acknowledged: queue.SimpleQueue[tuple[Connection, int, str | None]] = (
-            queue.SimpleQueue()
-        )
         self._delivered: list[int] = []  # acknowledged and not marked yet
         self._mark_at = 0.0  # monotonic s
         self._recent: deque[tuple[float, int]] = deque()  # (monotonic s, seq) as acknowledged
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        events.follow(self._inbox.put)
 
     def start(self) -> None:
         self._thread.start()
@@ -94,23 +111,18 @@ class Publisher:
     def stop(self, timeout_s: float) -> None:
         """Send what waits, if the broker takes it in that time; the rest is sent next time."""
         self._stopping = True
-        self._wake.set()
+        self._inbox.put(None)
         self._thread.join(timeout_s)
-
-    def wake(self) -> None:
-        """There may be something to do. Costs nothing."""
-        self._wake.set()
 
     def attach(self, connection: Connection | None) -> None:
         """From now on send by this connection (None: by none)."""
         self._connection = connection
-        self._wake.set()
+        self._inbox.put(None)
 
     def _run(self) -> None:
         backoff = Backoff(0.5, 30.0)
         next_prune = time.monotonic()
         while True:
-            self._wake.clear()
             self._beat()
             try:
                 self._step()
@@ -123,11 +135,32 @@ class Publisher:
                 log.error("publisher_waits", code=error.code, reason=error.message)
                 self._flight = None
                 time.sleep(backoff.wait_s())
-                self._wake.set()
+                self._inbox.put(None)
             if self._stopping and self._nothing_to_send():
                 return
-            due = min(next_prune, self._mark_at) if self._delivered else next_prune
-            self._wake.wait(min(_BEAT_EVERY_S, max(0.0, due - time.monotonic())))
+            self._wait(max(0.0, next_prune - time.monotonic()))
+
+    def _wait(self, timeout_s: float) -> None:
+        """For an event, or whatever else there is to do."""
+        under_way = self._flight is not None and self._flight.unacknowledged
+        longest = _QUIET_S if under_way or self._delivered else _BEAT_EVERY_S
+        if self._hurry and not self._acknowledged.empty():
+            return
+        try:
+            self._take(self._inbox.get(timeout=min(longest, timeout_s)))
+            while not self._inbox.empty():
+                self._take(self._inbox.get())
+        except queue.Empty:
+            self._mark_at = 0.0
+            self._look |= not under_way
+
+    def _take(self, recorded: Recorded | None) -> None:
+        if recorded is None:
+            return
+        self._handed.append(recorded)
+        if len(self._handed) > self._settings.mqtt.window:
+            self._handed.clear()
+            self._look = True
 
     def _nothing_to_send(self) -> bool:
         flight = self._flight
@@ -145,6 +178,7 @@ class Publisher:
             self._settle()
             self._mark()  # where to go on is read from the database
             self._flight = self._begin(connection)
+            self._look = True
         self._settle()
         if self._delivered and (self._stopping or time.monotonic() >= self._mark_at):
             self._mark()
@@ -183,19 +217,20 @@ class Publisher:
         """Take in what the broker has acknowledged."""
         flight = self._flight
         while not self._acknowledged.empty():
-            connection, seq, refused = self._acknowledged.get()
-            if flight is None or connection is not flight.connection:
+            told = self._acknowledged.get()
+            if flight is None or told.connection is not flight.connection:
                 continue
-            if refused is not None:
+            if told.refused is not None:
                 raise BrokerUnavailable(
-                    f"The broker refuses events ({refused}). Does its ACL let this door publish?"
+                    f"The broker refuses events ({told.refused}). "
+                    "Does its ACL let this door publish?"
                 )
-            flight.unacknowledged[seq] -= 1
-            if not flight.unacknowledged[seq]:
-                del flight.unacknowledged[seq]
+            flight.unacknowledged[told.seq] -= 1
+            if not flight.unacknowledged[told.seq]:
+                del flight.unacknowledged[told.seq]
                 if not self._delivered:
                     self._mark_at = time.monotonic() + _MARK_WITHIN_S
-                self._delivered.append(seq)
+                self._delivered.append(told.seq)
 
     def _mark(self) -> None:
         if self._delivered:
@@ -210,24 +245,42 @@ class Publisher:
             self._recent.popleft()
 
     def _send(self, flight: _Flight) -> None:
-        while room := self._settings.mqtt.window - len(flight.unacknowledged):
-            events = self._events.page(
-                cursor=flight.sent_seq, limit=room, newest_first=False
-            ).events
-            for event in events:
-                if not self._publish(flight, event):
-                    return
-            if len(events) < room:
-                return
+        window = self._settings.mqtt.window
+        while room := window - len(flight.unacknowledged):
+            waiting = self._next(flight, room)
+            if not all(self._publish(flight, each) for each in waiting):
+                break
+            if not waiting and not self._look:
+                break
+        self._hurry = self._stopping or not room
 
-    def _publish(self, flight: _Flight, event: AnyEvent) -> bool:
+    def _next(self, flight: _Flight, room: int) -> Sequence[Recorded]:
+        """The events after the last that was sent, at most `room`: as they were handed over, or,
+        where one of them was not, from the database."""
+        while self._handed and self._handed[0].event.seq <= flight.sent_seq:
+            self._handed.popleft()
+        if self._handed and self._handed[0].event.seq == flight.sent_seq + 1:
+            return (self._handed.popleft(),)
+        if not self._handed and not self._look:
+            return ()
+        page = self._events.page(cursor=flight.sent_seq, limit=room, newest_first=False)
+        self._look = page.cursor is not None
+        if not page.events:  # none of these can be read, or there are none
+            flight.sent_seq = page.cursor or flight.sent_seq
+            self._handed.clear()
+        return [Recorded(each, self._forced(each)) for each in page.events]
+
+    def _forced(self, event: AnyEvent) -> DuressEvent | None:
+        is_granted = isinstance(event, LoginEvent) and event.success
+        return self._events.forced(event.seq) if is_granted else None
+
+    def _publish(self, flight: _Flight, recorded: Recorded) -> bool:
+        event, forced = recorded.event, recorded.forced
         messages: list[tuple[str, bytes, int | None]] = [
             (self._topic(event), event.model_dump_json().encode(), None)
         ]
-        if isinstance(event, LoginEvent) and event.success:
-            forced = self._events.forced(event.seq)
-            if forced is not None:
-                messages.append((self._topics.duress, forced.model_dump_json().encode(), None))
+        if forced is not None:
+            messages.append((self._topics.duress, forced.model_dump_json().encode(), None))
         door = self._door_event(event) if event.seq > flight.seen_seq else None
         if door is not None:
             left = max(1, int((door.expires - self._clock()).total_seconds()))
@@ -245,8 +298,9 @@ class Publisher:
         )
 
     def _on_acknowledged(self, connection: Connection, seq: int, refused: str | None) -> None:
-        self._acknowledged.put((connection, seq, refused))
-        self._wake.set()
+        self._acknowledged.put(_Acknowledged(connection, seq, refused))
+        if self._hurry or refused is not None:
+            self._inbox.put(None)
 
     def _topic(self, event: AnyEvent) -> str:
         match event:

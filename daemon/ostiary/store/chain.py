@@ -16,7 +16,7 @@ from ostiary.messages.log import LogHead
 from ostiary.store import moment
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
-from ostiary.store.links import append, number_of, ranges_of
+from ostiary.store.links import Kind, append, newest_link, number_of, ranges_of
 from ostiary.store.sealed_rows import digest_of_row
 
 _HEADS_KEPT = 2000
@@ -31,12 +31,12 @@ class Chain:
     def event(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
         """A row of `events`, in EVENT_COLUMNS and opened, was written."""
         digest = digest_of_row("event", row, self._database.seal)
-        append(connection, "event", number_of(row), digest)
+        self._append(connection, "event", number_of(row), digest)
 
     def audit(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
         """A row of `audit`, in AUDIT_COLUMNS and opened, was written."""
         digest = digest_of_row("audit", row, self._database.seal)
-        append(connection, "audit", number_of(row), digest)
+        self._append(connection, "audit", number_of(row), digest)
 
     def removed(
         self, connection: sqlite3.Connection, kind: Literal["event", "audit"], rows: Sequence[int]
@@ -44,20 +44,25 @@ class Chain:
         """Rows were removed because they were old; nothing for no rows."""
         if rows:
             note = f"{kind} {ranges_of(rows)}"
-            append(connection, "removed", max(rows), hashlib.sha256(note.encode()).digest(), note)
+            digest = hashlib.sha256(note.encode()).digest()
+            self._append(connection, "removed", max(rows), digest, note)
+
+    def _append(
+        self, connection: sqlite3.Connection, kind: Kind, row: int, digest: bytes, note: str = ""
+    ) -> None:
+        memo = self._database.memo
+        memo.newest_link = append(connection, kind, row, digest, note, memo.newest_link)
 
     def sign(self, key: DoorKey, door: str, now: datetime) -> LogHead | None:
         """Sign the newest link, where it is not signed yet. None where there is nothing new."""
         with self._database.transaction() as connection:
-            newest = connection.execute(
-                "SELECT position, link FROM chain ORDER BY position DESC LIMIT 1"
-            ).fetchone()
-            if newest is None or _signed_up_to(connection) == newest[0]:
+            position, link = newest_link(connection)
+            if _signed_up_to(connection) == position:
                 return None
-            head = signed_head(key, door, newest[0], newest[1], now)
+            head = signed_head(key, door, position, link, now)
             connection.execute(
                 "INSERT OR REPLACE INTO chain_heads VALUES (?, ?, ?, ?, ?)",
-                (head.position, newest[1], door, moment.to_text(now), head.signature),
+                (position, link, door, moment.to_text(now), head.signature),
             )
             _shorten(connection)
         return head

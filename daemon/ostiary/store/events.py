@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
 import structlog
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from ostiary.errors import SealBroken
 from ostiary.messages.entrance import DoorWhat, Mode
@@ -22,9 +23,9 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
-from ostiary.store.links import EVENT_COLUMNS
+from ostiary.store.links import EVENT_COLUMNS, EventRow
 from ostiary.store.seal import Seal
-from ostiary.store.sealed_rows import opened_event
+from ostiary.store.sealed_rows import opened_event, sealed_event
 from ostiary.store.stored_names import marks
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,8 @@ EventKind = Literal["login", "user", "door", "duress"]
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
 _COLUMNS = EVENT_COLUMNS
+_WRITTEN = EventRow._fields[1:]
+_INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it is on disk; `forced`: what is to be told beside it, where its person was."""
+
+    event: AnyEvent
+    forced: DuressEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
     """How many old events were removed, and how many of those had never been delivered."""
 
@@ -70,6 +81,7 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.chain = Chain(database)
+        self._followers: list[Callable[[Recorded], object]] = []
 
     def append_login(
         self,
@@ -88,35 +100,30 @@ class Events:
     ) -> LoginEvent:
         """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
         returns. Raises ValueError for numbers that no event may have."""
-        numbers = (distance, liveness, threshold)
-        if not all(math.isfinite(number) for number in numbers if number is not None):
-            raise ValueError("a number of the event is not finite")  # SQLite would make it NULL
-        event_id = uuid7().bytes
+        for number in (distance, liveness, threshold):
+            if number is not None and not math.isfinite(number):
+                raise ValueError("a number of the event is not finite")  # SQLite: NULL
+        written = EventRow(
+            seq=None,
+            event_id=uuid7().bytes,
+            kind="login",
+            timestamp=moment.to_text(now),
+            username=username,
+            message=message,
+            source=source,
+            success=int(success),
+            reason=str(reason),
+            distance=_plain(distance),
+            liveness=_plain(liveness),
+            threshold=_plain(threshold),
+            recognizer=recognizer,
+            action="duress" if duress else None,
+        )
         with self._database.transaction() as connection:
-            seal = self._database.seal
-            row = connection.execute(
-                "INSERT INTO events (event_id, kind, timestamp, username, message, source,"
-                " success, reason, distance, liveness, threshold, recognizer, action)"
-                " VALUES (?, 'login', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                f" RETURNING {_COLUMNS}",
-                (
-                    event_id,
-                    moment.to_text(now),
-                    seal.name(username) if username is not None else None,
-                    seal.text(message, "event", event_id) if username is not None else message,
-                    source,
-                    success,
-                    str(reason),
-                    distance,
-                    liveness,
-                    threshold,
-                    recognizer,
-                    "duress" if duress else None,
-                ),
-            ).fetchone()
-            row = (*row[:4], username, message, *row[6:])  # as it was before it was sealed
-            self.chain.event(connection, row)
-            return login_event(row)
+            row = self._append(connection, written)
+            event = login_event(row)
+            self._tell(Recorded(event, _duress_event(row) if duress else None))
+        return event
 
     def append_user(
         self,
@@ -128,24 +135,21 @@ class Events:
         previous_username: str | None = None,
     ) -> UserEvent:
         """Record that a person was registered, changed or removed."""
+        written = EventRow(
+            seq=None,
+            event_id=uuid7().bytes,
+            kind="user",
+            timestamp=moment.to_text(now),
+            username=username,
+            message=None,
+            source=source,
+            action=action,
+            previous_username=previous_username,
+        )
         with self._database.transaction() as connection:
-            seal = self._database.seal
-            row = connection.execute(
-                "INSERT INTO events (event_id, kind, timestamp, username, source,"
-                " action, previous_username) VALUES (?, 'user', ?, ?, ?, ?, ?)"
-                f" RETURNING {_COLUMNS}",
-                (
-                    uuid7().bytes,
-                    moment.to_text(now),
-                    seal.name(username),
-                    source,
-                    action,
-                    None if previous_username is None else seal.name(previous_username),
-                ),
-            ).fetchone()
-            row = (*row[:4], username, *row[5:14], previous_username)
-            self.chain.event(connection, row)
-            return _user_event(row)
+            event = _user_event(self._append(connection, written))
+            self._tell(Recorded(event))
+        return event
 
     def append_entrance(
         self,
@@ -159,23 +163,37 @@ class Events:
     ) -> EntranceEvent:
         """Record what happened at the door itself."""
         assert username is None or mode is None  # the mode would have to be sealed as well
+        written = EventRow(
+            seq=None,
+            event_id=uuid7().bytes,
+            kind="door",
+            timestamp=moment.to_text(now),
+            username=username,
+            message=mode,
+            source=door,
+            reason=by,
+            action=what.value,
+        )
         with self._database.transaction() as connection:
-            row = connection.execute(
-                "INSERT INTO events (event_id, kind, timestamp, username, message, source, reason,"
-                f" action) VALUES (?, 'door', ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
-                (
-                    uuid7().bytes,
-                    moment.to_text(now),
-                    None if username is None else self._database.seal.name(username),
-                    mode,
-                    door,
-                    by,
-                    what.value,
-                ),
-            ).fetchone()
-            row = (*row[:4], username, *row[5:])
-            self.chain.event(connection, row)
-            return _entrance_event(row)
+            event = _entrance_event(self._append(connection, written))
+            self._tell(Recorded(event))
+        return event
+
+    def follow(self, follower: Callable[[Recorded], object]) -> None:
+        """Hand over every event from now on, in order, once it is on disk. Decisions wait for the
+        follower."""
+        self._followers.append(follower)
+
+    def _append(self, connection: sqlite3.Connection, row: EventRow) -> EventRow:
+        """With its number. Without RETURNING, for which SQLite keeps a journal of the statement."""
+        stored = sealed_event(row, self._database.seal)
+        row = row._replace(seq=connection.execute(_INSERT, stored[1:]).lastrowid)
+        self.chain.event(connection, row)
+        return row
+
+    def _tell(self, recorded: Recorded) -> None:
+        for follower in self._followers:
+            self._database.on_commit(partial(follower, recorded))
 
     def forced(self, seq: int) -> DuressEvent | None:
         """What is to be told beside this login: that its person was forced; None: they were not."""
@@ -324,6 +342,11 @@ class Events:
 
 def _deleted(connection: sqlite3.Connection, statement: str, value: object) -> list[int]:
     return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", (value,)).fetchall()]
+
+
+def _plain(number: float | None) -> float | None:
+    """Not NumPy's kind, which is written otherwise."""
+    return None if number is None else float(number)
 
 
 def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]]:

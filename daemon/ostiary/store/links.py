@@ -6,17 +6,35 @@ import sqlite3
 import struct
 from collections.abc import Sequence
 from json.encoder import encode_basestring
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["event", "audit", "removed"]
 
 GENESIS = bytes(32)
 """The link before the first entry."""
 
-EVENT_COLUMNS = (
-    "seq, event_id, kind, timestamp, username, message, source, success, reason, distance, "
-    "liveness, threshold, recognizer, action, previous_username"
-)
+
+class EventRow(NamedTuple):
+    """A row of `events`; what stands in a column depends on its kind."""
+
+    seq: int | None
+    event_id: bytes
+    kind: str
+    timestamp: str
+    username: str | None
+    message: str | None
+    source: str
+    success: int | None = None
+    reason: str | None = None
+    distance: float | None = None
+    liveness: float | None = None
+    threshold: float | None = None
+    recognizer: str | None = None
+    action: str | None = None
+    previous_username: str | None = None
+
+
+EVENT_COLUMNS = ", ".join(EventRow._fields)
 AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address"
 
 
@@ -61,18 +79,30 @@ def adopt_rows(connection: sqlite3.Connection) -> None:
 
 
 def append(
-    connection: sqlite3.Connection, kind: Kind, row: int, digest: bytes, note: str = ""
-) -> None:
-    """Write the next entry. Call it in the transaction of its row."""
-    newest = connection.execute(
-        "SELECT position, link FROM chain ORDER BY position DESC LIMIT 1"
-    ).fetchone()
-    position, before = (0, GENESIS) if newest is None else newest
+    connection: sqlite3.Connection,
+    kind: Kind,
+    row: int,
+    digest: bytes,
+    note: str = "",
+    newest: tuple[int, bytes] | None = None,
+) -> tuple[int, bytes]:
+    """Write the next entry; its position and link, which are the `newest` of the one after it
+    (None: read them). Call it in the transaction of its row."""
+    position, before = newest or newest_link(connection)
     link = link_of(before, position + 1, kind, row, digest, note)
     connection.execute(
         "INSERT INTO chain (position, kind, row, digest, note, link) VALUES (?, ?, ?, ?, ?, ?)",
         (position + 1, kind, row, digest, note, link),
     )
+    return position + 1, link
+
+
+def newest_link(connection: sqlite3.Connection) -> tuple[int, bytes]:
+    """Position and link of the last entry; 0 and GENESIS before the first."""
+    row: tuple[int, bytes] | None = connection.execute(
+        "SELECT position, link FROM chain ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    return (0, GENESIS) if row is None else row
 
 
 def number_of(row: Sequence[object]) -> int:

@@ -4,7 +4,14 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ostiary.store.links import AUDIT_COLUMNS, EVENT_COLUMNS, GENESIS, Kind, digest_of, link_of
+from ostiary.store.links import (
+    AUDIT_COLUMNS,
+    EVENT_COLUMNS,
+    Kind,
+    append,
+    digest_of,
+    newest_link,
+)
 from ostiary.store.seal import Seal
 
 Row = Sequence[object]
@@ -17,6 +24,18 @@ def names_somebody(kind: Kind, row: Row) -> bool:
     """Whether a row of `events` or `audit` tells of anybody; what does not is left open, so that a
     door without its key can still record whom it denied."""
     return kind == "audit" or row[_USERNAME] is not None or row[_PREVIOUS] is not None
+
+
+def sealed_event(row: Row, seal: Seal) -> Row:
+    """A row in EVENT_COLUMNS as it is stored."""
+    if not seal.is_sealing or not names_somebody("event", row):
+        return row
+    stored = list(row)
+    for column in (_USERNAME, _PREVIOUS):
+        stored[column] = seal.name(str(row[column])) if row[column] is not None else None
+    if row[_MESSAGE] is not None:
+        stored[_MESSAGE] = seal.text(str(row[_MESSAGE]), "event", row[_EVENT_ID])
+    return stored
 
 
 def opened_event(row: Row, seal: Seal) -> Row:
@@ -93,14 +112,8 @@ def _credential(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
 
 def _event(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     plain = opened_event(row, old)
-    if not names_somebody("event", plain):
-        return row[_USERNAME], row[_MESSAGE], row[_PREVIOUS]
-    username, message, previous = plain[_USERNAME], plain[_MESSAGE], plain[_PREVIOUS]
-    return (
-        new.name(str(username)) if username is not None else None,
-        new.text(str(message), "event", row[_EVENT_ID]) if message is not None else None,
-        new.name(str(previous)) if previous is not None else None,
-    )
+    stored = sealed_event(plain, new)
+    return stored[_USERNAME], stored[_MESSAGE], stored[_PREVIOUS]
 
 
 def _audit(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
@@ -202,11 +215,9 @@ def reseal(
 def chain_anew(connection: sqlite3.Connection, seal: Seal) -> None:
     """Let the chain go on from its newest link with all rows that there are, digested as `seal`
     does; what was before that link is removed. The link must be signed."""
-    position, link = connection.execute(
-        "SELECT position, link FROM chain ORDER BY position DESC LIMIT 1"
-    ).fetchone() or (0, GENESIS)
+    newest = newest_link(connection)
     connection.execute("DELETE FROM chain")
-    connection.execute("DELETE FROM chain_heads WHERE position < ?", (position,))
+    connection.execute("DELETE FROM chain_heads WHERE position < ?", (newest[0],))
     sources: tuple[tuple[Kind, str, str, Callable[[Row, Seal], Row]], ...] = (
         ("event", EVENT_COLUMNS, "events", opened_event),
         ("audit", AUDIT_COLUMNS, "audit", opened_audit),
@@ -214,10 +225,4 @@ def chain_anew(connection: sqlite3.Connection, seal: Seal) -> None:
     for kind, columns, table, opened in sources:
         for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
             digest = digest_of_row(kind, opened(row, seal), seal)
-            position += 1
-            link = link_of(link, position, kind, row[0], digest, "")
-            connection.execute(
-                "INSERT INTO chain (position, kind, row, digest, note, link)"
-                " VALUES (?, ?, ?, ?, '', ?)",
-                (position, kind, row[0], digest, link),
-            )
+            newest = append(connection, kind, row[0], digest, newest=newest)
