@@ -62,6 +62,7 @@ from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.door_modes import DoorModes
 from ostiary.store.events import Events
+from ostiary.store.forgetting import Forgetting
 from ostiary.store.sealing import Rotation
 from ostiary.store.site import SiteStore
 from ostiary.store.users import Users
@@ -80,7 +81,7 @@ ENDED_CHECK_S = 30.0
 LAST_PASSAGES = timedelta(days=7)
 RECOGNITION_BEAT_S = 10.0
 EVENT_DIGITS = 3
-ROTATION_PAUSE_S = 0.05  # between some rows and the next: people come first
+WORK_PAUSE_S = 0.05  # between some rows and the next: people come first
 SITE_BEAT_S = 60.0  # it may be applying a whole roster
 DOORS_BEAT_S = 10.0
 PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
@@ -131,6 +132,8 @@ class App:
         self.database = self._open_database(settings.store.path)
         self.events = Events(self.database)
         self._rotation = Rotation(self.database)
+        resend = timedelta(seconds=settings.mqtt.resend_s)
+        self._forgetting = Forgetting(self.database, door_key(settings), resend)
         self.users = Users(self.database)
         self._audit = Audit(self.database)
         used, migrate = settings.vision.recognizer, settings.access.migrate
@@ -317,7 +320,7 @@ class App:
                 looked_at = time.monotonic()
                 self._synchronised.look()
                 self._remove_ended()
-            is_rotating = self._rotate()
+            is_working = any([self._rotate(), self._forget()])
             state = self.state()
             self._notifier.status(status_text(state))
             now = time.monotonic()
@@ -325,7 +328,7 @@ class App:
             if told is None or due or state.problems != told.problems:
                 self.mqtt.publish_state(state)
                 told, told_at = state, now
-            self._wanted.wait(ROTATION_PAUSE_S if is_rotating else wait_s)
+            self._wanted.wait(WORK_PAUSE_S if is_working else wait_s)
             self._wanted.clear()
             if self._reload_asked:
                 self._reload_asked = False
@@ -373,6 +376,14 @@ class App:
             return self._rotation.step()
         except OstiaryError as error:
             log.error("rotation_failed", code=error.code, reason=error.message)
+            return False
+
+    def _forget(self) -> bool:
+        """Who was deleted, in what was recorded; whether there is more."""
+        try:
+            return self._forgetting.step(utc_now())
+        except OstiaryError as error:
+            log.error("forgetting_failed", code=error.code, reason=error.message)
             return False
 
     def _reload(self) -> None:

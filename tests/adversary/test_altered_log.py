@@ -17,8 +17,10 @@ from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
+from ostiary.store.forgetting import Forgetting
 from ostiary.store.keyring import seal_of
-from ostiary.store.links import digest_of, link_of
+from ostiary.store.leaving import leave
+from ostiary.store.links import EVENT_COLUMNS, content_of, digest_of, link_of
 from ostiary.store.log_check import check_log
 from ostiary.vision.engine import VisionEngine
 from tests.integration.broker import Mosquitto
@@ -29,6 +31,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DOOR = "ostiary/test"
 KEY = b"the key of a store, 32 bytes long"
 EVENTS = 60
+DELETED = 10
 EDITS = 1000
 
 
@@ -46,14 +49,21 @@ def record(database: Database, number: int, now: datetime = NOW) -> None:
             distance=0.5 + number / 1000,
             liveness=1.0 if number % 3 else 0.9,
         )
-    audit.add(actor="anna", action="user_renamed", subject=f"{number}", address="10.0.0.1", now=now)
+    audit.add(
+        actor="anna",
+        action="credentials_changed",
+        subject=f"person {number}",
+        address="10.0.0.1",
+        now=now,
+    )
 
 
 @pytest.fixture(scope="module", params=[None, KEY], ids=["plain", "sealed"])
 def written(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, DoorKey, LogHead]:
-    """A log of two months of which the first was removed for its age; and its newest head."""
+    """A log of two months, of which the first was removed for its age, and ten people were deleted
+    since; and its newest head."""
     folder = tmp_path_factory.mktemp("log")
     key = DoorKey.load_or_make(folder / "door.key")
     path = folder / "door.db"
@@ -70,6 +80,13 @@ def written(
             if number % 20 == 0:
                 chain.sign(key, DOOR, NOW)
         head = chain.sign(key, DOOR, NOW)
+        events.mark_delivered(range(1, events.last_seq() + 1), NOW)
+        with database.transaction() as connection:
+            for number in range(0, EVENTS, EVENTS // DELETED):
+                leave(connection, database.seal, f"person {number}")
+        forgetting = Forgetting(database, key, timedelta(0))
+        while forgetting.step(NOW + timedelta(minutes=1)):
+            pass
     assert head is not None
     return path, key, head
 
@@ -81,6 +98,10 @@ def test_a_log_as_it_was_written_has_nothing_to_find(
     report = check(path, key.public_text, [head], store_key=KEY)
     assert report.findings == ()
     assert report.unsigned == 0
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("events", "audit"):
+            forgotten = f"SELECT COUNT(*) FROM {table} WHERE forgotten != ''"
+            assert connection.execute(forgotten).fetchone() == (DELETED,)
     assert report.entries > 3 * EVENTS
     assert report.entries < 6 * EVENTS, "the beginning was forgotten, up to a signed head"
 
@@ -106,6 +127,40 @@ def alter_event(connection: sqlite3.Connection, chance: random.Random) -> None:
         ]
     )
     connection.execute(f"UPDATE events SET {column} = ? WHERE seq = ?", (value, seq))
+
+
+def take_name_out(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """As the door does when somebody was deleted, but for its signature."""
+    seq = some(connection, chance, "SELECT seq FROM events WHERE username IS NOT NULL")
+    values = chance.choice(
+        [
+            "salt = salt",
+            "salt = NULL",
+            "salt = NULL, forgotten = ''",
+            "salt = NULL, forgotten = (SELECT forgotten FROM events WHERE forgotten IS NOT NULL)",
+        ]
+    )
+    connection.execute(
+        f"UPDATE events SET username = NULL, message = NULL, {values} WHERE seq = ?", (seq,)
+    )
+
+
+def alter_forgotten(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """A row without its name: another name is put in, or something else is changed."""
+    table, number = chance.choice([("events", "seq"), ("audit", "id")])
+    row = some(connection, chance, f"SELECT {number} FROM {table} WHERE forgotten IS NOT NULL")
+    changes = ["salt = x'00'", "forgotten = NULL", "forgotten = ''"]
+    if table == "events":
+        changes += [
+            "username = 'Eve'",
+            "username = 'Eve', forgotten = NULL",
+            "previous_username = 'Eve'",
+            "reason = 'no_face'",
+            "source = 'back'",
+        ]
+    else:
+        changes += ["actor = 'Eve'", "subject = 'Eve'", "action = 'nothing'", "address = ''"]
+    connection.execute(f"UPDATE {table} SET {chance.choice(changes)} WHERE {number} = ?", (row,))
 
 
 def alter_deed(connection: sqlite3.Connection, chance: random.Random) -> None:
@@ -162,7 +217,7 @@ def truncate(connection: sqlite3.Connection, chance: random.Random) -> None:
 def rewrite(connection: sqlite3.Connection, chance: random.Random) -> None:
     """An event is altered, and the whole chain computed anew; only the key is missing."""
     alter_event(connection, chance)
-    seqs = {row[0]: row for row in connection.execute(f"SELECT {COLUMNS} FROM events")}
+    seqs = {row[0]: row for row in connection.execute(f"SELECT {EVENT_COLUMNS} FROM events")}
     first, before = connection.execute(
         "SELECT position, link FROM chain ORDER BY position LIMIT 1"
     ).fetchone()
@@ -171,19 +226,17 @@ def rewrite(connection: sqlite3.Connection, chance: random.Random) -> None:
         (first,),
     ).fetchall()
     for position, kind, row, old, note in entries:
-        digest = digest_of(seqs[row]) if kind == "event" and row in seqs else old
+        digest = digest_of(content_of(seqs[row])) if kind == "event" and row in seqs else old
         before = link_of(before, position, kind, row, digest, note)
         connection.execute(
             "UPDATE chain SET digest = ?, link = ? WHERE position = ?", (digest, before, position)
         )
 
 
-COLUMNS = (
-    "seq, event_id, kind, timestamp, username, message, source, success, reason, distance, "
-    "liveness, threshold, recognizer, action, previous_username"
-)
 EDITING: tuple[Edit, ...] = (
     alter_event,
+    take_name_out,
+    alter_forgotten,
     alter_deed,
     drop_row,
     insert_row,

@@ -1,5 +1,5 @@
-"""Who was deleted is in no page of the database and its WAL, while the door runs; and of a sealed
-door's also nowhere else that it writes to or speaks to."""
+"""Who was deleted is in no page of the database and its WAL, while the door runs, and nowhere else
+that it writes to or speaks to, sealed or plain."""
 
 import shutil
 import sqlite3
@@ -28,7 +28,7 @@ from tests.ports import free_port
 NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"
 SOON_S = 60.0
-PICTURES = "SELECT jpeg FROM snapshots JOIN events USING (seq) WHERE username IS NOT NULL"
+PICTURES = "SELECT seq, jpeg FROM snapshots JOIN events USING (seq) WHERE username IS NOT NULL"
 
 
 def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: VisionEngine) -> None:
@@ -48,8 +48,9 @@ def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: Vi
 
 
 @pytest.mark.slow
-def test_of_a_sealed_door_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
-    tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
+@pytest.mark.parametrize("is_sealed", [False, True], ids=["plain", "sealed"])
+def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
+    tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path, is_sealed: bool
 ) -> None:
     camera, home = tmp_path / "camera", tmp_path / "door"
     camera.mkdir()
@@ -61,10 +62,9 @@ def test_of_a_sealed_door_a_deleted_person_is_in_no_file_backup_log_or_retained_
     key_file.chmod(0o600)
     more = f"[http]\nenabled = true\nport = {free_port()}"
     config = write_config(home, broker.port, models, camera, more)
-    environment = {
-        "OSTIARY_STORE__KEY_FILE": str(key_file),
-        "OSTIARY_STORE__KEEP_SNAPSHOTS_DAYS": "1",
-    }
+    environment = {"OSTIARY_STORE__KEEP_SNAPSHOTS_DAYS": "1"}
+    if is_sealed:
+        environment["OSTIARY_STORE__KEY_FILE"] = str(key_file)
     database = home / "ostiary.db"
     with DaemonProcess(config, **environment), Probe(broker.port, f"{BASE}/#") as probe:
         probe.wait(f"{BASE}/event/login", timeout_s=30)
@@ -72,17 +72,21 @@ def test_of_a_sealed_door_a_deleted_person_is_in_no_file_backup_log_or_retained_
         assert registered["status"] == "ok"
         probe.wait_until(lambda: NAME in str([h.payload for h in probe.of(f"{BASE}/door")]), 20)
         until(lambda: bool(rows(database, PICTURES)), 20)
-        pictures = [jpeg for (jpeg,) in rows(database, PICTURES)]
+        pictures = dict(rows(database, PICTURES))
+        stored = [str(name).encode() for (name,) in rows(database, "SELECT username FROM users")]
         (sealed,) = rows(database, "SELECT descriptor FROM templates LIMIT 1")[0]
-        with Database.open(database, KEY.encode()) as opened:
+        with Database.open(database, KEY.encode() if is_sealed else None) as opened:
             (_, _, descriptor), *_ = Users(opened).templates()
         needles = (
-            *(NAME.encode(), b"Xyzzy", descriptor.tobytes()[:32], sealed[:32]),
-            *(picture[40:80] for picture in pictures),
+            *(NAME.encode(), b"Xyzzy", *stored, descriptor.tobytes()[:32], sealed[:32]),
+            # One that is sealed is like no other; a plain one begins as all that are taken later.
+            *(picture[40:80] for picture in pictures.values() if is_sealed),
         )
         assert probe.ask(BASE, "delete", {"username": NAME})["status"] == "ok"
         backup = home / "later.db"
         until(lambda: not found(home, needles), SOON_S)
+        kept = dict(rows(database, "SELECT seq, jpeg FROM snapshots"))
+        assert kept.keys().isdisjoint(pictures)
         subprocess.run(
             [sys.executable, "-m", "ostiary.cli", "backup", str(backup), "--config", str(config)],
             check=True,

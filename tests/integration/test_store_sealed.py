@@ -399,7 +399,9 @@ def test_wrong_recovery_words_say_what_is_wrong_and_change_nothing(
 
 
 @given(st.integers(0, 11), st.integers(0, 2047))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_single_wrong_word_is_taken(sealed_copy: tuple[Path, str], at: int, other: int) -> None:
     copy, right = sealed_copy
     words = right.split()

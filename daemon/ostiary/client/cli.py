@@ -40,6 +40,7 @@ from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
+SOMEBODY = "(deleted since)"  # for a name that was taken out
 
 users = typer.Typer(help="People, on a running door.", no_args_is_help=True)
 
@@ -270,11 +271,12 @@ def line_of(event: AnyEvent) -> str:
     """One event in one line."""
     when = f"{event.timestamp:%Y-%m-%d %H:%M:%S}"
     if isinstance(event, UserEvent):
-        return f"{when}  #{event.seq}  user     {event.username} {event.action}"
+        return f"{when}  #{event.seq}  user     {event.username or SOMEBODY} {event.action}"
     if isinstance(event, DuressEvent):
-        return f"{when}  #{event.seq}  duress   {event.source}: {event.username}"
+        return f"{when}  #{event.seq}  duress   {event.source}: {event.username or SOMEBODY}"
     if isinstance(event, EntranceEvent):
-        more = " ".join(str(each) for each in (event.mode, event.username, event.by) if each)
+        who = SOMEBODY if event.forgotten else event.username
+        more = " ".join(str(each) for each in (event.mode, who, event.by) if each)
         return f"{when}  #{event.seq}  door     {event.source}: {event.what} {more}".rstrip()
     verdict = "granted" if event.success else "denied "
     numbers = "".join(

@@ -34,6 +34,11 @@ class Event(Message):
     event_id: UUID = Field(description="UUIDv7. A repeated id is the same event, delivered again.")
     seq: int = Field(ge=1, description="Grows by one with every event of this device.")
     timestamp: Timestamp = Field(description="When it was decided: RFC 3339, UTC.")
+    forgotten: bool = Field(
+        default=False,
+        description="It named somebody who was deleted since: there is no name any more. Only in "
+        "what is looked up later; an event that is told has its name.",
+    )
 
 
 class LoginEvent(Event):
@@ -66,7 +71,7 @@ class UserEvent(Event):
     """A person was registered, changed or removed."""
 
     action: Literal["registered", "updated", "renamed", "deleted"]
-    username: str
+    username: str | None = Field(description="None only where it is `forgotten`.")
     previous_username: str | None = Field(default=None, description="Set when renamed.")
     source: str = Field(
         description="Who asked: `mqtt`, `http` or `cli`; `migration` or `expiry`: the door itself, "
@@ -100,7 +105,7 @@ class DuressEvent(Event):
     every other event, is as it always is: show this to nobody who may stand there. Its `event_id`
     and `seq` are those of the login, so that no gap tells of it."""
 
-    username: str
+    username: str | None = Field(description="None only where it is `forgotten`.")
     source: str = Field(description="Which door: its camera's name.")
 
 

@@ -1,6 +1,7 @@
 """Who changed what: one row a change, written with the change."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from ostiary.errors import SealBroken
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, next_number
-from ostiary.store.links import AUDIT_COLUMNS, number_of
+from ostiary.store.links import AUDIT_COLUMNS, SALT_BYTES, number_of
 from ostiary.store.sealed_rows import Row, opened_audit, sealed_audit
 
 log = structlog.get_logger(__name__)
@@ -21,7 +22,8 @@ Detail = Mapping[str, str | int | float | bool | None]
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """`actor` did `action` to `subject`, from the network address `address`."""
+    """`actor` did `action` to `subject`, from the network address `address`. `forgotten`: it named
+    somebody who was deleted since; subject and detail are empty."""
 
     id: int
     at: datetime | None
@@ -30,6 +32,7 @@ class AuditRow:
     subject: str
     detail: Detail
     address: str
+    forgotten: bool = False
 
 
 class Audit:
@@ -60,12 +63,13 @@ class Audit:
         with self._database.transaction() as connection:
             seal = self._database.seal
             number = next_number(connection, "audit")
-            row = connection.execute(
-                "INSERT INTO audit (id, at, actor, action, subject, detail, address)"
-                f" VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING {AUDIT_COLUMNS}",
-                (number, moment.to_text(now), *sealed_audit(number, texts, seal)),
-            ).fetchone()
-            self._chain.audit(connection, opened_audit(row, seal))
+            at, salt = moment.to_text(now), os.urandom(SALT_BYTES)
+            connection.execute(
+                "INSERT INTO audit (id, at, actor, action, subject, detail, address, salt)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (number, at, *sealed_audit(number, texts, seal), salt),
+            )
+            self._chain.audit(connection, (number, at, *texts, salt, None))
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
         """At most `limit` rows, newest first, with an id below `before`; without those that were
@@ -94,8 +98,15 @@ class Audit:
 
 
 def _row(row: Row) -> AuditRow:
-    _, at, *texts = row
+    _, at, *texts, _, forgotten = row
     actor, action, subject, detail, address = map(str, texts)
     return AuditRow(
-        number_of(row), moment.from_text(at), actor, action, subject, json.loads(detail), address
+        number_of(row),
+        moment.from_text(at),
+        actor,
+        action,
+        subject,
+        json.loads(detail),
+        address,
+        forgotten is not None,
     )

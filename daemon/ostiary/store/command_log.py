@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from ostiary.errors import TransactionConflict
+from ostiary.errors import TransactionConflict, UserUnknown
 from ostiary.store import moment
 from ostiary.store.database import Database
 from ostiary.store.sealed_rows import command_place
 
+FORGOTTEN_ANSWER = b"forgotten"
+"""What is kept, with an empty digest, in the place of an answer that named somebody who was deleted
+since."""
 SIGNATURE = "signature"
 """The requester of what stands for a signature, which counts once."""
 
@@ -59,7 +62,8 @@ class CommandLog:
     def answer(self, key: CommandKey) -> bytes | None:
         """The recorded answer, None where the command is new.
 
-        Raises TransactionConflict where the transaction was used with another payload.
+        Raises TransactionConflict where the transaction was used with another payload, UserUnknown
+        where the answer named somebody who was deleted since.
         """
         with self._database.reading() as connection:
             row = connection.execute(
@@ -69,6 +73,10 @@ class CommandLog:
             ).fetchone()
         if row is None:
             return None
+        if not row[0]:
+            raise UserUnknown(
+                "This command ran when it first came. Whom it was about has been deleted since."
+            )
         seal = self._database.seal
         digest, answer = (
             seal.opened_value(value, *_place(key, column)) if value else value

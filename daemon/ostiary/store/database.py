@@ -67,6 +67,8 @@ class Database:
         self._seal_mark = (0, 0)
         self._has_seals = False
         self.memo = Memo()  # for whoever is in a transaction
+        self.left: set[str] = set()
+        """The names of who was deleted since it was opened: what was under way may record them."""
         self._version = -1  # of the file, as the writer saw it last
         self._on_commit: list[Callable[[], object]] = []
         self._writer = writer

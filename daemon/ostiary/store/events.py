@@ -5,6 +5,7 @@ acknowledged it. So it can be sent twice, never lost, and always carries the sam
 """
 
 import math
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
-from ostiary.store.links import EVENT_COLUMNS, EventRow
+from ostiary.store.leaving import leave_again
+from ostiary.store.links import EVENT_COLUMNS, FORGOTTEN, SALT_BYTES, EventRow
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_event, sealed_event
 from ostiary.store.stored_names import marks
@@ -34,7 +36,8 @@ EventKind = Literal["login", "user", "door", "duress"]
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
 _COLUMNS = EVENT_COLUMNS
-_WRITTEN = EventRow._fields[1:]
+_FORGOTTEN = "Somebody who was deleted since."
+_WRITTEN = EventRow._fields[1:-1]
 _INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
 
 
@@ -118,6 +121,7 @@ class Events:
             threshold=_plain(threshold),
             recognizer=recognizer,
             action="duress" if duress else None,
+            salt=_salt(username),
         )
         with self._database.transaction() as connection:
             row = self._append(connection, written)
@@ -145,6 +149,7 @@ class Events:
             source=source,
             action=action,
             previous_username=previous_username,
+            salt=_salt(username),
         )
         with self._database.transaction() as connection:
             event = _user_event(self._append(connection, written))
@@ -173,6 +178,7 @@ class Events:
             source=door,
             reason=by,
             action=what.value,
+            salt=_salt(username),
         )
         with self._database.transaction() as connection:
             event = _entrance_event(self._append(connection, written))
@@ -187,8 +193,10 @@ class Events:
     def _append(self, connection: sqlite3.Connection, row: EventRow) -> EventRow:
         """With its number. Without RETURNING, for which SQLite keeps a journal of the statement."""
         stored = sealed_event(row, self._database.seal)
-        row = row._replace(seq=connection.execute(_INSERT, stored[1:]).lastrowid)
+        row = row._replace(seq=connection.execute(_INSERT, stored[1:-1]).lastrowid)
         self.chain.event(connection, row)
+        if row.username in self._database.left:
+            leave_again(connection, self._database.seal, row.username)
         return row
 
     def _tell(self, recorded: Recorded) -> None:
@@ -344,6 +352,11 @@ def _deleted(connection: sqlite3.Connection, statement: str, value: object) -> l
     return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", (value,)).fetchall()]
 
 
+def _salt(username: str | None) -> bytes | None:
+    """Who is nobody cannot be guessed."""
+    return None if username is None else os.urandom(SALT_BYTES)
+
+
 def _plain(number: float | None) -> float | None:
     """Not NumPy's kind, which is written otherwise."""
     return None if number is None else float(number)
@@ -385,6 +398,7 @@ def _common(row: Sequence[object]) -> dict[str, object]:
         "timestamp": moment.from_text(timestamp),
         "username": username,
         "source": source,
+        "forgotten": row[FORGOTTEN] is not None,
     }
 
 
@@ -394,7 +408,7 @@ def login_event(row: Sequence[object]) -> LoginEvent:
     return LoginEvent.model_validate(
         {
             **_common(row),
-            "message": row[5],
+            "message": _FORGOTTEN if row[FORGOTTEN] is not None else row[5],
             "success": bool(success),
             "reason": reason,
             "distance": distance,

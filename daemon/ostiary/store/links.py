@@ -32,16 +32,26 @@ class EventRow(NamedTuple):
     recognizer: str | None = None
     action: str | None = None
     previous_username: str | None = None
+    salt: bytes | None = None
+    forgotten: str | None = None
 
 
 EVENT_COLUMNS = ", ".join(EventRow._fields)
-AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address"
+AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address, salt, forgotten"
+SALT_BYTES = 16
+SALT, FORGOTTEN = -2, -1
+"""Where these stand in a row of either table."""
 
 
-def digest_of(row: Sequence[object], key: bytes = b"") -> bytes:
+def content_of(row: Sequence[object]) -> Sequence[object]:
+    """What of a row its digest is over: with its salt, if it has one."""
+    return row[:SALT] if row[SALT] is None else row[:FORGOTTEN]
+
+
+def digest_of(content: Sequence[object], key: bytes = b"") -> bytes:
     """SHA-256 of a row's content, 32 bytes, as JSON with bytes in hexadecimal; with a key
     HMAC-SHA256, so that nobody can try names against it."""
-    text = f"[{', '.join(map(_json, row))}]"
+    text = f"[{', '.join(map(_json, content))}]"
     plain = text.encode("utf-8", errors="surrogatepass")
     return hmac.digest(key, plain, "sha256") if key else hashlib.sha256(plain).digest()
 
@@ -57,6 +67,12 @@ def _json(value: object) -> str:
     # SQLite keeps 1.0 as 1; RETURNING tells it as that, a SELECT from a REAL column as 1.0.
     is_whole = isinstance(value, float) and value.is_integer()
     return repr(int(value) if is_whole else value)  # type: ignore[call-overload]
+
+
+def forgotten_text(kind: Kind, row: int, before: bytes, after: bytes) -> bytes:
+    """What the door signs when it takes a name out of a row: the digest that the chain has of it,
+    and the digest of what remains."""
+    return "\n".join(("ostiary-forgotten-v1", kind, str(row), before.hex(), after.hex())).encode()
 
 
 def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
@@ -75,7 +91,7 @@ def adopt_rows(connection: sqlite3.Connection) -> None:
     )
     for kind, columns, table in tables:
         for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
-            append(connection, kind, number_of(row), digest_of(row))
+            append(connection, kind, number_of(row), digest_of(content_of(row)))
 
 
 def append(

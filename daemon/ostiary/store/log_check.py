@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 
 from ostiary.errors import SealBroken
 from ostiary.messages.log import LogHead
+from ostiary.store import schema
 from ostiary.store.chain import heads_in
 from ostiary.store.door_key import is_signed
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     EVENT_COLUMNS,
+    FORGOTTEN,
     GENESIS,
     Kind,
+    forgotten_text,
     link_of,
+    number_of,
     ranges_in,
 )
 from ostiary.store.seal import Seal
@@ -60,7 +64,7 @@ def check_log(
     kept = heads_in(connection)
     findings = [*_entries(connection, kept, read), *_heads([*kept, *told], public_key, read)]
     for kind in TABLES:
-        findings += _rows(connection, kind, read, seal)
+        findings += _rows(connection, kind, read, seal, public_key)
     newest = max(read.links, default=0)
     signed = max((head.position for head in kept), default=0)
     return LogReport(len(read.links), len(kept), max(0, newest - signed), tuple(findings))
@@ -102,15 +106,19 @@ def _removed(position: int, note: str, read: _Read) -> Iterator[str]:
         yield f"entry {position} of the chain names no rows that were removed"
 
 
-def _rows(connection: sqlite3.Connection, kind: Kind, read: _Read, seal: Seal) -> Iterator[str]:
+def _rows(
+    connection: sqlite3.Connection, kind: Kind, read: _Read, seal: Seal, public_key: bytes
+) -> Iterator[str]:
     table, columns, opened = TABLES[kind]
+    if schema.version(connection) < schema.FORGETTING_SINCE:
+        columns = columns.replace("salt, forgotten", "NULL, NULL")
     present: set[int] = set()
     for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1"):
         present.add(row[0])
         wanted = read.digests[kind].get(row[0])
         if wanted is None:
             yield f"{kind} {row[0]} was put in: the chain does not know it"
-        elif not _fits(kind, row, opened, seal, wanted):
+        elif not _fits(kind, row, opened, seal, wanted, public_key):
             yield f"{kind} {row[0]} was altered"
     for number in read.digests[kind].keys() - present:
         if not any(number in each for each in read.removed[kind]):
@@ -118,12 +126,21 @@ def _rows(connection: sqlite3.Connection, kind: Kind, read: _Read, seal: Seal) -
 
 
 def _fits(
-    kind: Kind, row: Row, opened: Callable[[Row, Seal], Row], seal: Seal, wanted: bytes
+    kind: Kind,
+    row: Row,
+    opened: Callable[[Row, Seal], Row],
+    seal: Seal,
+    wanted: bytes,
+    public_key: bytes,
 ) -> bool:
     try:
-        return digest_of_row(kind, opened(row, seal), seal) == wanted
+        digest = digest_of_row(kind, opened(row, seal), seal)
     except SealBroken:
         return False
+    if row[FORGOTTEN] is None:
+        return digest == wanted
+    text = forgotten_text(kind, number_of(row), wanted, digest)
+    return is_signed(text, str(row[FORGOTTEN]), public_key)
 
 
 def _heads(heads: Sequence[LogHead], public_key: bytes, read: _Read) -> Iterator[str]:

@@ -19,6 +19,7 @@ from ostiary.errors import (
 from ostiary.store import keyring, schema
 from ostiary.store.backup import Contents, beside, copy_of, put, verify
 from ostiary.store.database import explained, read_only
+from ostiary.store.leaving import leave
 from ostiary.store.presence import alone, move_aside
 from ostiary.store.seal import LockedSeal, Seal
 
@@ -63,7 +64,7 @@ def restore(
         _unlock(copy, store_key, words)
         deleted = _deleted_since(copy, path, store_key)
         if deleted and not bring_back:
-            _leave_out(copy, deleted)
+            _leave_out(copy, deleted, store_key)
         _continue_sequence(copy, _last_seq(path))
         contents = verify(copy)
         kept_as = move_aside(path, now, "replaced") if path.exists() else None
@@ -109,13 +110,18 @@ def _people(path: Path, store_key: bytes | None) -> dict[str, int]:
         return dict(sorted((seal.opened_name(name), row) for row, name in rows))
 
 
-def _leave_out(copy: Path, deleted: dict[str, int]) -> None:
+def _leave_out(copy: Path, deleted: dict[str, int], store_key: bytes | None) -> None:
+    """They are gone, and the door takes their names out of the backup's record once it runs."""
     with _writing(copy) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
         connection.executemany(
             "DELETE FROM users WHERE rowid = ?", [(row,) for row in deleted.values()]
         )
+        if schema.version(connection) >= schema.FORGETTING_SINCE:
+            seal = _seal_of(connection, store_key)
+            for name in deleted:
+                leave(connection, seal, name)
 
 
 def _seal_of(connection: sqlite3.Connection, store_key: bytes | None) -> Seal:

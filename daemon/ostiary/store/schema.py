@@ -13,6 +13,8 @@ CHAINED_SINCE = 6
 """The migration that began the chain of `events` and `audit`."""
 SEALED_SINCE = 7
 """The migration that made room for sealed values and their keys."""
+FORGETTING_SINCE = 11
+"""The migration from which on names are taken out of `events` and `audit`."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 

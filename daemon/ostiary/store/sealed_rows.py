@@ -4,12 +4,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ostiary.store.door_key import DoorKey
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     EVENT_COLUMNS,
+    FORGOTTEN,
+    SALT,
     Kind,
     append,
+    content_of,
     digest_of,
+    forgotten_text,
     newest_link,
 )
 from ostiary.store.seal import Seal
@@ -17,6 +22,7 @@ from ostiary.store.seal import Seal
 Row = Sequence[object]
 
 _EVENT_ID, _USERNAME, _MESSAGE, _PREVIOUS = 1, 4, 5, 14
+_NAMELESS = ("", "{}")
 _AUDIT_TEXTS = {2: "actor", 3: "action", 4: "subject", 5: "detail", 6: "address"}
 
 
@@ -69,9 +75,29 @@ def sealed_audit(number: int, texts: Sequence[str], seal: Seal) -> list[str | by
     return [seal.text(text, "audit", number, name) for text, name in named]
 
 
+def nameless_event(row: Row) -> Row:
+    """An opened row in EVENT_COLUMNS without whom it names."""
+    plain = list(row)
+    for column in (_USERNAME, _MESSAGE, _PREVIOUS, SALT):
+        plain[column] = None
+    return plain
+
+
+def nameless_audit(row: Row) -> Row:
+    """An opened row in AUDIT_COLUMNS without whom it names."""
+    number, at, actor, action, *_, address, _, forgotten = row
+    return number, at, actor, action, *_NAMELESS, address, None, forgotten
+
+
+def emptied_audit(row: Row, seal: Seal) -> tuple[object, ...]:
+    """Subject and detail of such a row as they are stored."""
+    texts = zip(_NAMELESS, ("subject", "detail"), strict=True)
+    return tuple(seal.text(text, "audit", row[0], column) for text, column in texts)
+
+
 def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
     """Of an opened row, 32 bytes: keyed where the row names somebody."""
-    return digest_of(row, seal.log_key if names_somebody(kind, row) else b"")
+    return digest_of(content_of(row), seal.log_key if names_somebody(kind, row) else b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +155,10 @@ def _snapshot(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return (new.value(old.opened_value(jpeg, "snapshot", seq), "snapshot", seq),)
 
 
+def _leaving(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    return (new.name(old.opened_name(str(row[1]))),)
+
+
 def _group(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return (new.name(old.opened_name(str(row[1]))),)
 
@@ -175,6 +205,7 @@ TABLES = (
     SealedTable(
         "audit", AUDIT_COLUMNS, ("actor", "action", "subject", "detail", "address"), _audit
     ),
+    SealedTable("leaving", "id, name", ("name",), _leaving),
     SealedTable("groups", "id, name", ("name",), _group),
     SealedTable("rules", "id, content", ("content",), _rule),
     SealedTable("holidays", "id, name", ("name",), _holiday),
@@ -212,9 +243,10 @@ def reseal(
     return rows[-1][0] if rows else None
 
 
-def chain_anew(connection: sqlite3.Connection, seal: Seal) -> None:
+def chain_anew(connection: sqlite3.Connection, seal: Seal, key: DoorKey) -> None:
     """Let the chain go on from its newest link with all rows that there are, digested as `seal`
-    does; what was before that link is removed. The link must be signed."""
+    does; what was before that link is removed. The link must be signed. `key` signs rows without
+    their names anew."""
     newest = newest_link(connection)
     connection.execute("DELETE FROM chain")
     connection.execute("DELETE FROM chain_heads WHERE position < ?", (newest[0],))
@@ -225,4 +257,10 @@ def chain_anew(connection: sqlite3.Connection, seal: Seal) -> None:
     for kind, columns, table, opened in sources:
         for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
             digest = digest_of_row(kind, opened(row, seal), seal)
+            if row[FORGOTTEN] is not None:
+                signature = key.sign(forgotten_text(kind, row[0], digest, digest))
+                number = columns.split(",", 1)[0]
+                connection.execute(
+                    f"UPDATE {table} SET forgotten = ? WHERE {number} = ?", (signature, row[0])
+                )
             newest = append(connection, kind, row[0], digest, newest=newest)

@@ -63,7 +63,7 @@ def _turn(
                 after = keyring.seal_of(connection, store_key)
             for table in TABLES:
                 reseal(connection, table, before, after)
-            chain_anew(connection, after)
+            chain_anew(connection, after, door_key)
             if not seal_it:
                 connection.execute("DELETE FROM seals")
                 connection.execute("DELETE FROM recovery")

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,7 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
+from ostiary.store.leaving import leave, take
 from ostiary.store.stored_names import known_name, stored_name
 
 log = structlog.get_logger(__name__)
@@ -106,6 +108,7 @@ class Users:
             if self._stored(connection, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             seal = self.database.seal
+            take(connection, seal, name)
             encoding = seal.value(to_float64_bytes(checked[0]), "encoding", name)
             connection.execute(
                 "INSERT INTO users (username, encoding, created_at) VALUES (?, ?, ?)",
@@ -170,10 +173,13 @@ class Users:
             self._keep_encoding_in_step(connection, name)
 
     def delete(self, username: str) -> None:
-        """Remove a person and all templates; the events stay. Raises UserUnknown."""
+        """Remove a person and all templates; the events stay, and lose the name once they are told
+        (`ostiary.store.forgetting`). Raises UserUnknown."""
         with self.database.transaction() as connection:
-            _, stored = self._known(connection, username)
+            name, stored = self._known(connection, username)
             connection.execute("DELETE FROM users WHERE username = ?", (stored,))
+            leave(connection, self.database.seal, name)
+            self.database.on_commit(partial(self.database.left.add, name))
 
     def rename(self, old: str, new: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
@@ -183,6 +189,8 @@ class Users:
             if name != known and self._stored(connection, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             seal = self.database.seal
+            if name != known:
+                take(connection, seal, name)
             templates = self._descriptors(connection, known)
             connection.execute(
                 "UPDATE users SET username = ? WHERE username = ?", (seal.name(name), stored)

@@ -1,0 +1,330 @@
+"""Who was deleted is soon named nowhere in what was recorded; what was done stays.
+
+A row of `events` or `audit` that names them loses the name, and the salt of its digest, so that
+nobody can try names against the chain. Before, it is held against the chain; then the door signs
+the digest that the chain has together with that of what remains. `ostiary.store.log_check` takes
+exactly that for the row, so that a name which somebody else took out, or puts in, is found.
+
+An event keeps its name until the broker has had it for so long that it is not sent again. Answers
+of commands that name them are replaced by one that says so.
+"""
+
+import json
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from ostiary.errors import SealBroken
+from ostiary.store import moment
+from ostiary.store.command_log import FORGOTTEN_ANSWER
+from ostiary.store.database import Database
+from ostiary.store.door_key import DoorKey
+from ostiary.store.links import AUDIT_COLUMNS, EVENT_COLUMNS, Kind, forgotten_text
+from ostiary.store.seal import Seal
+from ostiary.store.sealed_rows import (
+    Row,
+    command_place,
+    digest_of_row,
+    emptied_audit,
+    nameless_audit,
+    nameless_event,
+    opened_audit,
+    opened_event,
+)
+from ostiary.store.stored_names import marks
+
+log = structlog.get_logger(__name__)
+
+_ROWS_A_STEP = 100
+_ROWS_READ = 500
+_LAST = 2**63 - 1
+_END = "~"  # after every moment
+_AGAIN = timedelta(seconds=10)
+_SLACK = timedelta(seconds=1)
+"""What is written with an event, in one transaction, has a moment of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """From when until when somebody had a name: events by `seq`, and their time. Both ends are
+    included."""
+
+    name: str
+    first: int
+    last: int
+    since: str
+    until: str
+    pattern: re.Pattern[str]
+
+    def named(self, text: str, at: str) -> bool:
+        """Whether the text, written at that moment, may be of this person."""
+        return at <= self.until and self.pattern.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where rows of a kind are. `nameless` gives an opened row without its name, `emptied` what is
+    stored in the columns of `assignments` then."""
+
+    table: str
+    number: str
+    columns: str
+    opened: Callable[[Row, Seal], Row]
+    nameless: Callable[[Row], Row]
+    assignments: str
+    emptied: Callable[[Row, Seal], tuple[object, ...]]
+
+
+_PLACES: Mapping[Kind, _Place] = {
+    "event": _Place(
+        *("events", "seq", EVENT_COLUMNS, opened_event, nameless_event),
+        "username = ?, message = ?, previous_username = ?",
+        lambda _row, _seal: (None, None, None),
+    ),
+    "audit": _Place(
+        *("audit", "id", AUDIT_COLUMNS, opened_audit, nameless_audit),
+        "subject = ?, detail = ?",
+        emptied_audit,
+    ),
+}
+
+
+class Forgetting:
+    """Works in steps of some rows, so that nobody waits for it. Call `step` again and again."""
+
+    def __init__(self, database: Database, key: DoorKey, settled: timedelta) -> None:
+        """`settled`: for how long after its PUBACK an event may be sent once more."""
+        self._database = database
+        self._key = key
+        self._settled = settled
+        self._work: Iterator[None] | None = None
+        self._due: datetime | None = None
+        self._looked_back = False
+        self._to_scrub = False
+
+    def step(self, now: datetime) -> bool:
+        """Whether there is more to do at once. Raises DatabaseUnwritable."""
+        if self._database.is_locked:
+            return False
+        if self._work is None:
+            if self._due is not None and now < self._due:
+                return False
+            self._work = self._forget(now)
+        try:
+            next(self._work)
+        except StopIteration:
+            self._work = None
+            return False
+        except BaseException:
+            self._work = None
+            raise
+        return True
+
+    def _forget(self, now: datetime) -> Iterator[None]:
+        """Everybody who is leaving, as far as it can be done now."""
+        self._due = None
+        if not self._looked_back:
+            self._look_back()
+            self._looked_back = True
+        with self._database.reading() as connection:
+            leaving = connection.execute(
+                "SELECT id, name, events_until, audit_until FROM leaving ORDER BY id"
+            ).fetchall()
+        for number, stored, events_until, audit_until in leaving:
+            name = self._database.seal.opened_name(stored)
+            spans = self._spans(name, _LAST if events_until is None else events_until)
+            before = moment.to_text(now - self._settled)
+            waiting = yield from self._events(spans, before)
+            yield from self._audit(spans, _LAST if audit_until is None else audit_until)
+            waiting += yield from self._answers(spans, before)
+            if not waiting:
+                with self._database.transaction() as connection:
+                    connection.execute("DELETE FROM leaving WHERE id = ?", (number,))
+                self._to_scrub = True
+            else:
+                due = self._settled_at(waiting, now)
+                self._due = due if self._due is None else min(due, self._due)
+        if self._to_scrub:
+            self._to_scrub = not self._database.scrub()
+
+    def _settled_at(self, waiting: Sequence[str | None], now: datetime) -> datetime:
+        """When to look again at what was told at these moments, or not yet."""
+        told = [moment.from_text(at) for at in waiting]
+        known = [at for at in told if at is not None]
+        return max(known) + self._settled if len(known) == len(told) else now + _AGAIN
+
+    def _look_back(self) -> None:
+        """Who was deleted by a version that left the names, or in a backup."""
+        seal = self._database.seal
+        with self._database.reading() as connection:
+            known = {name for (name,) in connection.execute("SELECT name FROM leaving")}
+            deleted = connection.execute(
+                "SELECT seq, username, timestamp FROM events WHERE kind = 'user'"
+                " AND action = 'deleted' AND username IS NOT NULL ORDER BY seq"
+            ).fetchall()
+        with self._database.transaction() as connection:
+            for seq, stored, at in deleted:
+                if known.isdisjoint(seal.names(seal.opened_name(stored))):
+                    connection.execute(
+                        "INSERT INTO leaving (name, events_until, audit_until) SELECT ?, ?,"
+                        " COALESCE(MAX(id), 0) FROM audit WHERE at <= ?",
+                        (stored, seq, _moved(at, _SLACK)),
+                    )
+
+    def _spans(self, name: str, last: int) -> list[_Span]:
+        """The names that somebody had, the newest first; they were `name` until event `last`."""
+        with self._database.reading() as connection:
+            changes = connection.execute(
+                "SELECT seq, timestamp, action, username, previous_username FROM events"
+                " WHERE kind = 'user' AND action IN ('registered', 'renamed') AND seq <= ?"
+                " AND username IS NOT NULL ORDER BY seq DESC",
+                (last,),
+            ).fetchall()
+            (until,) = connection.execute(
+                "SELECT MAX(timestamp) FROM events WHERE seq = ?", (last,)
+            ).fetchone()
+        until = _END if until is None else _moved(until, _SLACK)
+        spans = []
+        for seq, at, action, username, previous in changes:
+            if username not in self._database.seal.names(name):
+                continue
+            spans.append(_Span(name, seq, last, _moved(at, -_SLACK), until, _word(name)))
+            if action == "registered":
+                return spans
+            name, last, until = self._database.seal.opened_name(previous), seq, _moved(at, _SLACK)
+        return [*spans, _Span(name, 0, last, "", until, _word(name))]
+
+    def _events(
+        self, spans: Sequence[_Span], before: str
+    ) -> Generator[None, None, list[str | None]]:
+        """Since when the broker has had those that keep the name: after `before`, or not yet."""
+        found: dict[int, str | None] = {}
+        with self._database.reading() as connection:
+            for span in spans:
+                names = self._database.seal.names(span.name)
+                either = marks(names)
+                found |= connection.execute(
+                    "SELECT seq, delivered_at FROM events WHERE seq BETWEEN ? AND ?"
+                    f" AND (username IN ({either}) OR previous_username IN ({either}))",
+                    (span.first, span.last, *names, *names),
+                )
+        settled = [seq for seq, at in found.items() if at is not None and at <= before]
+        yield from self._take_out("event", settled)
+        return [at for at in found.values() if at is None or at > before]
+
+    def _audit(self, spans: Sequence[_Span], last: int) -> Generator[None, None, None]:
+        found, after = [], 0
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id > ? AND id <= ?"
+                    " AND forgotten IS NULL ORDER BY id LIMIT ?",
+                    (after, last, _ROWS_READ),
+                ).fetchall()
+            for row in rows:
+                with suppress(SealBroken):
+                    _, at, _, _, subject, detail, *_ = opened_audit(row, self._database.seal)
+                    text = f"{subject} {detail}"
+                    if any(each.since <= str(at) and each.named(text, str(at)) for each in spans):
+                        found.append(row[0])
+            if not rows:
+                break
+            after = rows[-1][0]
+            yield
+        yield from self._take_out("audit", found)
+
+    def _take_out(self, kind: Kind, numbers: Sequence[int]) -> Iterator[None]:
+        """The names of these rows."""
+        if not numbers:
+            return
+        self._to_scrub = True
+        with self._database.reading() as connection:  # the chain has no index: once for all
+            digests = dict(
+                connection.execute(
+                    "SELECT row, digest FROM chain WHERE kind = ?"
+                    " AND row IN (SELECT value FROM json_each(?))",
+                    (kind, json.dumps(numbers)),
+                )
+            )
+        for start in range(0, len(numbers), _ROWS_A_STEP):
+            yield
+            self._take_out_of(kind, numbers[start : start + _ROWS_A_STEP], digests)
+
+    def _take_out_of(
+        self, kind: Kind, numbers: Sequence[int], digests: Mapping[int, bytes]
+    ) -> None:
+        place = _PLACES[kind]
+        seal = self._database.seal
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {place.columns} FROM {place.table} WHERE {place.number} IN"
+                f" ({marks(numbers)}) AND forgotten IS NULL",
+                numbers,
+            ).fetchall()
+        changed = []
+        for row in rows:
+            signature = ""
+            with suppress(SealBroken):
+                plain = place.opened(row, seal)
+                before = digests.get(row[0], b"")
+                if digest_of_row(kind, plain, seal) == before:
+                    after = digest_of_row(kind, place.nameless(plain), seal)
+                    signature = self._key.sign(forgotten_text(kind, row[0], before, after))
+            if not signature:
+                log.error("forgotten_without_proof", kind=kind, row=row[0])
+            changed.append((*place.emptied(row, seal), signature, row[0]))
+        with self._database.transaction() as connection:
+            connection.executemany(
+                f"UPDATE {place.table} SET {place.assignments}, salt = NULL, forgotten = ?"
+                f" WHERE {place.number} = ?",
+                changed,
+            )
+
+    def _answers(self, spans: Sequence[_Span], before: str) -> Generator[None, None, list[str]]:
+        """When those were given that keep the name: what was answered after `before` may be
+        delivered again."""
+        waiting: list[str] = []
+        seal, after = self._database.seal, 0
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    "SELECT rowid, requester, command, transaction_id, answer, answered_at"
+                    " FROM commands WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                    (after, _ROWS_READ),
+                ).fetchall()
+            if not rows:
+                return waiting
+            changed = []
+            for number, requester, command, transaction, answer, at in rows:
+                place = command_place(requester, command, transaction, "answer")
+                with suppress(SealBroken):
+                    plain = seal.opened_value(answer, *place) if answer else b""  # empty: it runs
+                    if not any(each.named(plain.decode(errors="replace"), at) for each in spans):
+                        continue
+                    if at > before:
+                        waiting.append(at)
+                    else:
+                        changed.append((seal.value(FORGOTTEN_ANSWER, *place), number))
+            if changed:
+                self._to_scrub = True
+                with self._database.transaction() as connection:
+                    connection.executemany(
+                        "UPDATE commands SET digest = x'', answer = ? WHERE rowid = ?", changed
+                    )
+            after = rows[-1][0]
+            yield
+
+
+def _word(name: str) -> re.Pattern[str]:
+    """That name in a text or in JSON, and not as a part of a longer one."""
+    forms = sorted({re.escape(name), re.escape(json.dumps(name, ensure_ascii=False)[1:-1])})
+    return re.compile(rf"(?<!\w)(?:{'|'.join(forms)})(?!\w)")
+
+
+def _moved(at: str, by: timedelta) -> str:
+    found = moment.from_text(at)
+    return at if found is None else moment.to_text(found + by)
