@@ -34,6 +34,11 @@ class Event(Message):
     event_id: UUID = Field(description="UUIDv7. A repeated id is the same event, delivered again.")
     seq: int = Field(ge=1, description="Grows by one with every event of this device.")
     timestamp: Timestamp = Field(description="When it was decided: RFC 3339, UTC.")
+
+
+class LoggedEvent(Event):
+    """What those have in common that can be looked up later."""
+
     forgotten: bool = Field(
         default=False,
         description="It named somebody who was deleted since: there is no name any more. Only in "
@@ -41,7 +46,7 @@ class Event(Message):
     )
 
 
-class LoginEvent(Event):
+class LoginEvent(LoggedEvent):
     """One decision about one person before the door."""
 
     success: bool = Field(description="True for granted, false for denied.")
@@ -67,7 +72,7 @@ class LoginEvent(Event):
     source: str = Field(description="The camera's name, or `mqtt` or `http` for one sent image.")
 
 
-class UserEvent(Event):
+class UserEvent(LoggedEvent):
     """A person was registered, changed or removed."""
 
     action: Literal["registered", "updated", "renamed", "deleted"]
@@ -79,7 +84,7 @@ class UserEvent(Event):
     )
 
 
-class EntranceEvent(Event):
+class EntranceEvent(LoggedEvent):
     """Something happened at the door itself."""
 
     source: str = Field(description="Which door: its camera's name.")
@@ -100,7 +105,7 @@ class EntranceEvent(Event):
     )
 
 
-class DuressEvent(Event):
+class DuressEvent(LoggedEvent):
     """Somebody was let in with the PIN that says they are forced to. Everything at the door, and
     every other event, is as it always is: show this to nobody who may stand there. Its `event_id`
     and `seq` are those of the login, so that no gap tells of it."""
