@@ -1,0 +1,132 @@
+"""Events from their commit to their PUBACK, beside another commit of this project, by turns.
+
+`python -m bench.beside COMMIT [ROUNDS]` takes the other's code from git and prints one JSON line.
+Ours is sealed and chained; the other is as it was, on its own database, at the same broker. It has
+to have `tests.integration.doorway`, and to run with the libraries that are installed.
+"""
+
+import base64
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.harness import MODELS, Line
+from tests.integration.broker import Mosquitto
+
+HOME = Path(__file__).resolve().parent.parent
+EVENTS_A_TURN, ROUNDS = 200, 25
+PEOPLE = 100
+
+
+class Side:
+    """A door in a process of its own, with the code in `tree`."""
+
+    def __init__(self, name: str, tree: Path, folder: Path, port: int, key: Path | None) -> None:
+        path = os.pathsep.join((str(tree / "daemon"), str(tree)))
+        arguments = [name, str(folder / name), str(port), str(key or ""), str(MODELS.absolute())]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).resolve()), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        self._answer()
+
+    def turn(self) -> float:
+        """Milliseconds an event."""
+        assert self._process.stdin is not None
+        print(EVENTS_A_TURN, file=self._process.stdin, flush=True)
+        return 1000 * self._answer() / EVENTS_A_TURN
+
+    def _answer(self) -> float:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("took "):
+                return float(line.removeprefix("took "))
+        raise RuntimeError("that side does not run; start it by hand to see why")
+
+    def __enter__(self) -> "Side":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+
+
+def main(commit: str, rounds: int = ROUNDS) -> None:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
+        folder = Path(name)
+        tree, key = folder / "tree", folder / "store.key"
+        tree.mkdir()
+        packed = subprocess.run(
+            ["git", "-C", str(HOME), "archive", commit], check=True, capture_output=True
+        ).stdout
+        subprocess.run(["tar", "-x", "-C", str(tree)], input=packed, check=True)
+        key.write_bytes(base64.b64encode(b"a key of the bench, 32 bytes or so"))
+        key.chmod(0o600)
+        broker = closing.enter_context(Mosquitto(folder / "broker", persistent=False))
+        ours = closing.enter_context(Side("ours", HOME, folder, broker.port, key))
+        other = closing.enter_context(Side("other", tree, folder, broker.port, None))
+        taken: list[tuple[float, float]] = []
+        for number in range(rounds + 2):
+            theirs = None if number % 2 else other.turn()  # who is first has the quieter machine
+            mine = ours.turn()
+            taken.append((mine, other.turn() if theirs is None else theirs))
+        del taken[:2]
+    us, them = (statistics.median(each) for each in zip(*taken, strict=True))
+    ratio = statistics.median(theirs / mine for mine, theirs in taken)
+    print(json.dumps(asdict(Line(f"event_rate_vs_{commit}", us, them, ratio, None))))
+
+
+def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
+    """One side: for each number that is read, so many events, and how long they took, in s."""
+    from ostiary.config import VisionSettings
+    from ostiary.messages.reason import Reason
+    from ostiary.vision.engine import VisionEngine
+    from tests.integration.doorway import Doorway, door_settings
+
+    folder.mkdir()
+    store = {"path": folder / "ostiary.db"} | ({"key_file": Path(key)} if key else {})
+    settings = door_settings(folder, port, device={"id": name}, store=store)
+    engine = VisionEngine.load(VisionSettings(models=models))
+    with Doorway(settings, engine) as door:
+        wake = getattr(door.mqtt, "wake", lambda: None)  # older ones are told of each commit
+        print("took 0", flush=True)
+        for line in sys.stdin:
+            begun = time.perf_counter()
+            for number in range(int(line)):
+                door.events.append_login(
+                    success=True,
+                    reason=Reason.GRANTED,
+                    message="Welcome, somebody.",
+                    source="front",
+                    now=datetime(2026, 11, 24, tzinfo=UTC),
+                    username=f"person {number % PEOPLE}",
+                    distance=0.31,
+                    liveness=0.99,
+                    threshold=0.5,
+                    recognizer="sface",
+                )
+                wake()
+            while door.events.queue_length():
+                time.sleep(0.001)
+            print("took", time.perf_counter() - begun, flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
+    else:
+        main(sys.argv[1], *map(int, sys.argv[2:]))
