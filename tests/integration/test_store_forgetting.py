@@ -167,18 +167,19 @@ def test_a_deleted_person_is_named_in_no_byte_and_the_record_still_fits_its_chai
 
 def test_an_event_keeps_its_name_until_it_is_not_sent_again(house: House) -> None:
     house.register(ADA)
+    house.visit(ADA)
     house.deliver(NOW - SETTLED)
     waits = house.visit(ADA)
     house.delete(ADA)
     house.forget()
-    assert house.names() == [None, ADA, ADA]
+    assert house.names() == [ADA, None, ADA, ADA], "the first tells from when on it was her"
     assert [event.username for event in house.events.pending(0, 10)] == [ADA, ADA]
     house.events.mark_delivered([waits], LATER + timedelta(seconds=5))
     house.forget(LATER + timedelta(seconds=30))
-    assert house.names() == [None, ADA, ADA], "the broker may forget, and is told once more"
+    assert house.names() == [ADA, None, ADA, ADA], "the broker may forget, and is told once more"
     house.deliver(LATER)
     house.forget(LATER + timedelta(seconds=62))
-    assert house.names() == [None, None, None]
+    assert house.names() == [None] * 4
     assert not house.holds(ADA)
     assert house.findings() == ()
 
@@ -239,6 +240,29 @@ def test_what_was_under_way_when_somebody_was_deleted_does_not_keep_the_name(hou
     house.deliver(LATER)
     house.forget(LATER + timedelta(minutes=1))
     assert not house.holds(ADA)
+
+
+def test_what_is_told_late_takes_no_other_persons_former_name_along(house: House) -> None:
+    house.register(ADA)
+    house.visit(ADA)
+    house.rename(ADA, "Eve")
+    house.register(ADA, LATER)  # another one
+    house.deliver(NOW - SETTLED)
+    waits = house.visit(ADA, LATER)
+    house.delete(ADA, LATER)
+    house.forget()
+    house.visit(ADA, LATER)
+    house.events.mark_delivered([waits], LATER)
+    house.forget(LATER + timedelta(minutes=1))
+    house.deliver(LATER)
+    house.forget(LATER + timedelta(minutes=2))
+    house.visit(ADA, LATER)  # by what was under way for very long
+    house.deliver(LATER)
+    house.forget(LATER + timedelta(minutes=3))
+    assert house.names() == [ADA, ADA, "Eve", *[None] * 5]
+    subjects = [row.subject for row in house.audit.newest(10)]
+    assert subjects == ["", "", ADA, ADA]
+    assert house.findings() == ()
 
 
 def test_a_name_in_a_longer_one_stays(house: House) -> None:

@@ -193,10 +193,11 @@ class Events:
     def _append(self, connection: sqlite3.Connection, row: EventRow) -> EventRow:
         """With its number. Without RETURNING, for which SQLite keeps a journal of the statement."""
         stored = sealed_event(row, self._database.seal)
-        row = row._replace(seq=connection.execute(_INSERT, stored[1:-1]).lastrowid)
+        seq = connection.execute(_INSERT, stored[1:-1]).lastrowid
+        row = row._replace(seq=seq)
         self.chain.event(connection, row)
-        if row.username in self._database.left:
-            leave_again(connection, self._database.seal, row.username)
+        if row.username in self._database.left and seq is not None:
+            leave_again(connection, self._database.seal, row.username, seq)
         return row
 
     def _tell(self, recorded: Recorded) -> None:

@@ -132,24 +132,40 @@ class Forgetting:
             self._looked_back = True
         with self._database.reading() as connection:
             leaving = connection.execute(
-                "SELECT id, name, events_until, audit_until FROM leaving ORDER BY id"
+                "SELECT id, name, events_from, events_until, audit_until FROM leaving ORDER BY id"
             ).fetchall()
-        for number, stored, events_until, audit_until in leaving:
-            name = self._database.seal.opened_name(stored)
-            spans = self._spans(name, _LAST if events_until is None else events_until)
-            before = moment.to_text(now - self._settled)
-            waiting = yield from self._events(spans, before)
-            yield from self._audit(spans, _LAST if audit_until is None else audit_until)
-            waiting += yield from self._answers(spans, before)
-            if not waiting:
-                with self._database.transaction() as connection:
-                    connection.execute("DELETE FROM leaving WHERE id = ?", (number,))
-                self._to_scrub = True
-            else:
-                due = self._settled_at(waiting, now)
-                self._due = due if self._due is None else min(due, self._due)
+        for number, stored, first, events_until, audit_until in leaving:
+            try:
+                name = self._database.seal.opened_name(stored)
+                spans = self._spans(name, first, _LAST if events_until is None else events_until)
+            except SealBroken as error:
+                log.error("name_not_forgotten", number=number, code=error.code)
+                continue
+            yield from self._forget_one(spans, number, audit_until, now)
         if self._to_scrub:
             self._to_scrub = not self._database.scrub()
+
+    def _forget_one(
+        self, spans: Sequence[_Span], number: int, audit_until: int | None, now: datetime
+    ) -> Iterator[None]:
+        before = moment.to_text(now - self._settled)
+        bounds = {span.first for span in spans}
+        found = self._events(spans)
+        settled = [seq for seq, at in found.items() if at is not None and at <= before]
+        yield from self._take_out("event", [seq for seq in settled if seq not in bounds])
+        yield from self._audit(spans, _LAST if audit_until is None else audit_until)
+        answers = yield from self._answers(spans, before)
+        waiting = [*(at for at in found.values() if at is None or at > before), *answers]
+        if waiting:
+            due = self._settled_at(waiting, now)
+            self._due = due if self._due is None else min(due, self._due)
+            return
+        with self._database.transaction() as connection:
+            # The last, for these tell which events are whose.
+            for _ in self._take_out("event", [seq for seq in settled if seq in bounds]):
+                pass
+            connection.execute("DELETE FROM leaving WHERE id = ?", (number,))
+        self._to_scrub = True
 
     def _settled_at(self, waiting: Sequence[str | None], now: datetime) -> datetime:
         """When to look again at what was told at these moments, or not yet."""
@@ -168,40 +184,44 @@ class Forgetting:
             ).fetchall()
         with self._database.transaction() as connection:
             for seq, stored, at in deleted:
-                if known.isdisjoint(seal.names(seal.opened_name(stored))):
+                with suppress(SealBroken):
+                    if not known.isdisjoint(seal.names(seal.opened_name(stored))):
+                        continue
                     connection.execute(
                         "INSERT INTO leaving (name, events_until, audit_until) SELECT ?, ?,"
                         " COALESCE(MAX(id), 0) FROM audit WHERE at <= ?",
                         (stored, seq, _moved(at, _SLACK)),
                     )
 
-    def _spans(self, name: str, last: int) -> list[_Span]:
-        """The names that somebody had, the newest first; they were `name` until event `last`."""
+    def _spans(self, name: str, first: int, last: int) -> list[_Span]:
+        """The names that somebody had, the newest first; they were `name` until event `last`, and
+        what is before `first` is done with."""
         with self._database.reading() as connection:
             changes = connection.execute(
                 "SELECT seq, timestamp, action, username, previous_username FROM events"
-                " WHERE kind = 'user' AND action IN ('registered', 'renamed') AND seq <= ?"
-                " AND username IS NOT NULL ORDER BY seq DESC",
-                (last,),
+                " WHERE kind = 'user' AND action IN ('registered', 'renamed')"
+                " AND seq BETWEEN ? AND ? AND username IS NOT NULL ORDER BY seq DESC",
+                (first, last),
             ).fetchall()
-            (until,) = connection.execute(
-                "SELECT MAX(timestamp) FROM events WHERE seq = ?", (last,)
-            ).fetchone()
-        until = _END if until is None else _moved(until, _SLACK)
+            ends = dict(
+                connection.execute(
+                    "SELECT seq, timestamp FROM events WHERE seq IN (?, ?)", (first, last)
+                )
+            )
+        since = _moved(ends.get(first, ""), -_SLACK)
+        until = _moved(ends.get(last, _END), _SLACK)
         spans = []
         for seq, at, action, username, previous in changes:
             if username not in self._database.seal.names(name):
                 continue
             spans.append(_Span(name, seq, last, _moved(at, -_SLACK), until, _word(name)))
-            if action == "registered":
+            if action == "registered" or previous is None:
                 return spans
             name, last, until = self._database.seal.opened_name(previous), seq, _moved(at, _SLACK)
-        return [*spans, _Span(name, 0, last, "", until, _word(name))]
+        return [*spans, _Span(name, first, last, since, until, _word(name))]
 
-    def _events(
-        self, spans: Sequence[_Span], before: str
-    ) -> Generator[None, None, list[str | None]]:
-        """Since when the broker has had those that keep the name: after `before`, or not yet."""
+    def _events(self, spans: Sequence[_Span]) -> dict[int, str | None]:
+        """Those that name them, and since when the broker has had each."""
         found: dict[int, str | None] = {}
         with self._database.reading() as connection:
             for span in spans:
@@ -212,9 +232,7 @@ class Forgetting:
                     f" AND (username IN ({either}) OR previous_username IN ({either}))",
                     (span.first, span.last, *names, *names),
                 )
-        settled = [seq for seq, at in found.items() if at is not None and at <= before]
-        yield from self._take_out("event", settled)
-        return [at for at in found.values() if at is None or at > before]
+        return found
 
     def _audit(self, spans: Sequence[_Span], last: int) -> Generator[None, None, None]:
         found, after = [], 0
