@@ -161,10 +161,18 @@ def optimize(
     for rewrite in passes:
         rewrite(graph)
     graph.into(model)
-    del model.metadata_props[:]
+    _drop_notes(model)
     helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, target)
+
+
+def _drop_notes(model: onnx.ModelProto) -> None:
+    """The exporter notes at each operator which line of which file it comes from. Without that the
+    same weights become the same bytes, in whatever folder that is done."""
+    graph = model.graph
+    for noted in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        del noted.metadata_props[:]
 
 
 def _scaling(x: str, weights: str, y: str, channels: int) -> onnx.NodeProto:

@@ -94,6 +94,18 @@ def test_a_maximum_gives_the_same_bits(tmp_path: Path) -> None:
     assert np.array_equal(run(tmp_path / "fast.onnx", pictures), run(plain, pictures))
 
 
+def test_what_the_exporter_notes_of_its_files_leaves_no_trace(tmp_path: Path) -> None:
+    noted = onnx.load(bottleneck(tmp_path / "plain.onnx"))
+    for node in noted.graph.node:
+        node.metadata_props.add(key="stack_trace", value='File "/home/somebody/network.py"')
+    onnx.save(noted, tmp_path / "noted.onnx")
+    for name in ("plain", "noted"):
+        optimize(tmp_path / f"{name}.onnx", tmp_path / f"{name}-fast.onnx", {})
+    built = tmp_path.joinpath("noted-fast.onnx").read_bytes()
+    assert b"somebody" not in built
+    assert built == tmp_path.joinpath("plain-fast.onnx").read_bytes()
+
+
 def test_without_blocks_no_convolution_is_added(tmp_path: Path) -> None:
     plain = bottleneck(tmp_path / "plain.onnx")
     optimize(plain, tmp_path / "fast.onnx", {}, AS_NCHW)
