@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from ostiary.errors import DescriptorInvalid
 from ostiary.store import moment
 from ostiary.store.descriptor import (
+    all_from_bytes,
     checked_descriptor,
     from_bytes,
     to_float32_bytes,
@@ -58,6 +59,9 @@ def test_a_time_without_a_zone_is_a_mistake_of_the_program() -> None:
 def test_a_descriptor_comes_back_exactly_from_either_form(values: np.ndarray) -> None:
     assert np.array_equal(from_bytes(to_float32_bytes(values)), values)
     assert np.array_equal(from_bytes(to_float64_bytes(values)), values)
+    for stored in (to_float32_bytes(values), to_float64_bytes(values)):
+        many = all_from_bytes([to_float32_bytes(values), stored])
+        assert np.array_equal(many, [values, values])
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,12 @@ def test_a_descriptor_comes_back_exactly_from_either_form(values: np.ndarray) ->
 def test_bytes_that_are_not_128_finite_numbers_are_refused(data: object) -> None:
     with pytest.raises(DescriptorInvalid):
         from_bytes(data)
+    with pytest.raises(DescriptorInvalid):
+        all_from_bytes([to_float32_bytes(np.zeros(128, np.float32)), data])
+
+
+def test_of_no_descriptors_there_are_none() -> None:
+    assert all_from_bytes([]) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Face descriptors as bytes: 128 little-endian floats."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -52,3 +54,13 @@ def from_bytes(data: object) -> Descriptor:
             f"The descriptor has {len(data)} bytes; 1024 (float64) or 512 (float32) are right."
         )
     return checked_descriptor(np.frombuffer(data, dtype=kinds[len(data)]))
+
+
+def all_from_bytes(stored: Sequence[object]) -> list[Descriptor]:
+    """As `from_bytes`, in a fraction of the time for many. Raises DescriptorInvalid."""
+    short = [data for data in stored if isinstance(data, bytes) and len(data) == LENGTH * 4]
+    if len(short) == len(stored):
+        together = np.frombuffer(b"".join(short), dtype="<f4").astype(np.float32)
+        if np.isfinite(together).all():
+            return [each.copy() for each in together.reshape(-1, LENGTH)]
+    return [from_bytes(data) for data in stored]

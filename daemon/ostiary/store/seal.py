@@ -22,6 +22,7 @@ from ostiary.errors import SealBroken, StoreLocked
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _NUMBER = struct.Struct(">H")
+_LENGTH = struct.Struct(">I")
 _NAMES_KEPT = 1000
 """Sealed names that are remembered: the same people come every day."""
 
@@ -163,7 +164,7 @@ class KeyedSeal(Seal):
 def _bound(place: tuple[object, ...]) -> bytes:
     """Each part with its length: no two places are written alike."""
     parts = [part if isinstance(part, bytes) else str(part).encode() for part in place]
-    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    return b"".join([_LENGTH.pack(len(part)) + part for part in parts])
 
 
 def _broken(what: object) -> SealBroken:

@@ -23,6 +23,7 @@ from ostiary.store import moment
 from ostiary.store.database import Database, next_number, read_only
 from ostiary.store.descriptor import (
     Descriptor,
+    all_from_bytes,
     checked_descriptor,
     from_bytes,
     to_float32_bytes,
@@ -247,7 +248,8 @@ class Users:
             ).fetchall()
         seal = self.database.seal
         names: dict[str, str] = {}
-        found = []
+        whose: list[tuple[str, str]] = []
+        opened: list[bytes] = []
         for number, stored, recognizer, data in rows:
             try:
                 if stored not in names:
@@ -257,8 +259,10 @@ class Users:
             except SealBroken as error:
                 log.error("template_not_opened", template=number, code=error.code)
                 continue
-            found.append((name, recognizer, from_bytes(plain)))
-        return tuple(found)
+            whose.append((name, recognizer))
+            opened.append(plain)
+        descriptors = all_from_bytes(opened)
+        return tuple((*each, one) for each, one in zip(whose, descriptors, strict=True))
 
     def descriptors_of(self, username: str) -> tuple[tuple[str, Descriptor], ...]:
         """One person's (recogniser's name, descriptor), oldest first; empty for nobody."""
