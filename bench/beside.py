@@ -65,7 +65,14 @@ class Side:
         self._process.wait(10)
 
 
-def main(commit: str, rounds: int = ROUNDS) -> None:
+def has(commit: str) -> bool:
+    """Whether it is at hand; a clone without history has it not."""
+    known = ["git", "-C", str(HOME), "cat-file", "-e", f"{commit}^{{commit}}"]
+    return subprocess.run(known, check=False, capture_output=True).returncode == 0
+
+
+def beside(commit: str, rounds: int = ROUNDS) -> Line:
+    """Ours and the other's, medians; the ratio is the median of the turns' ratios."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
         folder = Path(name)
         tree, key = folder / "tree", folder / "store.key"
@@ -87,7 +94,7 @@ def main(commit: str, rounds: int = ROUNDS) -> None:
         del taken[:2]
     us, them = (statistics.median(each) for each in zip(*taken, strict=True))
     ratio = statistics.median(theirs / mine for mine, theirs in taken)
-    print(json.dumps(asdict(Line(f"event_rate_vs_{commit}", us, them, ratio, None))))
+    return Line(f"event_rate_vs_{commit}", us, them, ratio, None)
 
 
 def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
@@ -129,4 +136,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 3:
         serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
     else:
-        main(sys.argv[1], *map(int, sys.argv[2:]))
+        print(json.dumps(asdict(beside(sys.argv[1], *map(int, sys.argv[2:])))))

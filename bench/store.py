@@ -7,6 +7,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
@@ -14,6 +15,7 @@ from sqlite3 import Connection
 import numpy as np
 from uuid_utils.compat import uuid7
 
+from bench.beside import beside, has
 from bench.harness import MODELS, Line, Measure, medians_ms
 from ostiary.config import VisionSettings
 from ostiary.messages.reason import Reason
@@ -26,6 +28,8 @@ from ostiary.vision.engine import VisionEngine
 from tests.integration.broker import Mosquitto
 from tests.integration.doorway import Doorway, door_settings
 
+BEFORE = "7578a0e"
+"""The last commit whose events were neither chained nor sealed."""
 KEY = b"a key of the bench, 32 bytes or so"
 TEMPLATES = 100_000
 EVENTS_A_ROUND, ROUNDS = 200, 15
@@ -38,6 +42,8 @@ def run() -> Iterator[Line | Measure]:
         yield _start(Path(folder) / "start.db")
         yield from _events(Path(folder))
         yield _delivered(Path(folder))
+    if has(BEFORE):
+        yield replace(beside(BEFORE), bench="event_rate_vs_before_chain_and_seal")
 
 
 def _start(path: Path) -> Measure:
@@ -77,8 +83,8 @@ class _Unchained(Chain):
 
 def _delivered(folder: Path) -> Line:
     """From the first decision's commit until the last one's PUBACK is marked, for two doors on one
-    broker that take turns: sealed and chained, and neither. Both have today's publisher;
-    `python -m bench.beside 7578a0e` compares with all that there was before the chain."""
+    broker that take turns: sealed and chained, and neither. The publisher
+    is today's on both sides: what the two cost now, not beside what there was before them."""
     engine = VisionEngine.load(VisionSettings(models=MODELS))
     key = folder / "store.key"
     key.write_bytes(b64encode(KEY))
