@@ -116,6 +116,7 @@ def test_a_forbidden_system_call_ends_the_process() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # a thousand processes, on a machine that may be busy
 def test_a_thousand_crashes_lose_nothing(decoder: Decoder, portraits: Path) -> None:
     data = (portraits / "obama.jpg").read_bytes()
     expected = decode_image(data)
