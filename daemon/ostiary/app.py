@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,6 @@ from ostiary.access.stepup import Asked
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.attempts import LockOut
 from ostiary.commands.commands import Commands
-from ostiary.commands.migration import come_over
 from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.pins import PinHasher
 from ostiary.commands.presenting import Presenting
@@ -36,16 +34,18 @@ from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
 from ostiary.entrance.doors import Doors, Hardware
-from ostiary.errors import ConfigError, DatabaseCorrupt, OstiaryError, StoreLocked
+from ostiary.errors import ConfigError, OstiaryError
 from ostiary.messages.entrance import Mode
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
-from ostiary.mqtt.security import door_key, store_key
+from ostiary.mqtt.security import door_key
 from ostiary.mqtt.site_link import SiteLink
+from ostiary.opening import open_database
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
+from ostiary.recording import Recording
 from ostiary.service import memory
 from ostiary.service.clock import Synchronised
 from ostiary.service.health import Readings, state_of, status_text
@@ -56,10 +56,7 @@ from ostiary.service.relay import open_alarms, open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.site.identity import Identity
 from ostiary.site.report import DoorReport
-from ostiary.store.aside import set_aside
-from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
-from ostiary.store.database import Database
 from ostiary.store.door_modes import DoorModes
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
@@ -80,7 +77,6 @@ STATE_CHECK_S = 1.0
 ENDED_CHECK_S = 30.0
 LAST_PASSAGES = timedelta(days=7)
 RECOGNITION_BEAT_S = 10.0
-EVENT_DIGITS = 3
 WORK_PAUSE_S = 0.05  # between some rows and the next: people come first
 SITE_BEAT_S = 60.0  # it may be applying a whole roster
 DOORS_BEAT_S = 10.0
@@ -128,14 +124,12 @@ class App:
         self.metrics = Metrics()
         self._heartbeats = Heartbeats()
         self._watchdog = Watchdog(notifier, self._heartbeats)
-        self._failures: tuple[str, ...] = ()
-        self.database = self._open_database(settings.store.path)
+        self.database, self._failures = open_database(settings)
         self.events = Events(self.database)
         self._rotation = Rotation(self.database)
         resend = timedelta(seconds=settings.mqtt.resend_s)
         self._forgetting = Forgetting(self.database, door_key(settings), resend)
         self.users = Users(self.database)
-        self._audit = Audit(self.database)
         used, migrate = settings.vision.recognizer, settings.access.migrate
         former = former_needed(self.users, used, migrate=migrate)
         self._models = checked_models(
@@ -148,8 +142,9 @@ class App:
         self.people = People(self.users, self.events, roster)
         self._synchronised = Synchronised()
         self._relays = open_relays(settings)
-        self._door_modes = DoorModes(self.database)
-        modes = {each.name: self._door_modes.get(each.name) for each in settings.cameras}
+        door_modes = DoorModes(self.database)
+        self._recording = Recording(self.database, self.events, door_modes, self.people)
+        modes = {each.name: door_modes.get(each.name) for each in settings.cameras}
         self.doors = Doors(
             settings,
             Hardware(self._relays, open_alarms(settings)),
@@ -394,36 +389,12 @@ class App:
         self.stop()
 
     def _record(self, told: Told, source: str) -> None:
-        decision = told.decision.rounded(EVENT_DIGITS)
-        event = self.events.append_login(
-            success=decision.success,
-            reason=decision.reason,
-            message=decision.message,
-            source=source,
-            now=utc_now(),
-            username=decision.username,
-            distance=decision.distance,
-            liveness=decision.liveness,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-            duress=told.duress and decision.success,
-        )
-        if decision.success:
-            self.doors.granted(source, decision.username)
+        number = self._recording.decided(told, source)
+        if told.decision.success:
+            self.doors.granted(source, told.decision.username)
         if self._console is not None:
-            self._console.decided(event.seq, source)
-        log.info(
-            "decided",
-            camera=source,
-            seq=event.seq,
-            reason=decision.reason.value,
-            distance=decision.distance,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-            liveness=decision.liveness,
-            challenge=told.failure or ("passed" if told.challenged else None),
-        )
-        self._let_come_over(told)
+            self._console.decided(number, source)
+        self._recording.let_come_over(told, self._access.live_threshold)
 
     def _prompt(self, asked: Asked | None, source: str) -> None:
         """What is asked at a camera, for everything that shows or says it."""
@@ -440,29 +411,7 @@ class App:
         log.info("asked", camera=source, prompt=prompt.prompt, step=prompt.step)
 
     def _record_at_door(self, door: str, happening: Happening, at: datetime) -> None:
-        with self.database.transaction():
-            self.events.append_entrance(
-                door=door,
-                what=happening.what,
-                username=happening.username,
-                mode=happening.mode,
-                by=happening.by,
-                now=at,
-            )
-            if happening.mode is not None:
-                self._door_modes.set(door, happening.mode, happening.by or "", at)
-        log.info("door", door=door, what=happening.what.value, mode=happening.mode, by=happening.by)
-
-    def _let_come_over(self, told: Told) -> None:
-        """The door is open by then: a template that could not be stored changes nothing."""
-        try:
-            live_from = self._access.live_threshold
-            templates = come_over(self.people, self._audit, told, live_from, utc_now())
-        except OstiaryError as error:
-            log.error("migration_failed", code=error.code, reason=error.message)
-            return
-        if templates:
-            log.info("migrated", templates=templates)
+        self._recording.at_door(door, happening, at)
 
     def _make_site(self) -> SiteLink | None:
         """None for a door on its own, and for one that cannot open what it knows of people."""
@@ -492,31 +441,6 @@ class App:
             problems=state.problems,
             at=state.timestamp,
         )
-
-    def _open_database(self, path: Path) -> Database:
-        """A damaged database is put aside, and the door begins with nobody: it denies."""
-        try:
-            key = store_key(self._settings)
-        except StoreLocked:
-            if not path.exists():  # a new one would be plain
-                raise
-            return self._unlocked(Database.open(path))
-        try:
-            return self._unlocked(Database.open(path, key))
-        except DatabaseCorrupt as error:
-            aside = set_aside(path, utc_now())
-            log.critical("database_set_aside", reason=error.message, kept_as=str(aside))
-            self._failures = ("database_set_aside",)
-            return Database.open(path, key)
-
-    def _unlocked(self, database: Database) -> Database:
-        """Without its key the door knows nobody: it denies, says so, and leaves all as it is."""
-        try:
-            database.seal.check()
-        except StoreLocked as error:
-            log.critical("store_locked", reason=error.message)
-            self._failures = ("store_locked",)
-        return database
 
     def _make_console(self) -> "Console":
         try:
