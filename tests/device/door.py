@@ -35,7 +35,7 @@ chip=/sys/kernel/config/gpio-sim/door
 [ -d $chip ] || {{ mkdir -p $chip/bank/line0 && echo 8 >$chip/bank/num_lines &&
     echo door >$chip/bank/label && echo relay >$chip/bank/line0/name && echo 1 >$chip/live; }}
 udevadm control --reload && udevadm trigger --subsystem-match=gpio
-modprobe v4l2loopback video_nr=10 card_label='Door Camera' exclusive_caps=1
+modprobe v4l2loopback video_nr=10 card_label='Door Camera' exclusive_caps=1 max_buffers=16
 mkdir -p {CAMERA.rpartition("/")[0]} && ln -sf ../../video10 {CAMERA}
 udevadm settle
 """
