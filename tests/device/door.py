@@ -80,6 +80,10 @@ class Door:
             self.machine.put(text, f"/srv/tests/device/guest/{script.name}")
         self.machine.run("sync")  # it may be switched off at any moment
 
+    def stop(self) -> None:
+        """The daemon, and what an earlier test may have left that has its devices."""
+        self.machine.run(f"systemctl stop {UNIT} feeder reader watch", check=False)
+
     def feed(self, jpegs: bytes) -> None:
         """Show a clip to the camera, until the unit `feeder` is stopped."""
         self.machine.put(jpegs, "/srv/clip.mjpeg")

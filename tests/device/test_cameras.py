@@ -17,6 +17,7 @@ pytestmark = MARKS
 @pytest.fixture(scope="module")
 def seen(door: Door, portraits: Path) -> dict[str, Any]:
     """What guest/cameras.py found."""
+    door.stop()
     door.feed(jpegs(portraits))
     try:
         found: dict[str, Any] = door.run("cameras", timeout_s=900)

@@ -15,6 +15,7 @@ pytestmark = MARKS
 @pytest.fixture(scope="module")
 def seen(door: Door) -> dict[str, Any]:
     """What guest/lines.py found."""
+    door.stop()
     found: dict[str, Any] = door.run("lines", timeout_s=600)
     tell(f"lines: {json.dumps(found)}")
     return found
