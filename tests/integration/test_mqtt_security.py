@@ -191,6 +191,7 @@ def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
             time.sleep(1)
         assert any("ACL" in entry.get("reason", "") for entry in logs)
         assert door.events.queue_length() == 1
+        assert door.mqtt.refused_topics == (f"{BASE}/event/user",)
 
 
 def test_a_broker_of_another_ca_is_refused(

@@ -92,8 +92,8 @@ class MqttDoor:
 
     @property
     def refused_topics(self) -> tuple[str, ...]:
-        """What the broker does not let this door hear: commands, or sensors."""
-        return self._subscriptions.refused
+        """What the broker does not let this door hear (commands, sensors), or say (events)."""
+        return self._subscriptions.refused + self._publisher.refused
 
     def start(self) -> None:
         """Returns at once; the door works without a broker, too."""

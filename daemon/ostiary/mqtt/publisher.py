@@ -64,6 +64,7 @@ class _Acknowledged:
 
     connection: Connection
     seq: int
+    topic: str
     refused: str | None
 
 
@@ -101,9 +102,15 @@ class Publisher:
         self._flight: _Flight | None = None
         self._delivered: list[int] = []  # acknowledged and not marked yet
         self._mark_at = 0.0  # monotonic s
+        self._refused = ""
         self._recent: deque[tuple[float, int]] = deque()  # (monotonic s, seq) as acknowledged
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         events.follow(self._inbox.put)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The topic of the first event that the broker does not take; it and all after it wait."""
+        return (self._refused,) if self._refused else ()
 
     def start(self) -> None:
         self._thread.start()
@@ -221,10 +228,13 @@ class Publisher:
             if flight is None or told.connection is not flight.connection:
                 continue
             if told.refused is not None:
+                self._refused = told.topic
                 raise BrokerUnavailable(
-                    f"The broker refuses events ({told.refused}). "
-                    "Does its ACL let this door publish?"
+                    f"The broker refuses {told.topic} ({told.refused}). Does its ACL let this door "
+                    "publish there? Until then the event waits, and those after it."
                 )
+            if told.topic == self._refused:
+                self._refused = ""
             flight.unacknowledged[told.seq] -= 1
             if not flight.unacknowledged[told.seq]:
                 del flight.unacknowledged[told.seq]
@@ -292,13 +302,15 @@ class Publisher:
                 topic,
                 payload,
                 expiry_s=expiry_s,
-                acknowledged=partial(self._on_acknowledged, flight.connection, event.seq),
+                acknowledged=partial(self._on_acknowledged, flight.connection, event.seq, topic),
             )
             for topic, payload, expiry_s in messages
         )
 
-    def _on_acknowledged(self, connection: Connection, seq: int, refused: str | None) -> None:
-        self._acknowledged.put(_Acknowledged(connection, seq, refused))
+    def _on_acknowledged(
+        self, connection: Connection, seq: int, topic: str, refused: str | None
+    ) -> None:
+        self._acknowledged.put(_Acknowledged(connection, seq, topic, refused))
         if self._hurry or refused is not None:
             self._inbox.put(None)
 

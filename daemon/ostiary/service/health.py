@@ -19,7 +19,7 @@ class Readings:
     `hanging`: threads whose heartbeat is overdue. `failures`: stable words for what is broken so
     that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
     events were removed undelivered since the daemon started. `topics_refused`: what the broker
-    does not let the door hear. `waiting`: people who are known by a former recogniser only;
+    does not let the door hear or say. `waiting`: people who are known by a former recogniser only;
     `unmatched`: by none that is loaded. `attacked`: a camera was shown photos or screens a moment
     ago. `doors`: stable words for what is wrong at the doors.
     """
