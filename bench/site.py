@@ -22,7 +22,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.harness import Measure
-from bench.site_processes import DoorsProcess, Plan, RealClock, split
+from bench.site_processes import DoorsProcess, Plan, split
 from ostiary.site.clock import Version
 from ostiary.site.envelope import digest_of_payload, write
 from ostiary.site.identity import Identity, to_text
@@ -34,7 +34,7 @@ from ostiary.site.topics import new_person
 from tests.faces import some_descriptor
 from tests.integration.broker import Mosquitto
 from tests.integration.probe import Probe
-from tests.site_doors import CameralessDoor, House, LinkedDoor
+from tests.site_doors import CameralessDoor, House, LinkedDoor, RealClock
 
 DOORS = 200
 PEOPLE_OF_MANY = 50

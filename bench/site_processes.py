@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
@@ -15,14 +14,9 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ostiary.site.identity import Identity
-from tests.site_doors import CameralessDoor, Clock, LinkedDoor
+from tests.site_doors import CameralessDoor, LinkedDoor, RealClock
 
 DOORS_A_PROCESS = 25
-
-
-class RealClock(Clock):
-    def __call__(self) -> datetime:
-        return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

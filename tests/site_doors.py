@@ -50,6 +50,13 @@ class Clock:
         return self.now
 
 
+class RealClock(Clock):
+    """Of the machine."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+
 class CameralessDoor:
     """One door. What it has to tell is in `told()`; `hears` gives it messages."""
 

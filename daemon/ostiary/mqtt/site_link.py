@@ -313,7 +313,7 @@ class SiteLink:
             return
         elif sync.stage == "keys":
             sync.stage = "people"
-            self._watch.listen(sync.connection, membership, now)
+            self._watch.listen(sync.connection, membership, now, again=True)
             sync.connection.subscribe(self._topics.people)
             self._put_mark(sync)
         elif sync.stage == "people" and not sync.mark:

@@ -54,8 +54,11 @@ class SiteWatch:
         """Somebody looks at the list of all doors: listen to all for a while."""
         self._look_until = time.monotonic() + LOOK_S
 
-    def listen(self, connection: Connection, membership: Membership, now: float) -> None:
-        """Ask the broker for the doors that are to be listened to. Raises BrokerUnavailable."""
+    def listen(
+        self, connection: Connection, membership: Membership, now: float, *, again: bool = False
+    ) -> None:
+        """Ask the broker for the doors that are to be listened to; `again`: also for those it was
+        asked for, so that it sends what it keeps of them. Raises BrokerUnavailable."""
         if connection is not self._connection:
             self._connection, self._asked_for = connection, frozenset()
         topics, doors = self._roster.topics, self._roster.doors
@@ -63,12 +66,12 @@ class SiteWatch:
             wanted = frozenset({topics.doors})
         else:
             wanted = frozenset(topics.door(member) for member in membership.listens_to)
-        if wanted == self._asked_for:
+        if wanted == self._asked_for and not again:
             return
         for topic in sorted(self._asked_for - wanted):
             connection.unsubscribe(topic)
-        if new := wanted - self._asked_for:
-            connection.subscribe(*sorted(new))
+        if asked := wanted if again else wanted - self._asked_for:
+            connection.subscribe(*sorted(asked))
         if topics.doors not in wanted:
             doors.keep_only(membership.listens_to)
         self._asked_for = wanted
