@@ -35,17 +35,20 @@ def decoder() -> Iterator[Decoder]:
 def child_of(decoder: Decoder) -> int:
     """The process that decodes, as soon as there is one."""
     children = Path(f"/proc/{decoder.pid}/task/{decoder.pid}/children")
+    deadline = time.monotonic() + 30
     while not (found := children.read_text().split()):
+        assert time.monotonic() < deadline, "no decoder is started any more"
         time.sleep(0.001)
     return int(found[0])
 
 
 def is_shut_in(process: int) -> bool:
-    """Whether it has given up its system calls, and so decodes or waits to."""
+    """Whether it has given up its system calls, and waits for a picture."""
     try:
-        return "Seccomp:\t2" in Path(f"/proc/{process}/status").read_text()
+        status = Path(f"/proc/{process}/status").read_text()
     except OSError:  # it has ended
         return False
+    return "Seccomp:\t2" in status and "State:\tS" in status
 
 
 def memory_mb(process: int) -> float:
