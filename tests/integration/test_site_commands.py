@@ -59,16 +59,19 @@ def test_what_a_stolen_door_did_since_then_is_undone_and_it_is_not_believed_any_
     site: Site, portraits: Path
 ) -> None:
     stolen, others = site.doors[2], site.doors[:2]
+    picture = (portraits / "biden.jpg").read_bytes()
     since = datetime.now(UTC)
-    site.enrol(stolen, "Mallory", (portraits / "biden.jpg").read_bytes())
+    site.enrol(stolen, "Joe", picture)
+    site.delete(stolen, "Joe")
+    site.enrol(stolen, "Mallory", picture)
     known_at(site, site.doors, "Barack", "Mallory")
 
+    # Joe, who was deleted already, is not counted again.
     said = revoke(site, stolen, "--since", since.strftime("%Y-%m-%dT%H:%M:%S"))
     assert "door3 is revoked. 1 people signed anew, 1 deleted." in said
     known_at(site, others, "Barack")
     assert status(site)[status_name(site, others[1])]["confirmed"]
 
-    picture = (portraits / "biden.jpg").read_bytes()
     site.enrol(site.doors[1], "Joe", picture)
     known_at(site, others, "Barack", "Joe")
     assert "Joe" not in site.names(stolen)

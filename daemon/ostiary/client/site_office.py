@@ -134,7 +134,8 @@ class SiteOffice:
                     counts["refused"] += 1
                     continue
                 written = opened.version
-                if written.member == suspect and written.millis >= since_ms:
+                living = not isinstance(content, Tombstone)
+                if living and written.member == suspect and written.millis >= since_ms:
                     content = Tombstone(changed_by="key-holder", changed_at=now)
                     counts["removed"] += 1
                 # Just after the one it stands for, so that what a door changes meanwhile holds.
