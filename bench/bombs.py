@@ -16,7 +16,7 @@ from ostiary.errors import ImageInvalid, ImageTooLarge
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import JPEG_MOST_SCANS, decode_image
 
-SECONDS, ROUNDS = 3.0, 3
+SECONDS, ROUNDS = 1.0, 10
 
 
 def run() -> Iterator[Line]:

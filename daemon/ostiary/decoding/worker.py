@@ -21,6 +21,7 @@ CUT_SHORT = "The image is cut short. Send a whole file."
 DECODE_LIMIT_S = 3.0
 MOST_UNSERVED = 3
 MEMORY_BESIDE_PIXELS = 100_000_000
+KEPT_BYTES = 16_000_000
 MOST_COPIES = 3
 """A decoder holds coefficients, the picture and the picture turned upright at once."""
 
@@ -62,6 +63,7 @@ def _serve(
         os.set_blocking(complaints, False)
         report = os.dup(sys.stderr.fileno())
         os.dup2(written, sys.stderr.fileno())
+        sandbox.keep_memory(KEPT_BYTES)
         sandbox.bound_memory(MOST_COPIES * 3 * most_pixels + MEMORY_BESIDE_PIXELS)
         sandbox.give_up_system_calls()
         served[0] = 1
