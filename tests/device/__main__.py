@@ -1,10 +1,15 @@
-"""`make device`: every test of a real machine, the figures they find, and one line at the end."""
+"""`make device`: every test of a real machine, the figures they find, and one line at the end.
+
+Two machines run side by side: QEMU's, and the one whose power is cut.
+"""
 
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+TOGETHER = ("-n", "2", "--dist", "loadgroup")
 
 
 class Counted:
@@ -29,7 +34,7 @@ def main() -> int:
     options = sys.argv[1:]
     if not any(Path(each).exists() for each in options):
         options.append(str(Path(__file__).parent))
-    status = pytest.main(["-q", "-rs", "--durations=8", *options], plugins=[counted])
+    status = pytest.main([*TOGETHER, "-q", "-rs", "--durations=8", *options], plugins=[counted])
     sys.stdout.write(f"{time.monotonic() - began:.0f} s in all, {counted.of('skipped')} skipped\n")
     sys.stdout.write(f"{counted.of('passed')} passed, {counted.of('failed')} failed\n")
     return int(status)

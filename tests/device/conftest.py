@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,17 @@ TOLD: list[str] = []
 def tell(what: str) -> None:
     """A figure, for the end of the run: these tests measure, too."""
     TOLD.append(what)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was told in a process of pytest-xdist goes to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["told"] = TOLD
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    TOLD.extend(node.workeroutput["told"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -51,8 +51,9 @@ def cache_folder() -> Path:
 
 def door_image() -> Image:
     """The image of what this checkout builds."""
-    package = build(Target("amd64", "13"), ROOT / "resources/models", ROOT / "build/deb")
-    return image(cache_folder(), package)
+    with _alone(cache_folder(), "package"):
+        package = build(Target("amd64", "13"), ROOT / "resources/models", ROOT / "build/deb")
+        return image(cache_folder(), package)
 
 
 def image(cache: Path, package: Path) -> Image:
@@ -94,9 +95,7 @@ def _log(folder: Path) -> Iterator[int]:
 def _made(cache: Path, name: str, digest: str, make: Callable[[Path], None]) -> Path:
     """`cache/name-digest`, whole; old ones of the name are removed once it is made."""
     folder = cache / f"{name}-{digest}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone(cache, name):
         if not folder.is_dir():
             making = cache / f"{name}.making"
             shutil.rmtree(making, ignore_errors=True)
@@ -107,6 +106,15 @@ def _made(cache: Path, name: str, digest: str, make: Callable[[Path], None]) -> 
                     shutil.rmtree(other)
             making.rename(folder)
     return folder
+
+
+@contextmanager
+def _alone(cache: Path, name: str) -> Iterator[None]:
+    """No other process makes the same meanwhile."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _digest(*files: Path) -> str:

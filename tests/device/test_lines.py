@@ -7,9 +7,9 @@ import pytest
 
 from tests.device.conftest import tell
 from tests.device.door import Door
-from tests.device.why_not import MARKS
+from tests.device.why_not import ON_QEMU
 
-pytestmark = MARKS
+pytestmark = ON_QEMU
 
 
 @pytest.fixture(scope="module")
