@@ -20,6 +20,7 @@ from ostiary.config import (
     StoreSettings,
     VisionSettings,
 )
+from ostiary.messages.commands.rules import AccessRule
 from ostiary.service.doctor import Check, Level, run_checks
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.budget import check_budget
@@ -31,8 +32,10 @@ from ostiary.service.doctor.inputs import check_inputs
 from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
+from ostiary.service.doctor.rules import check_rules
 from ostiary.service.doctor.secrets import check_secrets
 from ostiary.store.database import Database
+from ostiary.store.rules import RuleStore
 from ostiary.store.sealing import make_recovery
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
@@ -198,6 +201,35 @@ def test_a_sealed_database_is_judged_by_its_key(tmp_path: Path) -> None:
     check = only(list(check_database(stored(path, key_file))), "store key")
     assert check.level is Level.RED
     assert check.found.startswith("1 template(s)")
+
+
+def test_a_rule_about_a_camera_that_is_not_there_is_yellow(tmp_path: Path) -> None:
+    path, key_file = tmp_path / "door.db", tmp_path / "store.key"
+    key_file.write_text("k" * 44)
+    cameras = (CameraSettings(source="0", name="front"),)
+    settings = stored(path, key_file).model_copy(update={"cameras": cameras})
+    with Database.open(path, b"k" * 44) as database:
+        rules = RuleStore(database)
+        rules.add_group("staff")
+        for name, doors in (("hall", ("front",)), ("anywhere", None)):
+            put_rule(rules, name, doors)
+        assert levels(*check_rules(settings)) == {"rules": Level.GREEN}
+        put_rule(rules, "yard", ("back", "front"))
+    (check,) = check_rules(settings)
+    assert (check.level, check.found) == (
+        Level.YELLOW,
+        "yard is about back: no camera of that name",
+    )
+
+    with sqlite3.connect(path) as changed:
+        changed.execute("UPDATE rules SET content = (SELECT content FROM rules WHERE id = 2)")
+    broken = next(iter(check_rules(settings)))
+    assert (broken.level, broken.found) == (Level.RED, "2 rule(s) were altered")
+
+
+def put_rule(rules: RuleStore, name: str, doors: tuple[str, ...] | None) -> None:
+    rule = AccessRule(name=name, groups=("staff",), doors=doors)
+    rules.put_rule(None, rule.model_dump_json(exclude={"groups"}), rule.groups)
 
 
 def test_a_database_that_is_not_there_yet_is_yellow(tmp_path: Path) -> None:

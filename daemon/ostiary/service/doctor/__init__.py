@@ -16,6 +16,7 @@ from ostiary.service.doctor.models import check_models
 from ostiary.service.doctor.page import as_json, exit_status, render
 from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
+from ostiary.service.doctor.rules import check_rules
 from ostiary.service.doctor.secrets import check_secrets
 
 __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
@@ -30,6 +31,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_budget(settings.vision, settings.cameras)
     yield from check_decoder()
     yield from check_database(settings)
+    yield from check_rules(settings)
     yield from check_recognition(settings)
     yield from check_broker(settings)
     yield from check_secrets(settings)
