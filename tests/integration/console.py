@@ -20,17 +20,20 @@ from ostiary.commands.commands import Commands
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, CameraSettings, Settings
+from ostiary.entrance.doors import Doors, Hardware
 from ostiary.http.console import Console
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.state import State
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
+from ostiary.recording import Recording
 from ostiary.service.health import Readings, state_of
 from ostiary.service.metrics import Metrics
 from ostiary.site.overview import DoorLine
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
+from ostiary.store.door_modes import DoorModes
 from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
@@ -80,28 +83,39 @@ class ConsoleDoor:
         users = Users(self.database)
         self.roster = roster_of(users, engine, risk_of(settings.access))
         self.people = People(users, self.events, self.roster)
-        self.recognitions: tuple[Recognition, ...] = ()
-        if source is not None:
-            camera = CameraSettings(name="front", source=str(source), loop=True)
-            self.recognitions = (
-                Recognition(
-                    CameraReader(camera),
-                    engine,
-                    self.roster,
-                    self._record,
-                    policy_of(settings.access),
-                    Metrics(),
-                ),
+        shown = () if source is None else (str(source),)
+        cameras = [CameraSettings(name="front", source=each, loop=True) for each in shown]
+        self.recognitions = tuple(
+            Recognition(
+                CameraReader(camera),
+                engine,
+                self.roster,
+                self._record,
+                policy_of(settings.access),
+                Metrics(),
             )
+            for camera in cameras
+        )
+        recording = Recording(self.database, self.events, DoorModes(self.database), self.people)
+        doors = Doors(
+            settings.model_copy(update={"cameras": tuple(cameras)}),
+            Hardware(),
+            recording.at_door,
+            lambda _state: None,
+            before={},
+            modes={},
+            clock=utc_now,
+            beat=lambda: None,
+        )
         self.room = room = Room(
             settings,
             self.people,
             self.events,
             engine,
             {each.name: each for each in self.recognitions},
+            doors=doors.guards,
             thresholds=lambda: self.access,
         )
-        cameras = {each.name: each for each in self.recognitions}
         self.site: tuple[DoorLine, ...] = ()
         with logged() as lines:
             self.console = Console(
@@ -114,7 +128,7 @@ class ConsoleDoor:
                     rules=room.rules,
                     users=users,
                     events=self.events,
-                    cameras=cameras,
+                    cameras={each.name: each for each in self.recognitions},
                     state=self.state,
                     access=lambda: self.access,
                     apply_access=self.apply,

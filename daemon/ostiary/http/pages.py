@@ -19,6 +19,7 @@ from ostiary.messages.reason import Reason
 from ostiary.overrides import ADJUSTABLE
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.audit import Audit
+from ostiary.store.credentials import Credentials
 from ostiary.store.events import EventFilter
 from ostiary.store.sessions import Session
 from ostiary.store.snapshots import Snapshots
@@ -43,6 +44,7 @@ class Pages:
         self._accounts = Accounts(parts.database)
         self._tokens = ApiTokens(parts.database)
         self._audit = Audit(parts.database)
+        self._credentials = Credentials(parts.database)
         self._snapshots = Snapshots(parts.database)
         self._rules = RulePages(parts, renderer)
         self.router = APIRouter(include_in_schema=False)
@@ -99,6 +101,10 @@ class Pages:
             "person": user,
             "templates": self._parts.users.templates_of(user.username),
             "events": self._parts.events.page(EventFilter(username=user.username), limit=8).events,
+            "holding": self._credentials.holding(user.username),
+            "readers": sorted({reader.door for reader in self._parts.settings.readers}),
+            "pin_digits": self._parts.settings.credentials.pin_digits,
+            "seconds": round(self._parts.settings.commands.camera_timeout_s),
             **self._rules.of_person(request, user.username),
         }
         return self._render(request, "person", session, values)

@@ -87,15 +87,20 @@ export async function confirmed(act) {
     return true;
   } catch (problem) {
     if (problem.code !== "locks_everybody_out") throw problem;
-    const dialog = document.getElementById("question");
-    document.getElementById("question-title").textContent = problem.words;
-    document.getElementById("question-text").textContent = problem.message;
-    document.getElementById("question-yes").textContent = say("form.all_the_same");
-    dialog.returnValue = "no";
-    dialog.showModal();
-    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-    if (dialog.returnValue !== "yes") return false;
+    if (!(await agreed(problem.words, problem.message, say("form.all_the_same")))) return false;
     await act(true);
     return true;
   }
+}
+
+/* Whether the person presses `yes`, asked in a dialogue. */
+export async function agreed(title, text, yes) {
+  const dialog = document.getElementById("question");
+  document.getElementById("question-title").textContent = title;
+  document.getElementById("question-text").textContent = text;
+  document.getElementById("question-yes").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+  return dialog.returnValue === "yes";
 }

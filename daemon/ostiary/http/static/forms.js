@@ -1,24 +1,14 @@
-/* Forms that change something: <form data-api=PATH data-method=METHOD data-then=reload|PATH>. */
+/* Forms that change something: <form inert data-api=PATH data-method=METHOD data-then=reload|PATH>.
+   `inert` until this script is there, so that no press is lost. */
 
-import { ask, confirmed, explain } from "./api.js";
+import { agreed, ask, confirmed, explain } from "./api.js";
 import { element, tell } from "./texts.js";
 
 document.querySelectorAll("time").forEach(tell);
 
-const question = document.getElementById("question");
-
-function sure(form) {
-  if (!form.dataset.ask) return Promise.resolve(true);
-  document.getElementById("question-title").textContent = form.dataset.ask;
-  document.getElementById("question-text").textContent = form.dataset.askText;
-  document.getElementById("question-yes").textContent = form.querySelector("button").textContent;
-  question.returnValue = "no";
-  question.showModal();
-  return new Promise((answer) => {
-    question.addEventListener("close", () => answer(question.returnValue === "yes"), {
-      once: true,
-    });
-  });
+async function sure(form) {
+  const { ask: title, askText: text } = form.dataset;
+  return !title || (await agreed(title, text, form.querySelector("button").textContent));
 }
 
 function isChanged(field) {
@@ -82,10 +72,12 @@ for (const form of document.querySelectorAll("form[data-api]")) {
       if (form.dataset.done) tellIn(form, "good", form.dataset.done);
       goOn(form, found);
     } catch (problem) {
-      tellIn(form, "bad", explain(problem));
+      const late = problem.code === "timed_out" && form.dataset.timedOut;
+      tellIn(form, "bad", late || explain(problem));
     } finally {
       button.disabled = false;
       button.removeAttribute("aria-busy");
     }
   });
+  form.inert = false;
 }

@@ -1,0 +1,115 @@
+"""PINs, cards and the door itself in the console: real Chromium, the real server."""
+
+from datetime import UTC, datetime
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Page, expect
+
+from ostiary.messages.entrance import Mode
+from ostiary.store.audit import Audit
+from ostiary.store.credentials import Credentials, Holding
+from tests.e2e.browsing import PATIENCE_MS, Open, Stage, shoot
+from tests.faces import some_look
+
+NAME = "张三 O'Neil"
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.mark.parametrize(("phone", "language"), [(False, "en"), (True, "zh")])
+def test_a_person_is_given_pins_and_a_card_and_they_are_taken_away(
+    stage: Stage, visit: Open, phone: bool, language: str
+) -> None:
+    stage.door.people.register(NAME, [some_look(1)], datetime.now(UTC), source="http")
+    credentials = Credentials(stage.door.database)
+    words = {
+        "en": ("Set a PIN", "Add a card", "too easy", "Remove the PIN", "Remove all cards"),
+        "zh": ("设置 PIN", "添加卡", "太容易猜到", "移除 PIN", "移除所有卡"),
+    }
+    set_pin, add_card, too_easy, remove_pin, remove_cards = words[language]
+    page = visit(stage, phone=phone, language=language)
+    page.goto(stage.url(f"person?name={NAME}"))
+    section = page.get_by_role("region", name={"en": "PIN and cards", "zh": "PIN 和卡"}[language])
+
+    def give(summary: str, field: str, value: str) -> None:
+        section.locator("summary", has_text=summary).click()
+        page.locator(field).fill(value)
+        press(page, summary)
+
+    def count(given: int) -> None:
+        expect(section.locator("li strong")).to_have_count(given, timeout=PATIENCE_MS)
+
+    give(set_pin, "#pin", "1234")
+    expect(section.get_by_role("alert")).to_contain_text(too_easy, timeout=PATIENCE_MS)
+    page.locator("#pin").fill("7294")
+    press(page, set_pin)
+    count(1)
+    assert credentials.holding(NAME) == Holding(pin=True, duress=False, cards=0)
+
+    section.locator("summary", has_text=set_pin).click()
+    page.locator("#pin").fill("8305")
+    section.get_by_role("checkbox").check()
+    shoot(page, f"credentials-{language}")
+    assert Axe().run(page).response["violations"] == []
+    press(page, set_pin)
+    count(2)
+    give(add_card, "#card", "0012345678")
+    count(3)
+    assert credentials.holding(NAME) == Holding(pin=True, duress=True, cards=1)
+    shoot(page, f"credentials-given-{language}")
+    assert "0012345678" not in page.content()
+
+    press(page, remove_cards)
+    count(2)
+    press(page, remove_pin)
+    count(1)
+    assert credentials.holding(NAME) == Holding(pin=False, duress=True, cards=0)
+
+
+def test_a_pin_is_never_in_an_address_though_no_script_has_come_yet(
+    stage: Stage, visit: Open
+) -> None:
+    stage.door.people.register(NAME, [some_look(1)], datetime.now(UTC), source="http")
+    page = visit(stage)
+    page.route("**/static/*.js", lambda route: route.abort())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(stage.url(f"person?name={NAME}"))
+    page.locator("summary", has_text="Set a PIN").click()
+    page.locator("#pin").evaluate("pin => { pin.value = '7294'; pin.form.requestSubmit(); }")
+    page.wait_for_timeout(500)
+    assert [url for url in asked if "7294" in url] == []
+    assert page.url.endswith("O'Neil") or page.url.endswith("O%27Neil")
+
+
+def test_a_door_is_locked_down_and_opened_from_the_live_page(stage: Stage, visit: Open) -> None:
+    guard = stage.door.room.doors["front"]
+    page = visit(stage)
+    page.goto(stage.url())
+    section = page.get_by_role("region", name="The door")
+    expect(section).to_contain_text("Locked", timeout=PATIENCE_MS)
+
+    press(page, "Open once: front")
+    shoot(page, "door-question")
+    press(page, "Cancel")
+    assert guard.state().lock == "locked"
+    press(page, "Open once: front")
+    press(page, "Open once")
+    expect(section).to_contain_text("Unlocked", timeout=PATIENCE_MS)
+    shoot(page, "door-open")
+    expect(section).to_contain_text("Locked", timeout=PATIENCE_MS)
+
+    press(page, "Lockdown: front")
+    expect(section).to_contain_text("lockdown", timeout=PATIENCE_MS)
+    assert guard.state().mode is Mode.LOCKDOWN
+    expect(page.get_by_role("button", name="Open once: front")).to_have_count(0)
+    assert Axe().run(page).response["violations"] == []
+    shoot(page, "door-lockdown")
+    press(page, "End the lockdown: front")
+    expect(section).to_contain_text("normal", timeout=PATIENCE_MS)
+    assert guard.state().mode is Mode.NORMAL
+    rows = [row.subject for row in Audit(stage.door.database).newest(3)]
+    assert rows == ["front: lock", "front: lockdown", "front: open"]
