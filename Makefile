@@ -17,6 +17,9 @@ TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.
 # Long, with a target of its own; a short form is in tests/arm/test_unpacked.py.
 APART := tests/arm/test_installed.py
 
+# Emulated machines and packages: long work of one core. They run beside the tests that take turns, and give way to them.
+MACHINES := tests/device tests/arm/test_unpacked.py tests/integration/test_package.py
+
 LOCKS := requirements-build.lock requirements.lock
 BUILD := '^(pip|setuptools)=='
 HASHED := build/uv/bin/uv pip compile --quiet - --no-deps --no-annotate --generate-hashes --python-version 3.11 \
@@ -25,7 +28,7 @@ HASHED := build/uv/bin/uv pip compile --quiet - --no-deps --no-annotate --genera
 # Half of LFW may lie beside the checkout, too.
 FACES ?= $(wildcard ../shared/faces)
 
-.PHONY: accuracy adversary arm check device fuzz lock pictures help setup demo test lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check device fuzz lock pictures help setup demo test test-machines test-in-turn lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,7 +75,14 @@ homeassistant: ## install a Home Assistant for the one test that needs it
 
 test: debian setup homeassistant ## run every test: first those that may share the machine, then the others
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TOGETHER) $(ARGS)
-	$(BIN)/python -m pytest $(foreach path,$(TOGETHER) $(APART),--ignore $(path)) $(ARGS)
+	@$(MAKE) --no-print-directory --jobs 2 test-machines test-in-turn
+
+test-machines:
+	@mkdir -p build; nice -n 5 $(BIN)/python -m pytest $(MACHINES) $(ARGS) >build/test-machines.log 2>&1; \
+	status=$$?; cat build/test-machines.log; exit $$status
+
+test-in-turn:
+	$(BIN)/python -m pytest $(foreach path,$(TOGETHER) $(MACHINES) $(APART),--ignore $(path)) $(ARGS)
 
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .

@@ -8,8 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("-n", "2", "--dist", "loadgroup")
+
+class ByMachine(LoadScopeScheduling):  # type: ignore[misc]
+    """The tests of one machine stay in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "power" if "test_power_cut" in nodeid else "qemu"
 
 
 class Counted:
@@ -17,6 +24,9 @@ class Counted:
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Producer) -> ByMachine:
+        return ByMachine(config, log)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.outcome == "failed" or report.nodeid not in self.outcomes:
@@ -34,7 +44,7 @@ def main() -> int:
     options = sys.argv[1:]
     if not any(Path(each).exists() for each in options):
         options.append(str(Path(__file__).parent))
-    status = pytest.main([*TOGETHER, "-q", "-rs", "--durations=8", *options], plugins=[counted])
+    status = pytest.main(["-n", "2", "-q", "-rs", "--durations=8", *options], plugins=[counted])
     sys.stdout.write(f"{time.monotonic() - began:.0f} s in all, {counted.of('skipped')} skipped\n")
     sys.stdout.write(f"{counted.of('passed')} passed, {counted.of('failed')} failed\n")
     return int(status)

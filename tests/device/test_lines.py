@@ -7,9 +7,9 @@ import pytest
 
 from tests.device.conftest import tell
 from tests.device.door import Door
-from tests.device.why_not import ON_QEMU
+from tests.device.why_not import MARKS
 
-pytestmark = ON_QEMU
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

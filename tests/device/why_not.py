@@ -40,13 +40,10 @@ MARKS = [
 ]
 """Of every file that starts a machine."""
 
-ON_QEMU = [*MARKS, pytest.mark.xdist_group("qemu")]
-"""Of those that share one."""
-
 WHOLE = "OSTIARY_DEVICE_WHOLE" in os.environ
 LONG = [
     pytest.mark.timeout(7200),
-    *ON_QEMU,
+    *MARKS,
     pytest.mark.skipif(
         not WHOLE, reason="takes long where the processor is emulated: `make device` runs it"
     ),
