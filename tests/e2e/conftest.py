@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from demo.scenes import Scene, empty_room, visitors
 from demo.stream import Camera
@@ -18,6 +18,7 @@ from tests.integration.console import ConsoleDoor, LaterClock, console_settings
 def chromium() -> Iterator[Chromium]:
     if not Path(CHROMIUM).exists():
         pytest.fail(f"{CHROMIUM} is not there; `make debian` installs it")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         yield browser

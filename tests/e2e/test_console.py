@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from demo.scenes import Scene
 from demo.stream import Camera
 from ostiary.store.accounts import Role
-from tests.e2e.browsing import PATIENCE_MS, Open, Stage, shoot
+from tests.e2e.browsing import Open, Stage, shoot
 from tests.integration.console import PASSWORD, Browser, ConsoleDoor
 
 PAGES = (
@@ -33,9 +33,9 @@ def enrol(page: Page, stage: Stage, name: str) -> None:
     stage.show("registered")
     page.goto(stage.url("enrol"))
     page.get_by_label("Name").fill(name)
-    expect(page.locator("#guidance")).to_have_text("Good: hold still", timeout=PATIENCE_MS)
+    expect(page.locator("#guidance")).to_have_text("Good: hold still")
     page.get_by_role("button", name="Take the picture").click()
-    expect(page.locator("#outcome")).to_contain_text("is registered", timeout=PATIENCE_MS)
+    expect(page.locator("#outcome")).to_contain_text("is registered")
 
 
 def test_from_first_start_to_a_person_granted_live_and_deleted_again(
@@ -50,21 +50,21 @@ def test_from_first_start_to_a_person_granted_live_and_deleted_again(
     page.get_by_label("Your name").fill("anna")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.locator("#said .main")).to_have_text("Nobody is at the door", timeout=PATIENCE_MS)
+    expect(page.locator("#said .main")).to_have_text("Nobody is at the door")
 
     stage = Stage(door, camera, scenes, Browser(door.url))
     enrol(page, stage, "张三")
     shoot(page, "enrolled")
 
     page.goto(door.url)
-    expect(page.locator("#said")).to_contain_text("Welcome, 张三", timeout=PATIENCE_MS)
-    expect(page.locator("#decisions li").first).to_contain_text("Granted", timeout=PATIENCE_MS)
+    expect(page.locator("#said")).to_contain_text("Welcome, 张三")
+    expect(page.locator("#decisions li").first).to_contain_text("Granted")
     shoot(page, "granted")
 
     stage.show("empty")
-    expect(page.locator("#said .main")).to_have_text("Nobody is at the door", timeout=PATIENCE_MS)
+    expect(page.locator("#said .main")).to_have_text("Nobody is at the door")
     stage.show("phone")
-    expect(page.locator("#said")).to_contain_text("A photo or a screen", timeout=PATIENCE_MS)
+    expect(page.locator("#said")).to_contain_text("A photo or a screen")
     shoot(page, "attack")
 
     page.goto(stage.url("people"))
@@ -84,13 +84,9 @@ def test_from_first_start_to_a_person_granted_live_and_deleted_again(
 def test_the_guidance_says_what_is_missing(stage: Stage, visit: Open) -> None:
     page = visit(stage)
     page.goto(stage.url("enrol"))
-    expect(page.locator("#guidance")).to_have_text(
-        "Step in front of the camera", timeout=PATIENCE_MS
-    )
+    expect(page.locator("#guidance")).to_have_text("Step in front of the camera")
     stage.show("phone")
-    expect(page.locator("#guidance")).to_have_text(
-        "Judged a photo or a screen", timeout=PATIENCE_MS
-    )
+    expect(page.locator("#guidance")).to_have_text("Judged a photo or a screen")
     page.get_by_label("Name").fill("mallory")
     page.get_by_role("button", name="Take the picture").click()
     expect(page.locator("#outcome")).to_contain_text("a live person is needed")
@@ -152,7 +148,7 @@ def test_the_effect_of_thresholds_is_seen_before_they_are_saved(stage: Stage, vi
     page = visit(stage)
     enrol(page, stage, "张三")
     page.goto(stage.url())
-    expect(page.locator("#said")).to_contain_text("Welcome, 张三", timeout=PATIENCE_MS)
+    expect(page.locator("#said")).to_contain_text("Welcome, 张三")
     page.goto(stage.url("thresholds"))
     expect(page.locator("#effect")).to_contain_text("all have come out the same")
     expect(page.locator("#distance")).to_contain_text("one stranger in 1,000")
@@ -227,7 +223,7 @@ def test_a_viewer_is_offered_nothing_that_changes(stage: Stage, visit: Open) -> 
     page.get_by_label("Name").fill("vera")
     page.get_by_label("Password").fill("four green doors")
     page.keyboard.press("Enter")
-    expect(page.locator("#said .main")).to_have_text("Nobody is at the door", timeout=PATIENCE_MS)
+    expect(page.locator("#said .main")).to_have_text("Nobody is at the door")
     expect(page.get_by_role("link", name="Enrol")).to_have_count(0)
     page.goto(stage.url("thresholds"))
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
@@ -254,14 +250,14 @@ def test_every_page_is_clean_for_axe_and_fits(
     stage.show("registered")
     page = visit(stage, phone=phone, language=language)
     page.goto(stage.url())
-    expect(page.locator("#said.granted")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#said.granted")).to_be_visible()
     stranger = visit(phone=phone, language=language)
     kind = f"{'phone' if phone else 'desktop'}-{language}"
     for visitor, paths in ((page, PAGES), (stranger, ("sign-in", "no-such-page"))):
         for path in paths:
             visitor.goto(stage.url(path))
             if path in {"", "enrol"}:
-                expect(visitor.locator(".curtain")).to_be_hidden(timeout=PATIENCE_MS)
+                expect(visitor.locator(".curtain")).to_be_hidden()
             if path == "thresholds":
                 expect(visitor.locator("#effect p").first).to_be_visible()
             found = Axe().run(visitor)
@@ -274,6 +270,6 @@ def test_every_page_is_clean_for_axe_and_fits(
 def test_a_camera_that_is_gone_is_told(stage: Stage, visit: Open) -> None:
     page = visit(stage)
     page.goto(stage.url())
-    expect(page.locator(".curtain")).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page.locator(".curtain")).to_be_hidden()
     stage.door.recognitions[0].stop()
     expect(page.locator(".curtain")).to_have_text("The camera gives no new picture.")

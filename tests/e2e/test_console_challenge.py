@@ -13,7 +13,7 @@ from demo.turner import Stage as TurnerStage
 from ostiary.http.texts import Texts
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.engine import VisionEngine
-from tests.e2e.browsing import PATIENCE_MS, Open, Stage, shoot
+from tests.e2e.browsing import Open, Stage, shoot
 from tests.integration.console import ConsoleDoor, console_settings
 
 PROMPTS = {Texts().get("en", f"prompt.{prompt}"): prompt for prompt in Prompt}
@@ -40,11 +40,11 @@ def test_a_challenge_is_read_off_the_live_page_done_and_granted(
         page.goto(door.url)
         said = page.locator("#said.asked .main")
         camera.performer = performer = Performer(obama)
-        expect(said).to_have_text(MOVEMENT, timeout=PATIENCE_MS)
+        expect(said).to_have_text(MOVEMENT)
         shoot(page, "challenge")
         phone = visit(stage, phone=True, language="zh")
         phone.goto(door.url)
-        expect(phone.locator("#said.asked .main")).to_contain_text("请", timeout=PATIENCE_MS)
+        expect(phone.locator("#said.asked .main")).to_contain_text("请")
         shoot(phone, "challenge-phone")
         read = ""
         until = time.monotonic() + 50

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import expect
 
 from ostiary.store.audit import Audit
-from tests.e2e.browsing import PATIENCE_MS, Open, Stage, shoot
+from tests.e2e.browsing import Open, Stage, shoot
 from tests.integration.console import PASSWORD, LaterClock
 
 NAME = "Zoë Müller"
@@ -26,24 +26,24 @@ def test_the_password_is_asked_for_again_and_then_it_goes_on(
     page.locator("#file").set_input_files(portraits / "obama.jpg")
     page.locator("#upload").click()
     dialog = page.locator("#confirmation")
-    expect(dialog).to_be_visible(timeout=PATIENCE_MS)
+    expect(dialog).to_be_visible()
     assert stage.door.people.count() == 0
     assert Axe().run(page).response["violations"] == []
     shoot(page, f"confirmation-{'phone' if phone else 'desktop'}")
 
     dialog.locator("#confirmation-no").click()
     words = "需要再次输入密码" if phone else "needs your password again"
-    expect(page.locator("#outcome")).to_contain_text(words, timeout=PATIENCE_MS)
+    expect(page.locator("#outcome")).to_contain_text(words)
     assert stage.door.people.count() == 0
 
     page.locator("#upload").click()
     dialog.locator("input[type=password]").fill("not this one, anna")
     page.keyboard.press("Enter")
-    expect(dialog.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
+    expect(dialog.get_by_role("alert")).to_be_visible()
     shoot(page, f"confirmation-wrong-{'phone' if phone else 'desktop'}")
     dialog.locator("input[type=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
-    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
-    expect(page.locator("#outcome .good")).to_contain_text(NAME, timeout=PATIENCE_MS)
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#outcome .good")).to_contain_text(NAME)
     actions = [row.action for row in Audit(stage.door.database).newest(2)]
     assert actions == ["user_registered", "password_said"]

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from ostiary.messages.entrance import Mode
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials, Holding
-from tests.e2e.browsing import PATIENCE_MS, Open, Stage, shoot
+from tests.e2e.browsing import Open, Stage, shoot
 from tests.faces import some_look
 
 NAME = "张三 O'Neil"
@@ -40,10 +40,10 @@ def test_a_person_is_given_pins_and_a_card_and_they_are_taken_away(
         press(page, summary)
 
     def count(given: int) -> None:
-        expect(section.locator("li strong")).to_have_count(given, timeout=PATIENCE_MS)
+        expect(section.locator("li strong")).to_have_count(given)
 
     give(set_pin, "#pin", "1234")
-    expect(section.get_by_role("alert")).to_contain_text(too_easy, timeout=PATIENCE_MS)
+    expect(section.get_by_role("alert")).to_contain_text(too_easy)
     page.locator("#pin").fill("7294")
     press(page, set_pin)
     count(1)
@@ -90,7 +90,7 @@ def test_a_door_is_locked_down_and_opened_from_the_live_page(stage: Stage, visit
     page = visit(stage)
     page.goto(stage.url())
     section = page.get_by_role("region", name="The door")
-    expect(section).to_contain_text("Locked", timeout=PATIENCE_MS)
+    expect(section).to_contain_text("Locked")
 
     press(page, "Open once: front")
     shoot(page, "door-question")
@@ -98,18 +98,18 @@ def test_a_door_is_locked_down_and_opened_from_the_live_page(stage: Stage, visit
     assert guard.state().lock == "locked"
     press(page, "Open once: front")
     press(page, "Open once")
-    expect(section).to_contain_text("Unlocked", timeout=PATIENCE_MS)
+    expect(section).to_contain_text("Unlocked")
     shoot(page, "door-open")
-    expect(section).to_contain_text("Locked", timeout=PATIENCE_MS)
+    expect(section).to_contain_text("Locked")
 
     press(page, "Lockdown: front")
-    expect(section).to_contain_text("lockdown", timeout=PATIENCE_MS)
+    expect(section).to_contain_text("lockdown")
     assert guard.state().mode is Mode.LOCKDOWN
     expect(page.get_by_role("button", name="Open once: front")).to_have_count(0)
     assert Axe().run(page).response["violations"] == []
     shoot(page, "door-lockdown")
     press(page, "End the lockdown: front")
-    expect(section).to_contain_text("normal", timeout=PATIENCE_MS)
+    expect(section).to_contain_text("normal")
     assert guard.state().mode is Mode.NORMAL
     rows = [row.subject for row in Audit(stage.door.database).newest(3)]
     assert rows == ["front: lock", "front: lockdown", "front: open"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ostiary.messages.reason import Reason
-from tests.e2e.browsing import PATIENCE_MS, Open, Stage, shoot
+from tests.e2e.browsing import Open, Stage, shoot
 from tests.faces import some_look
 
 OFFICE = {
@@ -171,9 +171,9 @@ def test_a_visitor_is_enrolled_in_two_taps_and_their_end_is_seen(stage: Stage, v
     page.get_by_role("link", name="Visitor").click()
     page.get_by_label("Name").fill("Plumber")
     page.get_by_label("Tomorrow").check()
-    expect(page.locator("#guidance")).to_have_text("Good: hold still", timeout=PATIENCE_MS)
+    expect(page.locator("#guidance")).to_have_text("Good: hold still")
     page.get_by_role("button", name="Take the picture").click()
-    expect(page.locator("#outcome")).to_contain_text("is registered", timeout=PATIENCE_MS)
+    expect(page.locator("#outcome")).to_contain_text("is registered")
     shoot(page, "visitor-enrolled")
     until = stage.door.room.rules.person("Plumber").valid_until
     assert until is not None
@@ -221,7 +221,7 @@ def test_a_list_is_taken_line_by_line_with_a_report_and_saved_again(
     photos = [portraits / "obama.jpg", portraits / "biden.jpg"]
     page.locator("#list-photos").set_input_files(photos)
     page.get_by_role("button", name="Take the list").click()
-    expect(page.locator("#list-outcome")).to_contain_text("3 taken, 2 not", timeout=PATIENCE_MS)
+    expect(page.locator("#list-outcome")).to_contain_text("3 taken, 2 not")
     report = page.locator("#list-report li")
     expect(report.nth(2)).to_contain_text("There is no such group")
     expect(report.nth(3)).to_contain_text("was not chosen")
@@ -306,3 +306,26 @@ def test_a_viewer_sees_rules_and_may_change_none(stage: Stage, visit: Open) -> N
     expect(page.locator("main")).to_contain_text("operator")
     page.goto(stage.url("person?name=Ann"))
     expect(page.locator("#access")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "path", ["person?name=Ann", "enrol", "people", "rules", "rule", "access", "thresholds"]
+)
+def test_no_press_is_lost_before_the_scripts_of_a_page_are_there(
+    stage: Stage, visit: Open, path: str
+) -> None:
+    house(stage)
+    page = visit(stage)
+    late: list[Route] = []
+    page.route("**/static/*.js", lambda route: late.append(route))
+    page.goto(stage.url(path), wait_until="commit")
+    expect(page.locator("#question")).to_be_attached()
+    forms = page.locator('main form[method="dialog"], #holiday-list')
+    inert = page.locator('main form[method="dialog"][inert], #holiday-list[inert]')
+    assert forms.count() > 0
+    assert inert.count() == forms.count()
+    page.route("**/static/*.js", lambda route: route.continue_())
+    for route in late:
+        route.continue_()
+    expect(inert).to_have_count(0)
+    assert forms.count() > 0

@@ -141,13 +141,15 @@ def test_every_text_is_in_every_language_with_the_same_blanks() -> None:
 
 
 def test_only_searches_are_sent_in_the_address() -> None:
-    """A form that a script sends does nothing until the script is there: `dialog`."""
+    """A form that a script sends does nothing until the script is there: `dialog`, and `inert`."""
     for file in (ROOM / "templates").glob("*.html"):
         for form in re.findall(r"<form\b[^>]*>", file.read_text("utf-8")):
             method = re.search(r'method="(\w+)"', form)
             assert method, (file.name, form)
             if method[1] == "get":
                 assert file.name in {"events.html", "people.html"}
+            if method[1] == "dialog" and file.name != "base.html":
+                assert " inert " in form, (file.name, form)
 
 
 def test_every_text_that_a_page_or_script_names_exists() -> None:

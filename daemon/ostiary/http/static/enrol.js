@@ -125,3 +125,5 @@ form.addEventListener("submit", async (event) => {
     buttons.forEach((button) => { button.disabled = false; });
   }
 });
+form.inert = false;
+form.elements.username?.focus();

@@ -1,5 +1,5 @@
 /* Forms that change something: <form inert data-api=PATH data-method=METHOD data-then=reload|PATH>.
-   `inert` until this script is there, so that no press is lost. */
+   Every form is `inert` until the script that handles it is there, so that no press is lost. */
 
 import { agreed, ask, confirmed, explain } from "./api.js";
 import { element, tell } from "./texts.js";

@@ -70,3 +70,4 @@ form?.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
+if (form) form.inert = false;

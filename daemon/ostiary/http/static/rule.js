@@ -245,3 +245,4 @@ form.addEventListener("submit", async (event) => {
     outcome.replaceChildren(element("p", "notice bad", explain(problem)));
   }
 });
+form.inert = false;

@@ -33,3 +33,5 @@ list.addEventListener("click", (event) => {
   const item = event.target.closest("[data-remove]")?.closest("li");
   if (item) set(known().filter((each) => each.date !== item.dataset.date), form);
 });
+list.inert = false;
+if (form) form.inert = false;
