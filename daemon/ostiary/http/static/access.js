@@ -1,13 +1,13 @@
 /* What a person may: groups, a first and a last moment. */
 
 import { ask, confirmed, explain } from "./api.js";
+import { onSubmit } from "./forms.js";
 import { element } from "./texts.js";
 
 const form = document.getElementById("access");
 const outcome = document.getElementById("access-outcome");
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(form, async () => {
   const groups = [...form.querySelectorAll("[name=groups]:checked")].map((each) => each.value);
   const body = {
     groups,
@@ -22,4 +22,3 @@ form.addEventListener("submit", async (event) => {
     outcome.replaceChildren(element("p", "notice bad", explain(problem)));
   }
 });
-form.inert = false;

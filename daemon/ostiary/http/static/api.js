@@ -49,6 +49,16 @@ async function send(method, path, body) {
   return found;
 }
 
+/* A file, as a request carries it. */
+export function base64(file) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
 /* Whether the person said their password, or rather not. */
 async function passwordSaid() {
   const dialog = document.getElementById("confirmation");

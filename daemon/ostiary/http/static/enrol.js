@@ -1,6 +1,7 @@
 /* Enrol from the camera, with guidance, or from a file. */
 
-import { ask, explain } from "./api.js";
+import { ask, base64, explain } from "./api.js";
+import { onSubmit } from "./forms.js";
 import { chosenCamera, startStream } from "./stream.js";
 import { element, say } from "./texts.js";
 
@@ -33,15 +34,6 @@ function told(picture) {
 }
 
 startStream(told);
-
-function base64(file) {
-  return new Promise((done, failed) => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => failed(reader.error);
-    reader.readAsDataURL(file);
-  });
-}
 
 function link(href, text) {
   const made = element("a", "", text);
@@ -83,8 +75,7 @@ document.getElementById("until-date")?.addEventListener("input", () => {
   form.querySelector('input[name="until"][value=""]').checked = true;
 });
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(form, async (event) => {
   const fromFile = event.submitter?.value === "file";
   const file = document.getElementById("file").files[0];
   if (!known && !form.elements.username.reportValidity()) return;
@@ -125,5 +116,4 @@ form.addEventListener("submit", async (event) => {
     buttons.forEach((button) => { button.disabled = false; });
   }
 });
-form.inert = false;
 form.elements.username?.focus();

@@ -1,10 +1,18 @@
 /* Forms that change something: <form inert data-api=PATH data-method=METHOD data-then=reload|PATH>.
-   Every form is `inert` until the script that handles it is there, so that no press is lost. */
+   Every form that a script sends is `inert` until `onSubmit`, so that no press is lost. */
 
 import { agreed, ask, confirmed, explain } from "./api.js";
 import { element, tell } from "./texts.js";
 
 document.querySelectorAll("time").forEach(tell);
+
+export function onSubmit(form, act) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    return act(event);
+  });
+  form.inert = false;
+}
 
 async function sure(form) {
   const { ask: title, askText: text } = form.dataset;
@@ -54,8 +62,7 @@ function goOn(form, found) {
 }
 
 for (const form of document.querySelectorAll("form[data-api]")) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  onSubmit(form, async (event) => {
     if (!(await sure(form))) return;
     const button = event.submitter ?? form.querySelector("button");
     button.disabled = true;
@@ -79,5 +86,4 @@ for (const form of document.querySelectorAll("form[data-api]")) {
       button.removeAttribute("aria-busy");
     }
   });
-  form.inert = false;
 }

@@ -1,20 +1,12 @@
 /* A list of people: the daemon reads it, then each line is sent with its photo. */
 
-import { ask, explain } from "./api.js";
+import { ask, base64, explain } from "./api.js";
+import { onSubmit } from "./forms.js";
 import { element, say } from "./texts.js";
 
 const form = document.getElementById("import");
 const outcome = document.getElementById("list-outcome");
 const report = document.getElementById("list-report");
-
-export function base64(file) {
-  return new Promise((done, failed) => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => failed(reader.error);
-    reader.readAsDataURL(file);
-  });
-}
 
 async function take(line, photos) {
   if (line.problem) return { bad: line.problem };
@@ -41,8 +33,7 @@ function told(line, { good, bad }) {
   report.append(item);
 }
 
-form?.addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(form, async () => {
   const button = form.querySelector("button");
   button.disabled = true;
   report.replaceChildren();
@@ -70,4 +61,3 @@ form?.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
-if (form) form.inert = false;

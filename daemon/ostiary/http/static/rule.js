@@ -1,6 +1,7 @@
 /* One rule, with a week to draw on: by pointer, by keyboard, or by exact times. */
 
 import { ask, confirmed, explain } from "./api.js";
+import { onSubmit } from "./forms.js";
 import { element, say } from "./texts.js";
 import { DAY, hoursOf, minutesOf, timeText } from "./week.js";
 
@@ -229,8 +230,7 @@ function missing(rule) {
   return rule.hours !== null && !rule.hours.length ? "rules.need_hours" : null;
 }
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(form, async () => {
   const rule = ruleOf();
   const wrong = missing(rule);
   if (wrong) {
@@ -245,4 +245,3 @@ form.addEventListener("submit", async (event) => {
     outcome.replaceChildren(element("p", "notice bad", explain(problem)));
   }
 });
-form.inert = false;

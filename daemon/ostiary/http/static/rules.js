@@ -1,6 +1,7 @@
 /* Holidays: the list as a whole is set anew. */
 
 import { ask, explain } from "./api.js";
+import { onSubmit } from "./forms.js";
 import { element } from "./texts.js";
 
 const list = document.getElementById("holiday-list");
@@ -22,8 +23,7 @@ function known() {
   return [...list.children].map(({ dataset }) => ({ date: dataset.date, name: dataset.name }));
 }
 
-form?.addEventListener("submit", (event) => {
-  event.preventDefault();
+onSubmit(form, () => {
   const date = form.elements.date.value;
   const others = known().filter((each) => each.date !== date);
   set([...others, { date, name: form.elements.name.value.trim() }], form);
@@ -34,4 +34,3 @@ list.addEventListener("click", (event) => {
   if (item) set(known().filter((each) => each.date !== item.dataset.date), form);
 });
 list.inert = false;
-if (form) form.inert = false;
