@@ -115,6 +115,7 @@ def test_nothing_of_a_credential_is_written_anywhere(house: House) -> None:
     house.ask("credential", pin="314159")
     answer = house.probe.ask(BASE, "credential", {"pin": "27182"[:3], "card": "x"})
     assert answer["status"] == "error"
+    del answer["transaction"]  # the probe's own: any digits may be in it
     assert "271" not in str(answer)
     everything = house.daemon.log + str([each.payload for each in house.probe.heard])
     sent = [each for each in house.probe.heard if "/request/" in each.topic]
