@@ -87,7 +87,7 @@ test-in-turn:
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy daemon/ostiary export/ostiary_export demo bench package tests
+	$(BIN)/mypy daemon/ostiary export/ostiary_export demo bench package testing tests
 	$(BIN)/ostiary config --defaults | diff config/ostiary.toml - || { echo "config/ostiary.toml is stale: make format"; exit 1; }
 	$(BIN)/python -m ostiary.mqtt.documentation --check docs
 
@@ -118,10 +118,10 @@ accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (u
 	$(BIN)/ostiary-export evaluate $(or $(FACES),resources/faces) $(ARGS)
 
 chaos: debian setup ## N events while daemon and broker are killed
-	$(BIN)/python -m tests.integration.chaos --events $(or $(N),5000)
+	$(BIN)/python -m testing.chaos --events $(or $(N),5000)
 
 site: debian setup ## five doors, one roster, on mosquitto and on a NATS cluster whose nodes are killed, for SECONDS_EACH=60
-	@$(BIN)/python -m tests.integration.site_run --seconds $(or $(SECONDS_EACH),60) $(ARGS)
+	@$(BIN)/python -m testing.site_run --seconds $(or $(SECONDS_EACH),60) $(ARGS)
 
 deb: setup ## build the Debian package (ARCH=amd64|arm64 DEBIAN=12|13)
 	$(BIN)/python -m package.build $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))
@@ -133,7 +133,7 @@ arm: debian setup ## run the arm64 package (PACKAGE=file.deb) on an emulated ARM
 	@OSTIARY_PACKAGE=$(PACKAGE) $(BIN)/python -m pytest tests/arm $(ARGS)
 
 soak: setup ## watch memory, threads and files for MINUTES=20 of a looped clip
-	$(BIN)/python -m tests.integration.soak --minutes $(or $(MINUTES),20)
+	$(BIN)/python -m testing.soak --minutes $(or $(MINUTES),20)
 
 clean: ## remove what was built; keeps .venv
 	rm -rf build $(MODELS) resources/portraits

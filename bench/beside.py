@@ -2,7 +2,7 @@
 
 `python -m bench.beside COMMIT [ROUNDS]` takes the other's code from git and prints one JSON line.
 Ours is sealed and chained; the other is as it was, on its own database, at the same broker. It has
-to have `tests.integration.doorway`, and to run with the libraries that are installed.
+to have a door without a camera (`testing.doorway`), and to run with the installed libraries.
 """
 
 import base64
@@ -16,10 +16,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.harness import MODELS, Line
-from tests.integration.broker import Mosquitto
+from testing.broker import Mosquitto
 
 HOME = Path(__file__).resolve().parent.parent
 EVENTS_A_TURN, ROUNDS = 200, 25
@@ -102,13 +104,15 @@ def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
     from ostiary.config import VisionSettings
     from ostiary.messages.reason import Reason
     from ostiary.vision.engine import VisionEngine
-    from tests.integration.doorway import Doorway, door_settings
 
+    # Commits before `testing/` have their doors among the tests.
+    home = "testing" if find_spec("testing") else "tests.integration"
+    doors = import_module(f"{home}.doorway")
     folder.mkdir()
     store = {"path": folder / "ostiary.db"} | ({"key_file": Path(key)} if key else {})
-    settings = door_settings(folder, port, device={"id": name}, store=store)
+    settings = doors.door_settings(folder, port, device={"id": name}, store=store)
     engine = VisionEngine.load(VisionSettings(models=models))
-    with Doorway(settings, engine) as door:
+    with doors.Doorway(settings, engine) as door:
         wake = getattr(door.mqtt, "wake", lambda: None)  # older ones are told of each commit
         print("took 0", flush=True)
         for line in sys.stdin:

@@ -24,7 +24,7 @@ from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings, VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
-from tests.integration.console import ConsoleDoor, console_settings
+from testing.console import ConsoleDoor, console_settings
 
 PAIRS = 30
 ROUND_S = 1.0

@@ -13,9 +13,9 @@ from pathlib import Path
 from bench.harness import MODELS, Measure
 from ostiary.config import VisionSettings
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 SUSTAINED_S = 10.0
 LATENCY_EVENTS = 200

@@ -31,10 +31,10 @@ from ostiary.site.merge import Entry, digest_of
 from ostiary.site.person import Person, PersonTemplate
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import new_person
-from tests.faces import some_descriptor
-from tests.integration.broker import Mosquitto
-from tests.integration.probe import Probe
-from tests.site_doors import CameralessDoor, House, LinkedDoor, RealClock
+from testing.broker import Mosquitto
+from testing.faces import some_descriptor
+from testing.probe import Probe
+from testing.site_doors import CameralessDoor, House, LinkedDoor, RealClock
 
 DOORS = 200
 PEOPLE_OF_MANY = 50

@@ -14,7 +14,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ostiary.site.identity import Identity
-from tests.site_doors import CameralessDoor, LinkedDoor, RealClock
+from testing.site_doors import CameralessDoor, LinkedDoor, RealClock
 
 DOORS_A_PROCESS = 25
 

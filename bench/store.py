@@ -25,8 +25,8 @@ from ostiary.store.database import Database
 from ostiary.store.events import Events, login_event
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import Doorway, door_settings
+from testing.broker import Mosquitto
+from testing.doorway import Doorway, door_settings
 
 BEFORE = "7578a0e"
 """The last commit whose events were neither chained nor sealed."""

@@ -9,7 +9,7 @@ import pytest
 from ostiary.config import VisionSettings
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
+from testing.broker import Mosquitto
 
 ROOT = Path(__file__).resolve().parents[1]
 

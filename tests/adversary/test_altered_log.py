@@ -23,9 +23,9 @@ from ostiary.store.leaving import leave
 from ostiary.store.links import EVENT_COLUMNS, content_of, digest_of, link_of
 from ostiary.store.log_check import check_log
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DOOR = "ostiary/test"

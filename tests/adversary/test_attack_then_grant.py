@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ostiary.access.policy import Policy
 from ostiary.vision.engine import VisionEngine
-from tests.integration.cameras import until
-from tests.integration.recognizing import recognizing
+from testing.cameras import until
+from testing.recognizing import recognizing
 
 FPS = 10
 ATTACK_S = 7

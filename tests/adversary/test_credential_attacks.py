@@ -13,10 +13,10 @@ from ostiary.commands.presenting import Outcome
 from ostiary.commands.room import utc_now
 from ostiary.mqtt.signing import Signer
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import Doorway, door_settings
-from tests.integration.house import BASE, House
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import Doorway, door_settings
+from testing.house import BASE, House
+from testing.probe import Probe
 
 SIGNER = Signer(b"a key that both sides have, 32 bytes", timedelta(seconds=60))
 CREDENTIAL = f"{BASE}/request/credential"

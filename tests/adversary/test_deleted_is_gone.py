@@ -18,12 +18,12 @@ from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
-from tests.faces import some_look
-from tests.integration.broker import Mosquitto
-from tests.integration.cameras import until
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.cameras import until
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.faces import some_look
+from testing.ports import free_port
+from testing.probe import Probe
 
 NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"

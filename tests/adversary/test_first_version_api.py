@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from ostiary.vision.engine import VisionEngine
-from tests.integration.console import ConsoleDoor, console_settings
-from tests.ports import free_port
+from testing.console import ConsoleDoor, console_settings
+from testing.ports import free_port
 
 
 @contextmanager

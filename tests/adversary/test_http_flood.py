@@ -11,7 +11,7 @@ import requests
 
 from ostiary.http.connections import Connections
 from ostiary.vision.engine import VisionEngine
-from tests.integration.console import ConsoleDoor, console_settings
+from testing.console import ConsoleDoor, console_settings
 
 HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 

@@ -15,10 +15,10 @@ from ostiary.messages.reason import Reason
 from ostiary.mqtt.security import door_key
 from ostiary.store.door_key import DoorKey
 from ostiary.vision.engine import VisionEngine
-from tests import lock_vectors
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing import lock_vectors
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 LOCK = lock_vectors.FILE.parent
 VECTORS = json.loads(lock_vectors.FILE.read_text(encoding="utf-8"))

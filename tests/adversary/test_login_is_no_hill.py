@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 ALLOWED = 5
 

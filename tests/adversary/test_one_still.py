@@ -14,8 +14,8 @@ from demo.turner import Posture, Turner
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg
-from tests.integration.cameras import MjpegCamera, until
-from tests.integration.recognizing import recognizing
+from testing.cameras import MjpegCamera, until
+from testing.recognizing import recognizing
 
 
 class ShiftedStill(MjpegCamera):

@@ -11,7 +11,7 @@ from onnx import helper
 
 from ostiary.errors import ModelInvalid
 from ostiary.vision.models import MANIFEST, checked_models, liveness_files
-from tests.integration.daemon import write_config
+from testing.daemon import write_config
 
 (LIVENESS,) = liveness_files("v2")
 

@@ -7,12 +7,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from tests.integration.broker import Mosquitto
-from tests.integration.cameras import until
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
-from tests.integration.recognizing import written
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.cameras import until
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.ports import free_port
+from testing.probe import Probe
+from testing.recognizing import written
 
 WARM_UP, RELOADS = 3, 12
 """The first ones fill what the allocator and the libraries keep for good; a leak goes on."""

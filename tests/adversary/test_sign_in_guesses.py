@@ -10,7 +10,7 @@ import requests
 from ostiary.commands.attempts import LockOut
 from ostiary.http.passwords import Passwords
 from ostiary.vision.engine import VisionEngine
-from tests.integration.console import PASSWORD, ConsoleDoor, console_settings
+from testing.console import PASSWORD, ConsoleDoor, console_settings
 
 
 def test_parallel_guesses_are_no_more_than_five(

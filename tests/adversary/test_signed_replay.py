@@ -6,9 +6,9 @@ from pathlib import Path
 from ostiary.commands.room import utc_now
 from ostiary.mqtt.signing import Signer
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 SIGNER = Signer(b"a key that both sides have, 32 bytes", timedelta(seconds=60))
 REGISTER = f"{BASE}/request/register"

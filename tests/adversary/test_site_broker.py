@@ -17,9 +17,9 @@ from ostiary.site.envelope import write
 from ostiary.site.members import Membership, admitted, read_members, revoked
 from ostiary.site.person import Tombstone
 from ostiary.site.topics import new_person
-from tests.integration.broker import Mosquitto
-from tests.integration.probe import Probe
-from tests.site_doors import SITE, CameralessDoor, House, LinkedDoor, new_identity
+from testing.broker import Mosquitto
+from testing.probe import Probe
+from testing.site_doors import SITE, CameralessDoor, House, LinkedDoor, new_identity
 
 STORE_KEY = bytes(range(32))
 

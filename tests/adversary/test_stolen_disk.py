@@ -15,10 +15,10 @@ from ostiary.store.database import Database
 from ostiary.store.keyring import data_keys
 from ostiary.store.sealing import rotate
 from ostiary.store.users import Users
-from tests.integration.broker import Mosquitto
-from tests.integration.cameras import until
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.cameras import until
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.probe import Probe
 
 LOGIN = f"{BASE}/event/login"
 NAME = "Barack Xyzzy Obama"

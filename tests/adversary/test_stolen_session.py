@@ -18,10 +18,10 @@ from ostiary.mqtt.signing import Signer
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.console import PASSWORD, Browser, ConsoleDoor, LaterClock, console_settings
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.console import PASSWORD, Browser, ConsoleDoor, LaterClock, console_settings
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 LATER = timedelta(minutes=10)
 NAME = "张三"

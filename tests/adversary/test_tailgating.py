@@ -8,8 +8,8 @@ import numpy as np
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image, encode_jpeg
-from tests.integration.cameras import until
-from tests.integration.recognizing import recognizing
+from testing.cameras import until
+from testing.recognizing import recognizing
 
 SIDE = 480
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from testing.broker import Mosquitto
 from tests.device.door import Door
 from tests.device.image import Image, door_image
 from tests.device.machine import Machine, accelerated
 from tests.device.why_not import missing
-from tests.integration.broker import Mosquitto
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testing.probe import Probe
 from tests.device.machine import HOST, Machine
-from tests.integration.probe import Probe
 
 UNIT = "ostiary"
 BASE = "ostiary/door"

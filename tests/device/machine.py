@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from testing.ports import free_port
 from tests.device.image import Image
-from tests.ports import free_port
 
 FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")

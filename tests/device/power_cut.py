@@ -25,10 +25,10 @@ from typing import Any
 from demo.scenes import REGISTERED, empty_room, visitors
 from demo.stream import write_clip
 from ostiary.messages.reason import Reason
+from testing.broker import Mosquitto
+from testing.probe import Heard, Probe
 from tests.device.image import ROOT, Image, door_image
 from tests.device.power import HOST, Mains, write_into
-from tests.integration.broker import Mosquitto
-from tests.integration.probe import Heard, Probe
 
 BASE = "ostiary/door"
 IN_FLIGHT_S = 12.0

@@ -11,11 +11,11 @@ import pytest
 
 from demo.scenes import REGISTERED
 from ostiary.messages.reason import Reason
+from testing.probe import Heard, Probe
 from tests.device.clips import jpegs
 from tests.device.conftest import tell
 from tests.device.door import BASE, CAMERA, EMULATED_S, PULSE_S, READER, RELAY_LINE, UNIT, Door
 from tests.device.why_not import LONG
-from tests.integration.probe import Heard, Probe
 
 pytestmark = LONG
 CARD = "1234567890"

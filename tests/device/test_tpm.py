@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from testing.probe import Heard, Probe
 from tests.device.conftest import tell
 from tests.device.door import BASE, EMULATED_S, UNIT, Door
 from tests.device.why_not import LONG
-from tests.integration.probe import Heard, Probe
 
 pytestmark = LONG
 KEY = "/etc/credstore.encrypted/ostiary.store-key"

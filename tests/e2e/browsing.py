@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from demo.scenes import Scene
 from demo.stream import Camera
-from tests.integration.console import Browser, ConsoleDoor
+from testing.console import Browser, ConsoleDoor
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (

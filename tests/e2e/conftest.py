@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from demo.scenes import Scene, empty_room, visitors
 from demo.stream import Camera
 from ostiary.vision.engine import VisionEngine
+from testing.console import ConsoleDoor, LaterClock, console_settings
 from tests.e2e.browsing import CHROMIUM, DESKTOP, PATIENCE_MS, PHONE, QUIET, Open, Stage
-from tests.integration.console import ConsoleDoor, LaterClock, console_settings
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 from demo.scenes import Scene
 from demo.stream import Camera
 from ostiary.store.accounts import Role
+from testing.console import PASSWORD, Browser, ConsoleDoor
 from tests.e2e.browsing import Open, Stage, shoot
-from tests.integration.console import PASSWORD, Browser, ConsoleDoor
 
 PAGES = (
     "",

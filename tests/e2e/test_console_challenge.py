@@ -13,8 +13,8 @@ from demo.turner import Stage as TurnerStage
 from ostiary.http.texts import Texts
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.engine import VisionEngine
+from testing.console import ConsoleDoor, console_settings
 from tests.e2e.browsing import Open, Stage, shoot
-from tests.integration.console import ConsoleDoor, console_settings
 
 PROMPTS = {Texts().get("en", f"prompt.{prompt}"): prompt for prompt in Prompt}
 MOVEMENT = re.compile("Turn your head|Bend your head|Come closer")

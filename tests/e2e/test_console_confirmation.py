@@ -8,8 +8,8 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import expect
 
 from ostiary.store.audit import Audit
+from testing.console import PASSWORD, LaterClock
 from tests.e2e.browsing import Open, Stage, shoot
-from tests.integration.console import PASSWORD, LaterClock
 
 NAME = "Zoë Müller"
 

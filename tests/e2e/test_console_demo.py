@@ -14,7 +14,7 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
-from tests.integration.console import PASSWORD, Browser
+from testing.console import PASSWORD, Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 60.0

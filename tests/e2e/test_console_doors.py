@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from ostiary.messages.entrance import Mode
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials, Holding
+from testing.faces import some_look
 from tests.e2e.browsing import Open, Stage, shoot
-from tests.faces import some_look
 
 NAME = "张三 O'Neil"
 

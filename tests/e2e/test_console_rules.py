@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Page, Route, expect
 
 from ostiary.messages.reason import Reason
+from testing.faces import some_look
 from tests.e2e.browsing import Open, Stage, shoot
-from tests.faces import some_look
 
 OFFICE = {
     "name": "Office",

@@ -19,7 +19,7 @@ from ostiary.site.invitation import grouped
 from ostiary.site.members import Membership
 from ostiary.site.person import Tombstone
 from ostiary.store.database import Database
-from tests import lock_vectors
+from testing import lock_vectors
 from tests.fuzz.targets import BOUNDARY, HOLDER, MEMBERS, NOW, PERSON, SIGNER
 
 

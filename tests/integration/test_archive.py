@@ -20,10 +20,10 @@ from ostiary.archive.record import record_of
 from ostiary.errors import ArchiveUnavailable
 from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import Doorway, door_settings
-from tests.integration.postgres import Postgres
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import Doorway, door_settings
+from testing.postgres import Postgres
+from testing.probe import Probe
 
 DOORS, EVENTS, KILLS = 5, 5000, 20
 

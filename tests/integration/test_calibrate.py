@@ -19,7 +19,7 @@ from ostiary.config import LEAST_LIVE, AccessSettings, CameraSettings
 from ostiary.errors import NoFace
 from ostiary.service.calibrate import LIVE, sit
 from ostiary.vision.engine import VisionEngine
-from tests.integration.daemon import write_config
+from testing.daemon import write_config
 
 
 def camera(folder: Path, *pictures: Path) -> CameraReader:

@@ -14,9 +14,9 @@ from ostiary.camera.frame import CameraStatus, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.view import same_picture
 from ostiary.errors import CameraUnavailable
-from tests.integration.cameras import MjpegCamera, ages, reader, until, watch
-from tests.integration.rtsp import shown_at
-from tests.ports import free_port
+from testing.cameras import MjpegCamera, ages, reader, until, watch
+from testing.ports import free_port
+from testing.rtsp import shown_at
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus
 from ostiary.camera.reader import CameraReader
-from tests.integration.cameras import ages, reader, until, watch
-from tests.integration.rtsp import RtspServer, shown_at
-from tests.ports import free_port
+from testing.cameras import ages, reader, until, watch
+from testing.ports import free_port
+from testing.rtsp import RtspServer, shown_at
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from demo.portraits import Portrait
 from demo.turner import Mirrored, Performer, Person, Photo, Stage, Still, Swapped, Turner, as_asked
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.cameras import until
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Heard, Probe
+from testing.broker import Mosquitto
+from testing.cameras import until
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.probe import Heard, Probe
 
 LOGIN, PROMPT = f"{BASE}/event/login", f"{BASE}/door/prompt"
 ENROL = "[commands]\nallow_unverified_enrolment = true"

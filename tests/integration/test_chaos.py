@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.chaos import Plan, run
+from testing.chaos import Plan, run
 
 
 @pytest.mark.slow

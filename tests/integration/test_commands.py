@@ -16,11 +16,11 @@ import pytest
 from ostiary.errors import TimedOut, UserExists
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
-from tests.faces import some_look
-from tests.integration.broker import Mosquitto
-from tests.integration.cameras import Still
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.cameras import Still
+from testing.doorway import BASE, Doorway, door_settings
+from testing.faces import some_look
+from testing.probe import Probe
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.broker import Mosquitto
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.ports import free_port
+from testing.probe import Probe
 
 EVERYTHING = f"{BASE}/#"
 AVAILABILITY = f"{BASE}/availability"

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.broker import Mosquitto
-from tests.integration.house import BASE, DOOR_EVENT, ENTRANCE, LOGIN, House
+from testing.broker import Mosquitto
+from testing.house import BASE, DOOR_EVENT, ENTRANCE, LOGIN, House
 
 DURESS = f"{BASE}/duress"
 DOOR = f"{BASE}/door"

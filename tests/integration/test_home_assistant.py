@@ -25,11 +25,11 @@ from ostiary.messages.prompt import Prompt, PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, State
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.cameras import Still
-from tests.integration.daemon import DaemonProcess, write_config
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.cameras import Still
+from testing.daemon import DaemonProcess, write_config
+from testing.doorway import BASE, Doorway, door_settings
+from testing.probe import Probe
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(

@@ -13,8 +13,8 @@ from ostiary.errors import ConfigError
 from ostiary.http.server import Server
 from ostiary.store.accounts import Role
 from ostiary.vision.engine import VisionEngine
-from tests.integration.certificates import Authority
-from tests.integration.console import (
+from testing.certificates import Authority
+from testing.console import (
     PASSWORD,
     Browser,
     ConsoleDoor,

@@ -25,7 +25,7 @@ from ostiary.store.accounts import Role
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
-from tests.integration.console import ConsoleDoor, console_settings
+from testing.console import ConsoleDoor, console_settings
 
 IN_TIME_S = 20.0
 

@@ -11,7 +11,7 @@ import requests
 from ostiary.store.accounts import Role
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
-from tests.integration.console import ConsoleDoor, console_settings
+from testing.console import ConsoleDoor, console_settings
 
 
 @pytest.fixture(scope="module")

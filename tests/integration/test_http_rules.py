@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from ostiary.vision.engine import VisionEngine
-from tests.faces import some_look
-from tests.integration.console import Browser, ConsoleDoor, console_settings
+from testing.console import Browser, ConsoleDoor, console_settings
+from testing.faces import some_look
 
 STRANGE = "</script><img src=x onerror=alert(1)>\"'/..?&#%2f"
 HOURS = [{"days": ["mon"], "start": "08:00", "end": "18:00"}]

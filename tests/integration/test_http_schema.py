@@ -12,7 +12,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from ostiary.vision.engine import VisionEngine
-from tests.integration.console import ConsoleDoor, console_settings
+from testing.console import ConsoleDoor, console_settings
 
 NOT_MEANT = [positive_data_acceptance, negative_data_rejection]
 """No description says which bytes show one live face, or what a name in a path may be."""

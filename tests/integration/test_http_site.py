@@ -8,7 +8,7 @@ import pytest
 
 from ostiary.site.overview import DoorLine
 from ostiary.vision.engine import VisionEngine
-from tests.integration.console import ConsoleDoor, console_settings
+from testing.console import ConsoleDoor, console_settings
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
-from tests.faces import some_look
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_process, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_process, door_settings
+from testing.faces import some_look
+from testing.probe import Probe
 
 AVAILABILITY = f"{BASE}/availability"
 LOGIN = f"{BASE}/event/login"

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ostiary.messages.commands import COMMANDS
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, door_process
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, door_process
+from testing.probe import Probe
 
 PAYLOADS = 20_000
 BATCH = 50

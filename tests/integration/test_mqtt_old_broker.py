@@ -13,9 +13,9 @@ import pytest
 
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
-from tests.ports import free_port
+from testing.doorway import BASE, Doorway, door_settings
+from testing.ports import free_port
+from testing.probe import Probe
 
 AMQTT = """
 import asyncio, sys

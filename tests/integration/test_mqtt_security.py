@@ -14,12 +14,12 @@ import structlog
 from ostiary.config import load_settings
 from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.vision.engine import VisionEngine
-from tests.faces import some_look
-from tests.integration.broker import Mosquitto
-from tests.integration.certificates import Authority, Certificate
-from tests.integration.doorway import Doorway, door_settings
-from tests.integration.probe import Probe
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.certificates import Authority, Certificate
+from testing.doorway import Doorway, door_settings
+from testing.faces import some_look
+from testing.ports import free_port
+from testing.probe import Probe
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto"
 BASE = "ostiary/door"

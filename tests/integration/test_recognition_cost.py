@@ -8,8 +8,8 @@ from demo.scenes import visitors
 from ostiary.messages.reason import Reason
 from ostiary.service.metrics import Metrics
 from ostiary.vision.engine import VisionEngine
-from tests.integration.cameras import until
-from tests.integration.recognizing import recognizing
+from testing.cameras import until
+from testing.recognizing import recognizing
 
 
 def runs(metrics: Metrics, stage: str) -> float:

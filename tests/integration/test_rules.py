@@ -17,10 +17,10 @@ from ostiary.store.rules import RuleStore, StoredPerson
 from ostiary.store.sealing import Rotation, encrypt, rotate
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
-from tests.faces import some_look
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import BASE, Doorway, door_settings
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.doorway import BASE, Doorway, door_settings
+from testing.faces import some_look
+from testing.probe import Probe
 
 EVENINGS = {"days": ["mon", "tue", "wed", "thu", "fri"], "start": "18:00", "end": "20:00"}
 WEDNESDAY_EVENING = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)  # 18:30 in Berlin

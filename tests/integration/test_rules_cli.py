@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ostiary.vision.engine import VisionEngine
-from tests.integration.broker import Mosquitto
-from tests.integration.doorway import Doorway, door_settings
+from testing.broker import Mosquitto
+from testing.doorway import Doorway, door_settings
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ostiary.service.clock import is_synchronised
-from tests.integration.broker import Mosquitto
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
+from testing.broker import Mosquitto
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.probe import Probe
 
 LOGIN = f"{BASE}/event/login"
 DOOR = f"{BASE}/door"

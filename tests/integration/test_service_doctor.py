@@ -40,9 +40,9 @@ from ostiary.store.sealing import make_recovery
 from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.models import liveness_files
-from tests.faces import some_descriptor
-from tests.integration.broker import Mosquitto
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.faces import some_descriptor
+from testing.ports import free_port
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NOT_PERMITTED = """

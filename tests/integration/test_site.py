@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from demo.scenes import Scene, visitors
-from tests.integration.broker import Mosquitto
-from tests.integration.site import Site, ostiary
-from tests.integration.site_run import on_nats
+from testing.broker import Mosquitto
+from testing.site import Site, ostiary
+from testing.site_run import on_nats
 
 WITHIN_S = 5.0
 

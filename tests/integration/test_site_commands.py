@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.broker import Mosquitto
-from tests.integration.site import Site, SiteDoor, ostiary
+from testing.broker import Mosquitto
+from testing.site import Site, SiteDoor, ostiary
 
 WITHIN_S = 15.0
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ostiary.site.ring import LISTENS_TO
-from tests.integration.broker import Mosquitto
-from tests.site_doors import House, LinkedDoor, RealClock
+from testing.broker import Mosquitto
+from testing.site_doors import House, LinkedDoor, RealClock
 
 DOORS = 20
 

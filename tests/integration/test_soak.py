@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.integration.soak import EDGE, Report, Sample, soak
+from testing.soak import EDGE, Report, Sample, soak
 
 STEADY = [Sample(memory_kb=200_000, threads=12, files=30)] * 100
 

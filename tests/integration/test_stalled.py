@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.integration.broker import Mosquitto
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
-from tests.integration.rtsp import RtspServer
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.ports import free_port
+from testing.probe import Probe
+from testing.rtsp import RtspServer
 
 LOGIN = f"{BASE}/event/login"
 STATE = f"{BASE}/state"

@@ -14,9 +14,9 @@ import pytest
 
 from demo.scenes import REGISTERED
 from package.build import Target, build, pack, root_of, this_arch
-from tests.integration import systemd_root
-from tests.integration.broker import Mosquitto
-from tests.integration.installed_door import (
+from testing import systemd_root
+from testing.broker import Mosquitto
+from testing.installed_door import (
     BASE,
     CONFIG,
     UNIT,
@@ -26,9 +26,9 @@ from tests.integration.installed_door import (
     look_without_the_key,
     register,
 )
-from tests.integration.probe import Probe
-from tests.integration.stopped_thread import all_but_main, stopped
-from tests.integration.systemd_root import Machine, until
+from testing.probe import Probe
+from testing.stopped_thread import all_but_main, stopped
+from testing.systemd_root import Machine, until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"

@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 from package.build import Target, build, this_arch
-from tests.integration import systemd_root
-from tests.integration.broker import Mosquitto
-from tests.integration.installed_door import (
+from testing import systemd_root
+from testing.broker import Mosquitto
+from testing.installed_door import (
     BASE,
     UNIT,
     fill_shared,
@@ -15,8 +15,8 @@ from tests.integration.installed_door import (
     look_without_the_key,
     register,
 )
-from tests.integration.probe import Probe
-from tests.integration.systemd_root import Machine, until
+from testing.probe import Probe
+from testing.systemd_root import Machine, until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"

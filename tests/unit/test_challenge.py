@@ -21,7 +21,7 @@ from ostiary.access.tries import Tries
 from ostiary.access.vote import Observation
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.pose import Pose
-from tests.challenged import (
+from testing.challenged import (
     ANNA,
     ATTACK,
     BO,

@@ -18,7 +18,7 @@ from ostiary.access.vote import Observation
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Box, Face
 from ostiary.vision.pose import Pose
-from tests.challenged import (
+from testing.challenged import (
     ANNA,
     ATTACK,
     BO,

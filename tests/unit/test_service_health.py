@@ -7,7 +7,7 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus, ViewCondition
 from ostiary.service.health import Readings, state_of, status_text
-from tests.states import FRONT
+from testing.states import FRONT
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BACK = replace(FRONT, camera="back")

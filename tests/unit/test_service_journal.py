@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from ostiary.service.journal import JournalLogger, goes_to_journal, render_entry
-from tests.unit.datagrams import listening
+from testing.datagrams import listening
 
 
 @pytest.fixture

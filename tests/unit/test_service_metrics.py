@@ -11,7 +11,7 @@ from ostiary.camera.frame import CameraStatus
 from ostiary.errors import ConfigError
 from ostiary.messages.reason import Reason
 from ostiary.service.metrics import Metrics
-from tests.states import FRONT
+from testing.states import FRONT
 
 STALLED = replace(FRONT, status=CameraStatus.STALLED, fps=0.0, age_s=9.0, reconnects=4)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ostiary.service.notify import Notifier
-from tests.unit.datagrams import listening
+from testing.datagrams import listening
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ostiary.site.members import (
 from ostiary.site.merge import Entry, merged, supersedes
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.topics import SiteTopics, new_person
-from tests.site_doors import BEGIN, SITE, new_identity
+from testing.site_doors import BEGIN, SITE, new_identity
 
 TOPICS = SiteTopics(SITE)
 NOW_MS = int(BEGIN.timestamp() * 1000)

@@ -17,7 +17,7 @@ from ostiary.site.envelope import read_again, write
 from ostiary.site.members import Role
 from ostiary.site.person import Person, PersonRules, read_person
 from ostiary.store.rules import RuleStore, StoredPerson
-from tests.site_doors import CameralessDoor, House, look
+from testing.site_doors import CameralessDoor, House, look
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A door without a camera: the real store, commands and MQTT, as `ostiary.app` wires them.
 
-Inside a test it is a context manager; as `python -m tests.integration.doorway` it is a process
+Inside a test it is a context manager; as `python -m testing.doorway` it is a process
 that can be killed.
 """
 
@@ -78,7 +78,7 @@ def door_process(folder: Path, port: int, *, queue_limit: int = 16) -> Iterator[
     with (folder / "door.log").open("wb") as log:
         process = Popen(
             [
-                *(sys.executable, "-m", "tests.integration.doorway"),
+                *(sys.executable, "-m", "testing.doorway"),
                 *("--folder", str(folder), "--port", str(port)),
                 *("--queue-limit", str(queue_limit)),
             ],

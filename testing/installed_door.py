@@ -9,9 +9,9 @@ from typing import Any
 from demo.scenes import REGISTERED, empty_room, visitors
 from demo.stream import write_clip
 from ostiary.messages.reason import Reason
-from tests.integration.probe import Probe
-from tests.integration.systemd_root import Machine
-from tests.ports import free_port
+from testing.ports import free_port
+from testing.probe import Probe
+from testing.systemd_root import Machine
 
 BASE = "ostiary/door"
 UNIT = "ostiary"

@@ -20,11 +20,11 @@ from typing import Any
 
 from demo.scenes import Scene, visitors
 from ostiary.mqtt.connection import MQTT311
-from tests.integration.broker import Mosquitto
-from tests.integration.nats import NatsCluster
-from tests.integration.site import Site, SiteDoor
+from testing.broker import Mosquitto
+from testing.nats import NatsCluster
+from testing.site import Site, SiteDoor
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 EQUAL_WITHIN_S = 60.0
 KNOWN_WITHIN_S = 5.0
 AGAIN_S = 3.0

@@ -17,7 +17,7 @@ from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
 from ostiary.errors import TimedOut
 from ostiary.vision.arrays import BGRImage
-from tests.integration.rtsp import clock_picture, shown_at
+from testing.rtsp import clock_picture, shown_at
 
 
 def reader(source: str | Path, **settings: object) -> CameraReader:

@@ -1,4 +1,4 @@
-"""Messages that must and must not open a lock; `python -m tests.lock_vectors` writes them.
+"""Messages that must and must not open a lock; `python -m testing.lock_vectors` writes them.
 
 Signed with the example key of RFC 8032, section 7.1, test 1.
 """

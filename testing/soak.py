@@ -20,11 +20,11 @@ from typing import Self
 
 from demo.scenes import REGISTERED, Scene, empty_room, visitors
 from demo.stream import write_clip
-from tests.integration.broker import Mosquitto
-from tests.integration.probe import Probe
-from tests.ports import free_port
+from testing.broker import Mosquitto
+from testing.ports import free_port
+from testing.probe import Probe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "resources" / "models"
 PORTRAITS = ROOT / "resources" / "portraits"
 SAMPLE_EVERY_S = 2.0

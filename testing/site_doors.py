@@ -23,7 +23,7 @@ from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.site import JoinedSite, SiteStore
 from ostiary.store.users import Users
-from tests.faces import some_descriptor
+from testing.faces import some_descriptor
 from tests.unit.test_rates import RATES
 
 SITE = "campus"

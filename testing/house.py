@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tests.integration.daemon import BASE, DaemonProcess, write_config
-from tests.integration.probe import Probe
+from testing.daemon import BASE, DaemonProcess, write_config
+from testing.probe import Probe
 from tests.unit.test_credential_reader import pressed
 
 __all__ = ["BASE", "DOOR_EVENT", "ENTRANCE", "LOGIN", "House"]

@@ -37,7 +37,7 @@ from ostiary.store.door_modes import DoorModes
 from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
-from tests.ports import free_port
+from testing.ports import free_port
 
 PASSWORD = "three blue doors"
 HASTE = 10_000.0  # requests a second: tests are not to wait

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tests.ports import free_port
+from testing.ports import free_port
 
 START_TIMEOUT_S = 10.0
 

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from tests.ports import free_port
+from testing.ports import free_port
 
 CONFIG = """\
 server_name: {name}

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from demo.scenes import Scene, empty_room
 from demo.stream import Camera
-from tests.integration.probe import Probe
+from testing.probe import Probe
 
 SITE = "house"
 CAMERA_FPS = 6.0

@@ -12,7 +12,7 @@ from typing import Self
 
 import psycopg
 
-from tests.ports import free_port
+from testing.ports import free_port
 
 START_TIMEOUT_S = 30.0
 

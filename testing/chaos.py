@@ -1,6 +1,6 @@
 """Kills the daemon and the broker at random moments, and then counts what was lost: nothing.
 
-`python -m tests.integration.chaos --events 5000` runs the real daemon and a real mosquitto with
+`python -m testing.chaos --events 5000` runs the real daemon and a real mosquitto with
 persistence on. Events are made by real `login` commands with an empty picture; registrations are
 sent twice each. A client of MQTT can do no more than ours here: it asks again with the same
 transaction until it is answered, and drops events whose id it has seen.
@@ -28,8 +28,8 @@ import numpy as np
 
 from ostiary.commands.log_check import check
 from ostiary.store.door_key import DoorKey
-from tests.integration.broker import Mosquitto
-from tests.integration.probe import Heard, Probe
+from testing.broker import Mosquitto
+from testing.probe import Heard, Probe
 
 BASE = "ostiary/chaos"
 IN_FLIGHT = 6
@@ -398,7 +398,7 @@ def _jpeg(image: np.ndarray) -> str:
 
 
 def main() -> int:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=5000)
     parser.add_argument("--registrations", type=int, default=1000)

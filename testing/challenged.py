@@ -10,7 +10,7 @@ from ostiary.access.probe import Probe, distance
 from ostiary.access.vote import Observation
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.pose import Pose
-from tests.faces import some_look
+from testing.faces import some_look
 
 POLICY = Policy()
 ANNA = Candidate("Anna", 0.4, 0.6, "sface")
