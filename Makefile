@@ -25,10 +25,11 @@ BUILD := '^(pip|setuptools)=='
 HASHED := build/uv/bin/uv pip compile --quiet - --no-deps --no-annotate --generate-hashes --python-version 3.11 \
     --custom-compile-command 'make lock'
 
-# Half of LFW may lie beside the checkout, too.
+# Half of LFW may lie beside the checkout, too, and recorded visits of people and attacks.
 FACES ?= $(wildcard ../shared/faces)
+ATTACKS ?= $(wildcard ../shared/attacks/door)
 
-.PHONY: accuracy adversary arm check device fuzz lock pictures help setup demo test test-machines test-in-turn lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-machines test-in-turn lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -116,6 +117,10 @@ fuzz: setup ## look for inputs that break what reads bytes from outside, for MIN
 accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (unset: LFW)
 	$(if $(FACES),,$(BIN)/ostiary-export faces)
 	$(BIN)/ostiary-export evaluate $(or $(FACES),resources/faces) $(ARGS)
+
+liveness: setup ## play recorded visits in ATTACKS=folder (live/PERSON-…/, attack/KIND/PERSON-…/) to the door
+	@test -n "$(ATTACKS)" || { echo "make liveness ATTACKS=folder, with live/PERSON-…/ and attack/KIND/PERSON-…/"; exit 64; }
+	$(BIN)/ostiary-export evaluate-liveness $(ATTACKS) $(ARGS)
 
 chaos: debian setup ## N events while daemon and broker are killed
 	$(BIN)/python -m testing.chaos --events $(or $(N),5000)

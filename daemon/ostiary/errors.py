@@ -562,6 +562,13 @@ class InvitationInvalid(OstiaryError):
     exit_status = 65
 
 
+class ClipsInvalid(OstiaryError):
+    """A folder of recorded visits lacks people, or has too few clips of a kind."""
+
+    code = "clips_invalid"
+    exit_status = 65
+
+
 def error_of(code: str) -> type[OstiaryError]:
     """The class with this code, for an error that was told by another process."""
     kinds = {kind.code: kind for kind in OstiaryError.__subclasses__()}

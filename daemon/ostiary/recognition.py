@@ -86,7 +86,7 @@ class Recognition:
 
     `beat` is called about twice a second or more while the loop is alive. `before` is what was
     remembered of this camera when the settings were read again. `keeper` decides what becomes of a
-    granted face; None: it passes.
+    granted face; None: it passes. `clock` is in the frames' own seconds.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class Recognition:
         before: Doorway | None = None,
         keeper: Doorkeeper | None = None,
         show: Show = _show_nothing,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.camera = camera
         self.name = camera.state.camera
@@ -111,6 +112,7 @@ class Recognition:
         self._beat = beat
         self._policy = self._for_this_camera(policy)
         self._show = show
+        self._clock = clock
         self._shown: Asked | None = None
         doorway = Doorway(
             self._policy,
@@ -206,20 +208,22 @@ class Recognition:
                 self._doorway = self._doorway.interrupted()
                 continue
             number = frame.number
-            self._doorway = replace(self._doorway, policy=self._policy)
-            try:
-                view = self._look(frame)
-            except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
-                self._fail(error, frame)
-                continue
-            prompt = self._doorway.asked
-            with self._changed:
-                self._view = replace(
-                    view, asked=self._asked, prompt=prompt.prompt if prompt else None
-                )
-                self._changed.notify_all()
-
+            self.see(frame)
         self._prompt(None)
+
+    def see(self, frame: Frame) -> None:
+        """Judge one frame and do what follows: what the thread does with each. For whoever plays a
+        recording to a door that was not started."""
+        self._doorway = replace(self._doorway, policy=self._policy)
+        try:
+            view = self._look(frame)
+        except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
+            self._fail(error, frame)
+            return
+        prompt = self._doorway.asked
+        with self._changed:
+            self._view = replace(view, asked=self._asked, prompt=prompt.prompt if prompt else None)
+            self._changed.notify_all()
 
     def _prompt(self, asked: Asked | None) -> None:
         """Show what is asked now, where that has changed."""
@@ -256,8 +260,8 @@ class Recognition:
         if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
             concluded, outcomes = self._doorway.conclude(now)
         for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
-            for final in self._keeper.decided(told, self.name, time.monotonic()):
-                self._metrics.decision(final.decision.reason, time.monotonic() - now)
+            for final in self._keeper.decided(told, self.name, self._clock()):
+                self._metrics.decision(final.decision.reason, self._clock() - now)
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
         return View(frame, tuple(self._seen(track, judged) for track in tracks))
@@ -343,7 +347,7 @@ class Recognition:
         self._doorway, outcomes = self._doorway.failed(frame.captured_at)
         for told in outcomes:
             try:
-                self._keeper.decided(told, self.name, time.monotonic())
+                self._keeper.decided(told, self.name, self._clock())
             except OstiaryError as unrecorded:
                 log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
 

@@ -159,17 +159,24 @@ def evaluate(
 @app.command("evaluate-liveness")
 def evaluate_liveness(
     folder: Annotated[
-        Path, typer.Argument(help="live/ and attack/<kind>/, with pictures or clips.")
+        Path, typer.Argument(help="live/PERSON-…/ and attack/KIND/PERSON-…/: pictures or videos.")
     ],
     models: Annotated[Path, typer.Option(help="The built models.")] = DEFAULT_OUT,
     output: Annotated[Path, typer.Option(help="Where figures and curves go.")] = Path(
         "build/liveness"
     ),
+    named: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the door, as access.live_threshold=0.9."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.1, help="Pictures a second, where no rate.txt says it.")
+    ] = 2.0,
 ) -> None:
-    """Measure how well attacks are told from people, by ISO/IEC 30107-3, and what follows."""
-    from ostiary_export.presentation.command import run
+    """Play recorded visits of people and attacks to the door: who is let in, asked, and denied."""
+    from ostiary_export.presentation.command import Plan, run
 
-    run(folder, models, output, console)
+    run(Plan(folder, models, output, named or (), rate), console)
 
 
 def main() -> None:

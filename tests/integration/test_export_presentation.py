@@ -1,131 +1,155 @@
-"""`ostiary-export evaluate-liveness` on real portraits, the demo's attacks and the samples."""
+"""`ostiary-export evaluate-liveness`: visits of portraits and of the demo's attacks, played to the
+door's own loop."""
 
 import json
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from demo.scenes import visitors
+from demo.scenes import Scene, visitors
 from ostiary.access.presentation import share, threshold_for
+from ostiary.camera.clips import LIVE, clips_in
+from ostiary.errors import ClipsInvalid, ConfigError
 from ostiary_export.cli import app
-from ostiary_export.errors import FacesInvalid
-from ostiary_export.presentation.collect import Presentations
-from ostiary_export.presentation.rates import at_threshold
+from ostiary_export.presentation.command import settings_of
+
+EVERY = 4
+"""Of a scene's pictures: three a second are enough, and quick."""
 
 
-def test_people_and_attacks_are_measured_by_kind_with_all_networks(
-    portraits: Path, samples: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "presentations"
-    live = folder / "live"
-    live.mkdir(parents=True)
-    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg"):
-        shutil.copy(portraits / name, live)
-    shutil.copy(samples / "genuine.jpg", live)
-    cv2.imwrite(str(live / "nobody.png"), np.zeros((99, 99, 3), np.uint8))
-    (live / "broken.jpg").write_bytes(b"no picture")
-    for scene in visitors(portraits):
-        if scene.name in {"phone", "print"}:
-            kind = folder / "attack" / scene.name
-            kind.mkdir(parents=True)
-            for number, jpeg in enumerate(scene.frames[::6]):
-                (kind / f"{number}.jpg").write_bytes(jpeg)
-    replay = folder / "attack" / "replay"
-    replay.mkdir()
-    shutil.copy(samples / "replay_attack.jpg", replay)
-    done = CliRunner().invoke(
-        app,
-        ["evaluate-liveness", str(folder), "--output", str(tmp_path / "out")],
-        catch_exceptions=False,
-    )
-    assert done.exit_code == 0, done.output
-    assert (tmp_path / "out" / "liveness.svg").read_text().startswith("<?xml")
-    text = (tmp_path / "out" / "liveness.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    v2 = {
-        (line["liveness"], line.get("species")): line
-        for line in lines
-        if line["detector"] == "v2" and line["liveness"] != "bpcer_at_apcer"
-    }
-    for species, presentations in (("phone", 6), ("print", 6), ("replay", 1)):
-        assert v2["apcer", species]["value"] == 0.0
-        assert v2["apcer", species]["presentations"] == presentations
-        assert v2["apcer", species]["high"] > 0.3, "so few presentations show little"
-    assert v2["bpcer", None]["presentations"] == 5
-    assert {line["detector"] for line in lines} == {"v2", "v1se", "mean"}
+@pytest.fixture(scope="module")
+def scenes(portraits: Path) -> dict[str, Scene]:
+    return {scene.name: scene for scene in visitors(portraits)}
 
 
-def test_a_clip_is_one_presentation(portraits: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "presentations"
-    (folder / "live").mkdir(parents=True)
-    (folder / "attack" / "phone").mkdir(parents=True)
-    for scene in visitors(portraits):
-        kind = {"registered": "live", "phone": "attack/phone"}.get(scene.name)
-        if kind is None:
-            continue
-        writer = cv2.VideoWriter(
-            str(folder / kind / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 12, (480, 640)
+def as_pictures(folder: Path, frames: Iterable[bytes]) -> None:
+    folder.mkdir(parents=True)
+    for number, jpeg in enumerate(frames):
+        (folder / f"{number:02}.jpg").write_bytes(jpeg)
+
+
+def as_video(path: Path, scene: Scene) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 3, (480, 640))
+    for number in range(0, len(scene.frames), EVERY):
+        writer.write(scene.picture(number))
+    writer.release()
+
+
+@pytest.fixture(scope="module")
+def recorded(scenes: dict[str, Scene], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Obama and Biden before the camera, and Obama on a phone."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "rate.txt").write_text("3\n")
+    for name, scene in (
+        ("obama-1", "registered"),
+        ("obama-2", "registered-again"),
+        ("biden-1", "stranger"),
+    ):
+        as_pictures(folder / "live" / name, scenes[scene].frames[::EVERY])
+    (folder / "live" / "obama-2" / "05.jpg").write_bytes(b"no picture")
+    as_video(folder / "live" / "biden-2.avi", scenes["stranger"])
+    for number in range(3):
+        as_pictures(
+            folder / "attack" / "phone" / f"obama-{number}", scenes["phone"].frames[::EVERY]
         )
-        for number in range(len(scene.frames)):
-            writer.write(scene.picture(number))
-        writer.release()
-    done = CliRunner().invoke(
+    return folder
+
+
+def evaluated(folder: Path, output: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(
         app,
-        ["evaluate-liveness", str(folder), "--output", str(tmp_path / "out")],
+        ["evaluate-liveness", str(folder), "--output", str(output), *arguments],
         catch_exceptions=False,
     )
+
+
+def figures(output: Path) -> dict[tuple[str, str], dict[str, float]]:
+    lines = map(json.loads, (output / "liveness.jsonl").read_text().splitlines())
+    return {(line["liveness"], line["kind"]): line for line in lines if "reason" not in line}
+
+
+def test_people_are_let_in_and_a_phone_is_not(recorded: Path, tmp_path: Path) -> None:
+    done = evaluated(recorded, tmp_path)
     assert done.exit_code == 0, done.output
-    lines = map(json.loads, (tmp_path / "out" / "liveness.jsonl").read_text().splitlines())
-    (phone,) = (
-        line
-        for line in lines
-        if (line["liveness"], line["detector"], line.get("species")) == ("apcer", "v2", "phone")
+    found = figures(tmp_path)
+    live = found["granted", "live"]
+    assert (live["value"], live["n"]) == (1.0, 2), "one clip of each is the one enrolled by"
+    assert live["low"] < 0.5, "two visits show little"
+    assert 0 < found["granted_after_s", "live"]["value"] <= 3
+    phone = found["granted", "phone"]
+    assert (phone["value"], phone["n"]) == (0.0, 3)
+    assert found["denied", "phone"]["value"] == 1.0
+    assert found["apcer", "phone"]["value"] == 0.0
+    assert found["auc", "phone"]["value"] > 0.99
+    page = (tmp_path / "liveness.html").read_text()
+    assert "<svg" in page
+    assert "presentation_attack" in page
+    assert done.output.count('{"liveness"') == len(
+        (tmp_path / "liveness.jsonl").read_text().splitlines()
     )
-    assert (phone["value"], phone["presentations"]) == (0.0, 1)
 
 
-@pytest.mark.parametrize("missing", ["live", "attack"])
-def test_without_people_or_attacks_nothing_is_measured(
-    portraits: Path, tmp_path: Path, missing: str
+def test_the_door_goes_by_the_settings_that_are_named(recorded: Path, tmp_path: Path) -> None:
+    evaluated(recorded, tmp_path, "--set", "access.distance_threshold=0.01")
+    assert figures(tmp_path)["granted", "live"]["value"] == 0.0
+
+
+def test_a_setting_that_does_not_exist_is_an_error_that_names_it() -> None:
+    with pytest.raises(ConfigError, match=r"access\.patience"):
+        settings_of(["access.patience=3"])
+
+
+def test_a_clip_has_its_rate_from_the_nearest_file(recorded: Path) -> None:
+    clips = {clip.path.name: clip for clip in clips_in(recorded) if clip.kind == LIVE}
+    seconds = [at for at, _ in clips["obama-2"].frames()]
+    assert seconds[:3] == pytest.approx([0, 1 / 3, 2 / 3])
+    assert 5 / 3 not in seconds, "what is no picture is passed over, and keeps its time"
+    assert [at for at, _ in clips["biden-2.avi"].frames()][1] == pytest.approx(1 / 3)
+    assert clips["obama-2"].person == "obama"
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ((), "no clips of people"),
+        (("attack/print/a-1", "attack/print/a-2", "attack/print/a-3"), "no clips of people"),
+        (("live/a-1", "live/a-2"), r"live \(2\)"),
+        (("live/a-1", "live/a-2", "live/a-3", "attack/mask/a-1"), r"mask \(1\)"),
+        (("live/a-1", "live/a-2", "live/a-3", "attack/live/a-1"), "cannot be called live"),
+    ],
+)
+def test_a_folder_that_says_too_little_is_refused_with_what_is_missing(
+    tmp_path: Path, made: tuple[str, ...], said: str
 ) -> None:
-    folder = tmp_path / "half"
-    kind = folder / ("attack/print" if missing == "live" else "live")
-    kind.mkdir(parents=True)
-    shutil.copy(portraits / "obama.jpg", kind)
-    with pytest.raises(FacesInvalid):
-        CliRunner().invoke(app, ["evaluate-liveness", str(folder)], catch_exceptions=False)
+    for each in made:
+        as_pictures(tmp_path / each, [b"a picture"])
+    with pytest.raises(ClipsInvalid, match=said):
+        clips_in(tmp_path)
 
 
-def made_up() -> Presentations:
-    """Ten people, and two kinds of attack of which one is good."""
-    people, bad, good = np.arange(11, 21) / 20, np.arange(10) / 40, np.arange(20) / 20
-    species = np.array(["live"] * 10 + ["bad"] * 10 + ["good"] * 20)
-    scores = np.concatenate([people, bad, good])
-    return Presentations(species, {"v2": scores}, (), {})
+@pytest.mark.parametrize("rate", ["", "fast", "0", "-2", "nan"])
+def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: str) -> None:
+    for number in range(3):
+        as_pictures(tmp_path / "live" / f"a-{number}", [b"a picture"])
+    (tmp_path / "rate.txt").write_text(rate)
+    with pytest.raises(ClipsInvalid, match="rate"):
+        clips_in(tmp_path)
 
 
-def test_the_worst_kind_counts_and_the_threshold_follows_from_what_is_asked() -> None:
-    found = made_up()
-    lines = {
-        (line.figure, line.about.get("species")): line.rate
-        for line in at_threshold(found, "v2", 0.8)
-    }
-    assert lines["apcer", "bad"].value == 0.0
-    assert lines["apcer", "good"].value == pytest.approx(4 / 20)
-    assert lines["bpcer", None].value == pytest.approx(5 / 10)
-    assert lines["acer", None].value == pytest.approx((0.2 + 0.5) / 2)
+def test_the_threshold_follows_from_what_is_asked() -> None:
+    attacks = {"bad": np.arange(10) / 40, "good": np.arange(20) / 20}
     for asked in (0.2, 0.1, 0.05, 0.0):
-        threshold = threshold_for({each: found.of(each, "v2") for each in found.attacks}, asked)
-        scores = found.of("good", "v2")
-        assert np.mean(scores >= threshold) <= asked
-        assert np.mean(scores >= np.nextafter(threshold, 0) - 1e-9) > asked
+        threshold = threshold_for(attacks, asked)
+        assert np.mean(attacks["good"] >= threshold) <= asked
+        assert np.mean(attacks["good"] >= np.nextafter(threshold, 0) - 1e-9) > asked
 
 
 def test_an_interval_is_honest_where_nothing_was_seen() -> None:
     none = share(0, 20)
     assert (none.value, none.low) == (0.0, 0.0)
     assert none.high == pytest.approx(0.1611, abs=1e-3)  # Wilson, 20 trials
+    assert (share(0, 0).low, share(0, 0).high) == (0.0, 1.0)

@@ -30,7 +30,9 @@ class Rate:
 
 def share(errors: int, of: int) -> Rate:
     """Wilson's score interval ("Probable Inference", JASA 22, 1927), which is honest where few or
-    no errors were seen."""
+    no errors were seen; of nothing it is all of 0 to 1."""
+    if of == 0:
+        return Rate(0.0, 0.0, 1.0, 0)
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     value = errors / of
     centre = (value + z * z / (2 * of)) / (1 + z * z / of)

@@ -1,88 +1,81 @@
 """`ostiary-export evaluate-liveness`."""
 
+import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import typer
-from matplotlib.figure import Figure as Drawing
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from ostiary.access.presentation import apcer, bpcer
-from ostiary.config import AccessSettings
+from ostiary.camera.clips import clips_in
+from ostiary.config import Settings, describe_validation
+from ostiary.errors import ConfigError
+from ostiary.vision.engine import VisionEngine
 from ostiary_export.files import written_whole
-from ostiary_export.presentation.collect import DETECTORS, LIVE, Presentations, collect
-from ostiary_export.presentation.rates import Line, lines_of
+from ostiary_export.presentation.figures import figures_of
+from ostiary_export.presentation.report import markdown, write_page
+from ostiary_export.presentation.visits import Door
 
 
-def run(folder: Path, models: Path, output: Path, console: Console) -> None:
-    """Measure, print, and write liveness.jsonl and liveness.svg. Raises FacesInvalid,
-    ModelMissing."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The clips to play, to a door of which models and settings (`key=value` each), and where what
+    was found goes. `rate`: pictures a second, where the folder does not say."""
+
+    folder: Path
+    models: Path
+    output: Path
+    named: Sequence[str] = ()
+    rate: float = 2.0
+
+
+def run(plan: Plan, console: Console) -> None:
+    """Measure, print, and write liveness.jsonl and liveness.html. Raises ClipsInvalid,
+    FacesInvalid, ConfigError, ModelMissing."""
+    clips = clips_in(plan.folder, plan.rate)
+    settings = settings_of(plan.named)
+    engine = VisionEngine.load(settings.vision.model_copy(update={"models": plan.models}))
+    door = Door(engine, settings)
+    visits = door.enrol(clips)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("judging presentations", total=None)
-        found = collect(
-            folder, models, lambda done, total: progress.update(task, completed=done, total=total)
-        )
-    lines = lines_of(found, AccessSettings().live_threshold)
-    output.mkdir(parents=True, exist_ok=True)
-    json_lines = [line.to_json() for line in lines]
-    with written_whole(output / "liveness.jsonl") as temporary:
-        temporary.write_text("\n".join(json_lines) + "\n", "utf-8")
-    with written_whole(output / "liveness.svg") as temporary:
-        _curves(found).savefig(temporary, format="svg")
-    console.print(_described(found), highlight=False)
-    console.print(_table(lines))
-    console.print(f"curves: {output / 'liveness.svg'}", highlight=False, soft_wrap=True)
-    for line in json_lines:
+        found = [door.visit(clip) for clip in progress.track(visits, description="visits")]
+    figures = figures_of(found, settings)
+    text = markdown(figures)
+    plan.output.mkdir(parents=True, exist_ok=True)
+    lines = [figure.to_json() for figure in figures]
+    with written_whole(plan.output / "liveness.jsonl") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    page = plan.output / "liveness.html"
+    write_page(page, text, found)
+    people = len({clip.person for clip in visits})
+    left = sorted({clip.person for clip in clips} - {clip.person for clip in visits})
+    console.print(f"{plan.folder}: {len(visits)} visits of {people} people", highlight=False)
+    if left:
+        console.print(f"Not enrolled, and left out: {', '.join(left)}", highlight=False)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"curves: {page}", highlight=False, soft_wrap=True)
+    for line in lines:
         typer.echo(line)
 
 
-def _described(found: Presentations) -> str:
-    kinds = ", ".join(
-        f"{int(np.sum(found.species == each))} of {each}" for each in (LIVE, *found.attacks)
-    )
-    silent = ", ".join(f"{count} of {each}" for each, count in sorted(found.without_face.items()))
-    return (
-        f"{kinds}; without a face, to which a door says nothing: {silent or 'none'}; "
-        f"unreadable: {len(found.unreadable)}"
-    )
-
-
-def _table(lines: Sequence[Line]) -> Table:
-    table = Table("figure", "network", "P(live) from", "value", "95 %", "of")
-    for line in lines:
-        about = " ".join(str(each) for each in line.about.values())
-        rate = line.rate
-        table.add_row(
-            f"{line.figure} {about}".strip(),
-            line.detector,
-            f"{line.threshold:.4f}",
-            f"{rate.value:.1%}",
-            f"{rate.low:.1%} to {rate.high:.1%}",
-            str(rate.of),
-        )
-    return table
-
-
-def _curves(found: Presentations) -> Drawing:
-    """BPCER against the worst kind's APCER, over all thresholds."""
-    drawing = Drawing((7, 5), layout="constrained")
-    axes = drawing.subplots()
-    thresholds = np.append(np.linspace(0, 1, 401), 1.0001)
-    for name in DETECTORS:
-        worst = [
-            max(apcer(found.of(each, name), at).value for each in found.attacks)
-            for at in thresholds
-        ]
-        people = [bpcer(found.of(LIVE, name), at).value for at in thresholds]
-        axes.step(worst, people, where="post", label=name)
-    axes.set(
-        title="People turned away, against attacks let through",
-        xlabel="APCER of the worst kind",
-        ylabel="BPCER",
-    )
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend()
-    return drawing
+def settings_of(named: Sequence[str]) -> Settings:
+    """The default settings of a door that shows what it asks, with those named `key=value` over
+    them, as `access.live_threshold=0.9`. Raises ConfigError."""
+    values: dict[str, dict[str, Any]] = {"access": {"challenge": "uncertain"}}
+    for each in named:
+        key, _, value = each.partition("=")
+        section, _, name = key.strip().partition(".")
+        try:
+            read = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            read = value.strip()
+        values.setdefault(section, {})[name] = read
+    camera = values.pop("cameras", None)
+    try:
+        return Settings.model_validate(values | ({"cameras": [camera]} if camera else {}))
+    except ValidationError as error:
+        raise ConfigError(f"--set: {describe_validation(error)}") from None
