@@ -1,9 +1,9 @@
 """`ostiary users import` and `export`: everybody at once, as CSV."""
 
-import base64
 import json
+import unicodedata
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from ostiary.client.cli import AsJson, NotLive, on_a_door, users
+from ostiary.client.cli import AsJson, NotLive, on_a_door, read_photo, users
 from ostiary.client.remote import RemoteDoor
 from ostiary.config import describe_validation
 from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
@@ -45,17 +45,24 @@ def import_list(
     door: RemoteDoor,
     file: Annotated[Path, typer.Argument(help="CSV: name, groups, from, until, photo.")],
     from_photo: NotLive = False,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a list that is no Unicode, such as windows-1252.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register everybody new in a list, and set what each may; exit status 1 where a line was not
-    taken. Photos lie beside the list or below it."""
-    lines = read_list(_data(file))
+    taken. A column that is not there changes nothing, an empty cell clears. Photos lie beside the
+    list or below it."""
+    lines = read_list(_data(file), encoding)
     report: list[Taken] = []
-    with Progress(console=Console(stderr=True), disable=as_json) as progress:
-        for line in progress.track(lines, description="Taking the list"):
-            report.append(_take(door, line, file.resolve().parent, from_photo))
-    for taken in report:
-        typer.echo(json.dumps(asdict(taken), ensure_ascii=False) if as_json else taken.as_text())
+    try:
+        with Progress(console=Console(stderr=True), disable=as_json) as progress:
+            for line in progress.track(lines, description="Taking the list"):
+                report.append(_take(door, line, file.resolve().parent, from_photo))
+    finally:  # whatever happened: those who were taken are
+        for taken in report:
+            record = json.dumps(asdict(taken), ensure_ascii=False)
+            typer.echo(record if as_json else taken.as_text())
     refused = sum(taken.code is not None for taken in report)
     if not as_json:
         typer.echo(f"{len(report) - refused} taken, {refused} not")
@@ -90,11 +97,9 @@ def _take(door: RemoteDoor, line: Line, folder: Path, from_photo: bool) -> Taken
         request = PutPersonRequest.model_validate(
             {
                 "username": line.name,
-                "groups": line.groups,
-                "valid_from": line.valid_from,
-                "valid_until": line.valid_until,
                 "image": image,
                 "require_live": not from_photo,
+                **line.access,
             }
         )
         answer = door.ask("put_person", request, PutPersonAnswer)
@@ -107,15 +112,35 @@ def _take(door: RemoteDoor, line: Line, folder: Path, from_photo: bool) -> Taken
 
 
 def photo_of(name: str, folder: Path) -> str:
-    """The photo in base64. Raises PhotoMissing for one that is not in `folder` or below it."""
+    r"""The photo in base64. Its name may have `\` for `/`, other capitals and another normal form
+    than the file's, where that is one file only. Raises PhotoMissing for one that is not in
+    `folder` or below it, ImageInvalid for one that is empty or cannot be read."""
     try:
-        path = (folder / name).resolve(strict=True)
+        path = _found(name, folder).resolve(strict=True)
         if not path.is_relative_to(folder) or not path.is_file():
             raise PhotoMissing(f"{name}: photos lie beside the list, or in folders below it.")
-        return base64.b64encode(path.read_bytes()).decode("ascii")
     except (OSError, ValueError, RuntimeError) as error:
         said = error.strerror if isinstance(error, OSError) else "no such file"
         raise PhotoMissing(f"{name}: {said}.") from error
+    return read_photo(path)
+
+
+def _found(name: str, folder: Path) -> Path:
+    """Where it is, or would be. Raises PhotoMissing where it may be one of several files."""
+    path = folder
+    for part in Path(name).parts if (folder / name).exists() else PureWindowsPath(name).parts:
+        alike = [path / part]
+        if not alike[0].exists() and path.is_dir():
+            alike = [each for each in path.iterdir() if _folded(each.name) == _folded(part)]
+        if len(alike) > 1:
+            files = ", ".join(sorted(each.name for each in alike))
+            raise PhotoMissing(f"{name}: that may be one of {files}.")
+        path = alike[0] if alike else path / part
+    return path
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _data(file: Path) -> bytes:

@@ -1,64 +1,114 @@
 """A list of people as CSV: name, groups, from, until, photo.
 
-What spreadsheets write is taken: UTF-8 with or without a mark, commas or semicolons. A cell that a
-spreadsheet would take for a formula is written with an apostrophe before it, and read without.
+What spreadsheets write is taken: UTF-8 with or without a mark, UTF-16 with one, any line ends;
+commas, semicolons or tabs, also where the first line says so (`sep=;`); empty cells and columns at
+the end. Of a column that is not there a list says nothing; an empty cell clears what it stands for.
+A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read
+without.
 """
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ostiary.errors import PeopleListInvalid
 from ostiary.messages.commands.labels import SEPARATORS
 from ostiary.messages.commands.people import UserRecord
+from ostiary.messages.dates import iso_moment
+from ostiary.messages.username import same_name
 
 COLUMNS = ("name", "groups", "from", "until", "photo")
 MOST_LINES = 10_000
 MOST_BYTES = 4 * 1024 * 1024
 _FORMULA = "=+-@\t\r"
 _QUOTE = "'"
+_DELIMITERS = ",;\t"
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\w\s]|\t)"?[;,\t]*', re.IGNORECASE)
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One person. `number` is the line's in the file; `problem`: what is wrong with it by itself.
-    Empty cells are None."""
+    None stands for what the list says nothing of, an empty value for an empty cell; there is no
+    difference for a photo."""
 
     number: int
     name: str
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
     valid_from: str | None = None
     valid_until: str | None = None
     photo: str | None = None
     problem: str | None = None
 
+    @property
+    def access(self) -> dict[str, object]:
+        """What the list says of groups and ends, as `set_access` and `put_person` take it."""
+        said: dict[str, object] = {} if self.groups is None else {"groups": self.groups}
+        for end, text in (("valid_from", self.valid_from), ("valid_until", self.valid_until)):
+            if text is not None:
+                said[end] = text or None
+        return said
 
-def read_list(data: bytes) -> tuple[Line, ...]:
-    """Every line of a list, in order. Raises PeopleListInvalid for what is none."""
+
+def read_list(data: bytes, encoding: str | None = None) -> tuple[Line, ...]:
+    """Every line of a list, in order; `encoding` None: a Unicode one. Raises PeopleListInvalid for
+    what is none."""
     if len(data) > MOST_BYTES:
         raise PeopleListInvalid(f"The list is larger than {MOST_BYTES // 2**20} MiB; split it.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise PeopleListInvalid("The list is not UTF-8: save it as “CSV UTF-8”.") from None
-    if "\0" in text:
-        raise PeopleListInvalid("The list has NUL characters; it is no text.")
-    head = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head else ",")
+    text = _text(data, encoding)
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    says = _SEPARATOR_LINE.fullmatch(first)
+    delimiter = says[1] if says else max(_DELIMITERS, key=_head(text).count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     lines: list[Line] = []
     names: set[str] = set()
     try:
-        columns = _columns(next(reader, []))
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                lines.append(_line(reader.line_num, columns, cells, names))
-                names.add(lines[-1].name)
+        if says:
+            next(reader)
+        columns = _columns(next(filter(_is_written, reader), []))
+        for cells in filter(_is_written, reader):
+            lines.append(_line(reader.line_num, columns, cells, names))
+            names.add(same_name(lines[-1].name))
             if len(lines) > MOST_LINES:
                 raise PeopleListInvalid(f"More than {MOST_LINES:,} people; split the list.")
     except csv.Error as error:
         raise PeopleListInvalid(f"Line {reader.line_num}: {error}.") from None
     return tuple(lines)
+
+
+def _text(data: bytes, encoding: str | None) -> str:
+    """Raises PeopleListInvalid. Which other encoding it is, is not guessed."""
+    try:
+        text = data.decode(encoding or ("utf-16" if data.startswith(_UTF_16) else "utf-8-sig"))
+    except LookupError:
+        raise PeopleListInvalid(f"There is no encoding {encoding}.") from None
+    except UnicodeDecodeError as error:
+        raise _not_utf8(data[: error.start].count(b"\n") + 1) from None
+    if "\0" in text:
+        raise PeopleListInvalid("The list has NUL characters; it is no text.")
+    if "\ufffd" in text:  # what a program puts for bytes that it could not read
+        raise _not_utf8(text[: text.index("\ufffd")].count("\n") + 1)
+    return text
+
+
+def _not_utf8(line: int) -> PeopleListInvalid:
+    return PeopleListInvalid(
+        f"Line {line} is not UTF-8: save the list as “CSV UTF-8”, or say what it is, as in "
+        "`ostiary users import --encoding windows-1252`."
+    )
+
+
+def _head(text: str) -> str:
+    """The first line that has something in it."""
+    return re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+
+
+def _is_written(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells)
 
 
 def line_of(user: UserRecord) -> Line:
@@ -78,7 +128,7 @@ def write_list(people: Iterable[Line]) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for each in people:
-        groups = "; ".join(each.groups)
+        groups = "; ".join(each.groups or ())
         cells = (each.name, groups, each.valid_from or "", each.valid_until or "", "")
         writer.writerow([_quoted(cell) for cell in cells])
     return text.getvalue()
@@ -90,8 +140,9 @@ def _columns(head: Sequence[str]) -> tuple[str, ...]:
         raise PeopleListInvalid(
             f'The first line has no column "name". The columns are {", ".join(COLUMNS)}.'
         )
-    unknown = [column for column in columns if column and column not in COLUMNS]
-    if unknown or len(set(columns)) < len(columns):
+    named = [column for column in columns if column]
+    unknown = [column for column in named if column not in COLUMNS]
+    if unknown or len(set(named)) < len(named):
         raise PeopleListInvalid(
             f"The columns are {', '.join(COLUMNS)}, each once at most"
             f"{f'; {unknown[0][:40]!r} is none' if unknown else ''}."
@@ -100,29 +151,41 @@ def _columns(head: Sequence[str]) -> tuple[str, ...]:
 
 
 def _line(number: int, columns: Sequence[str], cells: Sequence[str], before: set[str]) -> Line:
-    values = {
-        column: _unquoted(cell.strip())
-        for column, cell in zip(columns, cells, strict=False)
-        if column
-    }
-    groups = values.get("groups", "")
-    for separator in SEPARATORS[1:]:
-        groups = groups.replace(separator, SEPARATORS[0])
-    name = values["name"] if len(cells) > columns.index("name") else ""
-    problem = None
-    if len(cells) > len(columns):
-        problem = f"{len(cells)} cells where {len(columns)} are named; quote what has a comma."
-    elif name in before:
-        problem = f"{name} is in the list twice."
+    given = [_unquoted(cell.strip()) for cell in cells]
+    given += [""] * (len(columns) - len(given))  # some spreadsheets leave out the last empty ones
+    values = dict(zip(columns, given, strict=False))
+    unnamed = [cell for at, cell in enumerate(given) if not any(columns[at : at + 1])]
+    name = values["name"]
+    problems = []
+    if any(unnamed):
+        named = sum(map(bool, columns))
+        problems.append(f"More cells than the {named} columns named; quote what has a comma.")
+    if same_name(name) in before:
+        problems.append(f"{name} is in the list twice.")
+    ends = {}
+    for column in ("from", "until"):
+        text = values.get(column)
+        try:
+            ends[column] = text and iso_moment(text)
+        except ValueError as error:
+            ends[column] = text
+            problems.append(f"{column}: {error}")
     return Line(
         number,
         name,
-        tuple(dict.fromkeys(each.strip() for each in groups.split(";") if each.strip())),
-        values.get("from") or None,
-        values.get("until") or None,
+        _groups(values["groups"]) if "groups" in values else None,
+        ends["from"],
+        ends["until"],
         values.get("photo") or None,
-        problem,
+        problems[0] if problems else None,
     )
+
+
+def _groups(cell: str) -> tuple[str, ...]:
+    for separator in SEPARATORS[1:]:
+        cell = cell.replace(separator, SEPARATORS[0])
+    named = (each.strip() for each in cell.split(SEPARATORS[0]))
+    return tuple(dict.fromkeys(each for each in named if each))
 
 
 def as_cell(value: object) -> str:

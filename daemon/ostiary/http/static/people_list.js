@@ -8,14 +8,29 @@ const form = document.getElementById("import");
 const outcome = document.getElementById("list-outcome");
 const report = document.getElementById("list-report");
 
+/* Other capitals or another normal form, where that is one file only. */
+function photoOf(name, photos) {
+  const folded = (text) => text.normalize("NFC").toLowerCase();
+  const alike = photos.filter((file) => folded(file.name) === folded(name));
+  return photos.find((file) => file.name === name) ?? (alike.length === 1 ? alike[0] : undefined);
+}
+
+/* What is no UTF gets U+FFFD, which the daemon refuses. */
+async function textOf(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const mark = `${bytes[0]} ${bytes[1]}`;
+  const encoding = { "255 254": "utf-16le", "254 255": "utf-16be" }[mark] ?? "utf-8";
+  return new TextDecoder(encoding).decode(bytes);
+}
+
 async function take(line, photos) {
   if (line.problem) return { bad: line.problem };
   try {
-    const photo = line.photo && photos.get(line.photo.split(/[\\/]/).pop());
+    const photo = line.photo && photoOf(line.photo.split(/[\\/]/).pop(), photos);
     if (line.photo && !photo) return { bad: say("list.no_photo", { photo: line.photo }) };
     const answer = await ask("POST", "/api/v1/people/line", {
       username: line.username,
-      groups: line.groups,
+      groups: line.groups, // undefined, and so not sent, where the list has no such column
       valid_from: line.valid_from,
       valid_until: line.valid_until,
       image: photo ? await base64(photo) : null,
@@ -38,10 +53,8 @@ onSubmit(form, async () => {
   button.disabled = true;
   report.replaceChildren();
   try {
-    const csv = await document.getElementById("list-file").files[0].text();
-    const photos = new Map(
-      [...document.getElementById("list-photos").files].map((file) => [file.name, file]),
-    );
+    const csv = await textOf(document.getElementById("list-file").files[0]);
+    const photos = [...document.getElementById("list-photos").files];
     const { lines } = await ask("POST", "/api/v1/people/read", { csv });
     let taken = 0;
     for (const [index, line] of lines.entries()) {
