@@ -48,7 +48,7 @@ def test_a_group_and_a_rule_of_any_name_are_made_shown_and_removed(operator: Bro
     removed = operator.ask("DELETE", f"/api/v1/rules/{name}")
     assert code(removed) == (409, "locks_everybody_out")
     operator.ask("DELETE", f"/api/v1/rules/{name}?confirm=true").raise_for_status()
-    operator.ask("PUT", "/api/v1/users/Ann/access", json={}).raise_for_status()
+    operator.ask("PUT", "/api/v1/users/Ann/access", json={"groups": []}).raise_for_status()
     operator.ask("DELETE", f"/api/v1/groups/{name}").raise_for_status()
     assert operator.ask("GET", "/api/v1/rules").json()["groups"] == []
 
@@ -96,9 +96,14 @@ def test_a_list_is_read_and_written_over_http_and_audited(
     operator.ask("POST", "/api/v1/groups", json={"group": "Staff"}).raise_for_status()
     read = operator.ask("POST", "/api/v1/people/read", json={"csv": "name,groups\nAnn,Staff\n"})
     (line,) = read.json()["lines"]
-    wanted = {key: line[key] for key in ("username", "groups", "valid_from", "valid_until")}
+    assert set(line) == {"line", "username", "groups", "photo", "problem"}  # no column, no field
+    operator.ask("PUT", "/api/v1/users/Ann/access", json={"valid_until": "2030-01-01"})
+    wanted = {key: line[key] for key in ("username", "groups")}
     taken = operator.ask("POST", "/api/v1/people/line", json=wanted)
     assert taken.json() == {"username": "Ann", "registered": False}
+    answered = operator.ask("PUT", "/api/v1/users/Ann/access", json={"valid_until": None})
+    assert (answered.json()["groups"], answered.json()["valid_until"]) == (["Staff"], None)
+    assert answered.json() == operator.ask("GET", "/api/v1/users/Ann/access").json()
     bad = operator.ask("POST", "/api/v1/people/read", json={"csv": "salary\n1\n"})
     assert code(bad) == (422, "people_list_invalid")
     new = operator.ask("POST", "/api/v1/people/line", json={"username": "Bo"})
@@ -106,5 +111,5 @@ def test_a_list_is_read_and_written_over_http_and_audited(
     listed = operator.ask("GET", "/api/v1/people.csv")
     assert "Ann,Staff,,," in listed.text
     actions = [row["action"] for row in operator.ask("GET", "/api/v1/audit").json()["rows"]]
-    assert actions[:2] == ["person_put", "group_set"]
+    assert actions[:4] == ["access_set", "person_put", "access_set", "group_set"]
     assert door.room.rules.person("Ann").groups == {"Staff"}

@@ -164,7 +164,7 @@ def test_a_group_that_somebody_is_in_is_not_removed(probe: Probe) -> None:
     ask(probe, "set_group", group="Cleaners")
     ask(probe, "set_access", username="Anna", groups=["Cleaners"], confirm=True)
     assert refused(probe, "delete_group", group="Cleaners") == "group_in_use"
-    ask(probe, "set_access", username="Anna")
+    ask(probe, "set_access", username="Anna", groups=[])
     ask(probe, "set_rule", rule=cleaning())
     assert refused(probe, "delete_group", group="Cleaners") == "group_in_use"
     ask(probe, "delete_rule", name="Cleaning")
@@ -323,9 +323,52 @@ def test_a_line_of_a_list_registers_somebody_new_and_changes_somebody_known(
     taken = {**unknown, "groups": ["Cleaners"], "valid_until": "2030-01-01"}
     assert ask(probe, "put_person", **taken) == {"username": "Barack", "registered": True}
     assert ask(probe, "put_person", username="Barack")["registered"] is False
-    people = {user["username"]: user for user in ask(probe, "users")["users"]}
-    assert people["Barack"]["groups"] == []
-    assert people["Barack"]["valid_until"] is None
+
+    def allowed() -> tuple[Any, Any]:
+        people = {user["username"]: user for user in ask(probe, "users")["users"]}
+        return people["Barack"]["groups"], people["Barack"]["valid_until"]
+
+    until = "2030-01-01T23:00:00.000Z"
+    assert allowed() == (["Cleaners"], until)
+    ask(probe, "put_person", username="Barack", groups=[])
+    assert allowed() == ([], until)
+    ask(probe, "put_person", username="Barack", groups=["Cleaners"], valid_until=None)
+    assert allowed() == (["Cleaners"], None)
+
+
+def test_what_set_access_leaves_out_stays_and_what_is_empty_is_cleared(
+    door: Doorway, probe: Probe
+) -> None:
+    ask(probe, "set_group", group="Cleaners")
+    ask(probe, "set_access", username="Anna", groups=["Cleaners"], valid_from="2026-01-01")
+    ask(probe, "set_access", username="Anna", valid_until="2030-01-01", confirm=True)
+    person = door.room.rules.person("Anna")
+    assert person.groups == {"Cleaners"}
+    assert person.valid_from is not None
+    late = {"username": "Anna", "valid_from": "2031-01-01", "confirm": True}
+    assert refused(probe, "set_access", **late) == "period_invalid"  # after the end that is there
+    ask(probe, "set_access", username="Anna", valid_from=None, confirm=True)
+    person = door.room.rules.person("Anna")
+    assert person.groups == {"Cleaners"}
+    assert person.valid_from is None
+    assert person.valid_until is not None
+    ask(probe, "set_access", username="Anna", groups=[])
+    assert door.room.rules.person("Anna").groups == frozenset()
+
+
+def test_set_access_answers_with_what_is_in_force_after_it(probe: Probe, door: Doorway) -> None:
+    assert door.room.rules.stored.groups == frozenset()
+    ask(probe, "set_group", group="Cleaners")
+    ask(probe, "set_rule", rule=cleaning())
+    wanted = {"username": "Anna", "groups": ["Cleaners"], "valid_until": "2030-01-01"}
+    answered = ask(probe, "set_access", **wanted)
+    assert (answered["groups"], answered["always"]) == (["Cleaners"], False)
+    assert answered["valid_until"] == "2030-01-02T00:00+01:00"
+    assert [rule["name"] for rule in answered["rules"]] == ["Cleaning"]
+    assert answered == ask(probe, "access", username="Anna")
+    expired = ask(probe, "set_access", username="Anna", valid_until="2026-01-01", confirm=True)
+    assert [each["reason"] for each in expired["now"]] == ["expired"]
+    assert expired == ask(probe, "access", username="Anna")
 
 
 def fail_after_setting_a_group(door: Doorway) -> None:

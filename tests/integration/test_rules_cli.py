@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,27 @@ import pytest
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings
+from testing.faces import some_look
 
 
 @pytest.fixture
 def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Doorway]:
-    settings = door_settings(tmp_path, broker.port, site={"timezone": "Europe/Berlin"})
+    settings = door_settings(
+        tmp_path,
+        broker.port,
+        site={"timezone": "Europe/Berlin"},
+        clock={"trust": "always"},
+    )
     with Doorway(settings, engine) as running:
         yield running
 
 
-def ostiary(door: Doorway, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ostiary(door: Doorway, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     port = str(door.room.settings.mqtt.port)
     return subprocess.run(
         [sys.executable, "-m", "ostiary.cli", *arguments, "--port", port, "--device", "test"],
         env={**os.environ, "COLUMNS": "200"},
+        input=typed,
         capture_output=True,
         text=True,
         timeout=60,
@@ -85,3 +93,86 @@ def test_the_first_week_of_an_installer_on_the_command_line(
     assert (refused.returncode, "schedule_invalid" in refused.stderr) == (65, True), refused.stderr
     shut = ostiary(door, "users", "allow", "Joe", "--group", "Nobody")
     assert "group_unknown" in shut.stderr
+
+
+def test_what_is_not_said_on_the_command_line_stays_and_what_is_empty_is_cleared(
+    door: Doorway, tmp_path: Path
+) -> None:
+    door.people.register("Ann", [some_look(1)], datetime.now(UTC), source="cli")
+
+    def said(*arguments: str) -> str:
+        done = ostiary(door, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said("groups", "add", "Staff")
+    said("rules", "set", "Office", "--group", "Staff", "--hours", "mon-fri 08:00-00:00")
+    assert "Ann: Staff" in said("users", "allow", "Ann", "--group", "Staff")
+    answered = said("users", "allow", "Ann", "--until", "2030-01-01")
+    assert "Ann: Staff" in answered
+    assert "until 2030-01-02T00:00+01:00" in answered
+    listed = tmp_path / "people.csv"
+    listed.write_text("name\nAnn\n", encoding="utf-8")
+    said("users", "import", str(listed))
+    assert said("users", "access", "Ann") == answered
+    listed.write_text("name;until\nAnn;\n", encoding="utf-8")
+    said("users", "import", str(listed))
+    assert "until" not in said("users", "access", "Ann")
+    assert "Ann: Staff" in said("users", "access", "Ann")
+    assert "in no group" in said("users", "allow", "Ann", "--group", "")
+
+    said("rules", "set", "Office", "--needs", "face+pin", "--two-person")
+    (rule,) = door.room.rules.rules()
+    assert rule.hours is not None
+    assert (rule.needs, rule.two_person, rule.hours[0].end) == ("face+pin", True, "00:00")
+    said("rules", "set", "Office", "--hours", "", "--no-two-person")
+    (rule,) = door.room.rules.rules()
+    assert (rule.needs, rule.two_person, rule.hours) == ("face+pin", False, None)
+    assert ostiary(door, "rules", "holidays").returncode == 78  # not all of them, by an oversight
+    said("rules", "holidays", "2026-12-25")
+    said("rules", "holidays", "--none")
+    assert not door.room.rules.stored.holidays
+
+
+def test_a_picture_that_cannot_be_read_is_told_and_the_others_are_enrolled(
+    door: Doorway, tmp_path: Path, portraits: Path
+) -> None:
+    people = tmp_path / "people"
+    for folder in ("Barack", "Empty", "._hidden"):
+        (people / folder).mkdir(parents=True)
+    shutil.copy(portraits / "obama.jpg", people / "Barack" / "2.jpg")
+    shutil.copy(portraits / "obama2.jpg", people / "Barack" / "10.jpg")
+    (people / "Barack" / "1.jpg").touch()
+    (people / "Ann.png").touch()
+    (people / "._Joe.jpg").write_bytes(b"what a Mac leaves")
+    shutil.copy(portraits / "biden.jpg", people / "Joe.jpg")
+    enrolled = ostiary(door, "enroll", str(people))
+    assert (enrolled.returncode, "Traceback" in enrolled.stderr) == (1, False), enrolled.stderr
+    assert [line.split(": ")[0] for line in enrolled.stdout.splitlines()] == [
+        "refused     Ann (Ann.png)",
+        "refused     Barack (1.jpg)",
+        "registered  Barack (2.jpg)",
+        "registered  Barack (10.jpg)",
+        "refused     Empty (Empty)",
+        "registered  Joe (Joe.jpg)",
+        "2 registered, 3 pictures refused",
+    ]
+    assert {user.username: user.templates for user in door.people.list()} == {"Barack": 2, "Joe": 1}
+    empty = str(people / "Ann.png")
+    for command in (("login", "Joe", empty), ("users", "add", "Ann", empty)):
+        refused = ostiary(door, *command)
+        assert refused.stderr.startswith("ostiary: image_invalid: "), refused.stderr
+        assert refused.returncode == 65
+    people_csv = tmp_path / "people.csv"
+    people_csv.write_text("name,photo\nAnn,people/Ann.png\nJoe,\n", encoding="utf-8")
+    taken = ostiary(door, "users", "import", str(people_csv))
+    assert "image_invalid" in taken.stdout
+    assert "1 taken, 1 not" in taken.stdout
+
+
+def test_what_is_no_pin_or_card_is_refused_in_words(door: Doorway) -> None:
+    door.people.register("Ann", [some_look(1)], datetime.now(UTC), source="cli")
+    for command, typed in ((("users", "pin", "Ann"), "12\n12\n"), (("users", "card", "Ann"), "\n")):
+        refused = ostiary(door, *command, typed=typed)
+        assert "Traceback" not in refused.stderr
+        assert refused.returncode != 0

@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.access.entrance import Contact
-from ostiary.access.schedule import Calendar
+from ostiary.access.schedule import WEEK, Calendar
+from ostiary.client.rules import week_hours
+from ostiary.commands.rulebook import hours_of
 from ostiary.config import CameraSettings, DoorSettings, Settings, load_settings
-from ostiary.config.entrance import hours_in
 from ostiary.entrance.doors import Doors, Hardware, contact_in
 from ostiary.errors import ConfigError
+from ostiary.messages.commands.rules import AccessRule
 from ostiary.messages.entrance import Mode
+from ostiary.messages.hours import Hours
 
 CALENDAR = Calendar(ZoneInfo("Europe/Berlin"), frozenset({datetime(2026, 12, 25).date()}))
 WEDNESDAY_NOON = datetime(2026, 11, 25, 11, tzinfo=UTC)
@@ -100,7 +103,9 @@ def test_by_a_clock_that_is_not_trusted_a_schedule_unlocks_nothing_and_locks() -
     ("text", "said"),
     [
         ("mo-fr 08:00-17:00", "days are"),
-        ("mon-fri 17:00-17:00", "ends as it begins"),
+        ("mon-fri 17:00-17:00", "end as they begin"),
+        ("mon-fri 00:00-00:00", "end as they begin"),
+        ("mon 24:00-06:00", "between 00:00 and 24:00"),
         ("mon 25:00-26:00", "no such time"),
         ("mon 08:60-09:00", "no such time"),
         ("every day", "are no hours"),
@@ -115,11 +120,31 @@ def test_a_schedule_that_is_none_is_refused_with_how_to_write_it(text: str, said
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_reading_of_a_schedule(text: str) -> None:
     try:
-        days, start, end = hours_in(text)
+        hours = Hours.read(text)
     except ValueError:
         return
-    assert days
-    assert start != end
+    assert hours.days
+    assert hours.start != hours.end
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("mon-fri 08:00-00:00", 480, 1440),
+        ("mon-fri 08:00-24:00", 480, 1440),
+        ("Mon-Fri 8:00-18:00", 480, 1080),
+        ("mon - fri  22:00 – 06:00", 1320, 360),
+        ("mon-wed, thu,fri 00:00-24:00", 0, 1440),
+    ],
+)
+def test_hours_mean_the_same_in_the_settings_on_the_command_line_and_in_a_rule(
+    text: str, start: int, end: int
+) -> None:
+    hours = Hours.read(text)
+    assert (hours.days, hours.start, hours.end) == (frozenset(WEEK[:5]), start, end)
+    assert DoorSettings(unlocked=(text,)).unlocked == (text,)
+    rule = AccessRule(name="R", groups=("G",), hours=(week_hours(text),))
+    assert hours_of(rule) == (hours,)
 
 
 @pytest.mark.parametrize(

@@ -3,42 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from ostiary.messages.hours import MINUTES_A_DAY, Hours
 from ostiary.messages.rule_words import WEEK, Day
 
 __all__ = ["MINUTES_A_DAY", "WEEK", "Calendar", "Day", "Hours", "moment_of", "overlap"]
-
-MINUTES_A_DAY = 24 * 60
-
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """On these days from the minute `start` to before the minute `end`, counted from midnight, 0 to
-    1440. Where `end` is not after `start` they go on until that minute of the next day, whatever
-    day that is. ValueError for hours that are none."""
-
-    days: frozenset[Day]
-    start: int
-    end: int
-
-    def __post_init__(self) -> None:
-        if not self.days:
-            raise ValueError("hours need a day")
-        if not (0 <= self.start < MINUTES_A_DAY and 0 < self.end <= MINUTES_A_DAY):
-            raise ValueError("hours lie between 00:00 and 24:00")
-        if self.start == self.end:
-            raise ValueError("hours that end as they begin are none; all day is 00:00 to 24:00")
-
-    @property
-    def is_overnight(self) -> bool:
-        return self.end < self.start
-
-    def hold(self, day: Day, day_before: Day, minute: int) -> bool:
-        """Whether `minute` of a `day` that came after `day_before` is in these hours."""
-        if not self.is_overnight:
-            return day in self.days and self.start <= minute < self.end
-        return (day in self.days and minute >= self.start) or (
-            day_before in self.days and minute < self.end
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +31,10 @@ def moment_of(text: str, zone: tzinfo, *, is_end: bool = False) -> datetime:
     """A moment as people write it, aware: RFC 3339, or without an offset by the clocks of `zone`; a
     date alone is its first moment, or as an end its last. ValueError for what is none."""
     text = text.strip()
-    if len(text) == len("2026-12-25"):
-        on = date.fromisoformat(text)
-        on = on + timedelta(days=1) if is_end else on
-        return datetime.combine(on, time(), zone).astimezone(UTC)
     moment = datetime.fromisoformat(text)
+    if "T" not in text.upper() and " " not in text:
+        on = moment.date() + timedelta(days=1) if is_end else moment.date()
+        return datetime.combine(on, time(), zone).astimezone(UTC)
     moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
     return moment.astimezone(UTC)
 

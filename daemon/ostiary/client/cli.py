@@ -3,7 +3,8 @@
 import base64
 import inspect
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from itertools import chain
@@ -11,15 +12,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from ostiary.client.remote import RemoteDoor, new_client_id
-from ostiary.config import MqttSettings, Settings, load_settings
-from ostiary.errors import ConfigError, ImageInvalid, OstiaryError
+from ostiary.config import MqttSettings, Settings, describe_validation, load_settings
+from ostiary.errors import (
+    ConfigError,
+    ImageInvalid,
+    OstiaryError,
+    RequestMalformed,
+    UserExists,
+)
 from ostiary.messages.commands import (
+    AddTemplateAnswer,
+    AddTemplateRequest,
     DeleteAnswer,
     DeleteRequest,
     EventsAnswer,
@@ -78,7 +87,10 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
         signer = command_signer(settings.commands)
         login = login_of(settings, new_client_id())
         with RemoteDoor(login, Topics.of(settings), signer) as door:
-            command(door, **given)
+            try:
+                command(door, **given)
+            except ValidationError as error:
+                raise RequestMalformed(describe_validation(error)) from None
 
     _, *asked = own.parameters.values()
     *which, _ = inspect.signature(run, follow_wrapped=False).parameters.values()
@@ -178,7 +190,7 @@ def login(
     as_json: AsJson = False,
 ) -> None:
     """Judge one photo as the door would; exit status 1 where it would be denied."""
-    request = LoginRequest.model_validate({"username": name, "image": _read(photo)})
+    request = LoginRequest.model_validate({"username": name, "image": read_photo(photo)})
     answer = door.ask("login", request, LoginAnswer)
     _show(answer, as_json)
     if not answer.success:
@@ -202,34 +214,56 @@ def events(
 def enroll(
     door: RemoteDoor,
     folder: Annotated[
-        Path, typer.Argument(help="One image, or one sub-folder with an image, a person.")
+        Path, typer.Argument(help="One image, or one sub-folder with images, a person.")
     ],
     from_photo: NotLive = False,
     as_json: AsJson = False,
 ) -> None:
-    """Register everybody in a folder; exit status 1 where somebody could not be."""
+    """Register everybody in a folder, each with all their pictures; exit status 1 where a picture
+    was refused."""
     people = people_in(folder)
     outcomes: list[Outcome] = []
     progress = Progress(console=Console(stderr=True), disable=as_json)
-    with progress:
-        for name, photo in progress.track(people, description="Registering"):
-            try:
-                _register(door, name, photo, from_photo)
-                outcomes.append(Outcome(name, photo, None, ""))
-            except OstiaryError as error:
-                outcomes.append(Outcome(name, photo, error.code, error.message))
-    for outcome in outcomes:
-        typer.echo(outcome.as_json() if as_json else outcome.as_text())
+    try:
+        with progress:
+            for name, photos in progress.track(people, description="Registering"):
+                outcomes += _enrolled(door, name, photos, from_photo)
+    finally:  # whatever happened: those who are registered are
+        for outcome in outcomes:
+            typer.echo(outcome.as_json() if as_json else outcome.as_text())
     refused = sum(outcome.code is not None for outcome in outcomes)
     if not as_json:
-        typer.echo(f"{len(outcomes) - refused} registered, {refused} refused")
+        registered = {outcome.name for outcome in outcomes if outcome.code is None}
+        typer.echo(f"{len(registered)} registered, {refused} pictures refused")
     if refused:
         raise typer.Exit(1)
 
 
+def _enrolled(
+    door: RemoteDoor, name: str, photos: Iterable[Path], from_photo: bool
+) -> Iterable["Outcome"]:
+    """The first picture that is taken registers the person, and the others are added to it."""
+    is_registered = False
+    for photo in photos:
+        try:
+            if is_registered:
+                request = AddTemplateRequest.model_validate(
+                    {"username": name, "image": read_photo(photo), "require_live": not from_photo}
+                )
+                door.ask("add_template", request, AddTemplateAnswer)
+            else:
+                _register(door, name, photo, from_photo)
+            is_registered = True
+            yield Outcome(name, photo, None, "")
+        except OstiaryError as error:
+            yield Outcome(name, photo, error.code, error.message)
+            if isinstance(error, UserExists):
+                return
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one person of a folder fared; `code` is None for a person who was registered."""
+    """How one picture of a folder fared; `code` is None for one that was taken."""
 
     name: str
     photo: Path
@@ -238,7 +272,7 @@ class Outcome:
 
     def as_text(self) -> str:
         if self.code is None:
-            return f"registered  {self.name}"
+            return f"registered  {self.name} ({self.photo.name})"
         return f"refused     {self.name} ({self.photo.name}): {self.code}: {self.message}"
 
     def as_json(self) -> str:
@@ -248,23 +282,41 @@ class Outcome:
         return json.dumps(record, ensure_ascii=False)
 
 
-def people_in(folder: Path) -> list[tuple[str, Path]]:
-    """Names and their photos: `Ann.jpg` is Ann, and so is the first image in `Ann/`.
+def people_in(folder: Path) -> list[tuple[str, list[Path]]]:
+    """Names and their photos: `Ann.jpg` is Ann, and so are all images in `Ann/`, in the order in
+    which people count (2 before 10). What cannot be looked into stands there itself, to be told.
 
     Raises ImageInvalid where there is no folder or nobody in it.
     """
     if not folder.is_dir():
         raise ImageInvalid(f"{folder}: no such folder.")
-    people: list[tuple[str, Path]] = []
-    for entry in sorted(folder.iterdir()):
+    people: list[tuple[str, list[Path]]] = []
+    for entry in _entries(folder):
         if entry.is_dir():
-            photos = [photo for photo in sorted(entry.iterdir()) if _is_image(photo)]
-            people += [(entry.name, photos[0])] if photos else []
+            try:
+                photos = [photo for photo in _entries(entry) if _is_image(photo)]
+            except ImageInvalid:
+                photos = []
+            people.append((entry.name, photos or [entry]))
         elif _is_image(entry):
-            people.append((entry.stem, entry))
+            people.append((entry.stem, [entry]))
     if not people:
         raise ImageInvalid(f"{folder}: no image (JPEG, PNG, WebP) in it or one folder below.")
     return people
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Without those that programs hide there (`.DS_Store`, `._ann.jpg`)."""
+    try:
+        found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise ImageInvalid(f"{folder}: {error.strerror}.") from error
+    return sorted(found, key=_counted)
+
+
+def _counted(path: Path) -> list[tuple[int, str]]:
+    parts = re.split("([0-9]+)", path.name.casefold())
+    return [(int(part or 0) if at % 2 else 0, part) for at, part in enumerate(parts)]
 
 
 def line_of(event: AnyEvent) -> str:
@@ -307,18 +359,25 @@ def _register(
     if photo is None:
         picture: dict[str, object] = {"source": "camera", "camera": camera}
     else:
-        picture = {"image": _read(photo), "camera": camera}
+        picture = {"image": read_photo(photo), "camera": camera}
     request = RegisterRequest.model_validate(
         {"username": name, "require_live": not from_photo, "scope": scope, **picture}
     )
     return door.ask("register", request, RegisterAnswer)
 
 
-def _read(photo: Path) -> str:
+def read_photo(photo: Path) -> str:
+    """In base64. Raises ImageInvalid for one that cannot be read, or is empty."""
     try:
-        return base64.b64encode(photo.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise ImageInvalid(f"{photo}: {error.strerror}.") from error
+        data = photo.read_bytes()
+    except IsADirectoryError:
+        raise ImageInvalid(f"{photo}: no JPEG, PNG or WebP image that can be read.") from None
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "no such file"
+        raise ImageInvalid(f"{photo}: {said}.") from error
+    if not data:
+        raise ImageInvalid(f"{photo}: the file is empty.")
+    return base64.b64encode(data).decode("ascii")
 
 
 def _is_image(path: Path) -> bool:

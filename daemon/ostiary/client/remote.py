@@ -65,7 +65,7 @@ class RemoteDoor:
         transaction = uuid.uuid4().hex
         asked = request.model_copy(update={"transaction": transaction})
         topic = self._topics.request(command)
-        payload = asked.model_dump_json(exclude_none=True)
+        payload = asked.model_dump_json(exclude_unset=True)  # null clears
         if self._signer is not None:
             payload = self._signer.sign(topic, payload, datetime.now(UTC)).model_dump_json()
         connection.publish(topic, payload.encode())

@@ -1,17 +1,14 @@
 """`ostiary groups`, `ostiary rules` and what one person may, on a running door."""
 
-import re
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from ostiary.client.cli import AsJson, Name, on_a_door, users
 from ostiary.client.remote import RemoteDoor
-from ostiary.config import describe_validation
-from ostiary.errors import RequestMalformed, ScheduleInvalid
+from ostiary.errors import ConfigError, ScheduleInvalid
 from ostiary.messages.commands import (
     AccessAnswer,
     AccessRequest,
@@ -30,18 +27,24 @@ from ostiary.messages.commands import (
     SetRuleRequest,
 )
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
-from ostiary.messages.rule_words import WEEK, Day, Factor
+from ostiary.messages.hours import written_hours
+from ostiary.messages.rule_words import Factor
+from ostiary.messages.username import same_name
 
 groups = typer.Typer(help="Groups of people, on a running door.", no_args_is_help=True)
 rules = typer.Typer(help="Who may pass, where and when, on a running door.", no_args_is_help=True)
 
 Label = Annotated[str, typer.Argument(help="Its name.")]
 Confirm = Annotated[bool, typer.Option(help="Although nobody could pass a door any more.")]
-Since = Annotated[str | None, typer.Option("--from", help="2026-12-24, or with a time.")]
-Until = Annotated[str | None, typer.Option("--until", help="A date alone is to its end.")]
-Groups = Annotated[list[str] | None, typer.Option("--group", help="One group; repeat it.")]
-
-_HOURS = re.compile(r"^([a-z,-]+) ([0-9:]{5})-([0-9:]{5})$")
+Since = Annotated[
+    str | None, typer.Option("--from", help='2026-12-24, or with a time. "": from any time.')
+]
+Until = Annotated[
+    str | None, typer.Option("--until", help='A date alone is to its end. "": without end.')
+]
+Groups = Annotated[
+    list[str] | None, typer.Option("--group", help='One group; repeat it. "": none.')
+]
 
 
 @groups.command("add")
@@ -104,36 +107,38 @@ def set_rule(
     name: Label,
     group: Groups = None,
     at: Annotated[
-        list[str] | None, typer.Option("--door", help="A camera's name; repeat it. None: all.")
+        list[str] | None, typer.Option("--door", help='A camera\'s name; repeat it. "": all.')
     ] = None,
     hours: Annotated[
         list[str] | None,
-        typer.Option(help='"mon-fri 08:00-18:00"; repeat it. None: at any time.'),
+        typer.Option(help='"mon-fri 08:00-18:00"; repeat it. "": at any time.'),
     ] = None,
-    needs: Annotated[Factor, typer.Option(help="What has to be shown.")] = Factor.FACE,
-    step_up: Annotated[bool, typer.Option(help="A challenge to the face, too.")] = False,
-    two_person: Annotated[bool, typer.Option(help="Two people, one after the other.")] = False,
-    anti_passback: Annotated[bool, typer.Option(help="Not in again before out.")] = False,
+    needs: Annotated[Factor | None, typer.Option(help="What has to be shown.")] = None,
+    step_up: Annotated[bool | None, typer.Option(help="A challenge to the face, too.")] = None,
+    two_person: Annotated[
+        bool | None, typer.Option(help="Two people, one after the other.")
+    ] = None,
+    anti_passback: Annotated[bool | None, typer.Option(help="Not in again before out.")] = None,
     since: Since = None,
     until: Until = None,
     confirm: Confirm = False,
 ) -> None:
-    """Make a rule, or change all of the one of that name."""
-    try:
-        rule = AccessRule(
-            name=name,
-            groups=tuple(group or ()),
-            doors=tuple(at) if at else None,
-            hours=tuple(hours_of(text) for text in hours) if hours else None,
-            needs=needs,
-            step_up=step_up,
-            two_person=two_person,
-            anti_passback=anti_passback,
-            valid_from=since,
-            valid_until=until,
-        )
-    except ValidationError as error:
-        raise RequestMalformed(describe_validation(error)) from None
+    """Make a rule (at any time and by a face alone, if nothing else is said), or change the one of
+    that name: what is not said stays as it is."""
+    said = _said(
+        groups=group,
+        doors=at,
+        hours=None if hours is None else [week_hours(text) for text in hours if text],
+        needs=needs,
+        step_up=step_up,
+        two_person=two_person,
+        anti_passback=anti_passback,
+        valid_from=since,
+        valid_until=until,
+    )
+    known = door.ask("rules", RulesRequest(), RulesAnswer).rules
+    before = next((rule.model_dump() for rule in known if rule.name == same_name(name)), {})
+    rule = AccessRule.model_validate({"groups": (), **before, "name": name, **said})
     door.ask("set_rule", SetRuleRequest(rule=rule, confirm=confirm), SetRuleAnswer)
 
 
@@ -151,15 +156,15 @@ def set_holidays(
     dates: Annotated[
         list[str] | None, typer.Argument(help="2026-12-25, or 2026-12-25=Name.")
     ] = None,
+    none: Annotated[bool, typer.Option("--none", help="There are no holidays any more.")] = False,
 ) -> None:
     """These are the holidays, and no others."""
+    if none == bool(dates):
+        raise ConfigError("Name all the holidays, or say --none.")
     named = [text.partition("=") for text in dates or ()]
-    try:
-        request = SetHolidaysRequest.model_validate(
-            {"holidays": [{"date": date, "name": name} for date, _, name in named]}
-        )
-    except ValidationError as error:
-        raise RequestMalformed(describe_validation(error)) from None
+    request = SetHolidaysRequest.model_validate(
+        {"holidays": [{"date": date, "name": name} for date, _, name in named]}
+    )
     door.ask("set_holidays", request, SetHolidaysAnswer)
 
 
@@ -181,14 +186,12 @@ def allow(
     confirm: Confirm = False,
     as_json: AsJson = False,
 ) -> None:
-    """Which groups somebody is in, and from when until when they pass: all of it anew."""
-    request = SetAccessRequest(
-        username=name,
-        groups=tuple(group or ()),
-        valid_from=since,
-        valid_until=until,
-        confirm=confirm,
-    )
+    """Which groups somebody is in, and from when until when they pass; what is not said stays as it
+    is."""
+    said = _said(groups=group, valid_from=since, valid_until=until)
+    if group is not None:
+        said["groups"] = said["groups"] or ()
+    request = SetAccessRequest.model_validate({"username": name, "confirm": confirm, **said})
     show_access(door.ask("set_access", request, AccessAnswer), as_json)
 
 
@@ -229,20 +232,21 @@ def table_of(known: tuple[AccessRule, ...]) -> Table:
     return table
 
 
-def hours_of(text: str) -> WeeklyHours:
+def week_hours(text: str) -> WeeklyHours:
     """`mon-fri,holiday 08:00-18:00`. Raises ScheduleInvalid."""
-    found = _HOURS.match(text.strip().lower())
     try:
-        if found is None:
-            raise ValueError
-        days: list[Day] = []
-        for part in found[1].split(","):
-            first, _, last = part.partition("-")
-            if not last:
-                days.append(Day(first))
-                continue
-            start, end = WEEK.index(Day(first)), WEEK.index(Day(last))
-            days += [WEEK[each % 7] for each in range(start, end + (1 if end >= start else 8))]
-        return WeeklyHours(days=tuple(days), start=found[2], end=found[3])
-    except ValueError:
-        raise ScheduleInvalid(f'{text[:60]!r}: write it as "mon-fri,sun 08:00-18:00".') from None
+        days, start, end = written_hours(text)
+    except ValueError as error:
+        raise ScheduleInvalid(f"{error}.") from None
+    return WeeklyHours(days=days, start=start, end=end)
+
+
+def _said(**options: object) -> dict[str, object]:
+    """Fields for the options that were given; "" stands for nothing: null, and of a list none."""
+    said: dict[str, object] = {}
+    for name, value in options.items():
+        if isinstance(value, list):
+            said[name] = [each for each in value if each] or None
+        elif value is not None:
+            said[name] = None if value == "" else value
+    return said

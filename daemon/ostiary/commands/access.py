@@ -5,6 +5,7 @@ from collections import Counter
 from ostiary.commands.context import Context
 from ostiary.commands.enrol import Effect, register
 from ostiary.commands.room import Room
+from ostiary.commands.rulebook import Kept
 from ostiary.errors import PeriodInvalid, PhotoMissing
 from ostiary.messages.commands.people import RegisterRequest
 from ostiary.messages.commands.rules import (
@@ -29,6 +30,8 @@ from ostiary.messages.commands.rules import (
     SetRuleAnswer,
     SetRuleRequest,
 )
+from ostiary.messages.username import same_name
+from ostiary.store.rules import StoredPerson
 
 
 def rules(room: Room, _request: RulesRequest, _context: Context) -> Effect:
@@ -98,18 +101,17 @@ def set_holidays(room: Room, request: SetHolidaysRequest, context: Context) -> E
 
 
 def access(room: Room, request: AccessRequest, _context: Context) -> Effect:
-    return lambda: access_of(room, request.username)
+    return lambda: access_of(room, room.rules.kept, request.username)
 
 
 def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effect:
-    """Raises what `Rules.set_person` raises, and PeriodInvalid."""
-    period = room.rules.period(request.valid_from, request.valid_until)
+    """Raises what `Rules.set_person` raises."""
 
     def effect() -> AccessAnswer:
-        room.rules.set_person(
-            request.username, request.groups, period, context.source, confirm=request.confirm
+        coming = room.rules.set_person(
+            request.username, request, context.source, confirm=request.confirm
         )
-        return access_of(room, request.username)
+        return access_of(room, coming, request.username)
 
     return effect
 
@@ -117,9 +119,10 @@ def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effec
 def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effect:
     """Raises what `register` raises, PhotoMissing for somebody new without a picture, GroupUnknown,
     PeriodInvalid; then nothing of it was done."""
-    period = room.rules.period(request.valid_from, request.valid_until)
-    room.rules.check_groups(request.groups)
     is_new = not room.people.has(request.username)
+    room.rules.changed(
+        StoredPerson() if is_new else room.rules.person(same_name(request.username)), request
+    )
     registers: Effect | None = None
     if is_new:
         if request.image is None:
@@ -132,9 +135,7 @@ def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effec
     def effect() -> PutPersonAnswer:
         if registers is not None:
             registers()
-        room.rules.set_person(
-            request.username, request.groups, period, context.source, confirm=True
-        )
+        room.rules.set_person(request.username, request, context.source, confirm=True)
         return PutPersonAnswer(
             username=room.people.get(request.username).username, registered=is_new
         )
@@ -142,17 +143,18 @@ def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effec
     return effect
 
 
-def access_of(room: Room, username: str) -> AccessAnswer:
-    """Raises UserUnknown."""
+def access_of(room: Room, kept: Kept, username: str) -> AccessAnswer:
+    """What somebody may by `kept`, be it what comes into force with this transaction. Raises
+    UserUnknown."""
     name = room.people.get(username).username
-    person = room.rules.person(name)
+    person = kept.person(name)
     return AccessAnswer(
         username=name,
         groups=tuple(sorted(person.groups)),
         valid_from=room.rules.local(person.valid_from),
         valid_until=room.rules.local(person.valid_until),
         always=not person.groups and room.rules.without_group == "always",
-        rules=tuple(rule for rule in room.rules.rules() if person.groups.intersection(rule.groups)),
+        rules=tuple(rule for rule in kept.by_name() if person.groups.intersection(rule.groups)),
         now=tuple(
             DoorRuling(
                 door=door,
@@ -163,7 +165,7 @@ def access_of(room: Room, username: str) -> AccessAnswer:
                 two_person=ruling.two_person,
             )
             for door in room.rules.doors
-            for ruling in [room.rules.ruling(name, door)]
+            for ruling in [room.rules.ruling(name, door, kept.book)]
         ),
     )
 

@@ -19,6 +19,7 @@ from ostiary.messages.commands import (
     TemplateRecord,
 )
 from ostiary.store.audit import Audit
+from ostiary.store.rules import StoredPerson
 
 Effect = Callable[[], Answer]
 
@@ -28,8 +29,7 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
     AlreadyRegistered for a face that is somebody else's, unless `allow_twin`; GroupUnknown,
     PeriodInvalid."""
     _check_allowed(room, request)
-    period = room.rules.period(request.valid_from, request.valid_until)
-    room.rules.check_groups(request.groups)
+    allowed = room.rules.changed(StoredPerson(), request)
     if room.people.has(request.username):
         raise UserExists(f"{request.username} is registered already.")
     looks = looks_at(room, request, context)
@@ -43,10 +43,8 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
             source=context.source,
             scope=request.scope,
         )
-        if request.groups or any(period):
-            room.rules.set_person(
-                user.username, request.groups, period, context.source, confirm=True
-            )
+        if allowed != StoredPerson():
+            room.rules.set_person(user.username, request, context.source, confirm=True)
         return RegisterAnswer(
             success=True,
             username=user.username,

@@ -1,7 +1,7 @@
 """The rules as they are in force: the store, and the book in step with it."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from ostiary.access.rules import Person, Rule, Rulebook, Ruling, newly_shut
-from ostiary.access.schedule import MINUTES_A_DAY, Calendar, Hours, moment_of, overlap
+from ostiary.access.schedule import Calendar, Hours, moment_of, overlap
 from ostiary.commands.people import People
 from ostiary.config import Settings
 from ostiary.errors import (
@@ -25,6 +25,7 @@ from ostiary.errors import (
     ScheduleInvalid,
     ScheduleOverlaps,
 )
+from ostiary.messages.commands.labels import Allowance
 from ostiary.messages.commands.rules import AccessRule
 from ostiary.store.audit import Audit, Detail
 from ostiary.store.rules import RuleStore, Stored, StoredPerson
@@ -42,6 +43,12 @@ class Kept:
     stored: Stored
     rules: Mapping[str, tuple[int, AccessRule]]
     book: Rulebook
+
+    def person(self, username: str) -> StoredPerson:
+        return self.stored.people.get(username, StoredPerson())
+
+    def by_name(self) -> tuple[AccessRule, ...]:
+        return tuple(rule for _, (_, rule) in sorted(self.rules.items()))
 
 
 class Rules:
@@ -68,6 +75,11 @@ class Rules:
         people.follow(self._read_anew)
 
     @property
+    def kept(self) -> Kept:
+        """What is in force."""
+        return self._kept
+
+    @property
     def stored(self) -> Stored:
         return self._kept.stored
 
@@ -85,17 +97,30 @@ class Rules:
 
     def rules(self) -> tuple[AccessRule, ...]:
         """All of them, by name."""
-        return tuple(rule for _, (_, rule) in sorted(self._kept.rules.items()))
+        return self._kept.by_name()
 
     def clock_trusted(self) -> bool:
         return self._always_trusted or self._synchronised()
 
-    def ruling(self, username: str, door: str | None) -> Ruling:
-        """What is ruled now; `door` None: of any door."""
-        return self.book.may(username, door, self._clock(), clock_trusted=self.clock_trusted())
+    def ruling(self, username: str, door: str | None, book: Rulebook | None = None) -> Ruling:
+        """What is ruled now; `door` None: of any door; `book` None: by the one in force."""
+        trusted = self.clock_trusted()
+        return (book or self.book).may(username, door, self._clock(), clock_trusted=trusted)
 
     def person(self, username: str) -> StoredPerson:
-        return self.stored.people.get(username, StoredPerson())
+        return self._kept.person(username)
+
+    def changed(self, person: StoredPerson, asked: Allowance) -> StoredPerson:
+        """`person` with what is asked; what that leaves out stays. Raises GroupUnknown,
+        PeriodInvalid."""
+        said = asked.model_fields_set
+        since, until = self.period(asked.valid_from, asked.valid_until)
+        groups = frozenset(asked.groups) if "groups" in said else person.groups
+        since = since if "valid_from" in said else person.valid_from
+        until = until if "valid_until" in said else person.valid_until
+        self.check_groups(groups)
+        _check_order(since, until)
+        return StoredPerson(groups, since, until)
 
     def local(self, moment: datetime | None) -> str | None:
         """As people read it."""
@@ -109,8 +134,7 @@ class Rules:
         """Raises PeriodInvalid."""
         first = self._moment(since, "beginning")
         last = self._moment(until, "end")
-        if first is not None and last is not None and last <= first:
-            raise PeriodInvalid("The end has to come after the beginning.")
+        _check_order(first, last)
         return first, last
 
     # changes; each in the caller's transaction, with its audit row
@@ -190,18 +214,17 @@ class Rules:
     def set_person(
         self,
         username: str,
-        groups: Collection[str],
-        period: tuple[datetime | None, datetime | None],
+        asked: Allowance,
         source: str,
         *,
         confirm: bool,
-    ) -> None:
-        """Raises UserUnknown, GroupUnknown, LocksEverybodyOut."""
-        self.check_groups(groups)
+    ) -> Kept:
+        """What is in force once it is committed. Raises UserUnknown, GroupUnknown, PeriodInvalid,
+        LocksEverybodyOut."""
         name = self._people.get(username).username
-        self._store.put_person(name, StoredPerson(frozenset(groups), *period))
+        self._store.put_person(name, self.changed(self._store.person(name), asked))
         self._people.updated(name, self._clock(), source=source)
-        self._changed(confirm=confirm)
+        return self._changed(confirm=confirm)
 
     def remove_ended(self) -> int:
         """Everybody whose time was over long enough ago, with their templates; how many. Never by a
@@ -249,7 +272,7 @@ class Rules:
             detail=detail,
         )
 
-    def _changed(self, *, confirm: bool) -> None:
+    def _changed(self, *, confirm: bool) -> Kept:
         """What was written in this transaction comes into force with it. Raises
         LocksEverybodyOut."""
         after = self._read()
@@ -262,6 +285,7 @@ class Rules:
                     'again with "confirm": true.'
                 )
         self._people.after_commit(partial(self._use, after))
+        return after
 
     def _use(self, kept: Kept) -> None:
         self._kept = kept
@@ -296,6 +320,11 @@ class Rules:
         return Kept(stored, rules, Rulebook(calendar, tuple(made), people, ungrouped))
 
 
+def _check_order(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None and until <= since:
+        raise PeriodInvalid("The end has to come after the beginning.")
+
+
 def hours_of(rule: AccessRule) -> tuple[Hours, ...]:
     """Raises ScheduleInvalid, ScheduleOverlaps."""
     if rule.hours is None:
@@ -305,10 +334,7 @@ def hours_of(rule: AccessRule) -> tuple[Hours, ...]:
     hours = []
     for each in rule.hours:
         try:
-            start, end = _minute(each.start), _minute(each.end)
-            if end == 0 < start:  # until midnight, as most people write it
-                end = MINUTES_A_DAY
-            hours.append(Hours(frozenset(each.days), start, end))
+            hours.append(Hours.between(each.days, each.start, each.end))
         except ValueError as error:
             raise ScheduleInvalid(f"{each.start} to {each.end}: {error}.") from None
     for index, one in enumerate(hours):
@@ -320,11 +346,6 @@ def hours_of(rule: AccessRule) -> tuple[Hours, ...]:
                     f"{said.end} both hold on {day}. Make one of them."
                 )
     return tuple(hours)
-
-
-def _minute(text: str) -> int:
-    hour, minute = text.split(":")
-    return int(hour) * 60 + int(minute)
 
 
 def _content(rule: AccessRule, since: datetime | None, until: datetime | None) -> str:

@@ -1,6 +1,5 @@
 """The door itself: its contact, its button, its alarm; keypads and card readers beside it."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -8,46 +7,11 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from ostiary.config.cameras import CameraName
 from ostiary.config.section import Section
-from ostiary.messages.rule_words import WEEK, Day
+from ostiary.messages.hours import Hours
 
 Line = int | str
 Pull = Literal["up", "down", "none"]
 SensorTopic = Annotated[str, StringConstraints(pattern=r"^[^+#\x00]{1,256}$")]
-
-
-_HOURS = re.compile(r"(?P<days>[a-z,-]+) (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
-
-
-def hours_in(text: str) -> tuple[frozenset[Day], int, int]:
-    """`mon-fri 08:00-17:30` as days, and minutes from midnight. ValueError for what is none."""
-    found = _HOURS.fullmatch(text)
-    if found is None:
-        raise ValueError(f'{text!r} are no hours; write "mon-fri 08:00-17:30"')
-    days: set[Day] = set()
-    for part in found["days"].split(","):
-        first, _, last = part.partition("-")
-        try:
-            days |= set(_between(Day(first), Day(last or first)))
-        except ValueError:
-            raise ValueError(f"{part!r}: days are mon, tue, … sun, or holiday") from None
-    start, end = _minutes(found["start"]), _minutes(found["end"])
-    if start == end or start >= 24 * 60:
-        raise ValueError(f"{text!r} ends as it begins; all day is 00:00-24:00")
-    return frozenset(days), start, end
-
-
-def _between(first: Day, last: Day) -> tuple[Day, ...]:
-    if first is last:
-        return (first,)
-    at, until = WEEK.index(first), WEEK.index(last)
-    return WEEK[at : until + 1] if at < until else (*WEEK[at:], *WEEK[: until + 1])
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = int(text[:2]), int(text[3:])
-    if hours * 60 + minutes > 24 * 60 or minutes > 59:
-        raise ValueError(f"{text}: there is no such time of day")
-    return hours * 60 + minutes
 
 
 class DoorSettings(Section):
@@ -114,7 +78,7 @@ class DoorSettings(Section):
     @classmethod
     def _are_hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            hours_in(text)
+            Hours.read(text)
         return value
 
     @model_validator(mode="after")

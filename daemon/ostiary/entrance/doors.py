@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ostiary.access.entrance import Contact, Entrance, EntranceRules
 from ostiary.access.schedule import Calendar, Hours
 from ostiary.config import Settings
-from ostiary.config.entrance import DoorSettings, hours_in
+from ostiary.config.entrance import DoorSettings
 from ostiary.entrance.guard import Guard, Lock, Output, Outputs, Record, Show, Watch
 from ostiary.entrance.watching import DoorLines, Present, Watching, reader_of
 from ostiary.messages.entrance import Mode
@@ -46,7 +46,7 @@ class Doors:
         self._settings = settings
         self._clock = clock
         self._hours = {
-            each.camera: tuple(Hours(*hours_in(text)) for text in each.unlocked)
+            each.camera: tuple(Hours.read(text) for text in each.unlocked)
             for each in settings.doors
             if each.unlocked
         }

@@ -8,7 +8,7 @@ from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
 from ostiary.messages.commands.credentials import Card, DoorName, Pin
 from ostiary.messages.commands.doors import Action
-from ostiary.messages.commands.labels import WHEN, Label, Moment
+from ostiary.messages.commands.labels import Allowance
 from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
@@ -62,16 +62,13 @@ class Picture(Message):
         return self
 
 
-class PersonAccess(Message):
-    """What a person may, and when: all of it anew."""
+class PersonAccess(Allowance):
+    """What a person may, and when. What is left out stays as it was."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"groups": [], "valid_until": "2030-01-01"}]}
     )
 
-    groups: tuple[Label, ...] = Field(default=(), max_length=100)
-    valid_from: Moment | None = Field(default=None, description=WHEN)
-    valid_until: Moment | None = Field(default=None, description=WHEN)
     confirm: bool = Field(default=False, description="Although nobody could pass a door any more.")
 
 
@@ -86,13 +83,14 @@ class PeopleList(Message):
 
 
 class ListedPerson(Message):
-    """A line of a list. `problem`: why it cannot be taken."""
+    """A line of a list. `problem`: why it cannot be taken. What the list has no column for is left
+    out."""
 
     line: int
     username: str
-    groups: tuple[str, ...]
-    valid_from: str | None
-    valid_until: str | None
+    groups: tuple[str, ...] = ()
+    valid_from: str | None = None
+    valid_until: str | None = None
     photo: str | None
     problem: str | None
 

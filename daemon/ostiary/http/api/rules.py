@@ -105,13 +105,7 @@ def _access(router: APIRouter, work: Work) -> None:
         responses=responses(403, 404, 409),
     )
     def set_access(username: Name, wanted: PersonAccess, caller: Operator) -> AccessAnswer:
-        request = SetAccessRequest(
-            username=username,
-            groups=wanted.groups,
-            valid_from=wanted.valid_from,
-            valid_until=wanted.valid_until,
-            confirm=wanted.confirm,
-        )
+        request = SetAccessRequest(username=username, **wanted.model_dump(exclude_unset=True))
         return work.change(
             "set_access", request, AccessAnswer, caller, "access_set", request.username
         )
@@ -130,7 +124,12 @@ def _lists(router: APIRouter, work: Work) -> None:
         headers = {"Content-Disposition": 'attachment; filename="people.csv"'}
         return Response(text.encode("utf-8-sig"), media_type="text/csv", headers=headers)
 
-    @router.post("/people/read", summary="Read a list of people", responses=responses(403))
+    @router.post(
+        "/people/read",
+        summary="Read a list of people",
+        responses=responses(403),
+        response_model_exclude_unset=True,  # what the list says nothing of
+    )
     def read(sent: PeopleList, _caller: Operator) -> ReadList:
         """Changes nothing: what the list says, line by line. Send each to `people/line`."""
         return ReadList(
@@ -138,11 +137,9 @@ def _lists(router: APIRouter, work: Work) -> None:
                 ListedPerson(
                     line=each.number,
                     username=each.name,
-                    groups=each.groups,
-                    valid_from=each.valid_from,
-                    valid_until=each.valid_until,
                     photo=each.photo,
                     problem=each.problem,
+                    **each.access,
                 )
                 for each in read_list(sent.csv.encode("utf-8", errors="replace"))
             )

@@ -1,10 +1,11 @@
-"""Names of groups and rules, and moments as people write them."""
+"""Names of groups and rules, moments as people write them, and what somebody may by them."""
 
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ostiary.errors import GroupInvalid, UsernameInvalid
+from ostiary.messages.events import Message
 from ostiary.messages.username import LONGEST, checked_username
 
 SEPARATORS = ";|"
@@ -39,3 +40,18 @@ WHEN = (
     "RFC 3339; without an offset by the site's clocks. A date alone is its first moment, or as an "
     "end its last."
 )
+
+
+class Allowance(Message):
+    """Which groups somebody is in, and from when until when they may pass at all. A field that is
+    left out says nothing: what it was stays. An empty list, and null, clear it."""
+
+    groups: tuple[Label, ...] = Field(
+        default=(), max_length=100, strict=False, description="Left out: as before. []: none."
+    )
+    valid_from: Moment | None = Field(
+        default=None, description="Left out: as before. null: none. " + WHEN
+    )
+    valid_until: Moment | None = Field(
+        default=None, description="Left out: as before. null: none. " + WHEN
+    )

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
-from ostiary.messages.commands.labels import WHEN, Label, Moment
+from ostiary.messages.commands.labels import Allowance
 from ostiary.messages.events import Message, Timestamp
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import Username
@@ -89,16 +89,10 @@ class PicturesRequest(Request):
         return self
 
 
-class RegisterRequest(PicturesRequest):
-    """Register a person from one image, or from who stands before the camera now."""
+class RegisterRequest(Allowance, PicturesRequest):
+    """Register a person from one image, or from who stands before the camera now. `groups` are
+    those from the start; a visitor has a `valid_until`."""
 
-    groups: tuple[Label, ...] = Field(
-        default=(), max_length=100, strict=False, description="What they are in from the start."
-    )
-    valid_from: Moment | None = Field(default=None, description=WHEN)
-    valid_until: Moment | None = Field(
-        default=None, description="For a visitor: when their time is over. " + WHEN
-    )
     scope: Scope | None = Field(
         default=None,
         description="Who knows the person then: this `door` only, or the whole `site`. Unset: the "

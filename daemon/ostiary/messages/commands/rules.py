@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ostiary.messages.commands.base import Answer, Base64Image, Request
-from ostiary.messages.commands.labels import WHEN, Label, Moment
+from ostiary.messages.commands.labels import WHEN, Allowance, Label, Moment
 from ostiary.messages.events import Message
 from ostiary.messages.reason import Reason
 from ostiary.messages.rule_words import Day, Factor
@@ -167,22 +167,18 @@ class AccessAnswer(Answer):
     now: tuple[DoorRuling, ...]
 
 
-class SetAccessRequest(Confirmed):
-    """Which groups somebody is in, and from when until when they may pass at all."""
+class SetAccessRequest(Allowance, Confirmed):
+    """Which groups somebody is in, and from when until when they may pass at all. What is left out
+    stays as it was; `access` is answered as it is from then on."""
 
     username: Username
-    groups: tuple[Label, ...] = Field(default=(), max_length=100, strict=False)
-    valid_from: Moment | None = Field(default=None, description=WHEN)
-    valid_until: Moment | None = Field(default=None, description=WHEN)
 
 
-class PutPersonRequest(Request):
-    """A line of a list of people: register somebody new from the image, and set what they may."""
+class PutPersonRequest(Allowance, Request):
+    """A line of a list of people: register somebody new from the image, and set what they may. What
+    is left out stays as it was."""
 
     username: Username
-    groups: tuple[Label, ...] = Field(default=(), max_length=100, strict=False)
-    valid_from: Moment | None = Field(default=None, description=WHEN)
-    valid_until: Moment | None = Field(default=None, description=WHEN)
     image: Base64Image | None = Field(default=None, description="Of somebody new.")
     require_live: bool = Field(
         default=True,

@@ -1,0 +1,93 @@
+"""Weekly hours, and the one way in which people write them: `mon-fri 08:00-18:00`."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from ostiary.messages.rule_words import WEEK, Day
+
+MINUTES_A_DAY = 24 * 60
+_WRITTEN = re.compile(
+    r"(?P<days>[a-z][a-z, -]*?)\s+(?P<start>[0-9]+:[0-9]+)\s*[-–]\s*(?P<end>[0-9]+:[0-9]+)"
+)
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """On these days from the minute `start` to before the minute `end`, counted from midnight, 0 to
+    1440. Where `end` is not after `start` they go on until that minute of the next day, whatever
+    day that is. ValueError for hours that are none."""
+
+    days: frozenset[Day]
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not self.days:
+            raise ValueError("hours need a day")
+        if not (0 <= self.start < MINUTES_A_DAY and 0 < self.end <= MINUTES_A_DAY):
+            raise ValueError("hours lie between 00:00 and 24:00")
+        if self.start == self.end:
+            raise ValueError("hours that end as they begin are none; all day is 00:00-24:00")
+
+    @classmethod
+    def between(cls, days: Iterable[Day], start: str, end: str) -> Self:
+        """From `08:00` to `18:00`; an end of `00:00` is midnight, as most people write it.
+        ValueError for hours that are none."""
+        first, last = _minute(start), _minute(end)
+        if last == 0 < first:
+            last = MINUTES_A_DAY
+        if first == last:
+            raise ValueError("hours that end as they begin are none; all day is 00:00-24:00")
+        return cls(frozenset(days), first, last)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """`mon-fri,holiday 08:00-18:00`. ValueError for what is none."""
+        return cls.between(*written_hours(text))
+
+    @property
+    def is_overnight(self) -> bool:
+        return self.end < self.start
+
+    def hold(self, day: Day, day_before: Day, minute: int) -> bool:
+        """Whether `minute` of a `day` that came after `day_before` is in these hours."""
+        if not self.is_overnight:
+            return day in self.days and self.start <= minute < self.end
+        return (day in self.days and minute >= self.start) or (
+            day_before in self.days and minute < self.end
+        )
+
+
+def written_hours(text: str) -> tuple[tuple[Day, ...], str, str]:
+    """The days in their order, and both times as `08:00`. ValueError where `Hours.read` has one."""
+    found = _WRITTEN.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f'{text[:60]!r} are no hours; write it as "mon-fri,sun 08:00-18:00"')
+    days: list[Day] = []
+    for part in found["days"].split(","):
+        first, _, last = (each.strip() for each in part.partition("-"))
+        try:
+            days += _between(Day(first), Day(last or first))
+        except ValueError:
+            raise ValueError(f"{part.strip()!r}: days are mon, tue, … sun, or holiday") from None
+    start, end = (f"{at // 60:02}:{at % 60:02}" for at in map(_minute, found.group("start", "end")))
+    Hours.between(days, start, end)
+    return tuple(dict.fromkeys(days)), start, end
+
+
+def _between(first: Day, last: Day) -> tuple[Day, ...]:
+    if first is last:
+        return (first,)
+    at, until = WEEK.index(first), WEEK.index(last)
+    return WEEK[at : until + 1] if at < until else (*WEEK[at:], *WEEK[: until + 1])
+
+
+def _minute(text: str) -> int:
+    found = _CLOCK.fullmatch(text)
+    hour, minute = map(int, found.groups()) if found else (0, 60)
+    if minute > 59 or hour * 60 + minute > MINUTES_A_DAY:
+        raise ValueError(f"{text}: there is no such time of day")
+    return hour * 60 + minute
