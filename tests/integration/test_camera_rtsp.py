@@ -164,15 +164,23 @@ def test_a_login_works_and_a_wrong_one_is_explained(port: int) -> None:
             assert "s3cret" not in repr(camera.state)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://door:s3cret@127.0.0.1:{port}/door",
+        "rtsp://127.0.0.1:{port}/user=door&password=s3cret&channel=1",
+        "http://127.0.0.1:{port}/video?user=door&pwd=s3cret",
+    ],
+)
 def test_nothing_is_written_of_a_failing_camera_but_one_line_without_its_password(
-    port: int,
+    port: int, source: str
 ) -> None:
     program = f"""
 import time
 from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
-with CameraReader(CameraSettings(source="rtsp://door:s3cret@127.0.0.1:{port}/door")):
-    time.sleep(4)
+with CameraReader(CameraSettings(source="{source.format(port=port)}")):
+    time.sleep(2)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

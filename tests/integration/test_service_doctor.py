@@ -156,6 +156,22 @@ def test_a_camera_that_is_not_there_is_red(source: str) -> None:
     assert check.level is Level.RED
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://admin:Geheim/123@127.0.0.1:9/ch1",
+        "http://127.0.0.1:9/user=admin&password=Geheim",
+        "admin:Geheim@127.0.0.1:9/ch1",
+    ],
+)
+def test_the_doctor_prints_no_password_of_a_camera(source: str) -> None:
+    checks = list(check_camera(CameraSettings(source=source)))
+    assert checks[-1].level is Level.RED
+    assert "Geheim" not in repr(checks)
+    if "/123" in source:
+        assert "percent-encode" in checks[-1].found
+
+
 # --- database -------------------------------------------------------------------------------
 
 

@@ -21,24 +21,41 @@ class SourceKind(StrEnum):
         return self not in (SourceKind.FILE, SourceKind.FOLDER)
 
 
+SCHEMES = {
+    "rtsp": SourceKind.RTSP,
+    "rtsps": SourceKind.RTSP,
+    "http": SourceKind.HTTP,
+    "https": SourceKind.HTTP,
+}
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
+HOST = re.compile(r"(?:[\w.-]*|\[[0-9a-f:.%]+\])(?::\d*)?(?=[/?#]|$)", re.IGNORECASE)
+SECRET = re.compile(
+    r"[?#=:;&]|%3[ad]|(?<![a-z])(?:auth|key|login|pass\w*|pwd?|secret|sid|token|user\w*|usr)/",
+    re.IGNORECASE,
+)
+"""From here on a path may hold a secret."""
+TOKEN = re.compile(r"[A-Za-z0-9-]{16,}")
+ENCODE = (
+    "In user and password percent-encode special characters: / as %2F, ? as %3F, # as %23, : as "
+    "%3A, @ as %40, % as %25."
+)
+
+
 def kind_of(source: str) -> SourceKind:
     """Raises CameraUnavailable when `source` names nothing that could be a camera."""
     scheme, separator, rest = source.partition("://")
     if separator:
-        kinds = {"rtsp": SourceKind.RTSP, "http": SourceKind.HTTP, "https": SourceKind.HTTP}
-        kind = kinds.get(scheme.lower())
+        kind = SCHEMES.get(scheme.lower())
         if kind is None:
             raise CameraUnavailable(
-                f"{redact(source)}: {scheme}:// is not supported. Give rtsp://, http://, https://, "
-                "a device, a video file or a folder of images."
+                f"{redact(source)}: this scheme is not supported. Give rtsp://, rtsps://, http://, "
+                "https://, a device, a video file or a folder of images."
             )
-        try:
-            parts = urlsplit(source)
-            whole = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            whole = False
-        if not rest or not whole:
-            raise CameraUnavailable(f"{redact(source)}: not a whole address. Check host and port.")
+        if not _is_whole(source):
+            encode = f" {ENCODE}" if "@" in rest else ""
+            raise CameraUnavailable(
+                f"{redact(source)}: not a whole address. Check host and port.{encode}"
+            )
         return kind
     if source.isdecimal() or source.startswith("/dev/"):
         return SourceKind.V4L2
@@ -48,8 +65,8 @@ def kind_of(source: str) -> SourceKind:
     if source and path.is_file():
         return SourceKind.FILE
     raise CameraUnavailable(
-        f"{source or '(empty)'}: no such file or folder. Give a device number (0), a device path "
-        "(/dev/v4l/by-id/…), rtsp://…, http://…, a video file or a folder of images."
+        f"{redact(source) or '(empty)'}: no such file or folder. Give a device number (0), a device "
+        "path (/dev/v4l/by-id/…), rtsp://…, http://…, a video file or a folder of images."
     )
 
 
@@ -62,10 +79,41 @@ def is_open_on_the_way(source: str) -> bool:
     parts = urlsplit(source)
     host = parts.hostname or ""
     here = host == "localhost" or host == "::1" or host.startswith("127.")
-    return not here and parts.scheme.lower() != "https"
+    return not here and parts.scheme.lower() not in ("https", "rtsps")
 
 
 def redact(source: str) -> str:
-    """`source` without user, password and query, which may be or hold a secret."""
-    shown = re.sub(r"(?<=://)[^/]*@", "…@", source)
-    return re.sub(r"\?.*", "?…", shown, flags=re.DOTALL) if "://" in source else source
+    """`source` without anything that may be, or be part of, a password or a token.
+
+    Left out are what stands before the last `@`, the query, what a path says after `=`, `:`, `&` or
+    a word like `password`, and what looks like a token. Where an `@` may belong to either part,
+    nothing but the scheme is shown.
+    """
+    if source.startswith(("/", ".")) and not source.startswith("//"):
+        return source
+    scheme, separator, rest = source.partition("://")
+    if SCHEME.fullmatch(scheme) and separator:
+        scheme += separator
+    else:
+        scheme, rest = "", source
+    before, at, after = rest.rpartition("@")
+    if re.search("[?#=]|%3d", before, re.IGNORECASE):
+        return f"{scheme}…"
+    host = HOST.match(after)
+    if host is None or host.end() == 0 < len(after):
+        return f"{scheme}…"
+    path = after[host.end() :]
+    secret = SECRET.search(path)
+    shown, more = (path, "") if secret is None else (path[: secret.end()], "…")
+    return f"{scheme}{'…@' if at else ''}{host[0]}{TOKEN.sub('…', shown)}{more}"
+
+
+def _is_whole(source: str) -> bool:
+    """Whether host and port are where they belong: no `@`, `/`, `?` or `#` of a password is raw."""
+    try:
+        parts = urlsplit(source)
+        reaches = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    misplaced = "@" in parts.path + parts.fragment
+    return reaches and not misplaced and "@" not in parts.query.partition("=")[0]

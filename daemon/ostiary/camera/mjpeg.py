@@ -132,7 +132,8 @@ class MjpegSource:
             response = opener.open(address, timeout=max(CONNECT_TIMEOUT_S, self._silence_s))
         except urllib.error.HTTPError as error:
             error.close()
-            advice = "Check user and password." if error.code == 401 else "Check the path."
+            login = "Check user and password; percent-encode special characters in them."
+            advice = login if error.code == 401 else "Check the path."
             raise CameraUnavailable(f"{self._shown}: HTTP {error.code}. {advice}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", type(error).__name__)  # its text may hold the address

@@ -114,7 +114,8 @@ class RtspSource:
         if not self._capture.isOpened():
             raise CameraUnavailable(
                 f"{self._shown}: no stream. Check that the camera is on, its address and path, "
-                "user and password, and that it serves RTSP over TCP."
+                "user and password (special characters percent-encoded), and that it serves RTSP "
+                "over TCP."
             )
 
     def read(self) -> Picture | None:

@@ -28,8 +28,9 @@ class CameraSettings(Section):
     )
     source: str = Field(
         "0",
-        description="A device number (0), a device path (/dev/v4l/by-id/…), rtsp://…, http://… "
-        "(MJPEG), a video file, or a folder of images.",
+        description="A device number (0), a device path (/dev/v4l/by-id/…), rtsp://…, rtsps://…, "
+        "http://… or https://… (MJPEG), a video file, or a folder of images. Special characters of "
+        "user and password percent-encoded: / is %2F, @ is %40.",
     )
     width: int = Field(640, ge=64, le=7680, description="Requested width, pixels.")
     height: int = Field(480, ge=64, le=4320, description="Requested height, pixels.")
