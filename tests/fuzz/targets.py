@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 from starlette.types import Message
 
-from ostiary.camera.mjpeg import NewestPart
+from ostiary.camera.mjpeg import NewestJpeg, decode_whole
 from ostiary.commands.log_check import told_heads
 from ostiary.config import load_settings
 from ostiary.errors import OstiaryError
@@ -59,12 +59,12 @@ def image(data: bytes) -> None:
 
 def mjpeg(data: bytes) -> None:
     """A camera's stream, in pieces as the first byte says."""
-    part = NewestPart(BOUNDARY.encode())
+    jpegs = NewestJpeg()
     step = data[0] + 1 if data else 1
     for at in range(0, len(data), step * 16):
-        newest = part.feed(data[at : at + step * 16])
+        newest = jpegs.feed(data[at : at + step * 16])
         if newest is not None:
-            image(newest)
+            decode_whole(newest)
 
 
 def command(data: bytes) -> None:

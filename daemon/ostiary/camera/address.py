@@ -65,8 +65,8 @@ def kind_of(source: str) -> SourceKind:
     if source and path.is_file():
         return SourceKind.FILE
     raise CameraUnavailable(
-        f"{redact(source) or '(empty)'}: no such file or folder. Give a device number (0), a device "
-        "path (/dev/v4l/by-id/…), rtsp://…, http://…, a video file or a folder of images."
+        f"{redact(source) or '(empty)'}: no such file or folder. Give a device number (0), "
+        "a device path (/dev/v4l/by-id/…), rtsp://…, http://…, a video file or a folder of images."
     )
 
 

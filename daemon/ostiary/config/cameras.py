@@ -74,6 +74,18 @@ class CameraSettings(Section):
         examples=["in"],
         description="Which way people pass whom this camera sees; for rules with anti-passback.",
     )
+    tls_ca: Path | None = Field(
+        None,
+        description="For https and rtsps: PEM file with the camera's own certificate, which may be "
+        "for any name, or with that of who signed it. Unset: https is verified by what the system "
+        "trusts, rtsps is encrypted and not verified.",
+    )
+    open_timeout_s: float = Field(
+        10.0,
+        ge=1,
+        le=120,
+        description="How long a network camera may take to answer before it is tried anew.",
+    )
     stall_after_s: float = Field(
         3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
     )
