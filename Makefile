@@ -8,17 +8,12 @@ OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
 export OSTIARY_MODEL_MIRROR
 
 STEP := bash .ci/step
-PROCESSES ?= 2
-# Quick tests of the rooms with real parts; and what measures no time and may run beside others.
-QUICK := $(addprefix tests/integration/test_,commands.py engine.py liveness.py store_backup.py store_first_version.py mqtt_signed.py)
-TOGETHER := tests/unit $(QUICK) $(addprefix tests/integration/test_,export_dlib.py export_evaluate.py export_sface.py \
-    export_verify.py http_access.py http_api.py http_first_version.py http_schema.py store_database.py store_kill.py wheels.py)
-
-# Long, with a target of its own; a short form is in tests/arm/test_unpacked.py.
-APART := tests/arm/test_installed.py
-
-# Emulated machines and packages: long work of one core. They run beside the tests that take turns, and give way to them.
-MACHINES := tests/device tests/arm/test_unpacked.py tests/integration/test_package.py
+PROCESSES ?= 4
+PYTEST := $(BIN)/python -m pytest
+TOGETHER := $(PYTEST) -n $(PROCESSES) --dist loadfile
+# What `make test` leaves to `make test-long`; the markers are told in pyproject.toml.
+LATER := long or machine or home_assistant
+left = $(PYTEST) --collect-only -q -m "$(1)" $(ARGS) | tail -n 1 | sed 's/^/· left to $(2): /'
 
 LOCKS := requirements-build.lock requirements.lock
 BUILD := '^(pip|setuptools)=='
@@ -29,10 +24,10 @@ HASHED := build/uv/bin/uv pip compile --quiet - --no-deps --no-annotate --genera
 FACES ?= $(wildcard ../shared/faces)
 ATTACKS ?= $(wildcard ../shared/attacks/door)
 
-.PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-machines test-in-turn lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-long test-all test-machines test-beside lint format bench export console chaos deb wheels site soak debian homeassistant clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(BIN)/.installed export ## install into .venv and build the models
 
@@ -66,7 +61,7 @@ pictures: debian setup ## draw docs/pictures: the demo's sheet and the console
 
 check: setup ## in 90 s, while one works: lint, types, unit and quick integration tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile tests/unit $(QUICK) $(ARGS)
+	@$(TOGETHER) -q -m "quick and not (measures or $(LATER))" $(ARGS)
 
 debian: ## install the Debian packages that the tests need
 	@bash tests/install-debian-packages
@@ -74,16 +69,26 @@ debian: ## install the Debian packages that the tests need
 homeassistant: ## install a Home Assistant for the one test that needs it
 	@bash tests/install-home-assistant
 
-test: debian setup homeassistant ## run every test: first those that may share the machine, then the others
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TOGETHER) $(ARGS)
-	@$(MAKE) --no-print-directory --jobs 2 test-machines test-in-turn
+test: debian setup ## whether the product works: every test but those of test-long
+	$(TOGETHER) -m "not (measures or $(LATER))" $(ARGS)
+	$(PYTEST) -m "measures and not ($(LATER))" $(ARGS)
+	@$(call left,$(LATER),make test-long)
 
+test-long: debian setup homeassistant ## the rest: machines, packages, kills by the thousand, Home Assistant
+	@$(MAKE) --no-print-directory --jobs 2 test-machines test-beside
+	@$(call left,not ($(LATER)),make test)
+
+test-all: ## both
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-long
+
+# Emulated machines are long work of one core. They run beside the others, and give way to them.
 test-machines:
-	@mkdir -p build; nice -n 5 $(BIN)/python -m pytest $(MACHINES) $(ARGS) >build/test-machines.log 2>&1; \
+	@mkdir -p build; nice -n 5 $(PYTEST) -m machine $(ARGS) >build/test-machines.log 2>&1; \
 	status=$$?; cat build/test-machines.log; exit $$status
 
-test-in-turn:
-	$(BIN)/python -m pytest $(foreach path,$(TOGETHER) $(MACHINES) $(APART),--ignore $(path)) $(ARGS)
+test-beside:
+	$(PYTEST) -m "(long or home_assistant) and not machine" $(ARGS)
 
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .

@@ -1,15 +1,12 @@
 """A real mosquitto on a free loopback port, which can be killed and started again."""
 
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
-from testing.ports import free_port
-
-START_TIMEOUT_S = 10.0
+from testing.ports import free_port, listens
+from testing.waiting import wait_until
 
 
 def find_mosquitto() -> str | None:
@@ -63,30 +60,27 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [program, "-c", str(self._config)], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise RuntimeError(f"mosquitto ended: {self.log[-2000:]}")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.5).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return self
-        raise RuntimeError("mosquitto does not listen")
+        wait_until(self._listens, "mosquitto to listen")
+        return self
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"mosquitto ended: {self.log[-2000:]}")
+        return listens(self.port)
 
     def stop(self) -> None:
         """An orderly end."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def kill(self) -> None:
         """kill -9."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def pause(self) -> None:

@@ -145,7 +145,7 @@ format = "json"
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 class Driver:
@@ -384,7 +384,7 @@ def _committed(database: Path) -> int:
 def _number(database: Path, query: str) -> int:
     if not database.exists():
         return 0
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=60)) as reader:
         try:
             number: int = reader.execute(query).fetchone()[0]
         except sqlite3.OperationalError:  # being made

@@ -64,7 +64,7 @@ class Doorway:
 
     def __enter__(self) -> Self:
         self.mqtt.start()
-        self.mqtt.wait_connected(10)
+        self.mqtt.wait_connected(60)
         return self
 
     def __exit__(self, *_: object) -> None:

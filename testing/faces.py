@@ -4,6 +4,17 @@ import numpy as np
 
 from ostiary.access.probe import Probe
 from ostiary.vision.arrays import Descriptor
+from ostiary.vision.rates import ErrorRates
+
+RATES = ErrorRates(
+    distance=(0.8, 0.9, 1.0, 1.1, 1.2),
+    false_match=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+    false_non_match=(0.5, 0.3, 0.1, 0.05, 0.01),
+    people=1000,
+    pairs=1_000_000,
+    carried=3e-5,
+    measured_on="made up for a test",
+)
 
 
 def some_descriptor(number: int = 0) -> Descriptor:

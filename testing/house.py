@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from testing.daemon import BASE, DaemonProcess, write_config
+from testing.keyboard import pressed
 from testing.probe import Probe
-from tests.unit.test_credential_reader import pressed
 
 __all__ = ["BASE", "DOOR_EVENT", "ENTRANCE", "LOGIN", "House"]
 
@@ -68,7 +68,7 @@ class House:
     def __enter__(self) -> "House":
         self.probe.__enter__()
         self.daemon.__enter__()
-        self.probe.wait_for(f"{BASE}/availability", b"online", 30)
+        self.probe.wait_for(f"{BASE}/availability", b"online")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,13 +99,13 @@ class House:
 
     def wait_login(self, reason: str, username: str | None = None, count: int = 1) -> None:
         wanted = (reason, username)
-        self.probe.wait_until(lambda: self.logins().count(wanted) >= count, 15)
+        self.probe.wait_until(lambda: self.logins().count(wanted) >= count)
 
     def wait_door(self, what: str, count: int = 1) -> Any:
         def found() -> list[Any]:
             return [each.json for each in self.probe.of(DOOR_EVENT) if each.json["what"] == what]
 
-        self.probe.wait_until(lambda: len(found()) >= count, 10)
+        self.probe.wait_until(lambda: len(found()) >= count)
         return found()[-1]
 
     def wait_state(self, state: str) -> Any:
@@ -113,7 +113,7 @@ class House:
             shown = self.probe.of(ENTRANCE)
             return shown[-1].json if shown else {"state": None}
 
-        self.probe.wait_until(lambda: newest()["state"] == state, 10)
+        self.probe.wait_until(lambda: newest()["state"] == state)
         return newest()
 
     def rule(self, needs: str, **more: Any) -> None:

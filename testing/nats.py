@@ -4,12 +4,12 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
 from testing.ports import free_port
+from testing.waiting import PATIENCE_S, wait_until
 
 CONFIG = """\
 server_name: {name}
@@ -20,7 +20,6 @@ cluster {{ name: building, listen: 127.0.0.1:{route}, routes: [{routes}] }}
 mqtt {{ listen: 127.0.0.1:{mqtt}, stream_replicas: 3, ack_wait: "5s",
   max_ack_pending: 1000 }}
 """
-START_TIMEOUT_S = 30.0
 
 
 class NatsNode:
@@ -61,7 +60,7 @@ class NatsNode:
         """kill -9."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     @property
@@ -99,11 +98,12 @@ class NatsCluster:
     def ports(self) -> list[int]:
         return [node.mqtt for node in self.nodes]
 
-    def wait_current(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not all(node.listens and node.is_current for node in self.nodes):
-            assert time.monotonic() < deadline, "the NATS cluster does not come up"
-            time.sleep(0.1)
+    def wait_current(self, timeout_s: float = PATIENCE_S) -> None:
+        wait_until(
+            lambda: all(node.listens and node.is_current for node in self.nodes),
+            "every node of the NATS cluster to be current",
+            timeout_s,
+        )
 
     def __enter__(self) -> Self:
         for node in self.nodes:

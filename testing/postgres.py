@@ -6,15 +6,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
 import psycopg
 
 from testing.ports import free_port
-
-START_TIMEOUT_S = 30.0
+from testing.waiting import wait_until
 
 
 def _programs() -> Path:
@@ -67,20 +65,19 @@ class Postgres:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                psycopg.connect(self.url).close()
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline, (self._folder / "log").read_text()
-                time.sleep(0.1)
-            else:
-                return
+        wait_until(self._answers, f"PostgreSQL to answer; {self._folder / 'log'}")
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)  # a fast shutdown
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def __exit__(self, *_: object) -> None:

@@ -12,6 +12,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from testing.waiting import PATIENCE_S, wait_until
+
 MQTT5 = MQTTProtocolVersion.MQTTv5
 
 
@@ -75,7 +77,7 @@ class Probe:
             "127.0.0.1", self._port, 15, clean_start=clean_start, properties=properties
         )
         self.client.loop_start()
-        assert self._subscribed.wait(5), "the broker did not take the subscription"
+        assert self._subscribed.wait(PATIENCE_S), "the broker did not take the subscription"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +104,7 @@ class Probe:
         data = json.dumps(payload) if isinstance(payload, dict) else payload
         self.client.publish(topic, data, qos, retain, properties)
 
-    def wait(self, topic: str, count: int = 1, timeout_s: float = 10.0) -> list[Heard]:
+    def wait(self, topic: str, count: int = 1, timeout_s: float = PATIENCE_S) -> list[Heard]:
         """The messages of `topic` once there are `count` of them."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self.of(topic)) >= count, timeout_s)
@@ -110,19 +112,17 @@ class Probe:
         assert enough, f"{topic}: {len(found)} of {count}; heard {[h.topic for h in self.heard]}"
         return found
 
-    def wait_until(self, enough: Callable[[], bool], timeout_s: float) -> None:
+    def wait_until(self, enough: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Until `enough`, which is asked after each message."""
         with self._changed:
-            assert self._changed.wait_for(enough, timeout_s), f"{len(self.heard)} heard"
+            happened = self._changed.wait_for(enough, timeout_s)
+        assert happened, f"{len(self.heard)} heard, at last {self.heard[-5:]}"
 
-    def wait_refused(self, count: int, timeout_s: float = 5.0) -> None:
+    def wait_refused(self, count: int, timeout_s: float = PATIENCE_S) -> None:
         """Until the broker has refused that many messages."""
-        deadline = time.monotonic() + timeout_s
-        while len(self.refused) < count:
-            assert time.monotonic() < deadline, f"refused: {self.refused}"
-            time.sleep(0.01)
+        wait_until(lambda: len(self.refused) >= count, f"{count} refusals", timeout_s)
 
-    def wait_for(self, topic: str, payload: bytes, timeout_s: float = 10.0) -> None:
+    def wait_for(self, topic: str, payload: bytes, timeout_s: float = PATIENCE_S) -> None:
         """Until the newest message of `topic` is `payload`."""
 
         def is_newest() -> bool:
@@ -132,13 +132,17 @@ class Probe:
         with self._changed:
             assert self._changed.wait_for(is_newest, timeout_s), f"{topic}: {self.of(topic)}"
 
-    def ask(self, base: str, command: str, request: dict[str, Any], timeout_s: float = 10) -> Any:
+    def ask(
+        self, base: str, command: str, request: dict[str, Any], timeout_s: float = PATIENCE_S
+    ) -> Any:
         """Send a command with a transaction of its own, and wait for the response to it."""
         transaction = f"probe-{time.monotonic_ns()}"
         self.send(f"{base}/request/{command}", {**request, "transaction": transaction})
         return self.response(base, command, transaction, timeout_s)
 
-    def response(self, base: str, command: str, transaction: str, timeout_s: float = 10) -> Any:
+    def response(
+        self, base: str, command: str, transaction: str, timeout_s: float = PATIENCE_S
+    ) -> Any:
         def found() -> list[Any]:
             heard = [h.json for h in self.of(f"{base}/response/{command}")]
             return [answer for answer in heard if answer.get("transaction") == transaction]

@@ -97,17 +97,17 @@ class SiteDoor:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         self._process = None
 
     def kill(self) -> None:
         """kill -9."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     @property
@@ -198,15 +198,15 @@ class Site:
     def enrol(self, door: SiteDoor, name: str, picture: bytes) -> None:
         image = base64.b64encode(picture).decode("ascii")
         request = {"username": name, "image": image}
-        answer = self.probe.ask(door.base, "register", request, timeout_s=30)
+        answer = self.probe.ask(door.base, "register", request)
         assert answer["status"] == "ok", answer
 
     def delete(self, door: SiteDoor, name: str) -> None:
-        answer = self.probe.ask(door.base, "delete", {"username": name}, timeout_s=30)
+        answer = self.probe.ask(door.base, "delete", {"username": name})
         assert answer["status"] == "ok", answer
 
     def names(self, door: SiteDoor) -> list[str]:
-        answer = self.probe.ask(door.base, "users", {}, timeout_s=30)
+        answer = self.probe.ask(door.base, "users", {})
         return [user["username"] for user in answer["data"]["users"]]
 
     def decided(self, door: SiteDoor, scene: Scene, timeout_s: float = 30) -> dict[str, Any]:
@@ -251,6 +251,6 @@ def invite(holder: SiteDoor, door: SiteDoor) -> None:
             assert admitting.stdout is not None
             code = admitting.stdout.readline().split()[-1]
             ostiary("site", "join", code, "--config", str(door.config))
-            assert admitting.wait(30) == 0
+            assert admitting.wait(60) == 0
         finally:
             admitting.kill()

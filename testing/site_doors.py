@@ -23,8 +23,7 @@ from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.site import JoinedSite, SiteStore
 from ostiary.store.users import Users
-from testing.faces import some_descriptor
-from tests.unit.test_rates import RATES
+from testing.faces import RATES, some_descriptor
 
 SITE = "campus"
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -150,7 +150,7 @@ def soak(minutes: float, warm_up_s: float = WARM_UP_S) -> Report:
             with (folder / "daemon.log").open("wb") as log:
                 daemon = subprocess.Popen([ostiary, "run", "--config", config], stderr=log)
             try:
-                probe.wait_for(f"{BASE}/availability", b"online", timeout_s=60)
+                probe.wait_for(f"{BASE}/availability", b"online")
                 image = base64.b64encode((PORTRAITS / "obama.jpg").read_bytes()).decode()
                 probe.ask(BASE, "register", {"username": REGISTERED, "image": image})
                 time.sleep(warm_up_s)
@@ -158,7 +158,7 @@ def soak(minutes: float, warm_up_s: float = WARM_UP_S) -> Report:
                 frames = _frames(metrics)
             finally:
                 daemon.terminate()
-                daemon.wait(20)
+                daemon.wait(60)
             return Report.of(samples, minutes, frames, len(probe.of(f"{BASE}/event/login")))
 
 
@@ -181,7 +181,7 @@ def _watch(daemon: "subprocess.Popen[bytes]", minutes: float, metrics: int) -> l
 
 
 def _frames(metrics: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     counts = [line.split()[-1] for line in lines if line.startswith("ostiary_frames_total")]
     return int(sum(float(count) for count in counts))

@@ -199,7 +199,6 @@ def until(holds: Callable[[], bool], within_s: float, otherwise: str) -> float:
 
 
 MARKS = [
-    pytest.mark.slow,
     pytest.mark.timeout(900),  # the first test makes the Debian
     pytest.mark.skipif(why_not() is not None, reason=why_not() or "it can"),
 ]

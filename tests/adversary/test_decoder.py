@@ -17,6 +17,7 @@ from ostiary.decoding import sandbox
 from ostiary.decoding.decoder import Decoder
 from ostiary.errors import DecoderUnavailable, ImageInvalid, ImageTooLarge
 from ostiary.vision.image import ImageLimits, decode_image
+from testing.waiting import wait_until
 from tests.adversary.test_picture_bombs import progressive
 
 CRASHES = 1000
@@ -35,10 +36,7 @@ def decoder() -> Iterator[Decoder]:
 def child_of(decoder: Decoder) -> int:
     """The process that decodes, as soon as there is one."""
     children = Path(f"/proc/{decoder.pid}/task/{decoder.pid}/children")
-    deadline = time.monotonic() + 30
-    while not (found := children.read_text().split()):
-        assert time.monotonic() < deadline, "no decoder is started any more"
-        time.sleep(0.001)
+    found = wait_until(lambda: children.read_text().split(), "a new decoder", every_s=0.001)
     return int(found[0])
 
 
@@ -118,7 +116,7 @@ def test_a_forbidden_system_call_ends_the_process() -> None:
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGSYS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)  # a thousand processes, on a machine that may be busy
 def test_a_thousand_crashes_lose_nothing(decoder: Decoder, portraits: Path) -> None:
     data = (portraits / "obama.jpg").read_bytes()

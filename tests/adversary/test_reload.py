@@ -44,7 +44,7 @@ def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
     with Mosquitto(tmp_path / "broker") as broker:
         config = write_config(tmp_path, broker.port, models, camera, MORE.format(port=free_port()))
         with DaemonProcess(config) as daemon, Probe(broker.port, f"{BASE}/#") as probe:
-            probe.wait_for(f"{BASE}/availability", b"online", 30)
+            probe.wait_for(f"{BASE}/availability", b"online")
             answer = probe.ask(BASE, "register", {"username": "obama", "source": "camera"})
             assert answer["status"] == "ok"
             until(lambda: granted(tmp_path) == 1, within=30)

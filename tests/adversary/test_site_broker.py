@@ -3,7 +3,7 @@ may pass at a door of a site, and each is counted and shown."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ostiary.site.topics import new_person
 from testing.broker import Mosquitto
 from testing.probe import Probe
 from testing.site_doors import SITE, CameralessDoor, House, LinkedDoor, new_identity
+from testing.waiting import wait_until
 
 STORE_KEY = bytes(range(32))
 
@@ -234,7 +235,7 @@ def test_a_vandal_at_the_broker_is_counted_shown_and_mended(house: House, tmp_pa
         LinkedDoor(one, broker.port) as first,
         LinkedDoor(two, broker.port) as second,
     ):
-        wait(lambda: two.names() == ["Ada", "Ben"])
+        wait_until(lambda: two.names() == ["Ada", "Ben"], "both people at the second door")
         ada, ben = kept(one, "Ada"), kept(one, "Ben")
         members = house.members.signed(house.authority)
         invented = house.topics.person(new_person())
@@ -245,17 +246,17 @@ def test_a_vandal_at_the_broker_is_counted_shown_and_mended(house: House, tmp_pa
             vandal.send(invented, b"{}", retain=True)
             vandal.wait(invented)
         seen = {"site_cleared", "site_moved", "site_malformed"}
-        wait(lambda: seen <= set(two.site.refused))
+        wait_until(lambda: seen <= set(two.site.refused), "each refusal to be counted")
         state = second.link.state()
         assert seen <= set(state.refused)
         assert "site_messages_refused" in second.link.problems(state)
         nobody_changed(two, "site_cleared", "site_moved")
-        wait(
+        wait_until(
             lambda: (
                 still(broker.port, house)
                 == {ada.topic: ada.payload, ben.topic: ben.payload, house.topics.keys: members}
             ),
-            30,
+            "the doors to put their own back",
         )
         assert first.link.is_synced
     assert one.site.digest == two.site.digest
@@ -266,10 +267,3 @@ def still(port: int, house: House) -> dict[str, bytes]:
     with Probe(port, house.topics.people, house.topics.keys) as probe:
         time.sleep(0.3)
         return {heard.topic: heard.payload for heard in probe.heard if len(heard.payload) > 8}
-
-
-def wait(is_so: Callable[[], bool], timeout_s: float = 15) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

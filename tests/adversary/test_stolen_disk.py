@@ -24,8 +24,6 @@ LOGIN = f"{BASE}/event/login"
 NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def camera(tmp_path: Path, portraits: Path) -> Path:

@@ -12,7 +12,7 @@ from tests.arm.conftest import CACHE, Say
 from tests.arm.reference import reference_stack
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.machine,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(
         arm.why_not_installed() is not None, reason=arm.why_not_installed() or "it can"

@@ -13,7 +13,7 @@ from tests.arm.compare import DESCRIPTOR_LIMIT, describe, play
 from tests.arm.conftest import Say
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.machine,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(arm.why_not() is not None, reason=arm.why_not() or "it can"),
 ]

@@ -34,7 +34,7 @@ def missing() -> list[str]:
 
 
 MARKS = [
-    pytest.mark.slow,
+    pytest.mark.machine,
     pytest.mark.timeout(3600),  # the first test builds the disk
     pytest.mark.skipif(why_not() is not None, reason=why_not() or "it can"),
 ]

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
+
+from testing.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
@@ -45,14 +46,6 @@ def children(pid: int) -> set[int]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float) -> None:
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.1)
-
-
-@pytest.mark.slow
 def test_everybody_gets_the_answer_they_should(
     tmp_path: Path, models: Path, portraits: Path, samples: Path
 ) -> None:
@@ -69,7 +62,6 @@ def test_everybody_gets_the_answer_they_should(
     assert (tmp_path / "clip.avi").stat().st_size > 1_000_000
 
 
-@pytest.mark.slow
 def test_a_wrong_answer_fails_the_demo(tmp_path: Path, models: Path, portraits: Path) -> None:
     swapped = tmp_path / "portraits"
     shutil.copytree(portraits, swapped)
@@ -108,7 +100,6 @@ def test_a_daemon_that_cannot_start_is_told_with_its_own_words(
     assert "minifasnet_v2.onnx" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_running_when_it_is_interrupted(
     tmp_path: Path, models: Path, portraits: Path, number: signal.Signals
@@ -123,18 +114,19 @@ def test_nothing_is_left_running_when_it_is_interrupted(
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_for(lambda: "is online" in log.read_text(encoding="utf-8"), 40)
+        wait_until(lambda: "is online" in log.read_text(encoding="utf-8"), "the demo's daemon")
         started = children(process.pid)
         assert len(started) == 2, "the broker and the daemon"
         process.send_signal(number)
-        assert process.wait(15) == 128 + number
+        assert process.wait(60) == 128 + number
     finally:
         process.kill()
         process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 5)
+    wait_until(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "all processes to end"
+    )
 
 
-@pytest.mark.slow
 def test_two_doors_of_a_site_know_whom_one_has_enrolled(tmp_path: Path) -> None:
     done = demo(tmp_path, "--site")
     assert done.returncode == 0, done.stdout + done.stderr

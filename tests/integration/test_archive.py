@@ -24,6 +24,7 @@ from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings
 from testing.postgres import Postgres
 from testing.probe import Probe
+from testing.waiting import wait_until
 
 DOORS, EVENTS, KILLS = 5, 5000, 20
 
@@ -66,14 +67,11 @@ def count(connection: psycopg.Connection, what: str = "*", table: str = "events"
     return int(row[0])
 
 
-def wait_for(connection: psycopg.Connection, events: int, timeout_s: float = 90) -> None:
-    deadline = time.monotonic() + timeout_s
-    while count(connection) < events:
-        assert time.monotonic() < deadline, f"{count(connection)} of {events}"
-        time.sleep(0.1)
+def wait_for(connection: psycopg.Connection, events: int) -> None:
+    wait_until(lambda: count(connection) >= events, f"{events} events in the archive", 180)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_twenty_times_it_keeps_each_of_5000_events_once(
     tmp_path: Path, postgres: Postgres, empty: psycopg.Connection, engine: VisionEngine
 ) -> None:
@@ -135,12 +133,9 @@ def append(door: Doorway, events: int) -> None:
             )
 
 
-def wait_until_subscribed(broker: Mosquitto, timeout_s: float = 20) -> None:
+def wait_until_subscribed(broker: Mosquitto) -> None:
     """From then on the broker keeps events for it."""
-    deadline = time.monotonic() + timeout_s
-    while "ostiary/+/event/+" not in broker.log:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: "ostiary/+/event/+" in broker.log, "the archive's subscription")
 
 
 def test_while_postgresql_is_away_the_broker_keeps_what_is_said(

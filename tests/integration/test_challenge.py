@@ -5,7 +5,6 @@ Rendered, not filmed (`demo.head`). The person hears the prompt as everybody doe
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from testing.broker import Mosquitto
 from testing.cameras import until
 from testing.daemon import BASE, DaemonProcess, write_config
 from testing.probe import Heard, Probe
+from testing.waiting import wait_until
 
 LOGIN, PROMPT = f"{BASE}/event/login", f"{BASE}/door/prompt"
 ENROL = "[commands]\nallow_unverified_enrolment = true"
@@ -75,14 +75,15 @@ class Door:
     def decision(self) -> dict[str, Any]:
         """The first decision that is not a starved machine's, which loses sight of who stands there
         and asks again."""
-        deadline = time.monotonic() + 150
-        while time.monotonic() < deadline:
-            for heard in self.probe.of(LOGIN):
-                decided: dict[str, Any] = heard.json
-                if decided["reason"] != "challenge_paused" and self._why(decided) != "gone":
-                    return decided
-            time.sleep(0.1)
-        pytest.fail(f"no decision; {self.daemon.log}")
+
+        def decided() -> list[dict[str, Any]]:
+            return [
+                heard.json
+                for heard in self.probe.of(LOGIN)
+                if heard.json["reason"] != "challenge_paused" and self._why(heard.json) != "gone"
+            ]
+
+        return wait_until(decided, "a decision", 150)[0]
 
     def asked(self) -> list[str | None]:
         """Every prompt since the last challenge began, once nothing is asked any more."""
@@ -90,7 +91,7 @@ class Door:
         def prompts() -> list[str | None]:
             return [heard.json["prompt"] for heard in self.probe.of(PROMPT)]
 
-        self.probe.wait_until(lambda: prompts()[2:] != [] and prompts()[-1] is None, 20)
+        self.probe.wait_until(lambda: prompts()[2:] != [] and prompts()[-1] is None)
         *earlier, _ = prompts()
         begun = max(number for number, prompt in enumerate(earlier) if prompt is None)
         return prompts()[begun:]
@@ -123,7 +124,7 @@ def door(
         config = write_config(folder, broker.port, models, stage.url, f"{access}\n{ENROL}")
         cameras = json.dumps([{"name": "front", "source": stage.url, **camera}])
         with DaemonProcess(config, OSTIARY_CAMERAS=cameras) as daemon:
-            probe.wait_for(f"{BASE}/availability", b"online", 60)
+            probe.wait_for(f"{BASE}/availability", b"online")
             picture = (people.portraits / "obama.jpg").read_bytes()
             image = base64.b64encode(picture).decode()
             request = {"username": "obama", "image": image, "require_live": False}
@@ -132,7 +133,6 @@ def door(
             yield Door(stage, probe, daemon)
 
 
-@pytest.mark.slow
 def test_a_challenge_is_passed_by_a_head_that_does_what_the_prompt_asks(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People
 ) -> None:
@@ -153,7 +153,6 @@ def test_a_challenge_is_passed_by_a_head_that_does_what_the_prompt_asks(
         assert "obama" not in json.dumps([each.json for each in opened.probe.of(PROMPT)])
 
 
-@pytest.mark.slow
 def test_a_challenge_before_a_camera_that_mirrors_means_ones_own_left_and_right(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People
 ) -> None:
@@ -163,7 +162,6 @@ def test_a_challenge_before_a_camera_that_mirrors_means_ones_own_left_and_right(
         assert opened.why() == "passed"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Still, Photo], ids=["still", "photo_waved_by_hand"])
 def test_a_challenge_is_not_passed_by_a_picture(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People, kind: Any
@@ -178,7 +176,6 @@ def test_a_challenge_is_not_passed_by_a_picture(
         assert not opened.probe.of(f"{BASE}/door")
 
 
-@pytest.mark.slow
 def test_a_challenge_is_failed_by_a_replay_of_another_one(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People
 ) -> None:
@@ -189,7 +186,6 @@ def test_a_challenge_is_failed_by_a_replay_of_another_one(
         assert opened.why() == "another_movement"
 
 
-@pytest.mark.slow
 def test_a_challenge_is_failed_by_another_person_who_does_the_movements(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People
 ) -> None:
@@ -202,7 +198,6 @@ def test_a_challenge_is_failed_by_another_person_who_does_the_movements(
         assert not opened.probe.of(f"{BASE}/door")
 
 
-@pytest.mark.slow
 def test_a_challenge_that_a_rule_wants_is_asked_of_its_group_only(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People
 ) -> None:
@@ -222,7 +217,6 @@ def test_a_challenge_that_a_rule_wants_is_asked_of_its_group_only(
         assert opened.why() == "passed"
 
 
-@pytest.mark.slow
 def test_a_face_that_is_not_clearly_live_may_take_a_challenge_instead_of_uncertain(
     tmp_path: Path, broker: Mosquitto, models: Path, people: People
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from testing.chaos import Plan, run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_is_lost_while_daemon_and_broker_are_killed(
     tmp_path: Path, models: Path, portraits: Path
 ) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from testing.broker import Mosquitto
 from testing.daemon import BASE, DaemonProcess, write_config
 from testing.ports import free_port
 from testing.probe import Probe
+from testing.waiting import wait_until
 
 EVERYTHING = f"{BASE}/#"
 AVAILABILITY = f"{BASE}/availability"
@@ -118,7 +119,7 @@ def test_sigterm_ends_the_daemon_within_two_seconds_and_says_offline(
         probe.wait_for(AVAILABILITY, b"online")
         began = time.monotonic()
         daemon.send(signal.SIGTERM)
-        assert daemon.wait(5) == 0
+        assert daemon.wait(60) == 0
         assert time.monotonic() - began < 2.0
     probe.wait_for(AVAILABILITY, b"offline")
 
@@ -136,11 +137,11 @@ def test_a_reload_takes_new_settings_and_refuses_broken_ones(config: Path, probe
         probe.wait_for(AVAILABILITY, b"online")
         config.write_text(good + "\n[access]\nnonsense = 1\n", encoding="utf-8")
         daemon.send(signal.SIGHUP)
-        wait_until(lambda: "reload_refused" in daemon.log)
+        wait_until(lambda: "reload_refused" in daemon.log, "the reload to be refused")
         assert "access.nonsense: unknown key" in daemon.log
         config.write_text(good + "\n[access]\ndistance_threshold = 0.5\n", encoding="utf-8")
         daemon.send(signal.SIGHUP)
-        wait_until(lambda: daemon.log.count('"started"') == 2)
+        wait_until(lambda: daemon.log.count('"started"') == 2, "the new App")
         assert probe.ask(BASE, "ping", {})["status"] == "ok"
 
 
@@ -263,7 +264,7 @@ def test_without_a_broker_the_door_still_decides_and_delivers_later(
 ) -> None:
     port = free_port()
     with DaemonProcess(write_config(tmp_path, port, models, at_the_door)) as daemon:
-        wait_until(lambda: '"decided"' in daemon.log)
+        wait_until(lambda: '"decided"' in daemon.log, "a decision in the journal")
         daemon.send(signal.SIGSTOP)  # or it might speak before anybody listens
         with (
             Mosquitto(tmp_path / "late", port=port),
@@ -281,21 +282,14 @@ def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_an_auditor_checks_the_log_with_the_head_that_was_told(config: Path, probe: Probe) -> None:
     with DaemonProcess(config) as daemon:
         probe.wait(LOGIN)
         daemon.send(signal.SIGHUP)  # it signs what there is when it starts
-        wait_until(lambda: daemon.log.count('"started"') == 2)
+        wait_until(lambda: daemon.log.count('"started"') == 2, "the new App")
         head = probe.wait(f"{BASE}/log")[-1].payload
         daemon.send(signal.SIGTERM)
-        daemon.wait(5)
+        daemon.wait(60)
     kept = config.parent / "head.json"
     kept.write_bytes(head)
     checked = ostiary("verify-log", "--head", str(kept), config=config)

@@ -2,6 +2,7 @@
 kernel's own records, simulated contacts."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -92,9 +93,7 @@ def test_a_duress_pin_opens_as_always_and_tells_the_building_silently(house: Hou
     assert len(house.ask("events", kind="duress")["events"]) >= 1
 
 
-def test_wrong_pins_lock_out_and_the_right_one_does_not_help_then(
-    house: House, portraits: Path
-) -> None:
+def test_wrong_pins_lock_out_and_the_right_one_does_not_help_then(house: House) -> None:
     assert [house.ask("credential", pin="999888")["outcome"] for _ in range(3)] == ["denied"] * 3
     assert house.ask("credential", pin=PIN)["outcome"] == "denied"
     assert house.ask("credential", card=CARD)["outcome"] == "denied"
@@ -102,21 +101,17 @@ def test_wrong_pins_lock_out_and_the_right_one_does_not_help_then(
     house.wait_login("locked_out")
     assert not [reason for reason, _ in house.logins() if reason == "granted"]
     assert house.logins().count(("locked_out", None)) == 1  # told once, however often it is tried
-    del portraits
     # A reload is no way around it.
     house.ask("reload")
-    house.probe.wait_for(f"{BASE}/availability", b"online", 30)
-    time.sleep(2)
-    house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+    house.probe.wait_for(f"{BASE}/availability", b"online")
     assert house.ask("credential", pin=PIN)["outcome"] == "denied"
 
 
 def test_nothing_of_a_credential_is_written_anywhere(house: House) -> None:
     house.ask("credential", pin="314159")
-    answer = house.probe.ask(BASE, "credential", {"pin": "27182"[:3], "card": "x"})
+    answer = house.probe.ask(BASE, "credential", {"pin": "a pin 27182", "card": "a card 27182"})
     assert answer["status"] == "error"
-    del answer["transaction"]  # the probe's own: any digits may be in it
-    assert "271" not in str(answer)
+    assert not {"a pin", "a card"} & set(re.findall("a pin|a card", str(answer)))
     everything = house.daemon.log + str([each.payload for each in house.probe.heard])
     sent = [each for each in house.probe.heard if "/request/" in each.topic]
     told = everything
@@ -175,11 +170,11 @@ def test_a_lockdown_lets_nobody_in_says_so_and_outlives_a_kill(
         house.wait_login("lockdown", "obama")
         assert house.refused("door", action="open") == "not_allowed"
         house.daemon.send(signal.SIGKILL)
-        house.daemon.wait(10)
+        house.daemon.wait(60)
         with house.probe._changed:
             house.probe.heard.clear()
         house.daemon.__enter__()
-        house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+        house.probe.wait_for(f"{BASE}/availability", b"online")
         house.probe.wait_until(
             lambda: any(each.json["mode"] == "lockdown" for each in house.probe.of(ENTRANCE)), 10
         )
@@ -236,7 +231,6 @@ def test_the_command_line_says_how_the_door_is_and_runs_it(house: House) -> None
     house.ask("remove_card", username="biden", card="4096081")
 
 
-@pytest.mark.slow
 def test_anti_passback_and_two_people_by_credential_over_a_restart(
     tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
 ) -> None:
@@ -251,10 +245,10 @@ def test_anti_passback_and_two_people_by_credential_over_a_restart(
         house.ask("set_pin", username="biden", pin="902736")
         for _ in range(2):  # the second time it knows which way the camera looks
             house.daemon.send(signal.SIGKILL)
-            house.daemon.wait(10)
+            house.daemon.wait(60)
             house.daemon.__enter__()
-            house.probe.wait_until(lambda: bool(house.probe.of(ENTRANCE)), 30)
-            house.probe.wait_for(f"{BASE}/availability", b"online", 30)
+            house.probe.wait_until(lambda: bool(house.probe.of(ENTRANCE)))
+            house.probe.wait_for(f"{BASE}/availability", b"online")
             outcome = house.ask("credential", pin=PIN)["outcome"]
         assert outcome == "denied"
         house.wait_login("granted", "obama")
@@ -287,7 +281,6 @@ def test_bad_input_is_refused_and_says_what_to_do(house: House) -> None:
     assert held == {"username": "obama", "pin": True, "duress": True, "cards": 0}
 
 
-@pytest.mark.slow
 def test_face_and_pin_in_either_order_and_neither_alone(
     tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path
 ) -> None:

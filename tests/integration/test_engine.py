@@ -15,6 +15,8 @@ from ostiary.vision.detect import HogDetector, Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box, Face
 
+pytestmark = pytest.mark.quick
+
 PEOPLE = {
     "obama.jpg": "obama",
     "obama2.jpg": "obama",

@@ -30,6 +30,7 @@ from testing.cameras import Still
 from testing.daemon import DaemonProcess, write_config
 from testing.doorway import BASE, Doorway, door_settings
 from testing.probe import Probe
+from testing.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(
@@ -38,9 +39,12 @@ PYTHON = Path(
 NODE = "ostiary_test"
 SUBSCRIBES_WITHIN_S = 3.0  # Home Assistant gathers its subscriptions for a while
 
-pytestmark = pytest.mark.skipif(
-    not PYTHON.is_file(), reason="no Home Assistant here: tests/install-home-assistant"
-)
+pytestmark = [
+    pytest.mark.home_assistant,
+    pytest.mark.skipif(
+        not PYTHON.is_file(), reason="no Home Assistant here: tests/install-home-assistant"
+    ),
+]
 
 
 @dataclass(slots=True)
@@ -57,10 +61,10 @@ class HomeAssistant:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 15) -> Any:
-        deadline = time.monotonic() + timeout_s
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = PATIENCE_S) -> Any:
+        give_up = time.monotonic() + timeout_s
         while not wanted(states := self.ask("states")):
-            assert time.monotonic() < deadline, states
+            assert time.monotonic() < give_up, states
             time.sleep(0.1)
         return states
 
@@ -130,7 +134,6 @@ def healthy() -> State:
     )
 
 
-@pytest.mark.slow
 def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
     tmp_path: Path, broker: Mosquitto, home: HomeAssistant, engine: VisionEngine
 ) -> None:
@@ -179,7 +182,6 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
         home.wait(lambda states: not states)
 
 
-@pytest.mark.slow
 def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
     tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:
@@ -213,7 +215,6 @@ def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
         assert set(by_service) == {"tts.speak", "light.turn_on", "light.turn_off"}
 
 
-@pytest.mark.slow
 def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
     tmp_path: Path, broker: Mosquitto, home: HomeAssistant, models: Path
 ) -> None:
@@ -227,7 +228,7 @@ def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
     config.write_text(text, encoding="utf-8")
     lock, contact = f"lock.{NODE}_lock", f"binary_sensor.{NODE}_contact"
     with Probe(broker.port, f"{BASE}/#") as probe, DaemonProcess(config):
-        probe.wait_for(f"{BASE}/availability", b"online", 30)
+        probe.wait_for(f"{BASE}/availability", b"online")
         home.wait(lambda states: {lock, contact} <= set(states))
         time.sleep(SUBSCRIBES_WITHIN_S)
 

@@ -26,6 +26,7 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
 from testing.console import ConsoleDoor, console_settings
+from testing.waiting import wait_until
 
 IN_TIME_S = 20.0
 
@@ -414,10 +415,7 @@ def test_nothing_is_encoded_while_nobody_watches(watched: ConsoleDoor) -> None:
     with watch(watched, watched.token()) as socket:
         next_picture(socket)
         assert encoding()
-    until = time.monotonic() + IN_TIME_S
-    while encoding() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not encoding()
+    wait_until(lambda: not encoding(), "the encoding to end")
 
 
 def test_only_so_many_may_watch(watched: ConsoleDoor) -> None:

@@ -20,6 +20,8 @@ from ostiary.vision.liveness import LivenessModel, LivenessNetwork
 from ostiary.vision.models import MINIFASNET_V2, YUNET, liveness_files, models_directory
 from ostiary.vision.runtime import open_session, provider_in_use
 
+pytestmark = pytest.mark.quick
+
 FRONTAL = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg"]
 KINDS = ["v2", "ensemble"]
 (LIVENESS,) = liveness_files("v2")

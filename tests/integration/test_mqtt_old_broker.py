@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,8 +13,9 @@ import pytest
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
 from testing.doorway import BASE, Doorway, door_settings
-from testing.ports import free_port
+from testing.ports import free_port, listens
 from testing.probe import Probe
+from testing.waiting import wait_until
 
 AMQTT = """
 import asyncio, sys
@@ -48,20 +48,9 @@ def broker(port: int) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def probe(port: int, broker: subprocess.Popen[bytes]) -> Iterator[Probe]:
     assert broker.poll() is None
-    deadline = time.monotonic() + 15
-    while not listens(port):
-        assert time.monotonic() < deadline, "amqtt does not listen"
-        time.sleep(0.1)
+    wait_until(lambda: listens(port), "amqtt to listen")
     with Probe(port, f"{BASE}/#", protocol=MQTT311) as running:
         yield running
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_the_door_falls_back_to_the_broker_s_version(

@@ -15,6 +15,8 @@ from testing.doorway import BASE, Doorway, door_settings
 from testing.faces import some_look
 from testing.probe import Probe
 
+pytestmark = pytest.mark.quick
+
 SIGNER = Signer(b"a key that both sides have, 32 bytes", timedelta(seconds=60))
 DELETE = f"{BASE}/request/delete"
 ANSWER = f"{BASE}/response/delete"

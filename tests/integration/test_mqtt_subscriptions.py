@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings
 from testing.probe import Probe
+from testing.waiting import wait_until
 
 PLUGIN = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"), None)
 PASSWORD = "of this test only"
@@ -54,8 +54,5 @@ def test_commands_are_heard_as_soon_as_the_broker_allows_it(
         assert door.mqtt.refused_topics == (door.mqtt.topics.requests,)
         allow(broker, "subscribe")
         with Probe(broker.port, f"{BASE}/#") as probe:
-            deadline = time.monotonic() + 15
-            while door.mqtt.refused_topics:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: not door.mqtt.refused_topics, "the subscription to be allowed")
             assert probe.ask(BASE, "ping", {})["status"] == "ok"

@@ -13,7 +13,7 @@ from package.sbom import write_export_sbom
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def test_a_wheel_with_another_hash_is_not_packed(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
         assert granted_later == []
         assert len(probe.of(DOOR)) >= len(opened)
         # The daemon looks every half a minute for people whose time is over.
-        removed = probe.wait(f"{BASE}/event/user", 3, timeout_s=45)[-1].json
+        removed = probe.wait(f"{BASE}/event/user", 3)[-1].json
         assert (removed["action"], removed["source"]) == ("deleted", "expiry")
         assert next_reason(probe, "unknown_face")["username"] is None
 

@@ -42,7 +42,6 @@ def status_name(site: Site, door: SiteDoor) -> str:
     return next(name for name, each in status(site).items() if each["device"] == door.name)
 
 
-@pytest.mark.slow
 def test_after_a_change_of_the_key_all_doors_know_and_enrol_as_before(
     site: Site, portraits: Path
 ) -> None:
@@ -54,7 +53,6 @@ def test_after_a_change_of_the_key_all_doors_know_and_enrol_as_before(
     known_at(site, site.doors, "Barack")
 
 
-@pytest.mark.slow
 def test_what_a_stolen_door_did_since_then_is_undone_and_it_is_not_believed_any_more(
     site: Site, portraits: Path
 ) -> None:

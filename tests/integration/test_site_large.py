@@ -1,7 +1,6 @@
 """More doors than listen to each other, by the real site code at a real mosquitto."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from ostiary.site.ring import LISTENS_TO
 from testing.broker import Mosquitto
 from testing.site_doors import House, LinkedDoor, RealClock
+from testing.waiting import wait_until
 
 DOORS = 20
 
@@ -23,13 +23,6 @@ def links(tmp_path: Path) -> Iterator[list[LinkedDoor]]:
             yield [stack.enter_context(LinkedDoor(door, broker.port)) for door in doors]
 
 
-def wait(is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def heard_by(link: LinkedDoor) -> frozenset[str]:
     return frozenset(link.door.site.doors.said)
 
@@ -40,23 +33,25 @@ def listened_to_by(link: LinkedDoor) -> frozenset[str]:
     return membership.listens_to
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_door_of_a_large_site_listens_to_a_few_and_all_know_the_same(
     links: list[LinkedDoor],
 ) -> None:
-    wait(lambda: all(link.link.is_synced for link in links))
+    wait_until(lambda: all(link.link.is_synced for link in links), "all doors in step")
     links[0].door.enrol("Ada", 1)
-    wait(lambda: all(link.door.names() == ["Ada"] for link in links))
-    wait(lambda: all(heard_by(link) == listened_to_by(link) for link in links))
+    wait_until(lambda: all(link.door.names() == ["Ada"] for link in links), "Ada everywhere")
+    wait_until(
+        lambda: all(heard_by(link) == listened_to_by(link) for link in links), "every neighbour"
+    )
     assert all(len(listened_to_by(link)) == LISTENS_TO for link in links)
 
     links[7].door.people.delete("Ada", datetime.now(UTC), source="cli")
-    wait(lambda: all(link.door.names() == [] for link in links))
+    wait_until(lambda: all(link.door.names() == [] for link in links), "Ada gone everywhere")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whoever_looks_at_a_large_site_sees_every_door(links: list[LinkedDoor]) -> None:
     looking = links[3].link
-    wait(lambda: all(link.link.is_synced for link in links))
-    wait(lambda: all(line.confirmed for line in looking.overview()))
+    wait_until(lambda: all(link.link.is_synced for link in links), "all doors in step")
+    wait_until(lambda: all(line.confirmed for line in looking.overview()), "each door's word")
     assert [line.name for line in looking.overview()] == sorted(link.door.name for link in links)

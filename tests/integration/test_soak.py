@@ -37,7 +37,7 @@ def test_memory_that_rose_and_was_given_back_is_no_growth() -> None:
     assert told.memory_highest > told.memory_last
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_short_soak_of_the_real_daemon_sees_frames_and_events() -> None:
     told = soak(minutes=0.2, warm_up_s=10)
     assert told.frames > 50

@@ -20,6 +20,8 @@ from ostiary.store.events import Events
 from ostiary.store.restore import restore
 from ostiary.store.users import Users
 
+pytestmark = pytest.mark.quick
+
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 FACE = np.linspace(-0.2, 0.2, 128)
 
@@ -53,7 +55,7 @@ def test_a_backup_of_a_running_door_is_one_consistent_state(
             assert contents.users == contents.events
     finally:
         stop.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
     assert sorted(file.suffix for file in tmp_path.glob("backup-*")) == [".db"] * 5
     assert (tmp_path / "backup-0.db").stat().st_mode & 0o777 == 0o600
 

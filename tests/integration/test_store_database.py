@@ -82,7 +82,7 @@ def test_a_transaction_sees_what_it_wrote_and_others_see_what_is_committed(
         users.add("Anna", [FACE], NOW, recognizer="dlib", source="image")
         other = threading.Thread(target=lambda: seen_by_other.append(users.count()))
         other.start()
-        other.join(timeout=5)
+        other.join(timeout=60)
         assert users.count() == 1
     assert seen_by_other == [0]
     assert users.count() == 1
@@ -101,7 +101,7 @@ def test_threads_write_at_the_same_time_without_losing_or_mixing(database: Datab
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert sorted(seq for mine in numbers for seq in mine) == list(range(1, 241))
     assert all(mine == sorted(mine) for mine in numbers)
 

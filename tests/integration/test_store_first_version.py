@@ -15,6 +15,8 @@ from ostiary.store.database import Database
 from ostiary.store.import_v1 import import_database
 from ostiary.store.users import Users
 
+pytestmark = pytest.mark.quick
+
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 ANNA = np.random.default_rng(1).normal(0, 0.1, 128)
 BEN = np.random.default_rng(2).normal(0, 0.1, 128)

@@ -29,15 +29,16 @@ from testing.installed_door import (
 from testing.probe import Probe
 from testing.stopped_thread import all_but_main, stopped
 from testing.systemd_root import Machine, until
+from testing.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 TARGET = Target(this_arch() or "amd64", "12")
 NEXT_VERSION = "9.9.9"
 WATCHDOG_S = 20
-SETTLED_S = 30.0
+SETTLED_S = PATIENCE_S
 
-pytestmark = systemd_root.MARKS
+pytestmark = [*systemd_root.MARKS, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def users(probe: Probe) -> list[str]:
 
 
 def sends_online(probe: Probe) -> None:
-    probe.wait_for(f"{BASE}/availability", b"online", timeout_s=SETTLED_S)
+    probe.wait_for(f"{BASE}/availability", b"online")
 
 
 # --- the unit -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from package.wheels import wheels_for
 PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("debian", ["12", "13"])
 def test_there_is_a_wheel_of_everything_for_a_raspberry_pi(debian: str) -> None:
     wheels = wheels_for(Target("arm64", debian), REPOSITORY / "constraints.txt")

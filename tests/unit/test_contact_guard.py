@@ -1,7 +1,7 @@
 """Who watches over a door: outputs first, then the record; nothing is lost, nobody waits."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from ostiary.entrance.watching import DoorLines, Watching
 from ostiary.errors import DatabaseUnwritable, InputUnavailable
 from ostiary.messages.entrance import DoorState, DoorWhat, Mode
 from ostiary.messages.state import EntranceState
+from testing.waiting import wait_until
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -168,15 +169,6 @@ class Wires:
 LINES = DoorSettings(contact="gpio", contact_line=22, exit_line=23)
 
 
-def soon(is_so: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(500):
-        if is_so():
-            return
-        waited.wait(0.01)
-    raise AssertionError("it did not come to that")
-
-
 def test_a_contact_on_a_line_opens_shuts_and_fails_closed_when_its_chip_is_pulled_out(
     house: House,
 ) -> None:
@@ -185,14 +177,14 @@ def test_a_contact_on_a_line_opens_shuts_and_fails_closed_when_its_chip_is_pulle
     watching = Watching(DoorLines(house.guard, LINES, wires.take), "lines-front")
     watching.start()
     try:
-        soon(lambda: house.guard.state().contact == "closed")
+        wait_until(lambda: house.guard.state().contact == "closed", "the contact")
         wires.set("contact", active=False)
-        soon(lambda: house.guard.state().contact == "open")
+        wait_until(lambda: house.guard.state().contact == "open", "the contact")
         wires.breaks(broken=True)
-        soon(lambda: house.guard.state().faults == ("contact", "exit_button"))
+        wait_until(lambda: house.guard.state().faults == ("contact", "exit_button"), "the fault")
         assert not house.is_unlocked
         wires.breaks(broken=False)
-        soon(lambda: house.guard.state().faults == ())
+        wait_until(lambda: house.guard.state().faults == (), "no fault any more")
     finally:
         watching.stop()
 

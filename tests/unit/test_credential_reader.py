@@ -13,29 +13,14 @@ from ostiary.access.entrance import Entrance
 from ostiary.access.keypad import Entry
 from ostiary.config.entrance import CredentialSettings, ReaderSettings
 from ostiary.entrance.guard import Guard, Outputs
-from ostiary.entrance.input_device import EV_KEY, EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
+from ostiary.entrance.input_device import EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
 from ostiary.entrance.lines import Edge
 from ostiary.entrance.watching import KeyboardReader, Watching, WiegandReader
 from ostiary.errors import InputUnavailable
-from tests.unit.test_contact_guard import Wires, soon
+from testing.keyboard import SHIFT, THREE, pressed, record
+from testing.waiting import wait_until
+from tests.unit.test_contact_guard import Wires
 from tests.unit.test_credential_wiegand import framed
-
-CODES = {**{digit: 2 + place for place, digit in enumerate("1234567890")}, "\n": 28, "*": 55}
-SHIFT, THREE = 42, 4
-
-
-def record(code: int, value: int, at: float, kind: int = EV_KEY) -> bytes:
-    return EVENT.pack(int(at), int(at % 1 * 1e6), kind, code, value)
-
-
-def pressed(text: str, pace_s: float = 0.3, start: float = 100.0) -> bytes:
-    """Each key down, held for a moment, up, and the report that ends it, as a keyboard sends."""
-    parts = []
-    for place, key in enumerate(text):
-        at = start + place * pace_s
-        parts += [record(CODES[key], value, at) for value in (1, 2, 0)]
-        parts.append(record(0, 0, at, EV_SYN))
-    return b"".join(parts)
 
 
 def test_a_record_is_the_kernels_own() -> None:
@@ -111,25 +96,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_a_pin_typed_at_a_keypad_is_presented_at_its_door(desk: Desk) -> None:
     desk.type(pressed("4711\n"))
-    soon(lambda: desk.entries == [("front", Entry("pin", "4711"))])
+    wait_until(lambda: desk.entries == [("front", Entry("pin", "4711"))], "the entry")
 
 
 def test_a_card_that_a_reader_types_is_a_credential_of_the_other_kind(desk: Desk) -> None:
     desk.type(pressed("0008154711\n", pace_s=0.005))
-    soon(lambda: desk.entries == [("front", Entry("card", "0008154711"))])
+    wait_until(lambda: desk.entries == [("front", Entry("card", "0008154711"))], "the entry")
 
 
 def test_a_keypad_pulled_out_in_the_middle_is_told_and_its_half_credential_forgotten(
     desk: Desk,
 ) -> None:
     desk.type(pressed("0\n47"))
-    soon(lambda: len(desk.entries) == 1)
+    wait_until(lambda: len(desk.entries) == 1, "the entry")
     desk.pull_out()
-    soon(lambda: desk.guard.state().faults == ("keypad",))
+    wait_until(lambda: desk.guard.state().faults == ("keypad",), "the fault")
     desk.plug()
-    soon(lambda: desk.guard.state().faults == ())
+    wait_until(lambda: desk.guard.state().faults == (), "no fault any more")
     desk.type(pressed("11\n", start=101.0))
-    soon(lambda: len(desk.entries) == 2)
+    wait_until(lambda: len(desk.entries) == 2, "the entry")
     assert desk.entries[1] == ("front", Entry("pin", "11"))
 
 
@@ -170,4 +155,4 @@ def test_whoever_leans_on_a_keypad_keeps_no_other_door_from_working(desk: Desk) 
         desk.type(pressed("1" * 60))
         threading.Event().wait(0.005)
     desk.type(pressed("*4711\n", start=1000.0))
-    soon(lambda: desk.entries == [("front", Entry("pin", "4711"))])
+    wait_until(lambda: desk.entries == [("front", Entry("pin", "4711"))], "the entry")

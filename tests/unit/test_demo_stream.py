@@ -31,7 +31,7 @@ def dark() -> Scene:
 
 
 def next_frame(reader: CameraReader, after: int) -> Frame:
-    frame = reader.newest(after=after, timeout=5.0)
+    frame = reader.newest(after=after, timeout=60)
     assert frame is not None
     return frame
 

@@ -125,7 +125,12 @@ def test_the_same_scene_in_another_size_is_not_motion() -> None:
     assert not look
 
 
-def test_a_tiny_frame_does_not_break_the_gate() -> None:
-    state: Motion | None = None
-    for number in range(3):
-        state, _ = step(state, np.zeros((4, 4, 3), np.uint8), float(number))
+@pytest.mark.parametrize("size", [(4, 4), (2, 700), (3000, 4)])
+def test_frames_smaller_than_the_gates_cells_are_compared_all_the_same(
+    size: tuple[int, int],
+) -> None:
+    still = np.full((*size, 3), 90, np.uint8)
+    half = still.copy()
+    half[:, : size[1] // 2] = 200
+    assert not any(seen_moving([still] * 40))
+    assert all(seen_moving([still] * 40 + [half] * 5, after_s=4.0))

@@ -9,16 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.vision.rates import ErrorRates
-
-RATES = ErrorRates(
-    distance=(0.8, 0.9, 1.0, 1.1, 1.2),
-    false_match=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
-    false_non_match=(0.5, 0.3, 0.1, 0.05, 0.01),
-    people=1000,
-    pairs=1_000_000,
-    carried=3e-5,
-    measured_on="made up for a test",
-)
+from testing.faces import RATES
 
 
 def test_a_measured_point_is_given_back() -> None:

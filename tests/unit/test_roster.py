@@ -18,8 +18,7 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.face import Box, Face
 from ostiary.vision.rates import ErrorRates
-from testing.faces import some_descriptor
-from tests.unit.test_rates import RATES
+from testing.faces import RATES, some_descriptor
 
 FACE = Face(Box(0, 0, 100, 100), 0.9)
 USUAL = Risk(0.001)

@@ -32,7 +32,7 @@ def metrics() -> Iterator[Metrics]:
 
 
 def scrape(port: int) -> list[str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return list(answer.read().decode().splitlines())
 
 

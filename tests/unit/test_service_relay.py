@@ -10,6 +10,7 @@ import pytest
 from ostiary.config import CameraSettings, RelaySettings, Settings
 from ostiary.errors import RelayUnavailable
 from ostiary.service.relay import GpioLine, Relay, lines_of, release
+from testing.waiting import wait_until
 
 PULSE_S = 0.2
 
@@ -36,11 +37,8 @@ class Wire:
     def active(self) -> bool:
         return bool(self.levels) and self.levels[-1][1]
 
-    def wait(self, active: bool, within_s: float = 2.0) -> None:
-        until = time.monotonic() + within_s
-        while self.active != active:
-            assert time.monotonic() < until, f"the wire did not become {active}"
-            time.sleep(0.005)
+    def wait(self, active: bool) -> None:
+        wait_until(lambda: self.active == active, f"the wire to be {active}", every_s=0.005)
 
 
 @pytest.fixture
