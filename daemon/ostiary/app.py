@@ -208,6 +208,7 @@ class App:
             command_log,
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
             sensors=self.doors,
+            clock_trusted=self.rules.clock_trusted,
         )
         self._site = self._make_site()
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
@@ -334,8 +335,7 @@ class App:
 
     def _attend_doors(self) -> None:
         """Who was waited for too long is denied; doors are unlocked and locked by their hours."""
-        trusted = self._settings.clock.trust == "always" or self._synchronised()
-        self.doors.keep_hours(self.rules.book.calendar, clock_trusted=trusted)
+        self.doors.keep_hours(self.rules.book.calendar, clock_trusted=self.rules.clock_trusted())
         try:
             for told in self.doorkeeper.attend(time.monotonic()):
                 self.metrics.decision(told.decision.reason)
@@ -422,7 +422,8 @@ class App:
         roster = SiteRoster(SiteStore(self.database), self.people, identity, settings.site.id)
         self.people.site = roster
         beat = self._heartbeats.expect("site", SITE_BEAT_S)
-        return SiteLink(settings, roster, partial(self._site_report, roster), beat)
+        report, trusted = partial(self._site_report, roster), self.rules.clock_trusted
+        return SiteLink(settings, roster, report, beat, clock_trusted=trusted)
 
     def _site_report(self, roster: SiteRoster) -> DoorReport:
         """What the other doors and the operator are told of this one."""

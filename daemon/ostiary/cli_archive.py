@@ -8,6 +8,7 @@ import typer
 
 from ostiary.config import load_settings
 from ostiary.errors import ConfigError
+from ostiary.service.clock import Synchronised
 from ostiary.service.logging import configure_logging
 
 ConfigOption = Annotated[
@@ -26,7 +27,8 @@ def archive(config: ConfigOption = None) -> None:
 
     settings = load_settings(config)
     configure_logging(settings.log)
-    kept = Archive(settings)
+    always = settings.clock.trust == "always"
+    kept = Archive(settings, lambda: always or Synchronised()())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: kept.stop())
     kept.run()

@@ -134,7 +134,7 @@ def people_list(data: bytes) -> None:
         line for line in lines if line.name or line.groups or line.valid_from or line.valid_until
     ]
     assert [(each.name, each.groups) for each in again] == [
-        (each.name, each.groups) for each in kept
+        (each.name, each.groups or ()) for each in kept
     ]
 
 

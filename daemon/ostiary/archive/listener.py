@@ -7,6 +7,7 @@ twice is one row.
 import queue
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -32,9 +33,12 @@ SESSION_S = 30 * 24 * 3600
 
 
 class Archive:
-    """Run it until `stop`."""
+    """Run it until `stop`. By a clock that is not trusted nothing is forgotten."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, clock_trusted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._clock_trusted = clock_trusted
         self._settings = settings
         self._brokers = Brokers(settings.mqtt)
         self._incoming: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
@@ -141,5 +145,8 @@ class Archive:
         if time.monotonic() < self._next_forget:
             return
         self._next_forget = time.monotonic() + FORGET_EVERY_S
+        if not self._clock_trusted():
+            log.warning("archive_forgets_nothing", reason="the clock is not synchronised")
+            return
         if gone := keeper.forget(datetime.now(UTC), self._settings.archive.keep_days):
             log.info("archive_forgot", partitions=gone)

@@ -10,7 +10,9 @@ class Console:
     """The server, and what it keeps. Raises ConfigError, see `create_app`."""
 
     def __init__(self, parts: ConsoleParts) -> None:
-        self._keeping = Keeping(parts.database, parts.cameras, parts.settings)
+        self._keeping = Keeping(
+            parts.database, parts.cameras, parts.settings, parts.rules.clock_trusted
+        )
         self.app = create_app(parts)
         http = parts.settings.http
         self._server = Server(self.app, http, self.app.state.connections)

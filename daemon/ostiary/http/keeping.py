@@ -5,12 +5,12 @@ Pictures are stored off the door's path, in a thread of a lower priority.
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import structlog
 
-from ostiary.commands.room import utc_now
+from ostiary.commands.room import always, utc_now
 from ostiary.config import Settings
 from ostiary.errors import OstiaryError
 from ostiary.http.live import at_width, step_back
@@ -31,11 +31,17 @@ PRUNE_EVERY_S = 3600.0
 
 
 class Keeping:
-    """`note` each decision of a camera. Without pictures to keep, those kept before are removed."""
+    """`note` each decision of a camera. Without pictures to keep, those kept before are removed;
+    by their age nothing is, while the clock is not trusted."""
 
     def __init__(
-        self, database: Database, cameras: Mapping[str, Watched], settings: Settings
+        self,
+        database: Database,
+        cameras: Mapping[str, Watched],
+        settings: Settings,
+        clock_trusted: Callable[[], bool] = always,
     ) -> None:
+        self._clock_trusted = clock_trusted
         self._keep_for = timedelta(days=settings.store.keep_snapshots_days)
         self._keep_audit_for = timedelta(days=settings.store.keep_events_days)
         self._snapshots = Snapshots(database)
@@ -80,8 +86,11 @@ class Keeping:
                 log.warning("thumbnail_not_kept", seq=seq, code=error.code)
 
     def _prune(self) -> None:
+        now, trusted = utc_now(), self._clock_trusted()
         try:
-            self._snapshots.prune(utc_now(), keep_for=self._keep_for)
-            self._audit.prune(utc_now(), keep_for=self._keep_audit_for)
+            if trusted or not self._keep_for:
+                self._snapshots.prune(now, keep_for=self._keep_for)
+            if trusted:
+                self._audit.prune(now, keep_for=self._keep_audit_for)
         except OstiaryError as error:
             log.warning("console_not_pruned", code=error.code)

@@ -57,7 +57,9 @@ def sign_in_router(
 
     def welcome(request: Request, account: Account, page: str) -> Response:
         answer = RedirectResponse(page, 303)
-        cookie = sessions.open(account.name, parts.clock(), lasting)
+        cookie = sessions.open(
+            account.name, parts.clock(), lasting, clock_trusted=parts.rules.clock_trusted()
+        )
         if (session := sessions.find(cookie, parts.clock())) is not None:
             gate.confirmations.confirm(session, address_of(request))
         answer.set_cookie(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ostiary.commands.commands import Commands
-from ostiary.commands.room import utc_now
+from ostiary.commands.room import always, utc_now
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
 from ostiary.messages.prompt import PromptMessage
@@ -40,7 +40,8 @@ class Sensors(Protocol):
 
 class MqttDoor:
     """Start it, stop it; it hears of every event of `events` itself. `beat` is called every five
-    seconds or more often while the publisher is alive; at worst every half minute.
+    seconds or more often while the publisher is alive; at worst every half minute. By a clock that
+    is not trusted nothing is removed for its age.
 
     Making one raises ConfigError where commands must be signed and there is no key, or where the
     door's own key cannot be read.
@@ -55,6 +56,7 @@ class MqttDoor:
         clock: Callable[[], datetime] = utc_now,
         beat: Callable[[], object] = lambda: None,
         sensors: Sensors | None = None,
+        clock_trusted: Callable[[], bool] = always,
     ) -> None:
         self.topics = Topics.of(settings)
         self._settings = settings
@@ -76,7 +78,9 @@ class MqttDoor:
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
         key = door_key(settings)
-        self._publisher = Publisher(events, command_log, self.topics, settings, key, clock, beat)
+        self._publisher = Publisher(
+            events, command_log, self.topics, settings, key, clock, beat, clock_trusted
+        )
         self._requests = Requests(
             commands, self._client, self.topics, settings, command_verifier(settings.commands)
         )

@@ -84,7 +84,9 @@ class Publisher:
         key: DoorKey,
         clock: Callable[[], datetime],
         beat: Callable[[], object],
+        clock_trusted: Callable[[], bool],
     ) -> None:
+        self._clock_trusted = clock_trusted
         self._events = events
         self._command_log = command_log
         self._topics = topics
@@ -346,16 +348,16 @@ class Publisher:
 
     def _prune(self) -> None:
         store = self._settings.store
-        now = self._clock()
+        now, trusted = self._clock(), self._clock_trusted()
         self._events.prune(
             now,
-            keep_for=timedelta(days=store.keep_events_days),
+            keep_for=timedelta(days=store.keep_events_days) if trusted else None,
             keep_at_most=store.keep_events,
             queue_limit=store.queue_limit,
         )
         self._command_log.prune(
             now,
-            keep_for=timedelta(hours=store.keep_answers_hours),
+            keep_for=timedelta(hours=store.keep_answers_hours) if trusted else None,
             keep_at_most=store.keep_answers,
             # It is taken from so long before to so long after this clock.
             signed_for=2 * timedelta(seconds=self._settings.commands.signature_age_s),

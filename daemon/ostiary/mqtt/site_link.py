@@ -15,6 +15,7 @@ from functools import partial
 
 import structlog
 
+from ostiary.commands.room import always
 from ostiary.commands.site import Heard, SiteRoster
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable, OstiaryError
@@ -80,7 +81,9 @@ class SiteLink:
         report: Callable[[], DoorReport],
         beat: Callable[[], object] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock_trusted: Callable[[], bool] = always,
     ) -> None:
+        self._clock_trusted = clock_trusted
         self._settings = settings
         self._brokers = Brokers(settings.mqtt)
         self._roster = roster
@@ -343,13 +346,17 @@ class SiteLink:
                     self._mending.later(self._topics.person(person))
         if self._members_heard != self._roster.members_payload:
             self._mending.later(self._topics.keys)
-        self._roster.store.heard(self._clock())
+        self._note_heard()
         log.info("site_heard", people=self._roster.living, missing=len(missing))
+
+    def _note_heard(self) -> None:
+        if self._clock_trusted():
+            self._roster.store.heard(self._clock())
 
     def _was_away_too_long(self) -> bool:
         """Others have lived on without this door for longer than deletions are kept."""
         heard_at = self._roster.store.heard_at()
-        if heard_at is None:
+        if heard_at is None or not self._clock_trusted():
             return False
         until = heard_at + timedelta(days=self._settings.site.tombstone_days)
         others = (each.report.at for each in self._roster.doors.said.values())
@@ -423,9 +430,11 @@ class SiteLink:
         if now < self._next_housekeeping or not self._roster.is_joined:
             return
         self._next_housekeeping = now + HOUSEKEEPING_S
+        if not self._clock_trusted():
+            return
         lifetime = timedelta(days=self._settings.site.tombstone_days)
         millis = int((self._clock() - lifetime).timestamp() * 1000)
         if gone := self._roster.store.forget_envelopes(f"{max(0, millis):012x}"):
             log.info("site_tombstones_gone", people=len(gone))
         if self.is_synced:
-            self._roster.store.heard(self._clock())
+            self._note_heard()

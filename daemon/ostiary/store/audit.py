@@ -90,8 +90,10 @@ class Audit:
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""
         with self._database.transaction() as connection:
+            over = moment.to_text(now - keep_for)
             rows = connection.execute(
-                "DELETE FROM audit WHERE at < ? RETURNING id", (moment.to_text(now - keep_for),)
+                f"DELETE FROM audit WHERE {moment.older('audit', 'id', 'at')} RETURNING id",
+                (over, over, moment.to_text(now)),
             ).fetchall()
             self._chain.removed(connection, "audit", [number for (number,) in rows])
         return len(rows)

@@ -130,15 +130,24 @@ class CommandLog:
             )
 
     def prune(
-        self, now: datetime, *, keep_for: timedelta, keep_at_most: int, signed_for: timedelta
+        self,
+        now: datetime,
+        *,
+        keep_for: timedelta | None,
+        keep_at_most: int,
+        signed_for: timedelta,
     ) -> int:
-        """Forget answers older than `keep_for` and, oldest first, more than `keep_at_most`; how
-        many. Signatures (of requester SIGNATURE) younger than `signed_for` stay in any case."""
+        """Forget answers older than `keep_for` (None: the clock is not trusted) and, oldest first,
+        more than `keep_at_most`; how many. Signatures (of requester SIGNATURE) younger than
+        `signed_for` stay in any case."""
         with self._database.transaction() as connection:
-            old = connection.execute(
-                "DELETE FROM commands WHERE answered_at < ?",
-                (moment.to_text(now - max(keep_for, signed_for)),),
-            ).rowcount
+            old = 0
+            if keep_for is not None:
+                over = moment.to_text(now - max(keep_for, signed_for))
+                is_older = moment.older("commands", "rowid", "answered_at")
+                old = connection.execute(
+                    f"DELETE FROM commands WHERE {is_older}", (over, over, moment.to_text(now))
+                ).rowcount
             (count,) = connection.execute("SELECT COUNT(*) FROM commands").fetchone()
             many = connection.execute(
                 "DELETE FROM commands WHERE rowid IN (SELECT rowid FROM commands"

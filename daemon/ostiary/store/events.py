@@ -296,17 +296,14 @@ class Events:
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
 
     def prune(
-        self, now: datetime, *, keep_for: timedelta, keep_at_most: int, queue_limit: int
+        self, now: datetime, *, keep_for: timedelta | None, keep_at_most: int, queue_limit: int
     ) -> Pruned:
-        """Remove delivered events that are older than `keep_for` or, oldest first, more than
-        `keep_at_most`. Undelivered ones stay whatever their age until there are more than
-        `queue_limit`; then the oldest go, are counted in `dropped()`, and logged."""
+        """Remove delivered events that are older than `keep_for` (None: the clock is not trusted)
+        or, oldest first, more than `keep_at_most`. Undelivered ones stay whatever their age until
+        there are more than `queue_limit`; then the oldest go, are counted in `dropped()`, and
+        logged."""
         with self._database.transaction() as connection:
-            old = _deleted(
-                connection,
-                "DELETE FROM events WHERE delivered_at IS NOT NULL AND timestamp < ?",
-                moment.to_text(now - keep_for),
-            )
+            old = self._remove_older(connection, now, keep_for) if keep_for is not None else []
             dropped = _deleted(
                 connection,
                 "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
@@ -329,6 +326,17 @@ class Events:
             log.error("undelivered_events_dropped", count=len(dropped), queue_limit=queue_limit)
         return Pruned(deleted=len(old) + len(dropped) + len(many), dropped=len(dropped))
 
+    def _remove_older(
+        self, connection: sqlite3.Connection, now: datetime, keep_for: timedelta
+    ) -> list[int]:
+        over = moment.to_text(now - keep_for)
+        return _deleted(
+            connection,
+            "DELETE FROM events WHERE delivered_at IS NOT NULL AND "
+            + moment.older("events", "seq", "timestamp"),
+            *(over, over, moment.to_text(now)),
+        )
+
     def _events(
         self,
         rows: Iterable[Sequence[object]],
@@ -349,8 +357,8 @@ class Events:
         return number
 
 
-def _deleted(connection: sqlite3.Connection, statement: str, value: object) -> list[int]:
-    return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", (value,)).fetchall()]
+def _deleted(connection: sqlite3.Connection, statement: str, *values: object) -> list[int]:
+    return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", values).fetchall()]
 
 
 def _salt(username: str | None) -> bytes | None:

@@ -12,6 +12,16 @@ def to_text(moment: datetime) -> str:
     return rfc3339(moment.astimezone(UTC))
 
 
+def older(table: str, key: str, column: str) -> str:
+    """A condition: rows older than a moment, by what stands in `column` and by their place. While a
+    clock was behind, rows got a time that is too early; what stood before them is younger. Its
+    values: the moment twice, and now."""
+    return (
+        f"{column} < ? AND {key} < COALESCE((SELECT {key} FROM {table}"
+        f" WHERE {column} BETWEEN ? AND ? ORDER BY {key} LIMIT 1), {2**63 - 1})"
+    )
+
+
 def from_text(text: object) -> datetime | None:
     """The moment in `text`, None where there is none or it cannot be read.
 

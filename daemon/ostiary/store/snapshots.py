@@ -52,6 +52,8 @@ class Snapshots:
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove pictures older than `keep_for`; how many."""
         with self._database.transaction() as connection:
+            over = moment.to_text(now - keep_for)
             return connection.execute(
-                "DELETE FROM snapshots WHERE taken_at < ?", (moment.to_text(now - keep_for),)
+                f"DELETE FROM snapshots WHERE {moment.older('snapshots', 'seq', 'taken_at')}",
+                (over, over, moment.to_text(now)),
             ).rowcount
