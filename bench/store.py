@@ -22,6 +22,7 @@ from ostiary.messages.reason import Reason
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
+from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events, login_event
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
@@ -61,8 +62,9 @@ def _start(path: Path) -> Measure:
 
 
 def _events(folder: Path) -> Iterator[Line]:
+    door_key = DoorKey.load_or_make(folder / "door.key")
     with (
-        Database.open(folder / "sealed.db", KEY) as sealed,
+        Database.open(folder / "sealed.db", KEY, door_key) as sealed,
         Database.open(folder / "plain.db") as plain,
         Database.open(folder / "bare.db") as bare,
     ):

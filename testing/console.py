@@ -24,6 +24,7 @@ from ostiary.entrance.doors import Doors, Hardware
 from ostiary.http.console import Console
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.state import State
+from ostiary.mqtt.security import door_key
 from ostiary.overrides import with_overrides
 from ostiary.recognition import Recognition
 from ostiary.recording import Recording
@@ -78,7 +79,7 @@ class ConsoleDoor:
         settings = with_overrides(configured)
         self.settings = settings
         self.access = settings.access
-        self.database = Database.open(settings.store.path)
+        self.database = Database.open(settings.store.path, None, door_key(settings))
         self.events = Events(self.database)
         users = Users(self.database)
         self.roster = roster_of(users, engine, risk_of(settings.access))

@@ -20,7 +20,7 @@ from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import Camera, Room
 from ostiary.config import Settings
 from ostiary.mqtt.door import MqttDoor
-from ostiary.mqtt.security import store_key
+from ostiary.mqtt.security import door_key, store_key
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -52,7 +52,7 @@ class Doorway:
         *cameras: tuple[str, Camera],
         **room: Any,
     ) -> None:
-        self.database = Database.open(settings.store.path, store_key(settings))
+        self.database = Database.open(settings.store.path, store_key(settings), door_key(settings))
         self.events = Events(self.database)
         users = Users(self.database)
         roster = roster_of(users, engine, risk_of(settings.access))

@@ -98,7 +98,7 @@ def import_users(
 ) -> None:
     """Take over the people of the first version's database; say who was taken and who not."""
     from ostiary.commands.room import utc_now
-    from ostiary.mqtt.security import store_key
+    from ostiary.mqtt.security import door_key, store_key
     from ostiary.store.database import Database
     from ostiary.store.import_v1 import import_database
     from ostiary.store.users import Users
@@ -109,7 +109,7 @@ def import_users(
             "The first version's people have dlib's descriptors, which this door does not compare: "
             'set access.migrate = true, or vision.recognizer = "dlib".'
         )
-    with Database.open(settings.store.path, store_key(settings)) as database:
+    with Database.open(settings.store.path, store_key(settings), door_key(settings)) as database:
         database.seal.check()
         report = import_database(source, Users(database), utc_now())
     for username in report.taken:
@@ -156,7 +156,7 @@ def restore(
     """Put a verified backup in place of the database; the daemon must be stopped. Those who were
     deleted since are left out, and named."""
     from ostiary.commands.room import utc_now
-    from ostiary.mqtt.security import store_key
+    from ostiary.mqtt.security import door_key, store_key
     from ostiary.store.restore import restore as put_back
 
     def words() -> str:
@@ -172,6 +172,7 @@ def restore(
         store_key=store_key(settings),
         words=words,
         bring_back=bring_back,
+        door_key=door_key(settings),
     )
     typer.echo(json.dumps(asdict(restored), default=str))
     if restored.deleted_since:
@@ -183,12 +184,12 @@ def restore(
 @app.command("reset-console")
 def reset_console(config: ConfigOption = None) -> None:
     """Forget all accounts of the console, so that it can be set up again with a new code."""
-    from ostiary.mqtt.security import store_key
+    from ostiary.mqtt.security import door_key, store_key
     from ostiary.store.accounts import Accounts
     from ostiary.store.database import Database
 
     settings = _settings(config)
-    with Database.open(settings.store.path, store_key(settings)) as database:
+    with Database.open(settings.store.path, store_key(settings), door_key(settings)) as database:
         Accounts(database).delete_all()
     typer.echo("No accounts any more. The code to set up the console is in the daemon's log.")
 
@@ -260,9 +261,11 @@ def verify_log(
     from ostiary.mqtt.security import door_key, store_key
 
     settings = _settings(config)
-    public = public_key or door_key(settings).public_text
+    own = door_key(settings) if public_key is None else None
+    public = public_key if own is None else own.public_text
+    assert public is not None
     log_file, told = database or settings.store.path, told_heads(head or ())
-    report = check(log_file, public, told, store_key(settings))
+    report = check(log_file, public, told, store_key(settings), own)
     for finding in report.findings:
         typer.echo(finding)
     typer.echo(

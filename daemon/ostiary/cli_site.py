@@ -282,10 +282,10 @@ def _authority(settings: Settings, *, make: bool = False) -> "Identity":
 
 
 def _database(settings: Settings) -> "Database":
-    from ostiary.mqtt.security import store_key
+    from ostiary.mqtt.security import door_key, store_key
     from ostiary.store.database import Database
 
-    return Database.open(settings.store.path, store_key(settings))
+    return Database.open(settings.store.path, store_key(settings), door_key(settings))
 
 
 def _remember(settings: Settings, name: str, authority: bytes, members: bytes) -> None:

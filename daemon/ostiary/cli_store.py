@@ -50,10 +50,12 @@ def decrypt(config: ConfigOption = None) -> None:
 def rotate(config: ConfigOption = None) -> None:
     """Begin a new data key; the daemon seals all rows anew by it while it runs."""
     from ostiary.commands.room import utc_now
+    from ostiary.mqtt.security import door_key
     from ostiary.store import sealing
 
     settings = _settings(config)
-    number = sealing.rotate(settings.store.path, _store_key(settings), utc_now())
+    path, door = settings.store.path, door_key(settings)
+    number = sealing.rotate(path, _store_key(settings), utc_now(), door)
     typer.echo(f"Data key {number} seals from now on; the running daemon does the rest.")
 
 
@@ -63,12 +65,12 @@ def change_key(
     config: ConfigOption = None,
 ) -> None:
     """Let another store key open the database, from the next start on."""
-    from ostiary.mqtt.security import checked_store_key
+    from ostiary.mqtt.security import checked_store_key, door_key
     from ostiary.store import sealing
 
     settings = _settings(config)
     new = checked_store_key(new_key)
-    sealing.change_key(settings.store.path, _store_key(settings), new)
+    sealing.change_key(settings.store.path, _store_key(settings), new, door_key(settings))
     typer.echo("Done. Put the new key in the place of the old before the next start.")
 
 
@@ -76,10 +78,12 @@ def change_key(
 def recovery(config: ConfigOption = None) -> None:
     """Make a recovery key and show its words, once: they open backups on another machine."""
     from ostiary.commands.room import utc_now
+    from ostiary.mqtt.security import door_key
     from ostiary.store import sealing
 
     settings = _settings(config)
-    words = sealing.make_recovery(settings.store.path, _store_key(settings), utc_now())
+    path, door = settings.store.path, door_key(settings)
+    words = sealing.make_recovery(path, _store_key(settings), utc_now(), door)
     for number, word in enumerate(words.split(), start=1):
         typer.echo(f"{number:2}  {word}")
     typer.echo("Write them down now, on paper: they are kept nowhere. Earlier words open only")
@@ -89,7 +93,7 @@ def recovery(config: ConfigOption = None) -> None:
 @store.command()
 def status(config: ConfigOption = None) -> None:
     """Is it sealed, by how many data keys, and is there a recovery key? As JSON."""
-    from ostiary.mqtt.security import store_key
+    from ostiary.mqtt.security import door_key, store_key
     from ostiary.store import keyring
     from ostiary.store.database import Database
 
@@ -99,7 +103,7 @@ def status(config: ConfigOption = None) -> None:
     except StoreLocked:
         key = None
     with (
-        Database.open(settings.store.path, key) as database,
+        Database.open(settings.store.path, key, door_key(settings)) as database,
         database.reading() as connection,
     ):
         found = {

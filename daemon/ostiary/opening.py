@@ -6,7 +6,7 @@ import structlog
 
 from ostiary.config import Settings
 from ostiary.errors import DatabaseCorrupt, StoreLocked
-from ostiary.mqtt.security import store_key
+from ostiary.mqtt.security import door_key, store_key
 from ostiary.store.aside import set_aside
 from ostiary.store.database import Database
 
@@ -20,19 +20,19 @@ def open_database(settings: Settings) -> tuple[Database, tuple[str, ...]]:
     door knows nobody either, and leaves all as it is. Raises StoreLocked where there is no
     database yet and the key cannot be read, because a new one would be plain.
     """
-    path = settings.store.path
+    path, door = settings.store.path, door_key(settings)
     try:
         key = store_key(settings)
     except StoreLocked:
         if not path.exists():
             raise
-        return _looked_at(Database.open(path))
+        return _looked_at(Database.open(path, None, door))
     try:
-        return _looked_at(Database.open(path, key))
+        return _looked_at(Database.open(path, key, door))
     except DatabaseCorrupt as error:
         aside = set_aside(path, datetime.now(UTC))
         log.critical("database_set_aside", reason=error.message, kept_as=str(aside))
-        return Database.open(path, key), ("database_set_aside",)
+        return Database.open(path, key, door), ("database_set_aside",)
 
 
 def _looked_at(database: Database) -> tuple[Database, tuple[str, ...]]:

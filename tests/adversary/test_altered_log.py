@@ -12,6 +12,7 @@ import pytest
 from ostiary.commands.log_check import check, told_heads
 from ostiary.errors import ConfigError
 from ostiary.messages.log import LogHead
+from ostiary.mqtt.security import door_key
 from ostiary.store.audit import Audit
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
@@ -22,6 +23,7 @@ from ostiary.store.keyring import seal_of
 from ostiary.store.leaving import leave
 from ostiary.store.links import EVENT_COLUMNS, content_of, digest_of, link_of
 from ostiary.store.log_check import check_log
+from ostiary.store.own_entries import CHAIN
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings
@@ -51,7 +53,7 @@ def record(database: Database, number: int, now: datetime = NOW) -> None:
         )
     audit.add(
         actor="anna",
-        action="credentials_changed",
+        action="pin_set",
         subject=f"person {number}",
         address="10.0.0.1",
         now=now,
@@ -67,7 +69,7 @@ def written(
     folder = tmp_path_factory.mktemp("log")
     key = DoorKey.load_or_make(folder / "door.key")
     path = folder / "door.db"
-    with Database.open(path, request.param) as database:
+    with Database.open(path, request.param, key) as database:
         for number in range(EVENTS):
             record(database, number, NOW - timedelta(days=60))
         events, chain = Events(database), Chain(database)
@@ -83,7 +85,7 @@ def written(
         events.mark_delivered(range(1, events.last_seq() + 1), NOW)
         with database.transaction() as connection:
             for number in range(0, EVENTS, EVENTS // DELETED):
-                leave(connection, database.seal, f"person {number}")
+                leave(connection, database.seal, database.chain_key, f"person {number}")
         forgetting = Forgetting(database, key, timedelta(0))
         while forgetting.step(NOW + timedelta(minutes=1)):
             pass
@@ -95,7 +97,7 @@ def test_a_log_as_it_was_written_has_nothing_to_find(
     written: tuple[Path, DoorKey, LogHead],
 ) -> None:
     path, key, head = written
-    report = check(path, key.public_text, [head], store_key=KEY)
+    report = check(path, key.public_text, [head], KEY, key)
     assert report.findings == ()
     assert report.unsigned == 0
     with closing(sqlite3.connect(path)) as connection:
@@ -275,7 +277,8 @@ def test_of_a_thousand_edits_every_one_is_found(
 
 def found(connection: sqlite3.Connection, key: DoorKey, head: LogHead) -> bool:
     seal = seal_of(connection, KEY)
-    return bool(check_log(connection, key.public, [head], seal).findings)
+    secret = key.secret(CHAIN)
+    return bool(check_log(connection, key.public, [head], seal, secret).findings)
 
 
 def test_another_key_and_a_forged_head_are_told(
@@ -302,7 +305,7 @@ def test_the_door_signs_its_log_and_tells_the_head(
     tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:
     settings = door_settings(tmp_path, broker.port)
-    with Database.open(settings.store.path) as database:
+    with Database.open(settings.store.path, None, door_key(settings)) as database:
         record(database, 1)
     with Doorway(settings, engine), Probe(broker.port, f"{BASE}/log") as probe:
         heard = probe.wait(f"{BASE}/log")[0]

@@ -3,121 +3,23 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ostiary.errors import UserUnknown
 from ostiary.messages.events import LoginEvent, UserEvent
 from ostiary.messages.reason import Reason
 from ostiary.store import schema
-from ostiary.store.audit import Audit
 from ostiary.store.backup import backup
 from ostiary.store.chain import Chain
-from ostiary.store.command_log import CommandKey, CommandLog
-from ostiary.store.database import Database, read_only
-from ostiary.store.door_key import DoorKey
-from ostiary.store.events import EventFilter, Events
-from ostiary.store.forgetting import Forgetting
-from ostiary.store.keyring import seal_of
+from ostiary.store.command_log import CommandKey
+from ostiary.store.events import EventFilter
 from ostiary.store.links import EVENT_COLUMNS, EventRow, append, digest_of
-from ostiary.store.log_check import check_log
 from ostiary.store.restore import restore
 from ostiary.store.sealing import decrypt, encrypt, rotate
-from ostiary.store.users import Users
-
-NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-LATER = NOW + timedelta(minutes=1)
-SETTLED = timedelta(seconds=30)
-KEY = b"the key of a store, 32 bytes long"
-DOOR = "ostiary/test"
-ADA = "Ada Xyzzy Lovelace"
-
-
-class House:
-    """A database with its record, and its door's key."""
-
-    def __init__(self, path: Path, store_key: bytes | None) -> None:
-        self.path = path
-        self.key = DoorKey.load_or_make(path.with_suffix(".key"))
-        self.store_key = store_key
-        self.open()
-
-    def open(self) -> None:
-        self.database = Database.open(self.path, self.store_key)
-        self.events, self.users = Events(self.database), Users(self.database)
-        self.audit, self.answers = Audit(self.database), CommandLog(self.database)
-        self.forgetting = Forgetting(self.database, self.key, SETTLED)
-
-    def register(self, name: str, now: datetime = NOW) -> None:
-        with self.database.transaction():
-            self.users.add(name, [np.full(128, 0.1)], now, recognizer="dlib", source="test")
-            self.events.append_user(action="registered", username=name, source="http", now=now)
-            self.audit.add(
-                actor="anna", action="user_registered", subject=name, address="::1", now=now
-            )
-
-    def rename(self, old: str, new: str, now: datetime = NOW) -> None:
-        with self.database.transaction():
-            self.users.rename(old, new)
-            self.events.append_user(
-                action="renamed", username=new, previous_username=old, source="http", now=now
-            )
-            self.audit.add(
-                actor="anna",
-                action="user_renamed",
-                subject=old,
-                detail={"name": new},
-                address="::1",
-                now=now,
-            )
-
-    def visit(self, name: str, now: datetime = NOW) -> int:
-        return self.events.append_login(
-            success=True,
-            reason=Reason.GRANTED,
-            message=f"Welcome, {name}.",
-            source="front",
-            now=now,
-            username=name,
-            distance=0.3,
-            liveness=1.0,
-        ).seq
-
-    def delete(self, name: str, now: datetime = NOW) -> None:
-        with self.database.transaction():
-            self.users.delete(name)
-            self.events.append_user(action="deleted", username=name, source="http", now=now)
-            self.audit.add(
-                actor="anna", action="user_deleted", subject=name, address="::1", now=now
-            )
-
-    def deliver(self, now: datetime = NOW) -> None:
-        self.events.mark_delivered(range(1, self.events.last_seq() + 1), now)
-
-    def forget(self, now: datetime = LATER) -> None:
-        for _ in range(1000):
-            if not self.forgetting.step(now):
-                return
-        raise AssertionError("it never ends")
-
-    def findings(self) -> tuple[str, ...]:
-        with read_only(self.path) as connection:
-            seal = seal_of(connection, self.store_key)
-            return check_log(connection, self.key.public, (), seal).findings
-
-    def names(self) -> list[str | None]:
-        page = self.events.page(newest_first=False, limit=1000)
-        return [event.username for event in page.events]
-
-    def holds(self, name: str) -> bool:
-        """In any page, used or free, and any form that a search of the bytes would find."""
-        stored = [each.encode() for each in self.database.seal.names(name)]
-        files = [self.path, self.path.with_name(self.path.name + "-wal")]
-        content = b"".join(file.read_bytes() for file in files if file.exists())
-        return any(needle in content for needle in (name.encode(), *stored))
+from testing.record import ADA, DOOR, KEY, LATER, NOW, SETTLED, House
 
 
 @pytest.fixture(params=[None, KEY], ids=["plain", "sealed"])
@@ -339,7 +241,13 @@ def test_who_is_left_out_of_a_backup_is_named_in_it_no_longer(house: House, tmp_
     backup(house.path, tmp_path / "before.db")
     house.delete(ADA)
     house.database.close()
-    found = restore(tmp_path / "before.db", house.path, LATER, store_key=house.store_key)
+    found = restore(
+        tmp_path / "before.db",
+        house.path,
+        LATER,
+        store_key=house.store_key,
+        door_key=house.key,
+    )
     assert found.deleted_since == (ADA,)
     house.open()
     house.forget()

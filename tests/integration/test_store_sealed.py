@@ -144,32 +144,32 @@ def test_an_unsealed_database_shows_them_which_the_search_sees(path: Path) -> No
 
 
 def test_a_plain_database_is_sealed_and_opened_again(path: Path, door_key: DoorKey) -> None:
-    with Database.open(path) as database:
+    with Database.open(path, None, door_key) as database:
         fill(database)
         Chain(database).sign(door_key, "front", NOW)
     assert encrypt(path, KEY, door_key, "front", NOW)
     assert not encrypt(path, KEY, door_key, "front", NOW)
     assert found_in(path.parent) == []
     assert check(path, door_key.public_text, store_key=KEY).findings == ()
-    with Database.open(path, KEY) as database:
+    with Database.open(path, KEY, door_key) as database:
         check_filled(database)
         Users(database).delete(SECOND)
         Users(database).add(SECOND, [some_descriptor(2)], NOW, recognizer="dlib", source="cli")
         Chain(database).sign(door_key, "front", NOW)
     assert decrypt(path, KEY, door_key, "front", NOW)
     assert check(path, door_key.public_text).findings == ()
-    with Database.open(path) as database:
+    with Database.open(path, None, door_key) as database:
         check_filled(database)
 
 
 def test_a_log_that_was_altered_is_not_sealed_over(path: Path, door_key: DoorKey) -> None:
-    with Database.open(path) as database:
+    with Database.open(path, None, door_key) as database:
         fill(database)
         with database.transaction() as connection:
             connection.execute("UPDATE events SET reason = 'granted' WHERE seq = 2")
     with pytest.raises(LogAltered, match="event 2"):
         encrypt(path, KEY, door_key, "front", NOW)
-    with Database.open(path) as database:
+    with Database.open(path, None, door_key) as database:
         assert not database.seal.is_sealing
         assert Users(database).count() == 2
 
@@ -199,9 +199,9 @@ def test_without_the_right_key_nobody_is_known_and_nothing_is_lost(
 
 
 def test_the_log_of_a_locked_door_still_fits_its_chain(path: Path, door_key: DoorKey) -> None:
-    with Database.open(path, KEY) as database:
+    with Database.open(path, KEY, door_key) as database:
         fill(database)
-    with Database.open(path) as database:
+    with Database.open(path, None, door_key) as database:
         Events(database).append_login(
             success=False, reason="unknown_face", message="Nobody known.", source="front", now=NOW
         )
@@ -330,13 +330,13 @@ def test_the_data_key_is_changed_while_the_door_works(path: Path) -> None:
 
 
 def test_a_rotation_that_was_cut_off_goes_on_after_a_restart(path: Path, door_key: DoorKey) -> None:
-    with Database.open(path, KEY) as database:
+    with Database.open(path, KEY, door_key) as database:
         fill(database)
     rotate(path, KEY, NOW)
-    with Database.open(path, KEY) as database:
+    with Database.open(path, KEY, door_key) as database:
         Rotation(database).step()
         Rotation(database).step()
-    with Database.open(path, KEY) as database:
+    with Database.open(path, KEY, door_key) as database:
         rotation = Rotation(database)
         while rotation.step():
             pass
@@ -461,7 +461,8 @@ def test_the_deleted_do_not_come_back_with_a_backup_unless_asked_for(
 
 
 def test_a_killed_encryption_leaves_all_plain_or_all_sealed(path: Path, tmp_path: Path) -> None:
-    with Database.open(path) as database:
+    key_file = tmp_path / "door.key"
+    with Database.open(path, None, DoorKey.load_or_make(key_file)) as database:
         fill(database)
     script = (
         "import sys, os, threading, time\n"
@@ -472,7 +473,6 @@ def test_a_killed_encryption_leaves_all_plain_or_all_sealed(path: Path, tmp_path
         "encrypt(Path(sys.argv[1]), b'k' * 32, DoorKey.load_or_make(Path(sys.argv[2])), 'front',"
         " datetime.now(UTC))\n"
     )
-    key_file = tmp_path / "door.key"
     sealed = 0
     for number in range(12):
         wait = f"{number * 0.004:.3f}"

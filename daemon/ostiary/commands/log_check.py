@@ -11,8 +11,10 @@ from ostiary.messages.log import LogHead
 from ostiary.store import schema
 from ostiary.store.backup import verify
 from ostiary.store.database import read_only
+from ostiary.store.door_key import DoorKey
 from ostiary.store.keyring import seal_of
 from ostiary.store.log_check import LogReport, check_log
+from ostiary.store.own_entries import CHAIN
 from ostiary.store.seal import Seal
 
 
@@ -30,10 +32,15 @@ def told_heads(files: Iterable[Path]) -> list[LogHead]:
 
 
 def check(
-    path: Path, public_key: str, told: Iterable[LogHead] = (), store_key: bytes | None = None
+    path: Path,
+    public_key: str,
+    told: Iterable[LogHead] = (),
+    store_key: bytes | None = None,
+    door_key: DoorKey | None = None,
 ) -> LogReport:
     """Check the log in the database at `path`, which is only read. `public_key` is 32 bytes in
-    base64. Raises ConfigError for another one, DatabaseCorrupt, DatabaseVersion, StoreLocked."""
+    base64; with its private half, the `door_key`, each entry has to be that door's. Raises
+    ConfigError for another one, DatabaseCorrupt, DatabaseVersion, StoreLocked."""
     try:
         public = base64.b64decode(public_key, validate=True)
     except ValueError:
@@ -47,4 +54,6 @@ def check(
         seal = Seal()
         if schema.version(connection) >= schema.SEALED_SINCE:
             seal = seal_of(connection, store_key)
-        return check_log(connection, public, tuple(told), seal)
+        is_doors = door_key is not None and door_key.public == public
+        chain_key = door_key.secret(CHAIN) if door_key is not None and is_doors else b""
+        return check_log(connection, public, tuple(told), seal, chain_key)

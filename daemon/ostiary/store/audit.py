@@ -5,19 +5,44 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import structlog
 
 from ostiary.errors import SealBroken
+from ostiary.messages.username import same_name
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, next_number
+from ostiary.store.leaving import leave_deed
 from ostiary.store.links import AUDIT_COLUMNS, SALT_BYTES, number_of
 from ostiary.store.sealed_rows import Row, opened_audit, sealed_audit
 
 log = structlog.get_logger(__name__)
 
 Detail = Mapping[str, str | int | float | bool | None]
+
+RESTORED = "database_restored"
+"""The deed after which an earlier record is rightly there again."""
+
+ABOUT_PEOPLE = frozenset(
+    {
+        "access_set",
+        "card_added",
+        "cards_removed",
+        "person_put",
+        "pin_removed",
+        "pin_set",
+        "template_added",
+        "template_removed",
+        "templates_migrated",
+        "user_deleted",
+        "user_registered",
+        "user_renamed",
+    }
+)
+"""Deeds whose subject is somebody who is registered. Of all others the subject is something else
+(an account, a token, a rule, a door), and stays whoever is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +95,8 @@ class Audit:
                 (number, at, *sealed_audit(number, texts, seal), salt),
             )
             self._chain.audit(connection, (number, at, *texts, salt, None))
+            if action in ABOUT_PEOPLE and (name := same_name(subject)) in self._database.left:
+                leave_deed(connection, seal, self._database.chain_key, name, number)
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
         """At most `limit` rows, newest first, with an id below `before`; without those that were
@@ -89,14 +116,30 @@ class Audit:
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""
+        before = moment.to_text(now - keep_for)
         with self._database.transaction() as connection:
-            over = moment.to_text(now - keep_for)
-            rows = connection.execute(
-                f"DELETE FROM audit WHERE {moment.older('audit', 'id', 'at')} RETURNING id",
-                (over, over, moment.to_text(now)),
-            ).fetchall()
-            self._chain.removed(connection, "audit", [number for (number,) in rows])
-        return len(rows)
+            if not connection.execute("SELECT 1 FROM audit WHERE at < ?", (before,)).fetchone():
+                return 0
+            rows = connection.execute(f"SELECT {AUDIT_COLUMNS} FROM audit ORDER BY id").fetchall()
+            as_written = set(self._chain.as_written(connection, "audit", rows))
+            known = [row for row in rows if row[0] in as_written]  # what was altered stays
+            at_most = moment.to_text(now)  # what is of a clock that was ahead holds nothing up
+            past = [row for row in known if row[1] <= at_most]
+            gone = [row[0] for row in takewhile(lambda row: row[1] < before, past)]
+            connection.executemany("DELETE FROM audit WHERE id = ?", [(each,) for each in gone])
+            self._chain.removed(connection, "audit", gone)
+        return len(gone)
+
+
+def whom_it_names(row: Row) -> frozenset[str]:
+    """The people whom an opened row in AUDIT_COLUMNS is about, by their names then; nobody in a row
+    about anything else."""
+    _, _, _, action, subject, detail, *_ = row
+    if action not in ABOUT_PEOPLE:
+        return frozenset()
+    renamed = json.loads(str(detail)) if action == "user_renamed" else {}
+    named = (subject, *(text for text in renamed.values() if isinstance(text, str)))
+    return frozenset(same_name(str(each)) for each in named)
 
 
 def _row(row: Row) -> AuditRow:

@@ -4,12 +4,13 @@ A backup holds biometric data: it is readable by its owner only, and sealed as t
 opened by the same store key, or by the recovery words.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Literal
 
 import structlog
@@ -75,12 +76,16 @@ def verify(path: Path) -> Contents:
 
 @contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """A name for a file in the making, in the same file system, gone afterwards."""
-    copy = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """A name for a file in the making, in the same file system, gone afterwards: in a folder that
+    is made for it, so that nobody can have put a link there."""
     try:
-        yield copy
+        folder = Path(mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    except OSError as error:
+        raise DatabaseUnwritable(f"{target}: {error.strerror}.") from error
+    try:
+        yield folder / target.name
     finally:
-        copy.unlink(missing_ok=True)
+        rmtree(folder, ignore_errors=True)
 
 
 def copy_of(source: Path, copy: Path) -> None:

@@ -2,24 +2,54 @@
 
 An entry stands for one row of `events` or `audit` as it was written, or for rows that were removed
 because they were old. Its link is SHA-256 over the link before it, its position, its kind, the row
-and the digest of the row's content (as in a certificate log, RFC 9162, but a list). The newest link
-is signed regularly with the door's key: `ostiary.store.log_check` says what does not fit.
+and the digest of the row's content (as in a certificate log, RFC 9162, but a list). Beside it is
+a MAC by the door's key: only what the door wrote is an entry. The newest link is signed regularly
+with the same key, for others: `ostiary.store.log_check` says what does not fit.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Literal
+
+import structlog
 
 from ostiary.messages.log import LogHead
 from ostiary.store import moment
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
-from ostiary.store.links import Kind, append, newest_link, number_of, ranges_of
-from ostiary.store.sealed_rows import digest_of_row
+from ostiary.store.links import (
+    ENTRY_COLUMNS,
+    Entry,
+    Kind,
+    append,
+    follows,
+    newest_link,
+    number_of,
+    ranges_in,
+    ranges_of,
+)
+from ostiary.store.own_entries import (
+    End,
+    adopted_up_to,
+    entries,
+    fits,
+    heads_in,
+    is_own,
+    own_digests,
+    own_end,
+)
+from ostiary.store.sealed_rows import Row, digest_of_row
+
+log = structlog.get_logger(__name__)
 
 _HEADS_KEPT = 2000
+_ANY = 2**63 - 1
+_LOOKED_AT = 20_000
+"""Entries that are looked at for each head that is signed: nobody waits for all of them."""
 
 
 class Chain:
@@ -27,6 +57,10 @@ class Chain:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.is_altered = False
+        """Whether somebody else has changed the chain, as far as `sign` has looked at it."""
+        self._looked_up_to = 0
+        self._link = b""
 
     def event(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
         """A row of `events`, in EVENT_COLUMNS and opened, was written."""
@@ -50,22 +84,79 @@ class Chain:
     def _append(
         self, connection: sqlite3.Connection, kind: Kind, row: int, digest: bytes, note: str = ""
     ) -> None:
-        memo = self._database.memo
-        memo.newest_link = append(connection, kind, row, digest, note, memo.newest_link)
+        database = self._database
+        end = database.memo.end or self._end(connection)
+        key = database.chain_key
+        position, link = append(connection, kind, row, digest, note, (end.last, end.link), key)
+        database.memo.end = written = End(position, position, link)
+        database.on_commit(partial(database.remember, written))
+
+    def _end(self, connection: sqlite3.Connection) -> End:
+        """Where to go on, by what is in the file."""
+        key = self._database.door_key
+        if key is None:
+            position, link = newest_link(connection)
+            return End(position, position, link)
+        return own_end(connection, key, self._database.written)
+
+    def as_written(
+        self, connection: sqlite3.Connection, kind: Kind, rows: Sequence[Row]
+    ) -> list[int]:
+        """The numbers of those stored rows, in the columns of their kind, that are as this door
+        wrote them. All of them in a database that no door's key was given for."""
+        key = self._database.door_key
+        if key is None:
+            return [number_of(row) for row in rows]
+        numbers = [number_of(row) for row in rows]
+        wanted = own_digests(connection, self._database.chain_key, kind, numbers)
+        seal = self._database.seal
+        return [
+            number
+            for number, row in zip(numbers, rows, strict=True)
+            if fits(kind, row, seal, wanted.get(number), key.public)
+        ]
 
     def sign(self, key: DoorKey, door: str, now: datetime) -> LogHead | None:
-        """Sign the newest link, where it is not signed yet. None where there is nothing new."""
+        """Sign this door's newest entry, where it is not signed yet. None where there is nothing
+        new."""
+        self._look()
         with self._database.transaction() as connection:
-            position, link = newest_link(connection)
-            if _signed_up_to(connection) == position:
+            end = self._database.memo.end or self._end(connection)
+            if end.position <= _signed_up_to(connection):
                 return None
-            head = signed_head(key, door, position, link, now)
+            head = signed_head(key, door, end.position, end.link, now)
             connection.execute(
                 "INSERT OR REPLACE INTO chain_heads VALUES (?, ?, ?, ?, ?)",
-                (position, link, door, moment.to_text(now), head.signature),
+                (end.position, end.link, door, moment.to_text(now), head.signature),
             )
-            _shorten(connection)
+            _shorten(connection, self._database.chain_key)
         return head
+
+    def _look(self) -> None:
+        """At some more entries: did this door write them?"""
+        key, written = self._database.chain_key, self._database.written
+        if not key or self.is_altered:
+            return
+        with self._database.reading() as connection:
+            adopted = adopted_up_to(connection, key)
+            query = (
+                f"SELECT {ENTRY_COLUMNS} FROM chain WHERE position > ? ORDER BY position LIMIT ?"
+            )
+            rows = connection.execute(query, (self._looked_up_to, _LOOKED_AT)).fetchall()
+            if written is not None:
+                (kept,) = connection.execute(
+                    "SELECT COUNT(*) FROM chain WHERE position = ? AND link = ?", written[1:]
+                ).fetchone()
+                self.is_altered = not kept
+        for entry in map(Entry._make, rows):
+            position, before = self._looked_up_to, self._link
+            is_mine = is_own(key, entry) or entry.position <= adopted
+            hangs = not before or follows(entry, before)
+            if not is_mine or not hangs or (before and entry.position != position + 1):
+                self.is_altered = True
+            self._looked_up_to, self._link = entry.position, entry.link
+        if self.is_altered:
+            log.error("log_altered", advice="ostiary verify-log")
 
     def newest_head(self) -> LogHead | None:
         """The head that was signed last."""
@@ -82,38 +173,12 @@ def signed_head(key: DoorKey, door: str, position: int, link: bytes, now: dateti
     return head.model_copy(update={"signature": key.sign(head.signed_text())})
 
 
-def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[LogHead]:
-    """The heads that are kept, by position; or only the newest."""
-    order = "DESC LIMIT 1" if newest else "ASC"
-    rows = connection.execute(
-        "SELECT door, position, link, signed_at, signature FROM chain_heads"
-        f" ORDER BY position {order}"
-    )
-    return [
-        LogHead.model_validate(
-            {
-                "door": door,
-                "position": position,
-                "link": link.hex(),
-                "signed_at": moment.from_text(signed_at),
-                "signature": signature,
-            }
-        )
-        for door, position, link, signed_at, signature in rows
-    ]
-
-
-def _shorten(connection: sqlite3.Connection) -> None:
-    """Forget the beginning, whose rows are all removed, up to a signed head; and old heads."""
-    (needed,) = connection.execute(
-        "SELECT MIN(position) FROM chain WHERE"
-        " (kind = 'event' AND EXISTS (SELECT 1 FROM events WHERE seq = chain.row))"
-        " OR (kind = 'audit' AND EXISTS (SELECT 1 FROM audit WHERE id = chain.row))"
-    ).fetchone()
-    (base,) = connection.execute(
-        "SELECT MAX(position) FROM chain_heads WHERE position < ?",
-        (0 if needed is None else needed,),
-    ).fetchone()
+def _shorten(connection: sqlite3.Connection, key: bytes) -> None:
+    """Forget the beginning, whose rows the door has all removed, up to a signed head; and old
+    heads."""
+    base = _head_before_rows(connection, event=_ANY, audit=_ANY)
+    if base is not None:  # a row may also be gone because somebody took it away
+        base = _head_before_rows(connection, **_removed_up_to(connection, key))
     if base is not None:
         connection.execute("DELETE FROM chain WHERE position <= ?", (base,))
         connection.execute("DELETE FROM chain_heads WHERE position < ?", (base,))
@@ -122,6 +187,35 @@ def _shorten(connection: sqlite3.Connection) -> None:
         " (SELECT position FROM chain_heads ORDER BY position DESC LIMIT ?) AND position != ?",
         (_HEADS_KEPT, base or 0),
     )
+
+
+def _head_before_rows(connection: sqlite3.Connection, *, event: int, audit: int) -> int | None:
+    """The newest head before all entries whose rows are there, or have higher numbers than these
+    and so were not removed by the door."""
+    (needed,) = connection.execute(
+        "SELECT MIN(position) FROM chain WHERE (kind = 'event'"
+        " AND (row > ? OR EXISTS (SELECT 1 FROM events WHERE seq = chain.row)))"
+        " OR (kind = 'audit' AND (row > ? OR EXISTS (SELECT 1 FROM audit WHERE id = chain.row)))",
+        (event, audit),
+    ).fetchone()
+    (base,) = connection.execute(
+        "SELECT MAX(position) FROM chain_heads WHERE position < ?",
+        (0 if needed is None else needed,),
+    ).fetchone()
+    number: int | None = base
+    return number
+
+
+def _removed_up_to(connection: sqlite3.Connection, key: bytes) -> dict[str, int]:
+    """The highest numbers that the door's own entries say were removed."""
+    adopted = adopted_up_to(connection, key) if key else 0
+    found = {"event": 0, "audit": 0}
+    for entry in entries(connection, "kind = 'removed'"):
+        if not key or entry.position <= adopted or is_own(key, entry):
+            with suppress(ValueError, KeyError):
+                kind, ranges = ranges_in(entry.note)
+                found[kind] = max(found[kind], *(each[-1] for each in ranges))
+    return found
 
 
 def _signed_up_to(connection: sqlite3.Connection) -> int:

@@ -20,7 +20,10 @@ import structlog
 from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable
 from ostiary.store import keyring, schema
 from ostiary.store.adopt import adopt_users
+from ostiary.store.door_key import DoorKey
+from ostiary.store.leaving import adopt_leaving
 from ostiary.store.links import adopt_rows
+from ostiary.store.own_entries import CHAIN, End, adopt, heads_in, is_head_of
 from ostiary.store.presence import announce, create
 from ostiary.store.seal import LockedSeal, Seal
 
@@ -46,8 +49,8 @@ class Memo:
     """What the writer knows of the file without asking it; nothing, once somebody else has written
     or a transaction was undone."""
 
-    newest_link: tuple[int, bytes] | None = None
-    """Of the chain: its position and its link."""
+    end: End | None = None
+    """Where the chain goes on."""
 
 
 class Database:
@@ -60,15 +63,20 @@ class Database:
         reader: sqlite3.Connection,
         presence: int,
         store_key: bytes | None,
+        door_key: DoorKey | None = None,
     ) -> None:
         self.path = path
         self.seal = Seal()
+        self.door_key = door_key
+        self.chain_key = b"" if door_key is None else door_key.secret(CHAIN)
+        self.written: End | None = None
+        """What this process has written last to the chain."""
         self._store_key = store_key
         self._seal_mark = (0, 0)
         self._has_seals = False
         self.memo = Memo()  # for whoever is in a transaction
         self.left: set[str] = set()
-        """The names of who was deleted since it was opened: what was under way may record them."""
+        """The names of who was deleted since it was opened: what is under way may record them."""
         self._version = -1  # of the file, as the writer saw it last
         self._on_commit: list[Callable[[], object]] = []
         self._writer = writer
@@ -79,12 +87,14 @@ class Database:
         self._depth = 0  # of nested transactions; guarded by _write_lock
 
     @classmethod
-    def open(cls, path: Path, store_key: bytes | None = None) -> Self:
+    def open(
+        cls, path: Path, store_key: bytes | None = None, door_key: DoorKey | None = None
+    ) -> Self:
         """Open or create the database at `path`, check it and bring its schema up to date.
 
         With a `store_key` a new one is sealed (`ostiary.store.seal`); a sealed one without its
         key is open, but locked. One of the first version becomes ours (`ostiary.store.adopt`).
-        Raises
+        What is recorded is the door's whose key is given; without one, nobody's. Raises
         DatabaseCorrupt (nothing is changed; see `ostiary.store.aside`), DatabaseVersion,
         DatabaseUnwritable, or DatabaseInUse while it is being replaced.
         """
@@ -103,7 +113,7 @@ class Database:
                 reader = _connect(path)
                 connections.append(reader)
                 reader.execute("PRAGMA query_only = ON")
-            database = cls(path, writer, reader, presence, store_key)
+            database = cls(path, writer, reader, presence, store_key, door_key)
             database._bring_up_to_date()
         except BaseException:
             for connection in connections:
@@ -129,6 +139,16 @@ class Database:
             if not self.seal.is_sealing:
                 adopt_users(connection)
                 self._seal_if_new(connection)
+            if before < schema.KEYED_SINCE and self._is_of_this_door(connection):
+                adopt(connection, self.chain_key)
+                if not self.is_locked:
+                    adopt_leaving(connection, self.seal, self.chain_key)
+
+    def _is_of_this_door(self, connection: sqlite3.Connection) -> bool:
+        """Whether the door whose key this is has signed what is here, where anybody has."""
+        head = next(iter(heads_in(connection, newest=True)), None)
+        key = self.door_key
+        return key is not None and (head is None or is_head_of(head, key.public))
 
     def _seal_if_new(self, connection: sqlite3.Connection) -> None:
         if self._store_key is None or not self._has_seals:
@@ -181,6 +201,10 @@ class Database:
         DatabaseUnwritable (nothing was written) or DatabaseCorrupt.
         """
         return _Transaction(self)
+
+    def remember(self, written: End) -> None:
+        """What was written last to the chain, and is on disk."""
+        self.written = written
 
     def on_commit(self, call: Callable[[], object]) -> None:
         """Call it, in the order of the commits, once what this thread's transaction wrote is on

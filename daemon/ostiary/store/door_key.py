@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ostiary.errors import ConfigError
+from ostiary.store.seal import derived
 
 
 class DoorKey:
@@ -72,6 +73,10 @@ class DoorKey:
     def public_text(self) -> str:
         """The same in base64, as locks and auditors are given it."""
         return base64.b64encode(self.public).decode("ascii")
+
+    def secret(self, purpose: str) -> bytes:
+        """A secret of its own for each purpose, 32 bytes, which only who has this key can make."""
+        return derived(self._private.private_bytes_raw(), f"door's {purpose}")
 
     def sign(self, text: bytes) -> str:
         """The signature in base64: 64 bytes."""

@@ -24,7 +24,7 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
-from ostiary.store.leaving import leave_again
+from ostiary.store.leaving import leave_event
 from ostiary.store.links import EVENT_COLUMNS, FORGOTTEN, SALT_BYTES, EventRow
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_event, sealed_event
@@ -36,6 +36,7 @@ EventKind = Literal["login", "user", "door", "duress"]
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
 _COLUMNS = EVENT_COLUMNS
+_ROWS_A_LOOK = 2000
 _FORGOTTEN = "Somebody who was deleted since."
 _WRITTEN = EventRow._fields[1:-1]
 _INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
@@ -197,7 +198,8 @@ class Events:
         row = row._replace(seq=seq)
         self.chain.event(connection, row)
         if row.username in self._database.left and seq is not None:
-            leave_again(connection, self._database.seal, row.username, seq)
+            key = self._database.chain_key
+            leave_event(connection, self._database.seal, key, row.username, seq)
         return row
 
     def _tell(self, recorded: Recorded) -> None:
@@ -303,39 +305,73 @@ class Events:
         there are more than `queue_limit`; then the oldest go, are counted in `dropped()`, and
         logged."""
         with self._database.transaction() as connection:
-            old = self._remove_older(connection, now, keep_for) if keep_for is not None else []
-            dropped = _deleted(
-                connection,
-                "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
-                " WHERE delivered_at IS NULL ORDER BY seq DESC LIMIT -1 OFFSET ?)",
-                queue_limit,
-            )
-            surplus = self._number("SELECT COUNT(*) FROM events") - keep_at_most
-            many = _deleted(
-                connection,
-                "DELETE FROM events WHERE seq IN (SELECT seq FROM events"
-                " WHERE delivered_at IS NOT NULL ORDER BY seq LIMIT ?)",
-                max(surplus, 0),
-            )
-            self.chain.removed(connection, "event", [*old, *dropped, *many])
+            dropped = {
+                seq
+                for (seq,) in connection.execute(
+                    "UPDATE events SET delivered_at = ? WHERE seq IN (SELECT seq FROM events"
+                    " WHERE delivered_at IS NULL ORDER BY seq DESC LIMIT -1 OFFSET ?)"
+                    " RETURNING seq",
+                    (moment.to_text(now), queue_limit),
+                ).fetchall()
+            }
             connection.execute(
                 "UPDATE counters SET value = value + ? WHERE name = 'events_dropped'",
                 (len(dropped),),
             )
+            before = "" if keep_for is None else moment.to_text(now - keep_for)
+            surplus = self._surplus(keep_at_most + len(dropped))
+            gone = self._oldest(connection, before, moment.to_text(now), surplus, dropped)
+            connection.executemany("DELETE FROM events WHERE seq = ?", [(seq,) for seq in gone])
+            self.chain.removed(connection, "event", gone)
         if dropped:
             log.error("undelivered_events_dropped", count=len(dropped), queue_limit=queue_limit)
-        return Pruned(deleted=len(old) + len(dropped) + len(many), dropped=len(dropped))
+        return Pruned(deleted=len(gone), dropped=len(dropped))
 
-    def _remove_older(
-        self, connection: sqlite3.Connection, now: datetime, keep_for: timedelta
-    ) -> list[int]:
-        over = moment.to_text(now - keep_for)
-        return _deleted(
-            connection,
-            "DELETE FROM events WHERE delivered_at IS NOT NULL AND "
-            + moment.older("events", "seq", "timestamp"),
-            *(over, over, moment.to_text(now)),
+    def _surplus(self, keep_at_most: int) -> int:
+        """How many there are too many, of those that the chain knows: whoever puts rows in does not
+        push others out."""
+        if self.chain.is_altered or self._number("SELECT COUNT(*) FROM events") <= keep_at_most:
+            return 0
+        known = self._number(
+            "SELECT COUNT(*) FROM events WHERE seq IN (SELECT row FROM chain WHERE kind = 'event')"
         )
+        return max(0, known - keep_at_most)
+
+    def _oldest(
+        self,
+        connection: sqlite3.Connection,
+        before: str,
+        now: str,
+        surplus: int,
+        dropped: Collection[int],
+    ) -> list[int]:
+        """Which are to go: the oldest of those that were delivered, without a gap, and each as it
+        was written. What somebody altered stays, and is found. What is of a clock that was ahead
+        holds nothing up."""
+        some_old = (
+            "SELECT EXISTS (SELECT 1 FROM events WHERE timestamp < ? AND delivered_at NOT NULL)"
+        )
+        (is_any_old,) = connection.execute(some_old, (before,)).fetchone()
+        gone: list[int] = []
+        after = -(2**63)
+        while is_any_old or surplus or dropped:
+            rows = connection.execute(
+                f"SELECT delivered_at, {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, _ROWS_A_LOOK),
+            ).fetchall()
+            as_written = set(self.chain.as_written(connection, "event", [row[1:] for row in rows]))
+            for delivered_at, *row in rows:
+                seq, timestamp = row[0], row[3]
+                if seq not in as_written or delivered_at is None:
+                    continue
+                if seq in dropped or timestamp < before or len(gone) < surplus:
+                    gone.append(seq)
+                elif timestamp <= now:
+                    return gone
+            if not rows:
+                return gone
+            after = rows[-1][1]
+        return gone
 
     def _events(
         self,
@@ -349,16 +385,14 @@ class Events:
                 events.append((as_told or _event)(opened_event(row, self._database.seal)))
             except SealBroken as error:
                 log.error("event_not_opened", seq=row[0], code=error.code)
+            except ValueError:  # somebody put it in, and no door would have
+                log.error("event_not_opened", seq=row[0], code="malformed")
         return tuple(events)
 
     def _number(self, query: str) -> int:
         with self._database.reading() as connection:
             number: int = connection.execute(query).fetchone()[0]
         return number
-
-
-def _deleted(connection: sqlite3.Connection, statement: str, *values: object) -> list[int]:
-    return [seq for (seq,) in connection.execute(f"{statement} RETURNING seq", values).fetchall()]
 
 
 def _salt(username: str | None) -> bytes | None:

@@ -20,10 +20,21 @@ import structlog
 
 from ostiary.errors import SealBroken
 from ostiary.store import moment
+from ostiary.store.audit import whom_it_names
+from ostiary.store.chain import Chain
 from ostiary.store.command_log import FORGOTTEN_ANSWER
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
-from ostiary.store.links import AUDIT_COLUMNS, EVENT_COLUMNS, Kind, forgotten_text
+from ostiary.store.leaving import COLUMNS, Leaving, is_the_doors, leave_deleted
+from ostiary.store.links import (
+    AUDIT_COLUMNS,
+    EVENT_COLUMNS,
+    EventRow,
+    Kind,
+    forgotten_text,
+    number_of,
+)
+from ostiary.store.own_entries import own_digests
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import (
     Row,
@@ -35,13 +46,12 @@ from ostiary.store.sealed_rows import (
     opened_audit,
     opened_event,
 )
-from ostiary.store.stored_names import marks
+from ostiary.store.stored_names import marks, stored_name
 
 log = structlog.get_logger(__name__)
 
 _ROWS_A_STEP = 100
 _ROWS_READ = 500
-_LAST = 2**63 - 1
 _END = "~"  # after every moment
 _AGAIN = timedelta(seconds=10)
 _SLACK = timedelta(seconds=1)
@@ -63,6 +73,17 @@ class _Span:
     def named(self, text: str, at: str) -> bool:
         """Whether the text, written at that moment, may be of this person."""
         return at <= self.until and self.pattern.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _UserEvent:
+    """That somebody got a name, or lost it."""
+
+    seq: int
+    at: str
+    action: str | None
+    username: str
+    previous_username: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +121,12 @@ class Forgetting:
         """`settled`: for how long after its PUBACK an event may be sent once more."""
         self._database = database
         self._key = key
+        self._chain = Chain(database)
         self._settled = settled
         self._work: Iterator[None] | None = None
         self._due: datetime | None = None
         self._looked_back = False
+        self._refused: set[int] = set()
         self._to_scrub = False
 
     def step(self, now: datetime) -> bool:
@@ -131,29 +154,32 @@ class Forgetting:
             self._look_back()
             self._looked_back = True
         with self._database.reading() as connection:
-            leaving = connection.execute(
-                "SELECT id, name, events_from, events_until, audit_until FROM leaving ORDER BY id"
-            ).fetchall()
-        for number, stored, first, events_until, audit_until in leaving:
+            rows = connection.execute(f"SELECT {COLUMNS} FROM leaving ORDER BY id").fetchall()
+        for *columns, mac in rows:
             try:
-                name = self._database.seal.opened_name(stored)
-                spans = self._spans(name, first, _LAST if events_until is None else events_until)
+                leaving = Leaving(*columns)
+                leaving = leaving._replace(name=self._database.seal.opened_name(leaving.name))
+                if not is_the_doors(leaving, mac, self._database.chain_key):
+                    raise SealBroken("A row of `leaving` that the door did not write.")
+                spans = self._spans(leaving.name, leaving.events_from, leaving.events_until)
             except SealBroken as error:
-                log.error("name_not_forgotten", number=number, code=error.code)
+                if leaving.id not in self._refused:
+                    log.error("name_not_forgotten", number=leaving.id, code=error.code)
+                self._refused.add(leaving.id)
                 continue
-            yield from self._forget_one(spans, number, audit_until, now)
+            yield from self._forget_one(spans, leaving, now)
         if self._to_scrub:
             self._to_scrub = not self._database.scrub()
 
     def _forget_one(
-        self, spans: Sequence[_Span], number: int, audit_until: int | None, now: datetime
+        self, spans: Sequence[_Span], leaving: Leaving, now: datetime
     ) -> Iterator[None]:
         before = moment.to_text(now - self._settled)
         bounds = {span.first for span in spans}
         found = self._events(spans)
         settled = [seq for seq, at in found.items() if at is not None and at <= before]
         yield from self._take_out("event", [seq for seq in settled if seq not in bounds])
-        yield from self._audit(spans, _LAST if audit_until is None else audit_until)
+        yield from self._audit(spans, leaving)
         answers = yield from self._answers(spans, before)
         waiting = [*(at for at in found.values() if at is None or at > before), *answers]
         if waiting:
@@ -164,7 +190,7 @@ class Forgetting:
             # The last, for these tell which events are whose.
             for _ in self._take_out("event", [seq for seq in settled if seq in bounds]):
                 pass
-            connection.execute("DELETE FROM leaving WHERE id = ?", (number,))
+            connection.execute("DELETE FROM leaving WHERE id = ?", (leaving.id,))
         self._to_scrub = True
 
     def _settled_at(self, waiting: Sequence[str | None], now: datetime) -> datetime:
@@ -175,49 +201,65 @@ class Forgetting:
 
     def _look_back(self) -> None:
         """Who was deleted by a version that left the names, or in a backup."""
-        seal = self._database.seal
+        seal, key = self._database.seal, self._database.chain_key
         with self._database.reading() as connection:
             known = {name for (name,) in connection.execute("SELECT name FROM leaving")}
-            deleted = connection.execute(
-                "SELECT seq, username, timestamp FROM events WHERE kind = 'user'"
-                " AND action = 'deleted' AND username IS NOT NULL ORDER BY seq"
-            ).fetchall()
+        deleted = self._user_events("action = 'deleted' AND username IS NOT NULL")
         with self._database.transaction() as connection:
-            for seq, stored, at in deleted:
+            for event in deleted:
                 with suppress(SealBroken):
-                    if not known.isdisjoint(seal.names(seal.opened_name(stored))):
+                    if not known.isdisjoint(seal.names(event.username)):
                         continue
-                    connection.execute(
-                        "INSERT INTO leaving (name, events_until, audit_until) SELECT ?, ?,"
-                        " COALESCE(MAX(id), 0) FROM audit WHERE at <= ?",
-                        (stored, seq, _moved(at, _SLACK)),
-                    )
+                    (deeds,) = connection.execute(
+                        "SELECT COALESCE(MAX(id), 0) FROM audit WHERE at <= ?",
+                        (_moved(event.at, _SLACK),),
+                    ).fetchone()
+                    leave_deleted(connection, seal, key, event.username, event.seq, deeds)
+
+    def _user_events(self, condition: str, *values: object) -> list[_UserEvent]:
+        """What happened to people's names, newest first, as far as the door wrote it down itself:
+        whoever put a row in decides nothing."""
+        seal = self._database.seal
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {EVENT_COLUMNS} FROM events WHERE kind = 'user' AND forgotten IS NULL"
+                f" AND {condition} ORDER BY seq DESC",
+                values,
+            ).fetchall()
+            own = set(self._chain.as_written(connection, "event", rows)) if rows else set()
+        opened = [EventRow._make(opened_event(row, seal)) for row in rows if row[0] in own]
+        return [
+            _UserEvent(
+                number_of(row), row.timestamp, row.action, row.username, row.previous_username
+            )
+            for row in opened
+            if row.username is not None
+        ]
 
     def _spans(self, name: str, first: int, last: int) -> list[_Span]:
         """The names that somebody had, the newest first; they were `name` until event `last`, and
         what is before `first` is done with."""
+        changes = self._user_events(
+            "action IN ('registered', 'renamed') AND seq BETWEEN ? AND ?", first, last
+        )
         with self._database.reading() as connection:
-            changes = connection.execute(
-                "SELECT seq, timestamp, action, username, previous_username FROM events"
-                " WHERE kind = 'user' AND action IN ('registered', 'renamed')"
-                " AND seq BETWEEN ? AND ? AND username IS NOT NULL ORDER BY seq DESC",
-                (first, last),
-            ).fetchall()
             ends = dict(
                 connection.execute(
                     "SELECT seq, timestamp FROM events WHERE seq IN (?, ?)", (first, last)
                 )
             )
+            is_taken = stored_name(connection, self._database.seal, name) is not None
         since = _moved(ends.get(first, ""), -_SLACK)
-        until = _moved(ends.get(last, _END), _SLACK)
+        until = _moved(ends.get(last, ""), _SLACK) if is_taken else _END
         spans = []
-        for seq, at, action, username, previous in changes:
-            if username not in self._database.seal.names(name):
+        for change in changes:
+            if change.username != name:
                 continue
-            spans.append(_Span(name, seq, last, _moved(at, -_SLACK), until, _word(name)))
-            if action == "registered" or previous is None:
+            at = _moved(change.at, -_SLACK)
+            spans.append(_Span(name, change.seq, last, at, until, _word(name)))
+            if change.action == "registered" or change.previous_username is None:
                 return spans
-            name, last, until = self._database.seal.opened_name(previous), seq, _moved(at, _SLACK)
+            name, last, until = change.previous_username, change.seq, _moved(change.at, _SLACK)
         return [*spans, _Span(name, first, last, since, until, _word(name))]
 
     def _events(self, spans: Sequence[_Span]) -> dict[int, str | None]:
@@ -234,20 +276,27 @@ class Forgetting:
                 )
         return found
 
-    def _audit(self, spans: Sequence[_Span], last: int) -> Generator[None, None, None]:
-        found, after = [], 0
+    def _audit(self, spans: Sequence[_Span], leaving: Leaving) -> Generator[None, None, None]:
+        """What was done to them; a row about an account, a token or a door is not about them,
+        whatever word is in it."""
+        found, after = [], leaving.audit_from - 1
         while True:
             with self._database.reading() as connection:
                 rows = connection.execute(
                     f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id > ? AND id <= ?"
                     " AND forgotten IS NULL ORDER BY id LIMIT ?",
-                    (after, last, _ROWS_READ),
+                    (after, leaving.audit_until, _ROWS_READ),
                 ).fetchall()
             for row in rows:
-                with suppress(SealBroken):
-                    _, at, _, _, subject, detail, *_ = opened_audit(row, self._database.seal)
-                    text = f"{subject} {detail}"
-                    if any(each.since <= str(at) and each.named(text, str(at)) for each in spans):
+                with suppress(SealBroken, ValueError):
+                    plain = opened_audit(row, self._database.seal)
+                    named, at = whom_it_names(plain), str(plain[1])
+                    if any(
+                        each.name in named
+                        and each.since <= at
+                        and (each is spans[0] or at <= each.until)
+                        for each in spans
+                    ):
                         found.append(row[0])
             if not rows:
                 break
@@ -261,13 +310,7 @@ class Forgetting:
             return
         self._to_scrub = True
         with self._database.reading() as connection:  # the chain has no index: once for all
-            digests = dict(
-                connection.execute(
-                    "SELECT row, digest FROM chain WHERE kind = ?"
-                    " AND row IN (SELECT value FROM json_each(?))",
-                    (kind, json.dumps(numbers)),
-                )
-            )
+            digests = own_digests(connection, self._database.chain_key, kind, numbers)
         for start in range(0, len(numbers), _ROWS_A_STEP):
             yield
             self._take_out_of(kind, numbers[start : start + _ROWS_A_STEP], digests)

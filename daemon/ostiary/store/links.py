@@ -14,6 +14,19 @@ GENESIS = bytes(32)
 """The link before the first entry."""
 
 
+class Entry(NamedTuple):
+    """An entry of the chain. `mac`: by the door's key, 32 bytes; ADOPTED before it in the one entry
+    up to which a database of a version without such keys was taken over; None: of nobody."""
+
+    position: int
+    kind: str
+    row: int
+    digest: bytes
+    note: str
+    link: bytes
+    mac: bytes | None
+
+
 class EventRow(NamedTuple):
     """A row of `events`; what stands in a column depends on its kind."""
 
@@ -37,6 +50,8 @@ class EventRow(NamedTuple):
 
 
 EVENT_COLUMNS = ", ".join(EventRow._fields)
+ENTRY_COLUMNS = ", ".join(Entry._fields)
+ADOPTED = b"adopted"
 AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address, salt, forgotten"
 SALT_BYTES = 16
 SALT, FORGOTTEN = -2, -1
@@ -77,9 +92,36 @@ def forgotten_text(kind: Kind, row: int, before: bytes, after: bytes) -> bytes:
 
 def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
     """The link of an entry, 32 bytes."""
-    numbers = struct.pack(">QQ", position, row)
-    text = b"\0".join((kind.encode(), note.encode("utf-8")))
-    return hashlib.sha256(before + numbers + digest + text).digest()
+    return hashlib.sha256(before + _text_of(position, kind, row, digest, note)).digest()
+
+
+def mac_of(
+    key: bytes, link: bytes, position: int, kind: str, row: int, digest: bytes, note: str
+) -> bytes:
+    """What only who has the door's key can put beside that link, 32 bytes (HMAC-SHA256)."""
+    return hmac.digest(key, link + _text_of(position, kind, row, digest, note), "sha256")
+
+
+def follows(entry: Entry, before: bytes) -> bool:
+    """Whether it hangs on the entry with that link; never one that no door can have written."""
+    try:
+        return link_of(before, *entry[:5]) == entry.link
+    except (AttributeError, TypeError, struct.error):  # values of other types
+        return False
+
+
+def has_mac(entry: Entry, key: bytes, prefix: bytes = b"") -> bool:
+    """Whether who has that key wrote it there."""
+    try:
+        wanted = prefix + mac_of(key, entry.link, *entry[:5])
+    except (AttributeError, TypeError, struct.error):
+        return False
+    return isinstance(entry.mac, bytes) and hmac.compare_digest(entry.mac, wanted)
+
+
+def _text_of(position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
+    text = b"\0".join((kind.encode(), note.encode("utf-8", errors="surrogatepass")))
+    return struct.pack(">QQ", position, row) + digest + text
 
 
 def adopt_rows(connection: sqlite3.Connection) -> None:
@@ -101,16 +143,22 @@ def append(
     digest: bytes,
     note: str = "",
     newest: tuple[int, bytes] | None = None,
+    key: bytes = b"",
 ) -> tuple[int, bytes]:
     """Write the next entry; its position and link, which are the `newest` of the one after it
-    (None: read them). Call it in the transaction of its row."""
+    (None: read them). `key`: the door's; empty: nobody can tell who wrote it. Call it in the
+    transaction of its row."""
     position, before = newest or newest_link(connection)
-    link = link_of(before, position + 1, kind, row, digest, note)
+    position += 1
+    link = link_of(before, position, kind, row, digest, note)
+    values = [position, kind, row, digest, note, link]
+    if key:
+        values.append(mac_of(key, link, position, kind, row, digest, note))
+    columns = ", ".join(Entry._fields[: len(values)])
     connection.execute(
-        "INSERT INTO chain (position, kind, row, digest, note, link) VALUES (?, ?, ?, ?, ?, ?)",
-        (position + 1, kind, row, digest, note, link),
+        f"INSERT INTO chain ({columns}) VALUES ({', '.join('?' * len(values))})", values
     )
-    return position + 1, link
+    return position, link
 
 
 def newest_link(connection: sqlite3.Connection) -> tuple[int, bytes]:

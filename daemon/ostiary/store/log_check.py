@@ -1,33 +1,16 @@
 """Was the log changed? What does not fit its chain, or what the door has signed, and where."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ostiary.errors import SealBroken
 from ostiary.messages.log import LogHead
 from ostiary.store import schema
-from ostiary.store.chain import heads_in
-from ostiary.store.door_key import is_signed
-from ostiary.store.links import (
-    AUDIT_COLUMNS,
-    EVENT_COLUMNS,
-    FORGOTTEN,
-    GENESIS,
-    Kind,
-    forgotten_text,
-    link_of,
-    number_of,
-    ranges_in,
-)
+from ostiary.store.links import ENTRY_COLUMNS, GENESIS, Entry, Kind, follows, ranges_in
+from ostiary.store.own_entries import ROWS, adopted_up_to, fits, heads_in, is_head_of, is_own
 from ostiary.store.seal import Seal
-from ostiary.store.sealed_rows import Row, digest_of_row, opened_audit, opened_event
 
 PLAIN = Seal()
-TABLES: Mapping[Kind, tuple[str, str, Callable[[Row, Seal], Row]]] = {
-    "event": ("events", EVENT_COLUMNS, opened_event),
-    "audit": ("audit", AUDIT_COLUMNS, opened_audit),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +26,12 @@ class LogReport:
 
 @dataclass(slots=True)
 class _Read:
-    """What the chain says there is."""
+    """What the chain says there is. `removed` holds for any rows, `pruned` for the oldest only."""
 
     links: dict[int, bytes] = field(default_factory=dict)
     digests: dict[str, dict[int, bytes]] = field(default_factory=lambda: {"event": {}, "audit": {}})
     removed: dict[str, list[range]] = field(default_factory=lambda: {"event": [], "audit": []})
+    pruned: dict[str, list[range]] = field(default_factory=lambda: {"event": [], "audit": []})
 
 
 def check_log(
@@ -55,53 +39,73 @@ def check_log(
     public_key: bytes,
     told: Sequence[LogHead] = (),
     seal: Seal = PLAIN,
+    chain_key: bytes = b"",
 ) -> LogReport:
     """Check every entry, row and head. `told` are heads that the door published, kept elsewhere:
-    only with one of those a cut off end is seen. Raises StoreLocked for a sealed log without its
-    key."""
+    only with one of those a cut off end is seen. With the door's own `chain_key` each entry must be
+    of this door; without it (an auditor has none) only what is signed is. Raises StoreLocked for a
+    sealed log without its key."""
     seal.check()
     read = _Read()
     kept = heads_in(connection)
-    findings = [*_entries(connection, kept, read), *_heads([*kept, *told], public_key, read)]
-    for kind in TABLES:
+    findings = [
+        *_entries(connection, kept, read, chain_key),
+        *_heads([*kept, *told], public_key, read),
+    ]
+    (rows,) = connection.execute("SELECT COUNT(*) FROM chain_heads").fetchone()
+    if rows > len(kept):
+        findings.append(f"{rows - len(kept)} heads are none that a door can have signed")
+    for kind in ROWS:
         findings += _rows(connection, kind, read, seal, public_key)
     newest = max(read.links, default=0)
     signed = max((head.position for head in kept), default=0)
     return LogReport(len(read.links), len(kept), max(0, newest - signed), tuple(findings))
 
 
-def _entries(connection: sqlite3.Connection, kept: list[LogHead], read: _Read) -> Iterator[str]:
+def _entries(
+    connection: sqlite3.Connection, kept: list[LogHead], read: _Read, key: bytes
+) -> Iterator[str]:
     expected, before = 1, GENESIS
-    rows = connection.execute(
-        "SELECT position, kind, row, digest, note, link FROM chain ORDER BY position"
-    )
-    for position, kind, row, digest, note, link in rows:
+    has_keys = schema.version(connection) >= schema.KEYED_SINCE
+    columns = ENTRY_COLUMNS if has_keys else ENTRY_COLUMNS.replace(", mac", ", NULL")
+    adopted = adopted_up_to(connection, key) if key and has_keys else 0
+    rows = connection.execute(f"SELECT {columns} FROM chain ORDER BY position")
+    for entry in map(Entry._make, rows):
+        position, kind, row, digest, note, link, _ = entry
         if expected == 1 and position > 1:  # what is older was removed, up to a signed head
             base = next((head for head in kept if head.position == position - 1), None)
             if base is None:
                 yield f"the beginning of the chain, up to entry {position - 1}, is missing"
+                before = b""
             else:
                 before = bytes.fromhex(base.link)
                 read.links[base.position] = before
         elif position != expected:
             yield f"entries {expected} to {position - 1} of the chain are missing"
             before = b""
-        if before and link_of(before, position, kind, row, digest, note) != link:
+        expected = position + 1
+        is_keyed = bool(key) and has_keys and position > adopted
+        if is_keyed and not is_own(key, entry):
+            yield f"entry {position} of the chain ({kind} {row}) was put in: no door wrote it"
+            continue
+        if before and not follows(entry, before):
             yield f"entry {position} of the chain ({kind} {row}) does not follow the one before it"
-        expected, before = position + 1, link
+        before = link
         read.links[position] = link
         if kind == "removed":
-            yield from _removed(position, note, read)
+            yield from _removed(position, note, read.pruned if is_keyed else read.removed)
+        elif kind not in read.digests:
+            yield f"entry {position} of the chain is of no kind that there is"
         elif row in read.digests[kind]:
             yield f"entry {position} of the chain: {kind} {row} is in it twice"
         else:
             read.digests[kind][row] = digest
 
 
-def _removed(position: int, note: str, read: _Read) -> Iterator[str]:
+def _removed(position: int, note: str, removed: dict[str, list[range]]) -> Iterator[str]:
     try:
         kind, ranges = ranges_in(note)
-        read.removed[kind] += ranges
+        removed[kind] += ranges
     except (KeyError, ValueError):
         yield f"entry {position} of the chain names no rows that were removed"
 
@@ -109,44 +113,35 @@ def _removed(position: int, note: str, read: _Read) -> Iterator[str]:
 def _rows(
     connection: sqlite3.Connection, kind: Kind, read: _Read, seal: Seal, public_key: bytes
 ) -> Iterator[str]:
-    table, columns, opened = TABLES[kind]
+    where, wanted = ROWS[kind], read.digests[kind]
+    columns = where.columns
     if schema.version(connection) < schema.FORGETTING_SINCE:
         columns = columns.replace("salt, forgotten", "NULL, NULL")
     present: set[int] = set()
-    for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1"):
+    oldest: int | None = None  # of those that can have been removed at all
+    stays = f"{where.at} > (SELECT {where.at} FROM {where.table} ORDER BY {where.number} DESC LIMIT 1)"
+    if kind == "event":
+        stays += " OR delivered_at IS NULL"
+    query = f"SELECT {columns}, {stays} FROM {where.table} ORDER BY 1"
+    for *row, is_kept in connection.execute(query):
         present.add(row[0])
-        wanted = read.digests[kind].get(row[0])
-        if wanted is None:
+        if row[0] not in wanted:
             yield f"{kind} {row[0]} was put in: the chain does not know it"
-        elif not _fits(kind, row, opened, seal, wanted, public_key):
+        elif not fits(kind, row, seal, wanted[row[0]], public_key):
             yield f"{kind} {row[0]} was altered"
-    for number in read.digests[kind].keys() - present:
-        if not any(number in each for each in read.removed[kind]):
+        elif oldest is None and not is_kept:
+            oldest = row[0]
+    for number in wanted.keys() - present:
+        is_removed = any(number in each for each in read.removed[kind])
+        is_pruned = any(number in each for each in read.pruned[kind])
+        if not is_removed and not (is_pruned and (oldest is None or number < oldest)):
             yield f"{kind} {number} was taken away"
-
-
-def _fits(
-    kind: Kind,
-    row: Row,
-    opened: Callable[[Row, Seal], Row],
-    seal: Seal,
-    wanted: bytes,
-    public_key: bytes,
-) -> bool:
-    try:
-        digest = digest_of_row(kind, opened(row, seal), seal)
-    except SealBroken:
-        return False
-    if row[FORGOTTEN] is None:
-        return digest == wanted
-    text = forgotten_text(kind, number_of(row), wanted, digest)
-    return is_signed(text, str(row[FORGOTTEN]), public_key)
 
 
 def _heads(heads: Sequence[LogHead], public_key: bytes, read: _Read) -> Iterator[str]:
     newest, oldest = max(read.links, default=0), min(read.links, default=0)
     for head in heads:
-        if not is_signed(head.signed_text(), head.signature, public_key):
+        if not is_head_of(head, public_key):
             yield f"the head of entry {head.position} is not signed by this door's key"
         elif head.position > newest:
             yield (

@@ -17,9 +17,12 @@ from ostiary.errors import (
     StoreLocked,
 )
 from ostiary.store import keyring, schema
+from ostiary.store.audit import RESTORED, Audit
 from ostiary.store.backup import Contents, beside, copy_of, put, verify
-from ostiary.store.database import explained, read_only
-from ostiary.store.leaving import leave
+from ostiary.store.database import Database, explained, read_only
+from ostiary.store.door_key import DoorKey
+from ostiary.store.leaving import adopt_leaving, leave
+from ostiary.store.own_entries import CHAIN, adopt
 from ostiary.store.presence import alone, move_aside
 from ostiary.store.seal import LockedSeal, Seal
 
@@ -45,6 +48,7 @@ def restore(
     store_key: bytes | None = None,
     words: Callable[[], str] | None = None,
     bring_back: bool = False,
+    door_key: DoorKey | None = None,
 ) -> Restored:
     """Put the backup `source` in the place of the database at `path`, which must not be in use.
 
@@ -52,7 +56,8 @@ def restore(
     deleted since are left out unless `bring_back`. A sealed backup that `store_key` does not open
     is opened with the recovery `words`, and sealed by `store_key` from then on. Sequence numbers
     of events go on after those of the old database where that can be read, so that consumers
-    see them grow. Raises DatabaseInUse, BackupRefused, StoreLocked, RecoveryWordsWrong, and what
+    see them grow. With the `door_key` the record says that it was restored, and goes on as this
+    door's. Raises DatabaseInUse, BackupRefused, StoreLocked, RecoveryWordsWrong, and what
     `verify` raises; then nothing was changed.
     """
     source, path = source.absolute(), path.absolute()
@@ -64,8 +69,10 @@ def restore(
         _unlock(copy, store_key, words)
         deleted = _deleted_since(copy, path, store_key)
         if deleted and not bring_back:
-            _leave_out(copy, deleted, store_key)
+            _leave_out(copy, deleted, store_key, door_key)
         _continue_sequence(copy, _last_seq(path))
+        if door_key is not None:
+            _take_over(copy, source, store_key, door_key, now)
         contents = verify(copy)
         kept_as = move_aside(path, now, "replaced") if path.exists() else None
         put(copy, path)
@@ -110,8 +117,11 @@ def _people(path: Path, store_key: bytes | None) -> dict[str, int]:
         return dict(sorted((seal.opened_name(name), row) for row, name in rows))
 
 
-def _leave_out(copy: Path, deleted: dict[str, int], store_key: bytes | None) -> None:
+def _leave_out(
+    copy: Path, deleted: dict[str, int], store_key: bytes | None, door_key: DoorKey | None
+) -> None:
     """They are gone, and the door takes their names out of the backup's record once it runs."""
+    key = b"" if door_key is None else door_key.secret(CHAIN)
     with _writing(copy) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
@@ -121,7 +131,22 @@ def _leave_out(copy: Path, deleted: dict[str, int], store_key: bytes | None) -> 
         if schema.version(connection) >= schema.FORGETTING_SINCE:
             seal = _seal_of(connection, store_key)
             for name in deleted:
-                leave(connection, seal, name)
+                leave(connection, seal, key, name)
+
+
+def _take_over(
+    copy: Path, source: Path, store_key: bytes | None, door_key: DoorKey, now: datetime
+) -> None:
+    """The record is this door's from here on, and says that it is a backup's: by that its head may
+    be lower than one that the door told before."""
+    with Database.open(copy, store_key, door_key) as database, database.transaction() as connection:
+        adopt(connection, database.chain_key)
+        adopt_leaving(connection, database.seal, database.chain_key)
+        Audit(database).add(
+            actor="cli", action=RESTORED, subject=source.name, address="local", now=now
+        )
+    with _writing(copy) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _seal_of(connection: sqlite3.Connection, store_key: bytes | None) -> Seal:

@@ -15,6 +15,8 @@ SEALED_SINCE = 7
 """The migration that made room for sealed values and their keys."""
 FORGETTING_SINCE = 11
 """The migration from which on names are taken out of `events` and `audit`."""
+KEYED_SINCE = 12
+"""The migration from which on the door's own key is beside each entry of the chain."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 

@@ -248,6 +248,7 @@ def chain_anew(connection: sqlite3.Connection, seal: Seal, key: DoorKey) -> None
     does; what was before that link is removed. The link must be signed. `key` signs rows without
     their names anew."""
     newest = newest_link(connection)
+    secret = key.secret("chain")
     connection.execute("DELETE FROM chain")
     connection.execute("DELETE FROM chain_heads WHERE position < ?", (newest[0],))
     sources: tuple[tuple[Kind, str, str, Callable[[Row, Seal], Row]], ...] = (
@@ -263,4 +264,4 @@ def chain_anew(connection: sqlite3.Connection, seal: Seal, key: DoorKey) -> None
                 connection.execute(
                     f"UPDATE {table} SET forgotten = ? WHERE {number} = ?", (signature, row[0])
                 )
-            newest = append(connection, kind, row[0], digest, newest=newest)
+            newest = append(connection, kind, row[0], digest, newest=newest, key=secret)

@@ -44,13 +44,13 @@ def _turn(
     path = path.absolute()
     with alone(path):
         pass  # nobody has it open; whoever opens it from here on waits for the transaction
-    with Database.open(path, store_key) as database:
+    with Database.open(path, store_key, door_key) as database:
         before = database.seal
         before.check()
         if before.is_sealing == seal_it:
             return False
         with database.transaction() as connection:
-            report = check_log(connection, door_key.public, (), before)
+            report = check_log(connection, door_key.public, (), before, database.chain_key)
             if report.findings:
                 raise LogAltered(
                     f"The log does not fit its chain ({report.findings[0]}), and would look whole "
@@ -80,24 +80,26 @@ def _turn(
     return True
 
 
-def rotate(path: Path, store_key: bytes, now: datetime) -> int:
+def rotate(path: Path, store_key: bytes, now: datetime, door_key: DoorKey | None = None) -> int:
     """Make a new data key, by which everything written from now on is sealed; its number. The
     daemon seals the rest anew while it runs (`Rotation`). Raises StoreLocked."""
-    with Database.open(path, store_key) as database, database.transaction() as connection:
+    with Database.open(path, store_key, door_key) as database, database.transaction() as connection:
         _need_sealed(database)
         return keyring.add_key(connection, store_key, now)
 
 
-def change_key(path: Path, old: bytes, new: bytes) -> None:
+def change_key(path: Path, old: bytes, new: bytes, door_key: DoorKey | None = None) -> None:
     """Let another store key open the database from the next start on. Raises StoreLocked."""
-    with Database.open(path, old) as database, database.transaction() as connection:
+    with Database.open(path, old, door_key) as database, database.transaction() as connection:
         _need_sealed(database)
         keyring.change_store_key(connection, old, new)
 
 
-def make_recovery(path: Path, store_key: bytes, now: datetime) -> str:
+def make_recovery(
+    path: Path, store_key: bytes, now: datetime, door_key: DoorKey | None = None
+) -> str:
     """A new recovery key; its words, which are kept nowhere. Raises StoreLocked."""
-    with Database.open(path, store_key) as database, database.transaction() as connection:
+    with Database.open(path, store_key, door_key) as database, database.transaction() as connection:
         _need_sealed(database)
         return keyring.new_recovery(connection, store_key, now)
 

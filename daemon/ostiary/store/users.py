@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -29,7 +28,7 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
-from ostiary.store.leaving import leave, take
+from ostiary.store.leaving import leave
 from ostiary.store.stored_names import known_name, stored_name
 
 log = structlog.get_logger(__name__)
@@ -109,7 +108,6 @@ class Users:
             if self._stored(connection, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             seal = self.database.seal
-            take(connection, seal, name)
             encoding = seal.value(to_float64_bytes(checked[0]), "encoding", name)
             connection.execute(
                 "INSERT INTO users (username, encoding, created_at) VALUES (?, ?, ?)",
@@ -179,8 +177,8 @@ class Users:
         with self.database.transaction() as connection:
             name, stored = self._known(connection, username)
             connection.execute("DELETE FROM users WHERE username = ?", (stored,))
-            leave(connection, self.database.seal, name)
-            self.database.on_commit(partial(self.database.left.add, name))
+            leave(connection, self.database.seal, self.database.chain_key, name)
+            self.database.left.add(name)
 
     def rename(self, old: str, new: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
@@ -190,8 +188,6 @@ class Users:
             if name != known and self._stored(connection, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             seal = self.database.seal
-            if name != known:
-                take(connection, seal, name)
             templates = self._descriptors(connection, known)
             connection.execute(
                 "UPDATE users SET username = ? WHERE username = ?", (seal.name(name), stored)

@@ -1,0 +1,200 @@
+"""Which entries of the chain this door wrote, and where it goes on.
+
+Whoever can write the database can add entries, and take some away; without the door's key they
+cannot make them look like the door's. The door goes on from the last entry of its own, so that what
+somebody put in hangs on nothing.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ostiary.errors import SealBroken, StoreLocked
+from ostiary.messages.log import LogHead
+from ostiary.store import moment
+from ostiary.store.door_key import DoorKey, is_signed
+from ostiary.store.links import (
+    ADOPTED,
+    AUDIT_COLUMNS,
+    ENTRY_COLUMNS,
+    EVENT_COLUMNS,
+    FORGOTTEN,
+    GENESIS,
+    Entry,
+    Kind,
+    follows,
+    forgotten_text,
+    has_mac,
+    mac_of,
+    newest_link,
+    number_of,
+)
+from ostiary.store.seal import Seal
+from ostiary.store.sealed_rows import Row, digest_of_row, opened_audit, opened_event
+
+CHAIN = "chain"
+"""What the door's secret is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOf:
+    """Where rows of a kind are kept, in which columns their number and their time are, and how one
+    is opened."""
+
+    table: str
+    number: str
+    at: str
+    columns: str
+    opened: Callable[[Row, Seal], Row]
+
+
+ROWS: Mapping[Kind, RowsOf] = {
+    "event": RowsOf("events", "seq", "timestamp", EVENT_COLUMNS, opened_event),
+    "audit": RowsOf("audit", "id", "at", AUDIT_COLUMNS, opened_audit),
+}
+
+
+def entries(
+    connection: sqlite3.Connection, condition: str = "TRUE", *values: object
+) -> Iterator[Entry]:
+    """Those of the chain in their order."""
+    query = f"SELECT {ENTRY_COLUMNS} FROM chain WHERE {condition} ORDER BY position"
+    return map(Entry._make, connection.execute(query, values))
+
+
+def is_own(key: bytes, entry: Entry) -> bool:
+    """Whether the door with that key wrote this entry."""
+    return has_mac(entry, key)
+
+
+def is_adopted(key: bytes, entry: Entry) -> bool:
+    """Whether the door with that key took over what is up to this entry."""
+    return has_mac(entry, key, ADOPTED)
+
+
+def adopt(connection: sqlite3.Connection, key: bytes) -> None:
+    """Take over the chain as it is: its entries are of a version without keys, or of another door's
+    database that an operator restored here."""
+    newest = next(iter(entries(connection, "position = (SELECT MAX(position) FROM chain)")), None)
+    if newest is not None and not is_own(key, newest):
+        mac = ADOPTED + mac_of(key, newest.link, *newest[:5])
+        connection.execute("UPDATE chain SET mac = ? WHERE position = ?", (mac, newest.position))
+
+
+def adopted_up_to(connection: sqlite3.Connection, key: bytes) -> int:
+    """The last entry that was taken over; 0: none was."""
+    marked = entries(connection, "length(mac) = ?", len(ADOPTED) + 32)
+    return max((each.position for each in marked if is_adopted(key, each)), default=0)
+
+
+class End(NamedTuple):
+    """Where the door goes on: after `position`, its last entry, which has that `link`. `last` is
+    the newest position in use, by whomever."""
+
+    last: int
+    position: int
+    link: bytes
+
+
+def own_end(connection: sqlite3.Connection, key: DoorKey, written: End | None) -> End:
+    """The newest of: this door's last entry, the last head that it signed, and what it has
+    `written` since it was started, whatever became of these."""
+    secret = key.secret(CHAIN)
+    last, _ = newest_link(connection)
+    found = End(last, 0, GENESIS)
+    query = f"SELECT {ENTRY_COLUMNS} FROM chain ORDER BY position DESC"
+    for entry in map(Entry._make, connection.execute(query)):
+        if is_own(secret, entry) or is_adopted(secret, entry):
+            found = End(last, entry.position, entry.link)
+            break
+    head = next(
+        (each for each in reversed(heads_in(connection)) if is_head_of(each, key.public)), None
+    )
+    if head is not None and head.position > found.position:
+        found = End(last, head.position, bytes.fromhex(head.link))
+    if written is not None and written.position >= found.position:
+        found = written
+    return found._replace(last=max(last, found.position))
+
+
+def is_head_of(head: LogHead, public_key: bytes) -> bool:
+    """Whether the door with that key signed it."""
+    return is_signed(head.signed_text(), head.signature, public_key)
+
+
+def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[LogHead]:
+    """The heads that are kept, by position; or only the newest."""
+    order = "DESC LIMIT 1" if newest else "ASC"
+    rows = connection.execute(
+        "SELECT door, position, link, signed_at, signature FROM chain_heads"
+        f" ORDER BY position {order}"
+    )
+    found = []
+    for door, position, link, signed_at, signature in rows:
+        with suppress(ValueError, AttributeError):  # somebody put it in, and no door would have
+            head = {
+                "door": door,
+                "position": position,
+                "link": link.hex(),
+                "signed_at": moment.from_text(signed_at),
+                "signature": signature,
+            }
+            found.append(LogHead.model_validate(head))
+    return found
+
+
+def newest_own_row(connection: sqlite3.Connection, key: bytes, kind: Kind) -> int:
+    """The number of the newest row of that kind that the door wrote; without a `key`, that there
+    is. 0 before the first."""
+    adopted = adopted_up_to(connection, key) if key else 0
+    query = f"SELECT {ENTRY_COLUMNS} FROM chain WHERE kind = ? ORDER BY position DESC"
+    for entry in map(Entry._make, connection.execute(query, (kind,))):
+        if not key or entry.position <= adopted or is_own(key, entry):
+            return entry.row
+    return 0
+
+
+def own_digests(
+    connection: sqlite3.Connection, key: bytes, kind: Kind, rows: Collection[int]
+) -> dict[int, bytes]:
+    """What the door wrote down of each of these rows; nothing of those that it never wrote. Without
+    a `key`, what the chain says."""
+    wanted = json.dumps(list(rows))
+    found = list(
+        entries(connection, "kind = ? AND row IN (SELECT value FROM json_each(?))", kind, wanted)
+    )
+    if not key:
+        return {each.row: each.digest for each in found}
+    own = {each.row: each.digest for each in found if is_own(key, each)}
+    others = [each for each in found if each.row not in own]
+    adopted = adopted_up_to(connection, key) if others else 0
+    if adopted and _hangs_together(connection, adopted):
+        own |= {each.row: each.digest for each in others if each.position <= adopted}
+    return own
+
+
+def _hangs_together(connection: sqlite3.Connection, until: int) -> bool:
+    """Whether each entry up to that one follows the one before it."""
+    before = b""
+    for each in entries(connection, "position <= ?", until):
+        if before and not follows(each, before):
+            return False
+        before = each.link
+    return True
+
+
+def fits(kind: Kind, row: Row, seal: Seal, wanted: bytes | None, public_key: bytes) -> bool:
+    """Whether a stored row is as it was written, or as the door left it when it took a name out."""
+    if wanted is None:
+        return False
+    try:
+        digest = digest_of_row(kind, ROWS[kind].opened(row, seal), seal)
+    except (SealBroken, StoreLocked):
+        return False
+    if row[FORGOTTEN] is None:
+        return digest == wanted
+    text = forgotten_text(kind, number_of(row), wanted, digest)
+    return is_signed(text, str(row[FORGOTTEN]), public_key)
