@@ -139,7 +139,8 @@ class Database:
             if not self.seal.is_sealing:
                 adopt_users(connection)
                 self._seal_if_new(connection)
-            if before < schema.KEYED_SINCE and self._is_of_this_door(connection):
+            is_keyed = before < schema.KEYED_SINCE <= schema.version(connection)
+            if is_keyed and self._is_of_this_door(connection):
                 adopt(connection, self.chain_key)
                 if not self.is_locked:
                     adopt_leaving(connection, self.seal, self.chain_key)
