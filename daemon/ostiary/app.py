@@ -258,6 +258,8 @@ class App:
             events_dropped=dropped,
             uptime_s=time.monotonic() - self._started,
             broker_connected=self.mqtt.is_connected,
+            broker=self.mqtt.broker,
+            broker_problems=self.mqtt.problems,
             topics_refused=self.mqtt.refused_topics,
             events_dropped_now=dropped > self._dropped_before,
             hanging=self._heartbeats.stale(),

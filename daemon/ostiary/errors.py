@@ -384,6 +384,13 @@ class RequestMalformed(OstiaryError):
     exit_status = 65
 
 
+class AnswerTooLarge(OstiaryError):
+    """An answer has more bytes than the MQTT broker takes."""
+
+    code = "answer_too_large"
+    exit_status = 65
+
+
 class RequestTooLarge(OstiaryError):
     """A command has more bytes than allowed."""
 

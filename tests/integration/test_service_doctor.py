@@ -287,6 +287,7 @@ def test_a_broker_that_lets_the_door_speak_is_green(tmp_path: Path) -> None:
         checks = list(check_broker(door(broker.port)))
     assert levels(*checks) == {
         "broker": Level.GREEN,
+        "broker limit": Level.GREEN,
         "broker publish": Level.GREEN,
         "broker subscribe": Level.GREEN,
     }
@@ -301,6 +302,27 @@ def test_a_broker_whose_acl_forbids_publishing_is_red(tmp_path: Path) -> None:
     assert only(checks, "broker subscribe").level is Level.GREEN
     assert only(checks, "broker publish").level is Level.RED
     assert "ACL" in only(checks, "broker publish").advice
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "level", "found", "advice"),
+    [
+        ("max_packet_size 3500", "broker limit", Level.YELLOW, "3,500 bytes", "max_packet_size"),
+        ("max_packet_size 2000000", "broker limit", Level.GREEN, "2,000,000 bytes", ""),
+        ("retain_available false", "broker retain", Level.YELLOW, "no retained", "retain_avail"),
+        ("max_qos 0", "broker qos", Level.RED, "QoS 0 only", "max_qos"),
+    ],
+)
+def test_what_the_broker_does_not_take_is_named_and_is_no_matter_of_its_acl(
+    tmp_path: Path, line: str, name: str, level: Level, found: str, advice: str
+) -> None:
+    with Mosquitto(tmp_path, f"allow_anonymous true\n{line}") as broker:
+        checks = list(check_broker(door(broker.port)))
+    check = only(checks, name)
+    assert check.level is level
+    assert found in check.found
+    assert advice in check.advice
+    assert "ACL" not in "".join(check.advice for check in checks)
 
 
 def test_a_broker_that_refuses_the_password_is_red(tmp_path: Path) -> None:
@@ -412,6 +434,7 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
         "disk",
         "recognition",
         "broker",
+        "broker limit",
         "broker subscribe",
         "broker publish",
         "clock",

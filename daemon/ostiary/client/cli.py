@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,7 +147,7 @@ def list_users(
     as_json: AsJson = False,
 ) -> None:
     """Who is registered."""
-    answer = door.ask("users", UsersRequest(), UsersAnswer)
+    answer = everybody(door)
     if as_json:
         _show(answer, as_json)
         return
@@ -205,7 +205,8 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """The last events, oldest first; with --follow also those to come, until interrupted."""
-    past = door.ask("events", EventsRequest(limit=limit), EventsAnswer).events
+    pages = door.pages("events", EventsRequest(limit=limit), EventsAnswer)
+    past = list(islice((event for page in pages for event in page.events), limit))
     for event in chain(reversed(past), door.follow() if follow else ()):
         typer.echo(event.model_dump_json() if as_json else line_of(event))
 
@@ -317,6 +318,13 @@ def _entries(folder: Path) -> list[Path]:
 def _counted(path: Path) -> list[tuple[int, str]]:
     parts = re.split("([0-9]+)", path.name.casefold())
     return [(int(part or 0) if at % 2 else 0, part) for at, part in enumerate(parts)]
+
+
+def everybody(door: RemoteDoor) -> UsersAnswer:
+    """Who is registered, in one answer, however many the broker made of it."""
+    pages = list(door.pages("users", UsersRequest(), UsersAnswer))
+    users = tuple(user for page in pages for user in page.users)
+    return pages[-1].model_copy(update={"users": users})
 
 
 def line_of(event: AnyEvent) -> str:

@@ -11,15 +11,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from ostiary.client.cli import AsJson, NotLive, on_a_door, read_photo, users
+from ostiary.client.cli import AsJson, NotLive, everybody, on_a_door, read_photo, users
 from ostiary.client.remote import RemoteDoor
 from ostiary.config import describe_validation
 from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
 from ostiary.messages.commands import (
     PutPersonAnswer,
     PutPersonRequest,
-    UsersAnswer,
-    UsersRequest,
 )
 from ostiary.messages.people_list import MOST_BYTES, Line, line_of, read_list, write_list
 
@@ -77,7 +75,7 @@ def export_list(
     file: Annotated[Path | None, typer.Argument(help="Where to; without it, here.")] = None,
 ) -> None:
     """Everybody with their groups and their first and last moment, as CSV."""
-    answer = door.ask("users", UsersRequest(), UsersAnswer)
+    answer = everybody(door)
     text = write_list(map(line_of, answer.users))
     if file is None:
         typer.echo(text, nl=False)

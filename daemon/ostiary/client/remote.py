@@ -7,18 +7,22 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Self, TypeVar
 
+from paho.mqtt.enums import MQTTProtocolVersion
 from pydantic import BaseModel, TypeAdapter
 
-from ostiary.errors import BrokerUnavailable, TimedOut, error_of
-from ostiary.messages.commands import Answer, ErrorDetail, Request
+from ostiary.errors import AnswerTooLarge, BrokerUnavailable, TimedOut, error_of
+from ostiary.messages.commands import COMMANDS, Answer, ErrorDetail, Request
 from ostiary.messages.events import AnyEvent
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
+from ostiary.mqtt.losses import Loss
 from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 
 A = TypeVar("A", bound=Answer)
 
 WINDOW = 16
+FEWER = 128
+"""Items of a list that are asked for where all are too many for the broker; then half as many."""
 
 
 class _Response(BaseModel):
@@ -39,16 +43,14 @@ class RemoteDoor:
         self._topics = topics
         self._signer = signer
         self._timeout_s = timeout_s
-        self._incoming: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
+        self._incoming: queue.SimpleQueue[Incoming | Loss | str] = queue.SimpleQueue()
+        self._protocol = MQTT5
         self._login = login
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
         """Connect. Raises BrokerUnavailable."""
-        try:
-            self._connection = self._open(Connection(self._login, MQTT5, WINDOW, self))
-        except ProtocolRefused:
-            self._connection = self._open(Connection(self._login, MQTT311, WINDOW, self))
+        self._connected()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,16 +61,20 @@ class RemoteDoor:
         """Send one command and wait for its answer.
 
         Raises the door's own error (any OstiaryError, with its code), TimedOut where no answer
-        comes, BrokerUnavailable where the connection ends.
+        comes, RequestTooLarge where the broker does not take so much, BrokerUnavailable where the
+        connection ends; the next command then connects again.
         """
         connection = self._connected()
+        self._forget_heard()
         transaction = uuid.uuid4().hex
         asked = request.model_copy(update={"transaction": transaction})
         topic = self._topics.request(command)
         payload = asked.model_dump_json(exclude_unset=True)  # null clears
         if self._signer is not None:
             payload = self._signer.sign(topic, payload, datetime.now(UTC)).model_dump_json()
-        connection.publish(topic, payload.encode())
+        connection.check_fits(topic, payload.encode())
+        if not connection.publish(topic, payload.encode(), acknowledged=self._refused):
+            raise BrokerUnavailable("The connection to the broker has ended.")
         until = time.monotonic() + self._timeout_s
         for incoming in self._messages(until):
             if incoming.topic != self._topics.response(command):
@@ -83,6 +89,24 @@ class RemoteDoor:
             f"No answer in {self._timeout_s:g} s. Is the door {self._topics.base} running, and "
             "may you send it commands?"
         )
+
+    def pages(self, command: str, request: Request, answer: type[A]) -> Iterator[A]:
+        """All of a list, in as many answers as the broker's limit makes of it. `request` has
+        `limit` and `cursor`, `answer` a `cursor`. Raises as `ask` does."""
+        given: dict[str, object] = {}
+        fewer = FEWER
+        while True:
+            try:
+                page = self.ask(command, request.model_copy(update=given), answer)
+            except AnswerTooLarge:
+                if fewer < 1:
+                    raise
+                given["limit"], fewer = fewer, fewer // 2
+                continue
+            yield page
+            given["cursor"] = page.model_dump(include={"cursor"})["cursor"]
+            if given["cursor"] is None:
+                return
 
     def follow(self) -> Iterator[AnyEvent]:
         """Events as they arrive, each once, until the connection ends."""
@@ -108,17 +132,40 @@ class RemoteDoor:
     def message(self, incoming: Incoming) -> None:
         self._incoming.put(incoming)
 
-    def lost(self, _connection: Connection, _reason: str) -> None:
-        self._incoming.put(None)
+    def lost(self, connection: Connection, loss: Loss) -> None:
+        if connection is self._connection:
+            self._incoming.put(loss)
 
-    def _open(self, connection: Connection) -> Connection:
+    @property
+    def packet_limit(self) -> int | None:
+        """The largest message that the broker takes, in bytes; None: it does not say. Raises
+        BrokerUnavailable."""
+        return self._connected().limits.packet_bytes
+
+    def _refused(self, reason: str | None) -> None:
+        if reason is not None:
+            self._incoming.put(reason)
+
+    def _forget_heard(self) -> None:
+        """What came of an earlier command."""
+        while not self._incoming.empty():
+            self._incoming.get()
+
+    def _open(self, protocol: MQTTProtocolVersion) -> Connection:
+        connection = Connection(self._login, protocol, WINDOW, self)
         connection.open()
-        connection.subscribe(self._topics.response("+"))
+        names = ("+",) if connection.limits.wildcards else tuple(COMMANDS)
+        connection.subscribe(*map(self._topics.response, names))
         return connection
 
     def _connected(self) -> Connection:
+        """The connection; a new one where it has ended. Raises BrokerUnavailable."""
         if self._connection is None or not self._connection.alive:
-            raise BrokerUnavailable("The connection to the broker has ended.")
+            try:
+                self._connection = self._open(self._protocol)
+            except ProtocolRefused:
+                self._protocol = MQTT311 if self._protocol == MQTT5 else MQTT5
+                self._connection = self._open(self._protocol)
         return self._connection
 
     def _messages(self, until: float | None) -> Iterator[Incoming]:
@@ -130,9 +177,11 @@ class RemoteDoor:
                 incoming = self._incoming.get(timeout=left)
             except queue.Empty:
                 return
-            if incoming is None:
-                raise BrokerUnavailable("The broker ended the connection.")
-            self._connected().acknowledge(incoming)
+            if isinstance(incoming, str):
+                raise BrokerUnavailable(f"The broker refuses the command: {incoming}.")
+            if isinstance(incoming, Loss):
+                raise BrokerUnavailable(f"The connection ended: {incoming.words}.")
+            incoming.connection.acknowledge(incoming)
             yield incoming
 
 

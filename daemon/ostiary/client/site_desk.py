@@ -8,6 +8,7 @@ from typing import Self
 
 from ostiary.errors import BrokerUnavailable
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
+from ostiary.mqtt.losses import Loss
 from ostiary.site.topics import SHARDS, SiteTopics
 
 WINDOW = 256
@@ -22,7 +23,7 @@ class SiteDesk:
         self.topics = topics
         self._login = login
         self._own = secrets.token_hex(8)
-        self._incoming: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
+        self._incoming: queue.SimpleQueue[Incoming | Loss] = queue.SimpleQueue()
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -54,10 +55,12 @@ class SiteDesk:
         return {topic: payload for topic, payload in found.items() if payload}
 
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
-        """Let the broker keep these, and wait until it has them all. Raises BrokerUnavailable."""
+        """Let the broker keep these, and wait until it has them all. Raises BrokerUnavailable, or
+        RequestTooLarge for one that is larger than the broker takes."""
         told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         under_way = 0
         for topic, payload in messages:
+            self.check_fits(topic, payload)
             if not self._connected().publish(topic, payload, retain=True, acknowledged=told.put):
                 raise BrokerUnavailable("The broker ended the connection.")
             under_way += 1
@@ -71,6 +74,10 @@ class SiteDesk:
                     f"The broker refuses that ({refused}). Does its ACL let you write "
                     f"{self.topics.everything}?"
                 )
+
+    def check_fits(self, topic: str, payload: bytes) -> None:
+        """Raises RequestTooLarge for a message that is larger than the broker takes."""
+        self._connected().check_fits(topic, payload)
 
     def listen(self, topic: str) -> None:
         """Hear what is said there from now on. Raises BrokerUnavailable."""
@@ -94,8 +101,8 @@ class SiteDesk:
     def message(self, incoming: Incoming) -> None:
         self._incoming.put(incoming)
 
-    def lost(self, _connection: Connection, _reason: str) -> None:
-        self._incoming.put(None)
+    def lost(self, _connection: Connection, loss: Loss) -> None:
+        self._incoming.put(loss)
 
     def _opened(self, connection: Connection) -> Connection:
         connection.open()
@@ -127,8 +134,8 @@ class SiteDesk:
             incoming = self._incoming.get(timeout=timeout_s)
         except queue.Empty:
             return None
-        if incoming is None:
-            raise BrokerUnavailable("The broker ended the connection.")
+        if isinstance(incoming, Loss):
+            raise BrokerUnavailable(f"The connection ended: {incoming.words}.")
         self._connected().acknowledge(incoming)
         return incoming
 

@@ -148,6 +148,7 @@ class SiteOffice:
 
     def _sign(self, desk: SiteDesk, members: Members) -> None:
         payload = members.signed(self.authority)
+        desk.check_fits(desk.topics.keys, payload)
         unfinished = self._path.with_name(f"{self._path.name}.new")
         try:
             with os.fdopen(

@@ -58,7 +58,7 @@ from ostiary.messages.commands import (
     UsersRequest,
 )
 from ostiary.store.events import EventFilter
-from ostiary.vision.image import encode_jpeg
+from ostiary.vision.image import at_most_wide, encode_jpeg
 
 SNAPSHOT_QUALITY = 85  # JPEG, of 100
 LOGIN_DIGITS = 2
@@ -70,12 +70,14 @@ def ping(room: Room, _request: PingRequest, _context: Context) -> Effect:
     return lambda: PingAnswer(version=__version__, timestamp=room.clock())
 
 
-def users(room: Room, _request: UsersRequest, context: Context) -> Effect:
+def users(room: Room, request: UsersRequest, context: Context) -> Effect:
     def effect() -> UsersAnswer:
         roster = room.people.roster
         now = roster.thresholds.used
         alike = roster.look_alikes()
         shared = room.people.site_usernames()
+        people = [each for each in room.people.list() if each.username > (request.cursor or "")]
+        page = people[: request.limit]
         return UsersAnswer(
             users=tuple(
                 UserRecord(
@@ -89,13 +91,14 @@ def users(room: Room, _request: UsersRequest, context: Context) -> Effect:
                     valid_from=person.valid_from,
                     valid_until=person.valid_until,
                 )
-                for user in room.people.list()
+                for user in page
                 for person in [room.rules.person(user.username)]
             ),
             recognizer=now.recognizer,
             threshold=now.distance,
             false_accept=now.false_accept,
             waiting=len(roster.waiting()),
+            cursor=page[-1].username if len(page) < len(people) else None,
         )
 
     return effect
@@ -204,6 +207,8 @@ def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect:
     image = camera.latest
     if image is None:
         raise CameraUnavailable(f"Camera {name} gives no picture; see `state`.")
+    if request.width is not None:
+        image = at_most_wide(image, request.width)
     height, width = image.shape[:2]
     answer = SnapshotAnswer(
         image=encode_jpeg(image, SNAPSHOT_QUALITY),

@@ -20,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: Mapping[str, int] = {
     "account_exists": 409,
     "account_unknown": 404,
+    "answer_too_large": 413,
     "busy": 503,
     "camera_unavailable": 409,
     "camera_unknown": 404,

@@ -1,5 +1,6 @@
 """The daemon's own report, retained under `…/state`."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -36,6 +37,19 @@ class RecognitionState(Message):
         description="That chance is smaller than the measured pairs can show."
     )
     waiting: int = Field(ge=0, description="People who are known by a former recogniser only.")
+
+
+class BrokerState(Message):
+    """What the MQTT broker takes, as far as it says."""
+
+    packet_limit: int | None = Field(
+        description="The largest message in bytes, with its topic; null: no limit is known."
+    )
+    qos: int = Field(ge=0, le=2, description="The highest quality of service.")
+    retain: bool = Field(description="Whether it keeps the last message of a topic.")
+    too_large: tuple[str, ...] = Field(
+        default=(), description="Topics of messages that were not sent, being larger."
+    )
 
 
 class SiteState(Message):
@@ -78,6 +92,18 @@ class State(Message):
     )
     models: tuple[ModelState, ...] = ()
     site: SiteState | None = Field(default=None, description="null: this door is on its own.")
+    broker: BrokerState | None = Field(default=None, description="null: there is no connection.")
+
+    def shortened(self) -> Iterator["State"]:
+        """The report, and shorter ones for a broker that does not take so much: without models,
+        then without the site's doors, then without cameras."""
+        yield self
+        short = self.model_copy(update={"models": ()})
+        yield short
+        site = self.site and self.site.model_copy(update={"unconfirmed": (), "refused": {}})
+        short = short.model_copy(update={"site": site})
+        yield short
+        yield short.model_copy(update={"cameras": (), "site": None, "recognition": None})
 
 
 class EntranceState(Message):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -18,13 +19,23 @@ from ostiary.mqtt.connection import (
     Incoming,
     Login,
     ProtocolRefused,
+    WillRefused,
 )
+from ostiary.mqtt.limits import Limits
+from ostiary.mqtt.losses import Loss
+from ostiary.mqtt.sessions import Sessions, Suspicion
 
 log = structlog.get_logger(__name__)
 
 _FIRST_WAIT_S = 0.25
 _STABLE_AFTER_S = 5.0
 _TEND_EVERY_S = 5.0
+_SHORT_S = 30.0
+_ADVICE = {
+    Suspicion.TWIN: "Another client connects with this client id: is there a second door with this "
+    "device.id? Give each its own.",
+    Suspicion.KICKED: "The broker ends each connection soon; its log says more.",
+}
 _LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default
 
 
@@ -59,6 +70,10 @@ class MqttClient:
         self._login = login  # read again before each try: certificates and passwords change
         self._session = session
         self._backoff = Backoff(_FIRST_WAIT_S, reconnect_at_most_s)
+        self._sessions = Sessions(reconnect_at_most_s + _SHORT_S)
+        self._suspicion: Suspicion | None = None
+        self._loss = Loss(None, "")
+        self._will = Limits()
         self._protocol = MQTT5
         self._understood: MQTTProtocolVersion | None = None  # once, by this broker or its cluster
         self._window = _LARGEST_WINDOW
@@ -80,6 +95,11 @@ class MqttClient:
     def error(self) -> BrokerUnavailable | None:
         """Why there is no connection, where that is known."""
         return self._error
+
+    @property
+    def suspicion(self) -> Suspicion | None:
+        """What the ends of the last connections make one think."""
+        return self._suspicion
 
     def start(self) -> None:
         """Begin to connect, and return at once."""
@@ -106,19 +126,22 @@ class MqttClient:
         """For `Connection`: a message came."""
         self._session.message(incoming)
 
-    def lost(self, connection: Connection, reason: str) -> None:
+    def lost(self, connection: Connection, loss: Loss) -> None:
         """For `Connection`: it ended."""
         if connection is self._connection:
+            self._loss = loss
             if not self._stopping.is_set():
-                log.warning("broker_lost", reason=reason)
+                log.warning("broker_lost", reason=loss.words)
             self._lost.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             connection = self._try_to_connect()
-            if connection is not None:
+            if connection is None:
+                self._sessions.not_begun()
+            else:
                 since = time.monotonic()
-                self._stay(connection)
+                self._stay(connection, since)
                 if time.monotonic() - since >= _STABLE_AFTER_S:
                     self._backoff.reset()
             self._stopping.wait(self._backoff.wait_s())
@@ -129,12 +152,12 @@ class MqttClient:
             return None
         try:
             login = self._fresh_login()
-            connection = self._open(login)
-            if connection.receive_maximum < self._window:
-                self._window = connection.receive_maximum
+            connection = self._open_as_it_takes(login)
+            if connection.limits.receive_maximum < self._window:
+                self._window = connection.limits.receive_maximum
                 self._connection = None
                 connection.close()
-                connection = self._open(login)
+                connection = self._open_as_it_takes(login)
         except BrokerUnavailable as error:
             if isinstance(error, ProtocolRefused) and not self._was_understood(error):
                 self._protocol = MQTT311 if self._protocol == MQTT5 else MQTT5
@@ -150,6 +173,7 @@ class MqttClient:
             port=login.port,
             mqtt="5" if self._protocol == MQTT5 else "3.1.1",
             session_present=connection.session_present,
+            packet_limit=connection.limits.packet_bytes,
         )
         return connection
 
@@ -163,22 +187,63 @@ class MqttClient:
         except ConfigError as error:
             raise BrokerUnavailable(error.message) from error
 
+    def _open_as_it_takes(self, login: Login) -> Connection:
+        """With the will that this broker takes, which it says only where it refuses one."""
+        try:
+            return self._open(login)
+        except WillRefused as error:
+            limits = error.limits
+            self._will = replace(
+                self._will,
+                qos=min(self._will.qos, limits.qos),
+                retain=self._will.retain and limits.retain,
+            )
+            log.warning("will_refused", reason=error.message)
+            return self._open(login)
+
     def _open(self, login: Login) -> Connection:
-        connection = Connection(login, self._protocol, self._window, self)
+        if login.will is not None:
+            will = login.will
+            kept = will.retain and self._will.retain
+            login = replace(
+                login, will=replace(will, qos=min(will.qos, self._will.qos), retain=kept)
+            )
+        learned = self._sessions.packet_bytes
+        connection = Connection(login, self._protocol, self._window, self, learned)
         self._connection = connection
         connection.open()
         return connection
 
-    def _stay(self, connection: Connection) -> None:
+    def _stay(self, connection: Connection, since: float) -> None:
         self._session.connected(connection)
         with self._changed:
             self._in_use = True
             self._changed.notify_all()
         while not self._lost.wait(_TEND_EVERY_S):
+            self._sessions.lives(time.monotonic() - since)
+            self._suspicion = self._sessions.suspicion()
             self._session.tend(connection)
         self._in_use = False
         if connection.alive:  # so it is we who want to stop
             self._session.closing(connection)
             connection.close()
         else:
+            self._learn(connection, time.monotonic() - since)
             self._session.lost(connection)
+
+    def _learn(self, connection: Connection, lived_s: float) -> None:
+        """From how it ended."""
+        size = connection.largest_unacknowledged
+        of_use = connection.was_of_use
+        if self._sessions.left_unacknowledged(self._loss, size, of_use=of_use):
+            log.error("packet_limit_learned", bytes=self._sessions.packet_bytes)
+        self._sessions.ended(self._loss, lived_s)
+        suspicion = self._sessions.suspicion()
+        if suspicion is not None and suspicion is not self._suspicion:
+            log.error(
+                suspicion.value,
+                client_id=connection.client_id,
+                reason=self._loss.words,
+                advice=_ADVICE[suspicion],
+            )
+        self._suspicion = suspicion

@@ -8,23 +8,37 @@ import queue
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import paho.mqtt.client as paho
+import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ostiary.errors import BrokerUnavailable
+from ostiary.errors import BrokerUnavailable, RequestTooLarge
+from ostiary.mqtt.limits import Limits, publish_bytes, whole_bytes
+from ostiary.mqtt.losses import (
+    QOS_NOT_SUPPORTED,
+    RETAIN_NOT_SUPPORTED,
+    Loss,
+    loss_of,
+    refusal_of,
+)
 from ostiary.mqtt.security import explain_connect_error
+
+log = structlog.get_logger(__name__)
 
 MQTT5 = MQTTProtocolVersion.MQTTv5
 MQTT311 = MQTTProtocolVersion.MQTTv311
 CONNECT_TIMEOUT_S = 5.0
 _AFTER_TLS = "Does it take this door's certificate (missing, expired, of another CA)?"
 _WITHOUT_TLS = "Does this port want TLS (mqtt.tls)?"
+
+_ENDED = -1
+"""Instead of the number of a SUBSCRIBE: none is answered any more."""
 
 Acknowledged = Callable[[str | None], None]
 """Told once the broker has a message; the text says why it refused it."""
@@ -54,13 +68,15 @@ class Listener(Protocol):
 
     def message(self, incoming: Incoming) -> None: ...
 
-    def lost(self, connection: "Connection", reason: str) -> None: ...
+    def lost(self, connection: "Connection", loss: Loss) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Will:
     topic: str
     payload: bytes
+    qos: int = 1
+    retain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,15 @@ class ProtocolRefused(BrokerUnavailable):
     """The broker does not speak this version of MQTT."""
 
 
+class WillRefused(BrokerUnavailable):
+    """The broker takes no will of that quality of service, or none that is to be kept. `limits`:
+    what it takes."""
+
+    def __init__(self, message: str, limits: Limits) -> None:
+        super().__init__(message)
+        self.limits = limits
+
+
 class HungUp(ProtocolRefused):
     """It gave no answer to CONNECT, as brokers do that do not know this version of MQTT; and as
     every broker does that is just being stopped or started."""
@@ -96,11 +121,25 @@ class Connection:
     """Open it once. Every method may be called from any thread."""
 
     def __init__(
-        self, login: Login, protocol: MQTTProtocolVersion, window: int, listener: Listener
+        self,
+        login: Login,
+        protocol: MQTTProtocolVersion,
+        window: int,
+        listener: Listener,
+        packet_bytes: int | None = None,
     ) -> None:
+        """`packet_bytes`: the largest packet that the broker takes, where it was seen to take no
+        larger one; it may say less."""
         self.protocol = protocol
         self.session_present = False
-        self.receive_maximum = 65535  # the broker's: QoS 1 messages it takes unacknowledged
+        self.limits = Limits(packet_bytes=packet_bytes)
+        self.too_large: dict[str, int] = {}
+        """Topics whose newest message was not sent, with its size: the broker takes none so
+        large."""
+        self.lowest_granted = 1
+        """The lowest quality of service that it granted to a subscription."""
+        self.was_of_use = False
+        """Whether the broker granted or acknowledged anything."""
         self._login = login
         self._listener = listener
         self._settled = threading.Event()  # accepted, refused or closed
@@ -109,13 +148,29 @@ class Connection:
         self._subscribed: queue.SimpleQueue[tuple[int, list[str | None]]] = queue.SimpleQueue()
         self._refusal: BrokerUnavailable | None = None
         self._ledger = threading.Lock()  # never held while paho is called
-        self._waiting: dict[int, Acknowledged] = {}
+        self._waiting: dict[int, tuple[Acknowledged, int]] = {}
         self._early: dict[int, str | None] = {}
         self._client = self._make_client(window)
 
     @property
     def alive(self) -> bool:
         return self._accepted and not self._ended.is_set()
+
+    @property
+    def tls_version(self) -> str | None:
+        """None where it is not encrypted."""
+        socket = self._client.socket()
+        return socket.version() if isinstance(socket, ssl.SSLSocket) else None
+
+    @property
+    def client_id(self) -> str:
+        return self._login.client_id
+
+    @property
+    def largest_unacknowledged(self) -> int:
+        """The size of the largest message that was sent and that the broker did not acknowledge."""
+        with self._ledger:
+            return max((size for _, size in self._waiting.values()), default=0)
 
     def open(self) -> None:
         """Connect and wait for the broker's answer. Raises BrokerUnavailable, which says why."""
@@ -152,8 +207,18 @@ class Connection:
             )
 
     def subscribe(self, *topics: str) -> None:
-        """Ask for all of them at once and wait for the broker's word. Raises BrokerUnavailable,
-        which names the first that it refuses."""
+        """Ask for all of them, in as few packets as the broker takes, and wait for its word. Raises
+        BrokerUnavailable, which names the first that it refuses."""
+        packet: list[str] = []
+        for topic in topics:
+            if packet and not self.limits.takes(_subscribe_bytes([*packet, topic])):
+                self._subscribe(packet)
+                packet = []
+            packet.append(topic)
+        if packet:
+            self._subscribe(packet)
+
+    def _subscribe(self, topics: list[str]) -> None:
         code, wanted = self._client.subscribe([(topic, 1) for topic in topics])
         if code != paho.MQTT_ERR_SUCCESS:
             raise BrokerUnavailable("The connection to the broker has ended.")
@@ -164,6 +229,8 @@ class Connection:
                 answered, reasons = self._subscribed.get(timeout=CONNECT_TIMEOUT_S)
             except queue.Empty:
                 answered, reasons = wanted, ["no answer"]
+            if answered == _ENDED:
+                raise BrokerUnavailable("The connection to the broker has ended.")
         for topic, reason in zip(topics, reasons, strict=False):
             if reason is not None:
                 raise BrokerUnavailable(
@@ -175,6 +242,26 @@ class Connection:
         """Hear no more of it, soon."""
         self._client.unsubscribe(topic)
 
+    def fits(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        expiry_s: int | None = None,
+        correlation: bytes | None = None,
+    ) -> bool:
+        """Whether the broker takes so large a message."""
+        properties = self._properties(expiry_s, correlation)
+        return self.limits.takes(self._size(topic, payload, properties))
+
+    def check_fits(self, topic: str, payload: bytes) -> None:
+        """Raises RequestTooLarge for a message that is larger than the broker takes."""
+        if not self.fits(topic, payload):
+            raise RequestTooLarge(
+                f"This broker takes messages of {self.limits.packet_bytes:,} bytes at most; this "
+                f"one has {self._size(topic, payload, None):,}."
+            )
+
     def publish(
         self,
         topic: str,
@@ -185,28 +272,48 @@ class Connection:
         correlation: bytes | None = None,
         acknowledged: Acknowledged = _nobody_cares,
     ) -> bool:
-        """Send at QoS 1. False where the connection has ended; then it was perhaps not sent, and
-        `acknowledged` is not called."""
-        properties: Properties | None = None
-        if self.protocol == MQTT5 and (expiry_s is not None or correlation is not None):
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            if expiry_s is not None:
-                properties.MessageExpiryInterval = expiry_s
-            if correlation is not None:
-                properties.CorrelationData = correlation
+        """Send at QoS 1, or at what the broker takes. False where it was not sent, and then
+        `acknowledged` is not called: the connection has ended, or the message is larger than the
+        broker takes (which is logged, once a topic)."""
+        properties = self._properties(expiry_s, correlation)
         if not self.alive:
             return False
-        info = self._client.publish(topic, payload, 1, retain, properties)
+        size = self._size(topic, payload, properties)
+        if not self.limits.takes(size):
+            self._leave_out(topic, size)
+            return False
+        self.too_large.pop(topic, None)
+        qos, retain = min(1, self.limits.qos), retain and self.limits.retain
+        info = self._client.publish(topic, payload, qos, retain, properties)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             return False
         with self._ledger:
             early = info.mid in self._early  # the network thread was faster than this one
             refused = self._early.pop(info.mid, None)
             if not early:
-                self._waiting[info.mid] = acknowledged
+                self._waiting[info.mid] = acknowledged, size
         if early:
             acknowledged(refused)
         return True
+
+    def _properties(self, expiry_s: int | None, correlation: bytes | None) -> Properties | None:
+        if self.protocol != MQTT5 or (expiry_s is None and correlation is None):
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        return properties
+
+    def _size(self, topic: str, payload: bytes, properties: Properties | None) -> int:
+        return publish_bytes(topic, payload, properties, mqtt5=self.protocol == MQTT5)
+
+    def _leave_out(self, topic: str, size: int) -> None:
+        if topic not in self.too_large:
+            limit = self.limits.packet_bytes
+            log.error("message_too_large", topic=topic, bytes=size, broker_takes=limit)
+        self.too_large[topic] = size
 
     def publish_and_wait(
         self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float
@@ -244,7 +351,8 @@ class Connection:
         client.max_inflight_messages_set(window)
         client.max_queued_messages_set(0)
         if login.will is not None:
-            client.will_set(login.will.topic, login.will.payload, 1, retain=True)
+            will = login.will
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
         if login.username is not None:
             client.username_pw_set(login.username, login.password)
         if login.tls is not None:
@@ -267,10 +375,11 @@ class Connection:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._refusal = _refusal(reason, f"{self._login.host}:{self._login.port}")
+            where = f"{self._login.host}:{self._login.port}"
+            self._refusal = _refusal(reason, properties, where)
         else:
             self.session_present = flags.session_present
-            self.receive_maximum = getattr(properties, "ReceiveMaximum", 65535)
+            self.limits = Limits.said(properties).at_most(self.limits.packet_bytes)
             self._accepted = True
         self._settled.set()
 
@@ -278,14 +387,16 @@ class Connection:
         self,
         _client: paho.Client,
         _userdata: object,
-        _flags: paho.DisconnectFlags,
+        flags: paho.DisconnectFlags,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         self._ended.set()
         self._settled.set()
+        self._subscribed.put((_ENDED, []))
         if self._accepted:
-            self._listener.lost(self, str(reason))
+            by_broker = flags.is_disconnect_packet_from_server
+            self._listener.lost(self, loss_of(reason, properties, by_broker=by_broker))
 
     def _on_subscribe(
         self,
@@ -296,6 +407,9 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         refusals = [str(each) if each.is_failure else None for each in reasons]
+        self.was_of_use |= None in refusals
+        granted = [each.value for each in reasons if not each.is_failure]
+        self.lowest_granted = min([self.lowest_granted, *granted])
         self._subscribed.put((mid, refusals))
 
     def _on_message(
@@ -329,22 +443,28 @@ class Connection:
         _properties: Properties,
     ) -> None:
         refused = str(reason) if reason.is_failure else None
+        self.was_of_use |= refused is None
         with self._ledger:
-            acknowledged = self._waiting.pop(mid, None)
-            if acknowledged is None:
+            waiting = self._waiting.pop(mid, None)
+            if waiting is None:
                 self._early[mid] = refused
-        if acknowledged is not None:
+        if waiting is not None:
+            acknowledged, _ = waiting
             acknowledged(refused)
 
 
-def _refusal(reason: ReasonCode, where: str) -> BrokerUnavailable:
-    name = reason.getName()
-    if name == "Unsupported protocol version":
+def _refusal(reason: ReasonCode, properties: Properties | None, where: str) -> BrokerUnavailable:
+    if reason.getName() == "Unsupported protocol version":
         return ProtocolRefused(f"{where}: the broker does not speak this version of MQTT.")
-    if name == "Bad user name or password":
-        return BrokerUnavailable(f"{where}: the broker refuses the user name or password.")
-    if name == "Not authorized":
-        return BrokerUnavailable(
-            f"{where}: the broker says: not authorised. Are user name and password set and right?"
-        )
-    return BrokerUnavailable(f"{where}: the broker refuses the connection: {name}.")
+    said = f"{where}: {refusal_of(reason, properties)}"
+    if reason.value in (QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED):
+        limits = Limits.said(properties)
+        if reason.value == QOS_NOT_SUPPORTED:
+            return WillRefused(said, replace(limits, qos=0))
+        return WillRefused(said, replace(limits, retain=False))
+    return BrokerUnavailable(said)
+
+
+def _subscribe_bytes(topics: list[str]) -> int:
+    """How large a SUBSCRIBE is (MQTT 5, 3.8): packet identifier, properties, filters."""
+    return whole_bytes(2 + 1 + sum(2 + len(topic.encode()) + 1 for topic in topics))

@@ -24,7 +24,7 @@ from ostiary.messages.events import (
 )
 from ostiary.messages.log import LogHead
 from ostiary.messages.prompt import PromptMessage
-from ostiary.messages.state import CameraState, EntranceState, ModelState, State
+from ostiary.messages.state import BrokerState, CameraState, EntranceState, ModelState, State
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.signing import SignedCommand
 
@@ -89,6 +89,13 @@ was used. It is not under `…/event/`, so that a right to read events does not 
 and `event_id` of the *granted* event, so that no gap does, and `events` tells it only when asked
 for `"kind": "duress"`.
 
+**What the broker does not take is not sent.** Its CONNACK says how large a message may be, and
+whether it keeps messages and takes QoS 1; `state` (`broker`) and `ostiary doctor` name it. A larger
+answer becomes the error `answer_too_large`, with `limit` in bytes: ask `users` and `events` for
+fewer (`limit`, then `cursor`), and `snapshot` for a smaller picture (`width`). `state` leaves out
+models, then more. A larger event waits for a broker that takes it, and those after it are sent. A
+broker that names no limit and hangs up on one message again and again is not sent it any more.
+
 **PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand
 in no answer, event, error or log line. Let nobody but the door read `…/request/#`.
 
@@ -139,6 +146,7 @@ def markdown() -> str:
         if model is State:
             parts += ["`cameras`:\n\n", _fields(CameraState, "serialization")]
             parts += ["`models`:\n\n", _fields(ModelState, "serialization")]
+            parts += ["`broker`:\n\n", _fields(BrokerState, "serialization")]
     parts.append(COMMANDS_TEXT)
     parts += [_command(kind) for kind in COMMANDS.values()]
     parts += [SIGNED_TEXT, _fields(SignedCommand, "validation")]

@@ -8,8 +8,9 @@ from ostiary.commands.commands import Commands
 from ostiary.commands.room import always, utc_now
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
+from ostiary.messages.commands import COMMANDS
 from ostiary.messages.prompt import PromptMessage
-from ostiary.messages.state import EntranceState, State
+from ostiary.messages.state import BrokerState, EntranceState, State
 from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
@@ -61,7 +62,7 @@ class MqttDoor:
         self.topics = Topics.of(settings)
         self._settings = settings
         self._brokers = Brokers(settings.mqtt)
-        self._state: bytes | None = None
+        self._state: State | None = None
         self._clock = clock
         began = clock()
         self._prompts = {
@@ -73,7 +74,10 @@ class MqttDoor:
         self._entrances: dict[str, bytes] = {}
         self._sensors = sensors
         sensor_topics = () if sensors is None else sensors.sensor_topics
-        self._subscriptions = Subscriptions(self.topics.requests, *sensor_topics)
+        one_by_one = tuple(map(self.topics.request, COMMANDS))
+        self._subscriptions = Subscriptions(
+            self.topics.requests, *sensor_topics, instead={self.topics.requests: one_by_one}
+        )
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s
         )
@@ -99,6 +103,31 @@ class MqttDoor:
         """What the broker does not let this door hear (commands, sensors), or say (events)."""
         return self._subscriptions.refused + self._publisher.refused
 
+    @property
+    def broker(self) -> BrokerState | None:
+        """What the broker takes; None: there is no connection."""
+        connection = self._client.connection
+        if connection is None:
+            return None
+        limits = connection.limits
+        return BrokerState(
+            packet_limit=limits.packet_bytes,
+            qos=limits.qos,
+            retain=limits.retain,
+            too_large=tuple(sorted({*connection.too_large, *self._publisher.left_out})),
+        )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the broker and the connection to it, as stable words."""
+        suspicion, broker = self._client.suspicion, self.broker
+        found = [] if suspicion is None else [suspicion.value]
+        if broker is not None:
+            found += ["messages_too_large"] if broker.too_large else []
+            found += [] if broker.retain else ["broker_without_retain"]
+            found += [] if broker.qos else ["broker_without_qos1"]
+        return tuple(found)
+
     def start(self) -> None:
         """Returns at once; the door works without a broker, too."""
         self._publisher.start()
@@ -117,10 +146,20 @@ class MqttDoor:
 
     def publish_state(self, state: State) -> None:
         """Retained; kept here for the next connection where there is none now."""
-        self._state = state.model_dump_json().encode()
+        self._state = state
         connection = self._client.connection
         if connection is not None:
-            connection.publish(self.topics.state, self._state, retain=True)
+            self._send_state(connection, state)
+
+    def _send_state(self, connection: Connection, state: State) -> None:
+        """As much of it as the broker takes. One that keeps nothing is told with each that the
+        door is there, for those who have come since."""
+        if not connection.limits.retain:
+            connection.publish(self.topics.availability, ONLINE)
+        topic = self.topics.state
+        payloads = [each.model_dump_json().encode() for each in state.shortened()]
+        fitting = (each for each in payloads if connection.fits(topic, each))
+        connection.publish(topic, next(fitting, payloads[-1]), retain=True)
 
     def publish_entrance(self, state: EntranceState) -> None:
         """Likewise, how one door is."""
@@ -150,7 +189,7 @@ class MqttDoor:
         self._subscriptions.ask(connection)
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
-            connection.publish(self.topics.state, self._state, retain=True)
+            self._send_state(connection, self._state)
         for prompt in tuple(self._prompts.values()):
             self._send_prompt(connection, prompt)
         for topic, payload in list(self._entrances.items()):

@@ -52,8 +52,10 @@ class _Flight:
     connection: Connection
     sent_seq: int
     """The last event that was sent."""
-    seen_seq: int
-    """Up to here the broker may know everything: sent again, it opens no door."""
+    resend_after: int
+    """Of the events up to here only those are sent that the broker does not have."""
+    began_seq: int
+    """The newest event when it began."""
     unacknowledged: dict[int, int] = field(default_factory=dict)
     """How many PUBACKs each event under way still waits for."""
 
@@ -105,6 +107,7 @@ class Publisher:
         self._delivered: list[int] = []  # acknowledged and not marked yet
         self._mark_at = 0.0  # monotonic s
         self._refused = ""
+        self._left_out: dict[int, str] = {}
         self._recent: deque[tuple[float, int]] = deque()  # (monotonic s, seq) as acknowledged
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         events.follow(self._inbox.put)
@@ -113,6 +116,12 @@ class Publisher:
     def refused(self) -> tuple[str, ...]:
         """The topic of the first event that the broker does not take; it and all after it wait."""
         return (self._refused,) if self._refused else ()
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The topics of events that are larger than the broker takes. They wait for one that takes
+        more, and nothing waits for them."""
+        return frozenset(self._left_out.values())
 
     def start(self) -> None:
         self._thread.start()
@@ -198,11 +207,11 @@ class Publisher:
         broker that was killed can have forgotten what it acknowledged last."""
         if (head := self._events.chain.newest_head()) is not None:
             self._tell(connection, head)
-        last_acknowledged = self._events.last_seq()
+        self._left_out = {}
+        start = resend_after = self._resend_after()
         if pending := self._events.pending(0, 1):
-            last_acknowledged = pending[0].seq - 1
-        start = min(last_acknowledged, self._resend_after())
-        return _Flight(connection, sent_seq=start, seen_seq=last_acknowledged)
+            start = min(start, pending[0].seq - 1)
+        return _Flight(connection, start, resend_after, self._events.last_seq())
 
     def _sign_log(self) -> None:
         head = self._events.chain.sign(self._key, self._topics.base, self._clock())
@@ -240,6 +249,8 @@ class Publisher:
             flight.unacknowledged[told.seq] -= 1
             if not flight.unacknowledged[told.seq]:
                 del flight.unacknowledged[told.seq]
+                if told.seq in self._left_out:
+                    continue
                 if not self._delivered:
                     self._mark_at = time.monotonic() + _MARK_WITHIN_S
                 self._delivered.append(told.seq)
@@ -275,6 +286,11 @@ class Publisher:
             return (self._handed.popleft(),)
         if not self._handed and not self._look:
             return ()
+        if flight.sent_seq < flight.resend_after:
+            old = self._events.pending(flight.sent_seq, room)
+            if waiting := [each for each in old if each.seq <= flight.resend_after]:
+                return [Recorded(each, self._forced(each)) for each in waiting]
+            flight.sent_seq = flight.resend_after
         page = self._events.page(cursor=flight.sent_seq, limit=room, newest_first=False)
         self._look = page.cursor is not None
         if not page.events:  # none of these can be read, or there are none
@@ -293,21 +309,28 @@ class Publisher:
         ]
         if forced is not None:
             messages.append((self._topics.duress, forced.model_dump_json().encode(), None))
-        door = self._door_event(event) if event.seq > flight.seen_seq else None
+        is_new = event.seq > flight.began_seq or self._events.is_pending(event.seq)
+        door = self._door_event(event) if is_new else None
         if door is not None:
             left = max(1, int((door.expires - self._clock()).total_seconds()))
             messages.append((self._topics.door, door.model_dump_json().encode(), left))
         flight.sent_seq = event.seq
-        flight.unacknowledged[event.seq] = len(messages)
-        return all(
-            flight.connection.publish(
+        connection = flight.connection
+        fit = [connection.fits(topic, data, expiry_s=left) for topic, data, left in messages]
+        if not all(fit):
+            self._left_out[event.seq] = messages[fit.index(False)][0]
+        if any(fit):
+            flight.unacknowledged[event.seq] = sum(fit)
+        sent = [
+            connection.publish(
                 topic,
                 payload,
                 expiry_s=expiry_s,
-                acknowledged=partial(self._on_acknowledged, flight.connection, event.seq, topic),
+                acknowledged=partial(self._on_acknowledged, connection, event.seq, topic),
             )
             for topic, payload, expiry_s in messages
-        )
+        ]
+        return all(went or not fits for went, fits in zip(sent, fit, strict=True))
 
     def _on_acknowledged(
         self, connection: Connection, seq: int, topic: str, refused: str | None

@@ -17,6 +17,7 @@ from ostiary.commands.context import Asker, Context
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings, describe_validation
 from ostiary.errors import (
+    AnswerTooLarge,
     Busy,
     CommandUnknown,
     NotAllowed,
@@ -35,7 +36,7 @@ from ostiary.messages.commands import (
 )
 from ostiary.mqtt.acks import AckOrder
 from ostiary.mqtt.client import MqttClient
-from ostiary.mqtt.connection import Incoming
+from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.signing import Verifier
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import SIGNATURE, CommandKey
@@ -184,12 +185,37 @@ class Requests:
         if topic == self._topics.response(""):
             self._acks.done(incoming)
             return
+        fitting = self._fitting(connection, topic, incoming, response)
+        if fitting is None:  # it would come again for ever
+            log.error("answer_too_large", topic=topic, bytes=len(response))
+            self._acks.done(incoming)
+            return
         connection.publish(
             topic,
-            response,
+            fitting,
             correlation=incoming.correlation,
             acknowledged=lambda refused: self._answered(incoming, refused),
         )
+
+    def _fitting(
+        self, connection: Connection, topic: str, incoming: Incoming, response: bytes
+    ) -> bytes | None:
+        """The response, or the error that it is larger than the broker takes, in as many words as
+        it does take; None: in none."""
+        limit = connection.limits.packet_bytes
+        name = self._topics.command_of(incoming.topic) or ""
+        error = AnswerTooLarge(too_large(name, len(response), limit or 0))
+        brief = AnswerTooLarge(f"At most {limit} bytes.")
+        answers = (
+            response,
+            _failed(incoming.payload, error, limit),
+            _failed(incoming.payload, brief, limit),
+            _failed(b"", brief, limit),
+        )
+        for answer in answers:
+            if connection.fits(topic, answer, correlation=incoming.correlation):
+                return answer
+        return None
 
     def _answered(self, incoming: Incoming, refused: str | None) -> None:
         if refused is not None:
@@ -205,8 +231,20 @@ def parse(model: type[Request], payload: bytes) -> Request:
         raise RequestMalformed(describe_validation(error)) from None
 
 
-def _failed(payload: bytes, error: OstiaryError) -> bytes:
-    detail = ErrorDetail(code=error.code, message=error.message)
+def too_large(command: str, size: int, limit: int) -> str:
+    """What to say of an answer of `size` bytes."""
+    kind = COMMANDS.get(command)
+    done = "The command was run, but its answer" if kind and kind.recorded else "The answer"
+    said = f"{done} has {size:,} bytes, and this broker takes messages of {limit:,} at most."
+    if kind is not None and "limit" in kind.request.model_fields:
+        return f"{said} Ask for fewer at once: a smaller `limit`, and go on with `cursor`."
+    if kind is not None and "width" in kind.request.model_fields:
+        return f"{said} Ask for a smaller picture by `width`."
+    return f"{said} Raise the broker's limit, or ask over HTTP."
+
+
+def _failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> bytes:
+    detail = ErrorDetail(code=error.code, message=error.message, limit=limit)
     return ErrorResponse(error=detail, transaction=_transaction_in(payload)).to_json()
 
 

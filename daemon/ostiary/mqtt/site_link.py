@@ -97,6 +97,8 @@ class SiteLink:
         self._under_way: dict[str, str] = {}
         self._may_wait = True
         self._pending = False
+        self._too_large: dict[str, str] = {}
+        """Changes (person and version) that are larger than the broker takes."""
         self._members_heard = b""
         self._next_look = 0.0
         self._next_housekeeping = 0.0
@@ -151,6 +153,11 @@ class SiteLink:
             yield "site_revoked"
         if state.unconfirmed:
             yield "site_unconfirmed"
+        connection = self._client.connection
+        if connection is not None and connection.too_large:
+            yield "site_messages_too_large"
+        if connection is not None and not connection.limits.retain:
+            yield "site_needs_retain"
         if self._watch.differs:
             yield "site_differs"
         at = self._roster.refused_at
@@ -248,6 +255,7 @@ class SiteLink:
     def _begin(self, connection: Connection | None) -> None:
         """Hear everything from the beginning, by this connection."""
         self._under_way.clear()
+        self._too_large.clear()
         self._may_wait = True
         self._sync = None
         if connection is None or not connection.alive or not self._roster.reread():
@@ -384,17 +392,23 @@ class SiteLink:
     def _tell(self, connection: Connection) -> None:
         if not self._may_wait or len(self._under_way) >= BATCH:
             return
-        waiting = self._roster.store.waiting(BATCH)
+        asked = BATCH + len(self._too_large)
+        waiting = self._roster.store.waiting(asked)
         self._pending = bool(waiting)
-        self._may_wait = len(waiting) == BATCH
+        self._may_wait = len(waiting) == asked
         for person, version, payload in waiting:
             if self._under_way.get(person) == version or len(self._under_way) >= BATCH:
+                continue
+            if self._too_large.get(person) == version:
                 continue
             if payload is not None and self._is_sealed_by_former_key(person, payload):
                 self._roster.sealed_anew(person, self._clock())
                 continue
-            self._under_way[person] = version
             topic = self._topics.person(person)
+            if not connection.fits(topic, payload or b""):
+                self._too_large[person] = version
+            else:
+                self._under_way[person] = version
             told = partial(self._on_told, connection, person, version)
             connection.publish(topic, payload or b"", retain=True, acknowledged=told)
 

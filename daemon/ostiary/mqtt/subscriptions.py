@@ -1,5 +1,8 @@
 """What is to be heard, asked for until the broker grants it."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 import structlog
 
 from ostiary.errors import BrokerUnavailable
@@ -7,13 +10,17 @@ from ostiary.mqtt.connection import Connection
 
 log = structlog.get_logger(__name__)
 
+NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
+
 
 class Subscriptions:
     """A refusal may be an ACL's, and then somebody mends that; or that of a cluster which is
     electing a leader, and the next try succeeds. On the client's thread, but for `refused`."""
 
-    def __init__(self, *topics: str) -> None:
+    def __init__(self, *topics: str, instead: Mapping[str, Sequence[str]] = NOTHING) -> None:
+        """`instead`: the topics that a filter stands for, at a broker without wildcards."""
         self._topics = topics
+        self._instead = instead
         self._refused: dict[str, str] = {}
 
     @property
@@ -23,7 +30,10 @@ class Subscriptions:
 
     def ask(self, connection: Connection) -> None:
         """On a new connection: for all."""
-        for topic in self._topics:
+        instead = {} if connection.limits.wildcards else self._instead
+        wanted = [each for topic in self._topics for each in instead.get(topic, (topic,))]
+        self._refused = {each: why for each, why in self._refused.items() if each in wanted}
+        for topic in wanted:
             self._ask(connection, topic)
 
     def tend(self, connection: Connection) -> tuple[str, ...]:
@@ -38,6 +48,8 @@ class Subscriptions:
         try:
             connection.subscribe(topic)
         except BrokerUnavailable as error:
+            if not connection.alive:
+                return
             self._refused[topic] = error.message
             if error.message != before:
                 log.error("subscription_refused", topic=topic, reason=error.message)

@@ -8,8 +8,8 @@ from typing import Literal
 from ostiary import __version__
 from ostiary.access.risk import Threshold
 from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.messages.state import BrokerState, ModelState, RecognitionState, SiteState, State
 from ostiary.messages.state import CameraState as CameraReport
-from ostiary.messages.state import ModelState, RecognitionState, SiteState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Readings:
     events were removed undelivered since the daemon started. `topics_refused`: what the broker
     does not let the door hear or say. `waiting`: people who are known by a former recogniser only;
     `unmatched`: by none that is loaded. `attacked`: a camera was shown photos or screens a moment
-    ago. `doors`: stable words for what is wrong at the doors.
+    ago. `doors` and `broker_problems`: stable words for what is wrong at the doors and with the
+    broker.
     """
 
     cameras: tuple[CameraState, ...]
@@ -30,6 +31,8 @@ class Readings:
     events_dropped: int
     uptime_s: float
     broker_connected: bool = True
+    broker: BrokerState | None = None
+    broker_problems: tuple[str, ...] = ()
     topics_refused: tuple[str, ...] = ()
     events_dropped_now: bool = False
     hanging: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ def state_of(readings: Readings, now: datetime) -> State:
         recognition=_recognition(readings),
         models=readings.models,
         site=readings.site,
+        broker=readings.broker,
     )
 
 
@@ -115,6 +119,7 @@ def _problems(readings: Readings) -> Iterable[str]:
         yield "broker_unavailable"
     elif readings.topics_refused:
         yield "broker_refuses_topics"
+    yield from readings.broker_problems
     if readings.events_dropped_now:
         yield "events_dropped"
     if readings.thresholds is not None and readings.thresholds.turns_most_away:

@@ -247,6 +247,11 @@ class Events:
             ).fetchall()
         return self._events(rows)
 
+    def is_pending(self, seq: int) -> bool:
+        """Whether it is there, and undelivered."""
+        query = f"SELECT COUNT(*) FROM events WHERE seq = {seq:d} AND delivered_at IS NULL"
+        return self._number(query) > 0
+
     def mark_delivered(self, seqs: Iterable[int], now: datetime) -> None:
         """The broker has these. Marking one twice, or one that was pruned, does nothing."""
         at = moment.to_text(now)

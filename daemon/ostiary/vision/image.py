@@ -75,6 +75,15 @@ def encode_jpeg(bgr: BGRImage, quality: int = 85) -> bytes:
     return encoded.tobytes()
 
 
+def at_most_wide(bgr: BGRImage, width: int) -> BGRImage:
+    """The image [H, W, 3], made smaller where it has more than `width` columns."""
+    height, before = bgr.shape[:2]
+    if before <= width:
+        return bgr
+    size = width, max(1, round(height * width / before))
+    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _dimensions(data: bytes) -> tuple[int, int]:
     """Width and height as the header of a whole file says, each at least 1."""
     if data.startswith(b"\xff\xd8\xff"):

@@ -19,6 +19,9 @@ class SnapshotRequest(Request):
     """What does a camera see now?"""
 
     camera: str | None = Field(default=None, description="Which one, where the door has several.")
+    width: int | None = Field(
+        default=None, ge=16, le=10_000, description="Pixels; a wider picture is made so small."
+    )
 
 
 class SnapshotAnswer(Answer):

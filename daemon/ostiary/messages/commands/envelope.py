@@ -11,6 +11,10 @@ from ostiary.messages.events import Message
 class ErrorDetail(Message):
     code: str = Field(description="Stable, for programs.")
     message: str = Field(description="What was wrong and what to do, for people.")
+    limit: int | None = Field(
+        default=None,
+        description="Of `answer_too_large`: the bytes that the broker takes in one message.",
+    )
 
 
 class _Response(BaseModel):
@@ -32,3 +36,7 @@ class ErrorResponse(_Response):
     status: Literal["error"] = "error"
     error: ErrorDetail
     transaction: Transaction | None = None
+
+    def to_json(self) -> bytes:
+        """As it goes over the wire: without what there is not."""
+        return self.model_dump_json(exclude_none=True).encode()

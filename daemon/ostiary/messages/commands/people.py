@@ -20,6 +20,13 @@ Scope = Literal["door", "site"]
 class UsersRequest(Request):
     """Who is registered?"""
 
+    limit: int | None = Field(
+        default=None, ge=1, le=10_000, description="So many at once; unset: everybody."
+    )
+    cursor: str | None = Field(
+        default=None, max_length=256, description="Go on from here: the last answer's `cursor`."
+    )
+
 
 class UserRecord(Message):
     """One registered person."""
@@ -49,6 +56,9 @@ class UsersAnswer(Answer):
     )
     waiting: int = Field(
         ge=0, description="People who have only templates of a former recogniser until they come."
+    )
+    cursor: str | None = Field(
+        default=None, description="Ask with it for the next page; None after the last."
     )
 
 

@@ -1,44 +1,61 @@
-"""Does the broker take us, encrypted, and let us publish and subscribe?"""
+"""Does the broker take us, encrypted, and let us publish and subscribe? What does it not take?"""
 
 import queue
-import ssl
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from pydantic import ValidationError
 
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable, OstiaryError
-from ostiary.mqtt.security import explain_connect_error, read_password, tls_context
+from ostiary.messages.state import State
+from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
+from ostiary.mqtt.limits import Limits
+from ostiary.mqtt.login import login_of
+from ostiary.mqtt.losses import Loss
+from ostiary.mqtt.sessions import Suspicion
 from ostiary.mqtt.topics import Topics
 from ostiary.service.doctor.check import Check, green, red, yellow
 
 ANSWER_WITHIN_S = 5.0
+KEPT_WITHIN_S = 1.0
+WINDOW = 8
+ROOMY_BYTES = 256 * 1024
+"""Pictures and lists of people usually fit."""
 
 
 def check_broker(settings: Settings) -> Iterator[Check]:
     mqtt, topics = settings.mqtt, Topics.of(settings)
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        tls = tls_context(mqtt)
-        visit = _Visit(settings, tls)
+        client_id = f"{mqtt.base_topic}-{settings.device.id}-doctor"
+        visit = _Visit(replace(login_of(settings, client_id), clean=True))
     except OstiaryError as error:
         yield red("broker", error.message, "The daemon keeps events until the broker is back.")
         return
     try:
-        yield _encryption(where, visit.client.socket(), tls)
-        yield _permission("subscribe", topics.requests, visit.subscribe)
+        yield _encryption(where, visit)
+        yield from _limits(visit.connection.limits, needs_retain=settings.site.id is not None)
+        yield _permission("subscribe", topics.requests, visit.subscribe(topics.requests))
+        if visit.connection.lowest_granted == 0 < visit.connection.limits.qos:
+            yield _without_qos1("it grants subscriptions at QoS 0 only")
+        yield from _running(topics, visit.kept(topics.state))
         # Last: mosquitto 2.0.11 hangs up on a message that it does not permit.
-        yield _permission("publish", topics.response("doctor"), visit.publish)
+        topic = topics.response("doctor")
+        refused = visit.publish(topic)
+        yield _permission("publish", topic, refused)
+        if refused is None and visit.connection.limits.retain:
+            refused = visit.publish(topic, retain=True)  # empty: nothing is kept
+            if refused is not None:
+                yield _without_retain(refused, needs_retain=settings.site.id is not None)
     finally:
-        visit.end()
+        visit.connection.close()
 
 
-def _encryption(where: str, socket: object, tls: ssl.SSLContext | None) -> Check:
-    if tls is not None and isinstance(socket, ssl.SSLSocket):
-        return green("broker", f"{where}: connected, {socket.version()}")
+def _encryption(where: str, visit: "_Visit") -> Check:
+    if (version := visit.connection.tls_version) is not None:
+        return green("broker", f"{where}: connected, {version}")
     if where.startswith(("127.", "localhost:", "::1:")):
         return green("broker", f"{where}: connected, on this machine")
     return yellow(
@@ -48,8 +65,44 @@ def _encryption(where: str, socket: object, tls: ssl.SSLContext | None) -> Check
     )
 
 
-def _permission(what: str, topic: str, ask: Callable[[str], str | None]) -> Check:
-    refused = ask(topic)
+def _limits(limits: Limits, *, needs_retain: bool) -> Iterator[Check]:
+    """What the broker does not take."""
+    size = limits.packet_bytes
+    if size is None:
+        yield green("broker limit", "messages of any size")
+    elif size >= ROOMY_BYTES:
+        yield green("broker limit", f"messages of {size:,} bytes at most")
+    else:
+        yield yellow(
+            "broker limit",
+            f"messages of {size:,} bytes at most",
+            "Larger answers become the error answer_too_large, and larger events wait: raise the "
+            "broker's limit (mosquitto: max_packet_size), or ask for lists in parts.",
+        )
+    if not limits.retain:
+        yield _without_retain("it keeps no retained messages", needs_retain=needs_retain)
+    if limits.qos == 0:
+        yield _without_qos1("it takes messages of QoS 0 only")
+
+
+def _without_retain(found: str, *, needs_retain: bool) -> Check:
+    return (red if needs_retain else yellow)(
+        "broker retain",
+        found,
+        "Who comes later does not hear whether the door is there, and a site needs retained "
+        "messages: permit them at the broker (mosquitto: retain_available).",
+    )
+
+
+def _without_qos1(found: str) -> Check:
+    return red(
+        "broker qos",
+        found,
+        "What is lost on the way nobody sends again: permit QoS 1 (mosquitto: max_qos).",
+    )
+
+
+def _permission(what: str, topic: str, refused: str | None) -> Check:
     if refused is None:
         return green(f"broker {what}", f"{topic}: permitted")
     return red(
@@ -59,85 +112,80 @@ def _permission(what: str, topic: str, ask: Callable[[str], str | None]) -> Chec
     )
 
 
+def _running(topics: Topics, kept: bytes | None) -> Iterator[Check]:
+    """What the door that runs says of its connections, where this user may read it."""
+    try:
+        state = State.model_validate_json(kept or b"")
+    except ValidationError:
+        return
+    if Suspicion.TWIN in state.problems:
+        yield red(
+            "broker twin",
+            f"another client connects as {topics.base}, and each throws the other off",
+            "Two doors have one device.id: give each its own; the host's name does well.",
+        )
+    if Suspicion.KICKED in state.problems:
+        yield red(
+            "broker connections",
+            "the broker ends each connection of the running door soon",
+            "The door's log says with which words; the broker's log says more.",
+        )
+
+
 class _Visit:
     """A short connection under a name of its own, which leaves the daemon's alone."""
 
-    def __init__(self, settings: Settings, tls: ssl.SSLContext | None) -> None:
-        """Raises BrokerUnavailable or ConfigError."""
-        mqtt = settings.mqtt
-        where = f"{mqtt.host}:{mqtt.port}"
-        self._answers: queue.SimpleQueue[ReasonCode] = queue.SimpleQueue()
-        self.client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            f"{mqtt.base_topic}-{settings.device.id}-doctor",
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        self.client.connect_timeout = ANSWER_WITHIN_S
-        if mqtt.username is not None:
-            self.client.username_pw_set(mqtt.username, read_password(mqtt))
-        if tls is not None:
-            self.client.tls_set_context(tls)
-        self.client.on_connect = self._on_connect
-        self.client.on_publish = self._on_publish
-        self.client.on_subscribe = self._on_subscribe
+    def __init__(self, login: Login) -> None:
+        """Raises BrokerUnavailable."""
+        self._heard: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+        self._loss: Loss | None = None
+        self.connection = Connection(login, MQTT5, WINDOW, self)
         try:
-            self.client.connect(mqtt.host, mqtt.port)
-        except (OSError, ValueError) as error:
-            raise explain_connect_error(error, where, tls=tls is not None) from error
-        self.client.loop_start()
-        refused = self._refusal()
-        if refused is not None:
-            self.end()
-            raise BrokerUnavailable(f"{where}: {refused}. Are user name and password right?")
+            self.connection.open()
+        except ProtocolRefused:
+            self.connection = Connection(login, MQTT311, WINDOW, self)
+            self.connection.open()
 
-    def publish(self, topic: str) -> str | None:
+    def publish(self, topic: str, *, retain: bool = False) -> str | None:
         """Why the broker does not take a message on `topic`; None where it does."""
-        self.client.publish(topic, b"", qos=1)
-        return self._refusal()
+        answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        if not self.connection.publish(topic, b"", retain=retain, acknowledged=answers.put):
+            return self._ended()
+        try:
+            return answers.get(timeout=ANSWER_WITHIN_S)
+        except queue.Empty:
+            return self._ended()
 
     def subscribe(self, topic: str) -> str | None:
         """Why the broker does not take a subscription to `topic`; None where it does."""
-        self.client.subscribe(topic, qos=1)
-        return self._refusal()
-
-    def end(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-    def _refusal(self) -> str | None:
         try:
-            answer = self._answers.get(timeout=ANSWER_WITHIN_S)
-        except queue.Empty:
-            return f"no answer in {ANSWER_WITHIN_S:g} s"
-        return answer.getName() if answer.is_failure else None
+            self.connection.subscribe(topic)
+        except BrokerUnavailable as error:
+            return error.message
+        return None
 
-    def _on_connect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        self._answers.put(reason)
+    def kept(self, topic: str) -> bytes | None:
+        """What the broker keeps there; None: nothing, or nothing that we may hear."""
+        if self.subscribe(topic) is not None:
+            return None
+        until = time.monotonic() + KEPT_WITHIN_S
+        while (left := until - time.monotonic()) > 0:
+            try:
+                incoming = self._heard.get(timeout=left)
+            except queue.Empty:
+                break
+            self.connection.acknowledge(incoming)
+            if incoming.topic == topic:
+                return incoming.payload
+        return None
 
-    def _on_publish(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _mid: int,
-        reason: ReasonCode,
-        _properties: Properties,
-    ) -> None:
-        self._answers.put(reason)
+    def _ended(self) -> str:
+        return f"no answer in {ANSWER_WITHIN_S:g} s" if self._loss is None else self._loss.words
 
-    def _on_subscribe(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
-        self._answers.put(reasons[0])
+    # what Connection tells, on its network thread
+
+    def message(self, incoming: Incoming) -> None:
+        self._heard.put(incoming)
+
+    def lost(self, _connection: Connection, loss: Loss) -> None:
+        self._loss = loss

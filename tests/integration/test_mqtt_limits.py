@@ -1,0 +1,346 @@
+"""Brokers that do not take everything: what is larger than their limit is never sent, and nothing
+waits for it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ostiary.client.cli import everybody
+from ostiary.client.remote import RemoteDoor, new_client_id
+from ostiary.errors import RequestTooLarge
+from ostiary.messages.commands import (
+    EventsAnswer,
+    EventsRequest,
+    LoginAnswer,
+    LoginRequest,
+    PingAnswer,
+    PingRequest,
+)
+from ostiary.messages.reason import Reason
+from ostiary.messages.state import CameraState, ModelState, State
+from ostiary.mqtt.connection import MQTT311
+from ostiary.mqtt.login import login_of
+from ostiary.mqtt.topics import Topics
+from ostiary.vision.engine import VisionEngine
+from testing.broker import Mosquitto
+from testing.cameras import Still
+from testing.doorway import BASE, Doorway, door_settings
+from testing.faces import some_look
+from testing.ports import free_port
+from testing.probe import Probe
+
+LIMIT = 3500
+STATE = f"{BASE}/state"
+LOGIN = f"{BASE}/event/login"
+DOOR = f"{BASE}/door"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def wait_for(what: str, is_so: Callable[[], object], timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited for: {what}"
+        time.sleep(0.02)
+
+
+def broker_that(folder: Path, *lines: str, port: int | None = None) -> Mosquitto:
+    return Mosquitto(folder / "broker", "\n".join(("allow_anonymous true", *lines)), port=port)
+
+
+def grant(door: Doorway, message: str = "Welcome, Ada.") -> int:
+    return door.events.append_login(
+        success=True,
+        reason=Reason.GRANTED,
+        message=message,
+        source="front",
+        now=datetime.now(UTC),
+        username="Ada",
+    ).seq
+
+
+def a_state(**more: Any) -> State:
+    return State(
+        timestamp=NOW,
+        version="1",
+        health="ok",
+        uptime_s=1,
+        cameras=(CameraState(name="front", status="ok", fps=15),),
+        users=2,
+        queue_length=0,
+        events_dropped=0,
+        **more,
+    )
+
+
+def never_ended(broker: Mosquitto) -> None:
+    """The broker has thrown nobody off."""
+    assert "disconnected due to" not in broker.log
+    assert "protocol error" not in broker.log.lower()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Mosquitto]:
+    with broker_that(tmp_path, f"max_packet_size {LIMIT}") as running:
+        yield running
+
+
+@contextmanager
+def door_at(
+    broker: Mosquitto, folder: Path, engine: VisionEngine, **sections: Any
+) -> Iterator[Doorway]:
+    noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+    settings = door_settings(folder, broker.port, **sections)
+    with Doorway(settings, engine, ("front", Still(noise))) as door:
+        yield door
+
+
+def fill(door: Doorway) -> None:
+    """More than the broker takes, of everything that is a list."""
+    for number in range(30):
+        grant(door)
+        door.people.register(f"Person {number:02}", [some_look(number)], NOW, source="cli")
+    with door.people.changing():
+        for number in range(60):
+            door.room.rules.set_group(f"{'A group of many words ' * 2} {number}", None, "cli")
+
+
+@pytest.mark.parametrize(
+    ("command", "request_"),
+    [("events", {"limit": 100}), ("users", {}), ("snapshot", {}), ("rules", {})],
+)
+def test_an_answer_larger_than_the_broker_takes_is_an_error_that_names_the_limit(
+    tmp_path: Path,
+    small: Mosquitto,
+    engine: VisionEngine,
+    command: str,
+    request_: dict[str, Any],
+) -> None:
+    with door_at(small, tmp_path, engine) as door, Probe(small.port, f"{BASE}/#") as probe:
+        fill(door)
+        answer = probe.ask(BASE, command, request_)
+        assert answer["status"] == "error"
+        assert answer["error"]["code"] == "answer_too_large"
+        assert answer["error"]["limit"] == LIMIT
+        assert "3,500" in answer["error"]["message"]
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+        assert door.mqtt.problems == ()
+    never_ended(small)
+
+
+def test_the_request_is_acknowledged_so_it_does_not_come_again(
+    tmp_path: Path, small: Mosquitto, engine: VisionEngine
+) -> None:
+    with Probe(small.port, f"{BASE}/response/+") as probe:
+        with door_at(small, tmp_path, engine) as door:
+            fill(door)
+            probe.ask(BASE, "users", {})
+        with door_at(small, tmp_path, engine):
+            assert probe.ask(BASE, "ping", {})["status"] == "ok"
+        assert len(probe.of(f"{BASE}/response/users")) == 1
+
+
+def test_lists_are_had_in_parts_that_fit(
+    tmp_path: Path, small: Mosquitto, engine: VisionEngine
+) -> None:
+    with door_at(small, tmp_path, engine) as door, Probe(small.port, f"{BASE}/#") as probe:
+        fill(door)
+        for command, item, key in (("users", "users", "username"), ("events", "events", "seq")):
+            found: list[Any] = []
+            request: dict[str, Any] = {"limit": 4}
+            while not found or request["cursor"] is not None:
+                data = probe.ask(BASE, command, request)["data"]
+                found += [each[key] for each in data[item]]
+                request["cursor"] = data["cursor"]
+            assert len(found) == len(set(found)) >= 30
+        picture = probe.ask(BASE, "snapshot", {"width": 32})["data"]
+        assert (picture["width"], picture["height"]) == (32, 24)
+    never_ended(small)
+
+
+def test_a_command_that_was_run_says_so_although_its_answer_is_too_large(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    with (
+        broker_that(tmp_path, "max_packet_size 420") as broker,
+        door_at(broker, tmp_path, engine) as door,
+        Probe(broker.port, f"{BASE}/response/+") as probe,
+    ):
+        door.people.register("Ada", [some_look()], NOW, source="cli")
+        groups = [f"Group {'x' * 40} {number}" for number in range(5)]
+        with door.people.changing():
+            for name in groups:
+                door.room.rules.set_group(name, None, "cli")
+        request = {"username": "Ada", "groups": groups, "confirm": True}
+        probe.ask(BASE, "set_access", request)
+        answer = probe.ask(BASE, "set_access", request)
+        assert answer["error"]["code"] == "answer_too_large"
+        assert answer["error"]["message"].startswith("The command was run")
+        assert door.room.rules.person("Ada").groups == frozenset(groups)
+
+
+def test_an_event_larger_than_the_broker_takes_holds_up_none_and_is_told_once_it_fits(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    port = free_port()
+    with (
+        broker_that(tmp_path, "max_packet_size 1200", port=port) as broker,
+        door_at(broker, tmp_path, engine) as door,
+        Probe(port, f"{BASE}/#") as probe,
+    ):
+        large = grant(door, "x" * 2000)
+        small = grant(door)
+        wait_for("the small event", lambda: small in [e.json["seq"] for e in probe.of(LOGIN)])
+        wait_for("it to be marked", lambda: door.events.queue_length() == 1)
+        assert [each.json["seq"] for each in probe.of(DOOR)] == [large, small]  # the lock opens
+        assert door.mqtt.problems == ("messages_too_large",)
+        assert door.mqtt.broker is not None
+        assert door.mqtt.broker.too_large == (LOGIN,)
+        never_ended(broker)
+        broker.stop()
+        with broker_that(tmp_path, port=port):
+            wait_for("the large event", lambda: large in [e.json["seq"] for e in probe.of(LOGIN)])
+            wait_for("all to be marked", lambda: door.events.queue_length() == 0)
+            wait_for("no problem", lambda: door.mqtt.problems == ())
+        assert [each.json["seq"] for each in probe.of(DOOR)].count(small) == 1
+
+
+def test_state_is_shortened_to_what_the_broker_takes_and_names_its_limit(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    models = tuple(ModelState(name=f"{number}.onnx", sha256="0" * 64) for number in range(20))
+    with (
+        broker_that(tmp_path, "max_packet_size 900") as broker,
+        door_at(broker, tmp_path, engine) as door,
+        Probe(broker.port, STATE) as probe,
+    ):
+        door.mqtt.publish_state(a_state(models=models, broker=door.mqtt.broker))
+        told = probe.wait(STATE)[-1].json
+        assert told["health"] == "ok"
+        assert told["models"] == []
+        assert told["broker"]["packet_limit"] == 900
+    never_ended(broker)
+
+
+def test_discovery_that_does_not_fit_is_left_out_and_said(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    with (
+        broker_that(tmp_path, "max_packet_size 900") as broker,
+        door_at(broker, tmp_path, engine, mqtt={"discovery": True}) as door,
+        Probe(broker.port, "homeassistant/#", f"{BASE}/#") as probe,
+    ):
+        probe.wait("homeassistant/sensor/ostiary_test/queue/config")
+        wait_for("the problem", lambda: door.mqtt.problems == ("messages_too_large",))
+        assert all(len(each.payload) < 900 for each in probe.heard)
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+    never_ended(broker)
+
+
+@pytest.mark.parametrize("size", [300, 1000, 3500, 128 * 1024])
+def test_whatever_the_limit_nothing_above_it_is_sent(
+    tmp_path: Path, engine: VisionEngine, size: int
+) -> None:
+    with (
+        broker_that(tmp_path, f"max_packet_size {size}") as broker,
+        door_at(broker, tmp_path, engine, mqtt={"discovery": True}) as door,
+        Probe(broker.port, f"{BASE}/response/+") as probe,
+    ):
+        fill(door)
+        door.mqtt.publish_state(a_state())
+        for command in ("ping", "users", "events", "rules", "doors"):
+            probe.ask(BASE, command, {})
+    never_ended(broker)
+
+
+def test_a_broker_that_keeps_nothing_is_told_without_retain_and_it_is_said(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    with broker_that(tmp_path, "retain_available false") as broker:
+        with (
+            Probe(broker.port, f"{BASE}/#") as probe,
+            door_at(broker, tmp_path, engine, mqtt={"discovery": True}) as door,
+        ):
+            probe.wait_for(f"{BASE}/availability", b"online")
+            assert door.mqtt.problems == ("broker_without_retain",)
+            door.mqtt.publish_state(a_state())
+            probe.wait(f"{BASE}/availability", 2)  # again, for who comes later
+            seq = grant(door)
+            assert probe.wait(LOGIN)[0].json["seq"] == seq
+            assert probe.ask(BASE, "ping", {})["status"] == "ok"
+        probe.wait_for(f"{BASE}/availability", b"offline")
+        assert broker.log.count("QoS too high or retain not supported") <= 1  # the first will
+
+
+def test_a_broker_of_qos_0_is_spoken_to_at_qos_0_and_it_is_said(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    with (
+        broker_that(tmp_path, "max_qos 0") as broker,
+        Probe(broker.port, f"{BASE}/#") as probe,
+        door_at(broker, tmp_path, engine) as door,
+    ):
+        seq = grant(door)
+        assert probe.wait(LOGIN)[0].json["seq"] == seq
+        wait_for("the event to be marked", lambda: not door.events.queue_length())
+        assert door.mqtt.problems == ("broker_without_qos1",)
+        probe.send(f"{BASE}/request/ping", {"transaction": "a"}, qos=0)
+        assert probe.response(BASE, "ping", "a")["status"] == "ok"
+
+
+def test_a_brokers_own_keep_alive_is_kept(tmp_path: Path, engine: VisionEngine) -> None:
+    with (
+        broker_that(tmp_path, "max_keepalive 10", "log_type all") as broker,
+        door_at(broker, tmp_path, engine, mqtt={"keepalive_s": 3600}),
+    ):
+        wait_for("a ping", lambda: "PINGREQ from ostiary-test" in broker.log)
+    assert "exceeded timeout" not in broker.log
+
+
+def test_a_limit_that_is_not_said_is_learned_from_a_broker_that_hangs_up(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    """mosquitto's message_size_limit is in no CONNACK."""
+    with (
+        broker_that(tmp_path, f"message_size_limit {LIMIT}") as broker,
+        door_at(broker, tmp_path, engine) as door,
+        Probe(broker.port, f"{BASE}/response/+", protocol=MQTT311) as probe,
+    ):
+        fill(door)
+        answer = probe.ask(BASE, "users", {}, timeout_s=30)
+        assert answer["error"]["code"] == "answer_too_large"
+        assert answer["error"]["limit"] > LIMIT
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+
+
+def test_the_command_line_has_everybody_whatever_the_brokers_limit(
+    tmp_path: Path, small: Mosquitto, engine: VisionEngine
+) -> None:
+    with door_at(small, tmp_path, engine) as door:
+        fill(door)
+        login = login_of(door.room.settings, new_client_id())
+        with RemoteDoor(login, Topics(BASE)) as remote:
+            assert remote.packet_limit == LIMIT
+            names = [user.username for user in everybody(remote).users]
+            assert names == [f"Person {number:02}" for number in range(30)]
+            pages = remote.pages("events", EventsRequest(limit=100), EventsAnswer)
+            assert len([event for page in pages for event in page.events]) == 60
+    never_ended(small)
+
+
+def test_a_command_too_large_for_the_broker_is_refused_by_name_and_the_next_is_sent(
+    tmp_path: Path, small: Mosquitto, engine: VisionEngine
+) -> None:
+    with door_at(small, tmp_path, engine) as door:
+        login = login_of(door.room.settings, new_client_id())
+        with RemoteDoor(login, Topics(BASE)) as remote:
+            large = LoginRequest.model_validate({"image": "AAAA" * 2000})
+            with pytest.raises(RequestTooLarge, match="3,500 bytes at most"):
+                remote.ask("login", large, LoginAnswer)
+            assert remote.ask("ping", PingRequest(), PingAnswer)
+    never_ended(small)
