@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -125,6 +125,7 @@ class App:
         self._heartbeats = Heartbeats()
         self._watchdog = Watchdog(notifier, self._heartbeats)
         self.database, self._failures = open_database(settings)
+        self.database.on_failure(self._wanted.set)
         self.events = Events(self.database)
         self._rotation = Rotation(self.database)
         resend = timedelta(seconds=settings.mqtt.resend_s)
@@ -214,6 +215,8 @@ class App:
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
         self._console = self._make_console() if served else None
         self._dropped_before = self.events.dropped()
+        self._counted = (self.people.count(), self.events.queue_length(), self._dropped_before)
+        self._store_failure = ""
 
     def run(self) -> Settings | None:
         """Work until `stop` or a reload, and close within two seconds.
@@ -249,12 +252,12 @@ class App:
 
     def state(self) -> State:
         """How the door is, for everybody to see."""
-        dropped = self.events.dropped()
+        users, queued, dropped = self._counts()
         site = None if self._site is None else self._site.state()
         readings = Readings(
             cameras=tuple(recognition.camera.state for recognition in self.recognitions),
-            users=self.people.count(),
-            queue_length=self.events.queue_length(),
+            users=users,
+            queue_length=queued,
             events_dropped=dropped,
             uptime_s=time.monotonic() - self._started,
             broker_connected=self.mqtt.is_connected,
@@ -263,7 +266,7 @@ class App:
             topics_refused=self.mqtt.refused_topics,
             events_dropped_now=dropped > self._dropped_before,
             hanging=self._heartbeats.stale(),
-            failures=self._failures,
+            failures=tuple(self._all_failures()),
             thresholds=self.people.roster.thresholds.used,
             waiting=len(self.people.roster.waiting()),
             unmatched=len(self.people.roster.unmatched()),
@@ -274,6 +277,34 @@ class App:
             site_problems=() if self._site is None or site is None else self._site.problems(site),
         )
         return state_of(readings, utc_now())
+
+    def _counts(self) -> tuple[int, int, int]:
+        """People, events that wait, and dropped ones; as before, where the store cannot be read."""
+        with suppress(OstiaryError):
+            queued, dropped = self.events.queue_length(), self.events.dropped()
+            self._counted = (self.people.count(), queued, dropped)
+        return self._counted
+
+    def _all_failures(self) -> Iterator[str]:
+        """Why nobody is let in, as stable words."""
+        yield from self._failures
+        if self.database.failure is not None:
+            yield self.database.failure.code
+        if any(recognition.is_failing for recognition in self.recognitions):
+            yield Reason.PIPELINE_ERROR.value
+
+    def _look_at_store(self) -> bool:
+        """Whether it can be written; told in the log when it cannot any more, and when it can."""
+        self.database.try_again()
+        failure = self.database.failure
+        code = "" if failure is None else failure.code
+        if code != self._store_failure:
+            if failure is not None:
+                log.critical(code, reason=failure.message, consequence="nobody is let in")
+            else:
+                log.warning("database_writable_again")
+            self._store_failure = code
+        return failure is None
 
     def _start(self) -> None:
         settings = self._settings.service
@@ -314,11 +345,13 @@ class App:
         while not self._ended.is_set():
             self._watchdog.feed()
             self._attend_doors()
+            is_writable = self._look_at_store()
             if time.monotonic() - looked_at >= ENDED_CHECK_S:
                 looked_at = time.monotonic()
                 self._synchronised.look()
-                self._remove_ended()
-            is_working = any([self._rotate(), self._forget()])
+                if is_writable:
+                    self._remove_ended()
+            is_working = is_writable and any([self._rotate(), self._forget()])
             state = self.state()
             self._notifier.status(status_text(state))
             now = time.monotonic()
@@ -342,7 +375,8 @@ class App:
             for told in self.doorkeeper.attend(time.monotonic()):
                 self.metrics.decision(told.decision.reason)
         except OstiaryError as error:
-            log.error("decision_not_recorded", code=error.code)
+            if self.database.failure is None:  # else it was told
+                log.error("decision_not_recorded", code=error.code)
 
     def _last_passages(self, gates: Mapping[str, Gate]) -> dict[str, Direction]:
         """Which way people passed last, by their events: a restart lets nobody in twice."""

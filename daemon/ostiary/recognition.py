@@ -26,7 +26,13 @@ from ostiary.access.vote import Observation
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.doorkeeper import Doorkeeper, Record
-from ostiary.errors import CameraUnavailable, OstiaryError, TimedOut
+from ostiary.errors import (
+    CameraUnavailable,
+    DatabaseCorrupt,
+    DatabaseUnwritable,
+    OstiaryError,
+    TimedOut,
+)
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.vision import bending
@@ -42,6 +48,7 @@ from ostiary.vision.pose import Pose, landmarks_of, pose_of
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
+FAILS_FOR_S = 60.0
 
 Show = Callable[[Asked | None, str], object]
 """Shows what is asked at a camera, or that nothing is asked any more."""
@@ -128,6 +135,8 @@ class Recognition:
         self._changed = threading.Condition()
         self._view: View | None = None
         self._asked: str | None = None
+        self._failed = ""  # what the last failure was, until a face was judged again
+        self._failed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"recognition-{self.name}")
 
     @property
@@ -145,6 +154,11 @@ class Recognition:
     def doorway(self) -> Doorway:
         """What is remembered between frames."""
         return self._doorway
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether judging a face failed, and none was judged since, nor a minute went by."""
+        return bool(self._failed) and self._clock() - self._failed_at < FAILS_FOR_S
 
     def apply(self, policy: Policy) -> None:
         """Judge by another policy, from the next frame on."""
@@ -220,6 +234,8 @@ class Recognition:
         except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
             self._fail(error, frame)
             return
+        if any(seen.observation is not None for seen in view.faces):
+            self._failed = ""
         prompt = self._doorway.asked
         with self._changed:
             self._view = replace(view, asked=self._asked, prompt=prompt.prompt if prompt else None)
@@ -337,17 +353,26 @@ class Recognition:
         return replace(seen, together=self._roster.match(fused([*earlier, probe])))
 
     def _fail(self, error: Exception, frame: Frame) -> None:
-        log.error(
-            "pipeline_failed",
-            camera=self.name,
-            frame=frame.number,
-            error=type(error).__name__,
-            exc_info=error,
-        )
+        """Told in the log when it begins, not with every frame. A store that cannot be written is
+        told by whoever watches the store."""
+        kind = type(error).__name__
+        is_of_store = isinstance(error, DatabaseCorrupt | DatabaseUnwritable)
+        if not is_of_store and (self._failed != kind or not self.is_failing):
+            log.error(
+                "pipeline_failed",
+                camera=self.name,
+                frame=frame.number,
+                error=kind,
+                exc_info=error,
+            )
+        if not is_of_store:
+            self._failed, self._failed_at = kind, self._clock()
         self._doorway, outcomes = self._doorway.failed(frame.captured_at)
         for told in outcomes:
             try:
                 self._keeper.decided(told, self.name, self._clock())
+            except DatabaseUnwritable:
+                continue  # nobody is let in, and the store is known to be broken
             except OstiaryError as unrecorded:
                 log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
 

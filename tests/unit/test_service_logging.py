@@ -3,6 +3,8 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,3 +46,11 @@ def test_json_is_one_document_a_line_with_its_fields() -> None:
     document = json.loads(log_a_failure("json"))
     assert (document["event"], document["camera"]) == ("pipeline_failed", "front")
     assert document["exception"][0]["exc_type"] == "ValueError"
+
+
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails
+    configure_logging(LogSettings(format="json"), full)
+    structlog.get_logger().error("disk_full")
+    with suppress(OSError):
+        full.close()

@@ -78,6 +78,7 @@ class Guard:
         self._untold: deque[tuple[Happening, datetime]] = deque(maxlen=_KEPT)
         self._heard: deque[Contact] = deque(maxlen=_HEARD)
         self._faults: set[str] = set()
+        self._waits = False  # the oldest of _untold, and that was told
         self._alarming: bool | None = None
         self._shown: EntranceState | None = None
 
@@ -204,8 +205,11 @@ class Guard:
             try:
                 self._outputs.record(self.door, happening, at)
             except OstiaryError as error:
-                log.error("door_event_waits", door=self.door, code=error.code)
+                if not self._waits:
+                    log.error("door_event_waits", door=self.door, code=error.code)
+                self._waits = True
                 return
+            self._waits = False
             self._untold.popleft()
 
     def _show(self, now: float) -> None:

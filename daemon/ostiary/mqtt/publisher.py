@@ -140,6 +140,7 @@ class Publisher:
     def _run(self) -> None:
         backoff = Backoff(0.5, 30.0)
         next_prune = time.monotonic()
+        waits_for = ""  # what was told
         while True:
             self._beat()
             try:
@@ -149,8 +150,11 @@ class Publisher:
                     self._prune()
                     self._sign_log()
                 backoff.reset()
+                waits_for = ""
             except OstiaryError as error:  # the disk is full, or the broker refuses events
-                log.error("publisher_waits", code=error.code, reason=error.message)
+                if waits_for != error.code:
+                    log.error("publisher_waits", code=error.code, reason=error.message)
+                waits_for = error.code
                 self._flight = None
                 time.sleep(backoff.wait_s())
                 self._inbox.put(None)

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from contextlib import suppress
+from functools import partial
 from typing import TextIO
 
 import structlog
@@ -39,7 +41,7 @@ def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> No
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.level.upper()]
         ),
-        logger_factory=(_ToJournal() if chosen == "journal" else structlog.PrintLoggerFactory(out)),
+        logger_factory=_ToJournal() if chosen == "journal" else partial(_Printer, out),
         cache_logger_on_first_use=False,
     )
 
@@ -48,6 +50,19 @@ def _format_for(out: TextIO) -> str:
     if goes_to_journal(out):
         return "journal"
     return "text" if out.isatty() else "json"
+
+
+class _Printer(structlog.PrintLogger):
+    """A log on a full disk loses lines, and ends no thread."""
+
+    def __init__(self, out: TextIO, *_args: object) -> None:
+        super().__init__(out)
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 class _ToJournal:

@@ -17,7 +17,7 @@ from typing import Self
 
 import structlog
 
-from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable
+from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable, OstiaryError
 from ostiary.store import keyring, schema
 from ostiary.store.adopt import adopt_users
 from ostiary.store.door_key import DoorKey
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 _BUSY_TIMEOUT_S = 5.0
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
+_ROOM = 64 * 1024  # bytes
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNWRITABLE = {
     sqlite3.SQLITE_BUSY,
@@ -79,6 +80,8 @@ class Database:
         """The names of who was deleted since it was opened: what is under way may record them."""
         self._version = -1  # of the file, as the writer saw it last
         self._on_commit: list[Callable[[], object]] = []
+        self._failure: OstiaryError | None = None
+        self._on_failure: Callable[[], object] = lambda: None
         self._writer = writer
         self._reader = reader
         self._presence = presence
@@ -193,6 +196,48 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def failure(self) -> OstiaryError | None:
+        """Why a write failed, until `try_again` finds that the next one would not."""
+        return self._failure
+
+    def on_failure(self, call: Callable[[], object]) -> None:
+        """Call it, from whichever thread, when writes begin to fail. It must do little and raise
+        nothing."""
+        self._on_failure = call
+
+    def try_again(self) -> None:
+        """Where writes fail, or the file system is read-only: write as much as an event may need,
+        and take it out. Less might still find room where events do not."""
+        if self._failure is None and not _is_read_only(self.path):
+            return
+        if not self._write_lock.acquire(blocking=False):
+            return
+        try:
+            with self.transaction() as connection:
+                connection.execute("INSERT INTO counters VALUES ('room', zeroblob(?))", (_ROOM,))
+                connection.execute("DELETE FROM counters WHERE name = 'room'")
+            self._note(None)
+        except OstiaryError:
+            return
+        finally:
+            self._write_lock.release()
+
+    def _note(self, failure: OstiaryError | None) -> None:
+        is_new = failure is not None and self._failure is None
+        self._failure = failure
+        if is_new:
+            self._on_failure()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            with explained(self.path):
+                yield
+        except (DatabaseCorrupt, DatabaseUnwritable) as error:
+            self._note(error)
+            raise
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Everything in the block is committed to disk at its end, or, on an exception, nothing.
@@ -311,7 +356,7 @@ class _Transaction(AbstractContextManager[sqlite3.Connection]):
             self._begun = database._begin()
         except BaseException as error:
             database._write_lock.release()
-            with explained(database.path):
+            with database._noting():
                 raise error
         return database._writer
 
@@ -327,13 +372,24 @@ class _Transaction(AbstractContextManager[sqlite3.Connection]):
                 database._commit(self._begun)
             else:
                 database._undo(self._begun)
+        except DatabaseUnwritable as failure:  # SQLite had given up before
+            database._note(failure)
+            raise
         except sqlite3.DatabaseError as failure:
             error = failure
         finally:
             database._write_lock.release()
         if isinstance(error, sqlite3.DatabaseError):
-            with explained(database.path):
+            with database._noting():
                 raise error
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether the file system is, by what it says of itself."""
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return True
 
 
 def next_number(connection: sqlite3.Connection, table: str) -> int:
