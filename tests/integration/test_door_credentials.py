@@ -194,6 +194,21 @@ def test_a_contact_that_is_not_heard_is_a_fault_and_takes_unlocked_back(house: H
     house.wait_state("unlocked")
 
 
+def test_a_sensor_that_zigbee2mqtt_calls_offline_is_a_fault_until_it_says_something(
+    house: House,
+) -> None:
+    house.ask("door", action="unlock")
+    house.wait_state("unlocked")
+    house.probe.send("zigbee2mqtt/front", '{"battery": 97}')
+    house.probe.send("zigbee2mqtt/front/availability", '{"state":"offline"}')
+    house.wait_state("fault")
+    house.probe.send("zigbee2mqtt/front/availability", '{"state":"online"}')
+    house.probe.send("zigbee2mqtt/front", '{"contact": true, "battery": 97}')
+    house.wait_state("unlocked")
+    house.probe.send("zigbee2mqtt/bridge/state", '{"state":"offline"}')
+    house.wait_state("fault")
+
+
 def test_a_card_is_given_by_holding_it_to_the_reader_and_opens_nothing_meanwhile(
     house: House,
 ) -> None:

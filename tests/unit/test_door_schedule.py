@@ -13,7 +13,7 @@ from ostiary.access.schedule import WEEK, Calendar
 from ostiary.client.rules import week_hours
 from ostiary.commands.rulebook import hours_of
 from ostiary.config import CameraSettings, DoorSettings, Settings, load_settings
-from ostiary.entrance.doors import Doors, Hardware, contact_in
+from ostiary.entrance.doors import Doors, Hardware
 from ostiary.errors import ConfigError
 from ostiary.messages.commands.rules import AccessRule
 from ostiary.messages.entrance import Mode
@@ -145,29 +145,6 @@ def test_hours_mean_the_same_in_the_settings_on_the_command_line_and_in_a_rule(
     assert DoorSettings(unlocked=(text,)).unlocked == (text,)
     rule = AccessRule(name="R", groups=("G",), hours=(week_hours(text),))
     assert hours_of(rule) == (hours,)
-
-
-@pytest.mark.parametrize(
-    ("payload", "contact"),
-    [
-        (b'{"contact": true}', Contact.CLOSED),
-        (b'{"contact": false, "battery": 97}', Contact.OPEN),
-        (b"ON", Contact.OPEN),
-        (b"OFF", Contact.CLOSED),
-        (b" open\n", Contact.OPEN),
-        (b"closed", Contact.CLOSED),
-        (b'{"state": "ON"}', Contact.OPEN),
-        (b'{"open": false}', Contact.CLOSED),
-        (b"unavailable", Contact.UNREADABLE),
-        (b"", Contact.UNREADABLE),
-        (b"\xff", Contact.UNREADABLE),
-        (b"{", Contact.UNREADABLE),
-        (b"[1]", Contact.UNREADABLE),
-        (b"{" * 5000, Contact.UNREADABLE),
-    ],
-)
-def test_a_contact_sensors_words(payload: bytes, contact: Contact) -> None:
-    assert contact_in(payload) is contact
 
 
 def test_a_sensor_that_chatters_a_thousand_times_ends_as_what_it_said_last() -> None:

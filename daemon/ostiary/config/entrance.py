@@ -27,8 +27,27 @@ class DoorSettings(Section):
     contact_topic: SensorTopic | None = Field(
         None,
         examples=["zigbee2mqtt/front door"],
-        description="A sensor's own topic: open, closed, ON (open), OFF, or JSON with `contact` "
-        "(true: shut) as zigbee2mqtt has it.",
+        description="A sensor's own topic: open, closed, ON (open), OFF, true or false (see "
+        "contact_true), or JSON with `contact` (true: shut) as zigbee2mqtt has it. JSON that says "
+        "nothing of the contact changes nothing.",
+    )
+    contact_true: Literal["closed", "open"] = Field(
+        "closed",
+        description="What a plain true or 1 says: zigbee2mqtt means that there is contact, others "
+        "that the door is open.",
+    )
+    contact_availability: tuple[SensorTopic, ...] | None = Field(
+        None,
+        examples=[["zigbee2mqtt/front door/availability", "zigbee2mqtt/bridge/state"]],
+        description="Topics that say `offline` while the sensor cannot be read. Unset: as "
+        "zigbee2mqtt has them, <contact_topic>/availability and <its first level>/bridge/state, "
+        "where the broker permits them. Empty: none.",
+    )
+    contact_silence_s: float = Field(
+        90_000.0,
+        ge=0,
+        description="A sensor that has said nothing for longer cannot be read: its battery may be "
+        "empty. The sensors of zigbee2mqtt speak at least once in 25 hours. 0: however long.",
     )
     chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip of the lines below.")
     contact_line: Line | None = Field(

@@ -1,19 +1,23 @@
 """All doors of this device: each one's guard, and what reads its lines, readers and sensors."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+import structlog
+
 from ostiary.access.entrance import Contact, Entrance, EntranceRules
 from ostiary.access.schedule import Calendar, Hours
 from ostiary.config import Settings
 from ostiary.config.entrance import DoorSettings
 from ostiary.entrance.guard import Guard, Lock, Output, Outputs, Record, Show, Watch
+from ostiary.entrance.sensor import ContactSensor
 from ostiary.entrance.watching import DoorLines, Present, Watching, reader_of
 from ostiary.messages.entrance import Mode
+
+log = structlog.get_logger(__name__)
 
 SCHEDULE = "schedule"
 
@@ -63,7 +67,9 @@ class Doors:
             if name in before:
                 entrance = entrance.remembering(before[name])
             self.guards[name] = Guard(name, entrance, outputs, time.monotonic, clock)
-        self._watch = Watch(tuple(self.guards.values()), beat)
+        self._sensors = tuple(ContactSensor(each) for each in settings.doors if each.contact_topic)
+        self._beat = beat
+        self._watch = Watch(tuple(self.guards.values()), self._look)
         self._watching: list[Watching] = []
 
     def start(self, present: Present) -> None:
@@ -125,39 +131,32 @@ class Doors:
     @property
     def sensor_topics(self) -> tuple[str, ...]:
         """The topics of contacts that are sensors of their own."""
-        return tuple(
-            dict.fromkeys(each.contact_topic for each in self._settings.doors if each.contact_topic)
-        )
+        return tuple(dict.fromkeys(topic for each in self._sensors for topic in each.topics))
+
+    @property
+    def optional_topics(self) -> frozenset[str]:
+        """Those of `sensor_topics` that a broker may refuse: nobody asked for them."""
+        asked = {
+            topic for each in self._settings.doors for topic in each.contact_availability or ()
+        }
+        contacts = {each.contact_topic for each in self._settings.doors}
+        return frozenset(self.sensor_topics) - asked - contacts
 
     def heard(self, topic: str, payload: bytes | None) -> None:
         """A sensor said something; None: it cannot be heard. Returns at once."""
-        contact = Contact.UNREADABLE if payload is None else contact_in(payload)
-        for door in self._settings.doors:
-            if door.contact_topic == topic:
-                self.guards[door.camera].heard(contact)
+        for sensor in self._sensors:
+            if topic in sensor.topics:
+                contact = sensor.heard(topic, payload, time.monotonic())
+                self.guards[sensor.door].heard(contact)
         self._watch.wake()
 
-
-_OPEN = ("open", "on", "true", "1", "opened")
-_CLOSED = ("closed", "off", "false", "0", "close", "shut")
-
-
-def contact_in(payload: bytes) -> Contact:
-    """What a sensor says of a door: open or closed, ON (open) or OFF, or JSON with `contact` (true:
-    shut), `state` or `open`. Anything else cannot be read."""
-    try:
-        text = payload.decode()
-        value = json.loads(text) if text.lstrip().startswith("{") else text
-    except (ValueError, RecursionError):
-        return Contact.UNREADABLE
-    if isinstance(value, dict):
-        if isinstance(value.get("contact"), bool):
-            return Contact.CLOSED if value["contact"] else Contact.OPEN
-        value = value.get("open", value.get("state", ""))
-    word = str(value).strip().lower()
-    if word in _OPEN:
-        return Contact.OPEN
-    return Contact.CLOSED if word in _CLOSED else Contact.UNREADABLE
+    def _look(self) -> None:
+        """Once a second: who has been silent for too long cannot be read."""
+        self._beat()
+        for sensor in self._sensors:
+            if sensor.lapses(time.monotonic()):
+                log.warning("contact_silent", door=sensor.door)
+                self.guards[sensor.door].heard(Contact.UNREADABLE)
 
 
 def _rules_of(door: DoorSettings, release_s: float) -> EntranceRules:

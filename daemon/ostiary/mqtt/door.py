@@ -34,6 +34,9 @@ class Sensors(Protocol):
     @property
     def sensor_topics(self) -> tuple[str, ...]: ...
 
+    @property
+    def optional_topics(self) -> frozenset[str]: ...
+
     def heard(self, topic: str, payload: bytes | None) -> None:
         """None: it cannot be heard. Returns at once."""
         ...
@@ -76,7 +79,10 @@ class MqttDoor:
         sensor_topics = () if sensors is None else sensors.sensor_topics
         one_by_one = tuple(map(self.topics.request, COMMANDS))
         self._subscriptions = Subscriptions(
-            self.topics.requests, *sensor_topics, instead={self.topics.requests: one_by_one}
+            self.topics.requests,
+            *sensor_topics,
+            instead={self.topics.requests: one_by_one},
+            optional=frozenset() if sensors is None else sensors.optional_topics,
         )
         self._client = MqttClient(
             self.login, self, reconnect_at_most_s=settings.mqtt.reconnect_at_most_s

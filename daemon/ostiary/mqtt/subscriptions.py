@@ -17,16 +17,23 @@ class Subscriptions:
     """A refusal may be an ACL's, and then somebody mends that; or that of a cluster which is
     electing a leader, and the next try succeeds. On the client's thread, but for `refused`."""
 
-    def __init__(self, *topics: str, instead: Mapping[str, Sequence[str]] = NOTHING) -> None:
-        """`instead`: the topics that a filter stands for, at a broker without wildcards."""
+    def __init__(
+        self,
+        *topics: str,
+        instead: Mapping[str, Sequence[str]] = NOTHING,
+        optional: frozenset[str] = frozenset(),
+    ) -> None:
+        """`instead`: the topics that a filter stands for, at a broker without wildcards.
+        `optional`: it is no fault where the broker refuses these."""
         self._topics = topics
+        self._optional = optional
         self._instead = instead
         self._refused: dict[str, str] = {}
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """The topics that the broker did not let this client hear."""
-        return tuple(self._refused)
+        """The topics that the broker did not let this client hear, though it has to."""
+        return tuple(topic for topic in self._refused if topic not in self._optional)
 
     def ask(self, connection: Connection) -> None:
         """On a new connection: for all."""
@@ -38,7 +45,7 @@ class Subscriptions:
 
     def tend(self, connection: Connection) -> tuple[str, ...]:
         """For those that were refused; which were granted now."""
-        refused = self.refused
+        refused = tuple(self._refused)
         for topic in refused:
             self._ask(connection, topic)
         return tuple(topic for topic in refused if topic not in self._refused)
@@ -52,7 +59,8 @@ class Subscriptions:
                 return
             self._refused[topic] = error.message
             if error.message != before:
-                log.error("subscription_refused", topic=topic, reason=error.message)
+                tell = log.info if topic in self._optional else log.error
+                tell("subscription_refused", topic=topic, reason=error.message)
         else:
             self._refused.pop(topic, None)
             if before is not None:
