@@ -85,6 +85,56 @@ def test_an_ordinary_name_may_be_given(name: str) -> None:
     assert new_username(name) == name
 
 
+PASSPORTS = [
+    *("Màrius Gal·la", "GAL·LA PARAL·LEL", "Gaŀla", "GAĿLA", "José Mª", "Nguyễn Thị Minh Khai"),
+    *("Ğülşen İnönü-Ağa", "Łukasz Żółć", "Þórður Æsir", "Kaʻiulani", "O‘zbek", "D’Artagnan Jr."),
+    *("Ελένη Παπαδοπούλου", "Ґалаґан Їжак", "Дмитрий Ёлкин", "Սևակ Հովհաննիսյան", "გიორგი"),
+    *("迪丽热巴·迪力木拉提", "古力娜扎尔・拜合提亚尔", "王小明", "𠮷野家", "渡邉󠄐", "辻󠄁 太郎"),
+    *("ジョン・スミス", "佐々木 ゆり", "장원영", "남궁 민", "ᄒᆞᆫ글", "하ᇹ"),
+    *("محمد‌رضا علیزاده", "سید‌حسین", "شهریار", "عبد الله", "שרה צ'רצ׳יל", "נתב״ג"),
+    *("ܣܘܪܝܝܐ", "ދިވެހި", "ߒߞߏ", "𞤀𞤣𞤤𞤢𞤥", "አማርኛ ኃይለ", "ⵜⴰⵎⴰⵣⵉⵖⵜ"),
+    *("श्रीमती क्‍षमा", "র‍্যাচেল চৌধুরী", "ਗੁਰਪ੍ਰੀਤ", "ગુજરાતી", "ଓଡ଼ିଆ", "நாராயணன்"),
+    *("తెలుగు", "ಕನ್ನಡ", "രാജന്‍ രാജ്‍കുമാർ", "ශ්‍රීමතී", "ไทย สำราญ", "ກຳແພງ ໜ່ອຍ"),
+    *("မြန်မာ ဦး", "ភាសាខ្មែរ", "ཚེ་རིང", "ᠮᠣᠩᠭᠣᠯ ᠰᠠᠷᠠᠩᠭᠣᠣ\u180eᠠ", "ꦱꦸꦏꦂꦤ", "ᮞᮥᮔ᮪ᮓ"),
+    *("ᏣᎳᎩ", "ᐃᓄᒃᑎᑐᑦ", "ꯃꯤꯇꯩ", "ᱥᱟᱱᱛᱟᱲᱤ", "ꆈꌠ", "ᜊᜌ᜔ᜊᜌᜒᜈ᜔"),
+]
+
+
+@pytest.mark.parametrize("name", PASSPORTS)
+def test_names_of_all_writing_systems_are_taken_as_passports_have_them(name: str) -> None:
+    assert new_username(name) == same_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("·", "・", "·Anna", "Anna·", "Anna··Bo", "An\u00b7 na"),
+        *("Anna\u200dB", "ann\u200cb", "\u200cبت", "بت\u200c", "ب\u200c\u200cت", "א\u200cב"),
+        *("Ann\u180e", "a\ufe0f", "Ann\U000e0100", "ᄀᄀ", "ᆞ", "\u1160", "\u3131"),
+    ],
+)
+def test_what_belongs_to_another_script_deceives(name: str) -> None:
+    with pytest.raises(UsernameInvalid):
+        new_username(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Anna\u00a0B", "U+00A0: write ' '"),
+        ("Ａnna", "U+FF21: write 'A'"),
+        ("ﬁnn", "U+FB01: write 'fi'"),
+        ("\u3131", "U+3131"),
+        ("Anna  B", "single spaces between its parts"),
+    ],
+)
+def test_what_to_write_is_told_so_that_it_differs_from_what_was_typed(name: str, said: str) -> None:
+    with pytest.raises(UsernameInvalid) as refused:
+        new_username(name)
+    assert said in refused.value.message
+    assert name not in refused.value.message
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -107,6 +157,15 @@ def test_a_name_that_deceives_or_means_something_elsewhere_may_not_be_given(name
         ("anna", "Anna"),
         ("Bill", "BiIl"),
         ("José", "Jose\u0301"),
+        ("迪丽·迪力", "迪丽・迪力"),
+        ("迪丽·迪力", "迪丽•迪力"),
+        ("Gaŀla", "Gal·la"),
+        ("سیدحسین", "سید\u200cحسین"),
+        ("渡邉", "渡邉\U000e0110"),
+        ("ᠰᠠᠷᠠᠩᠭᠣᠣᠠ", "ᠰᠠᠷᠠᠩᠭᠣᠣ\u180eᠠ"),
+        ("O'Brien", "O’Brien"),
+        ("Mª", "Ma"),
+        ("Ann-Marie", "Ann‐Marie"),
     ],
 )
 def test_names_that_look_alike_have_one_look(one: str, other: str) -> None:

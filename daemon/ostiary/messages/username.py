@@ -1,5 +1,6 @@
 """What may be a person's name: the one place where it is decided."""
 
+import re
 import unicodedata
 from functools import cache
 from typing import Annotated
@@ -13,11 +14,34 @@ from ostiary.errors import UsernameInvalid
 LONGEST = 64
 """Unicode code points, after normalisation."""
 
-_JOINERS = "\u200c\u200d"  # spelling in Persian and Indic scripts; every other Cf only deceives
+_JOINERS = "\u200c\u200d"
+_SPELLING = _JOINERS + "\u180e"
+"""Invisible, and part of how Persian, Indic scripts and Mongolian are spelt; every other Cf only
+deceives."""
 _REFUSED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _MEANING = "/\\+#"
 _NICKNAME = get_profile("NicknameCasePreserved")
 _DECOMPOSED_AT_MOST = LONGEST * 16  # bounds the work of normalising an absurd text
+_LETTERS = "ªºĲĳĿŀŉǄǅǆǇǈǉǊǋǌև\u0675\u0676\u0677\u0678ำຳໜໝ\u0f77\u0f79"
+"""Letters of living languages that Unicode says are two."""
+_JOINING = r"[\u0600-\u07ff\u0840-\u109f\u1780-\u18af\u1a20-\u1c4f\ua840-\ua9df\uabc0-\uabff]"
+"""Scripts that are spelt with joiners: Arabic to Thaana, the Indic ones, Khmer, Mongolian."""
+_SPELT = re.compile(
+    # a dot between the parts of a name, as in Uyghur, Japanese and Catalan ones
+    r"(?<=[^\s·・.'’-])[·・](?=\w)"
+    # a joiner between letters that join or not, or after a sign that takes a vowel away
+    rf"|(?<={_JOINING})[{_JOINERS}](?={_JOINING})"
+    # a vowel apart from its word, and forms of letters, in Mongolian
+    r"|(?<=[\u1820-\u18aa])[\u180b-\u180f]+(?=[\u1820-\u18aa]|\b|$)"
+    # a form of a Chinese character, as Japanese registers have it
+    r"|(?<=[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    # a syllable of older Korean, in parts
+    r"|[\u1100-\u115e\ua960-\ua97c]+[\u1161-\u11a7\ud7b0-\ud7c6]+[\u11a8-\u11ff\ud7cb-\ud7fb]*"
+    r"|(?<=[가-힣])[\u11a8-\u11ff\ud7cb-\ud7fb]+"
+    rf"|[{_LETTERS}]"
+)
+"""What PRECIS does not take, or only where one language has it, and names have."""
+_UNSEEN = re.compile(r"[\u180b-\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def same_name(text: str) -> str:
@@ -41,7 +65,7 @@ def checked_username(text: str) -> str:
             f"A user name has at most {LONGEST} characters; this has {len(name)}."
         )
     for character in name:
-        if unicodedata.category(character) in _REFUSED and character not in _JOINERS:
+        if unicodedata.category(character) in _REFUSED and character not in _SPELLING:
             raise UsernameInvalid(
                 f"A user name must not have control characters; this has U+{ord(character):04X}."
             )
@@ -52,19 +76,22 @@ def new_username(text: str) -> str:
     """`text` in its stored form, if somebody may be given that name from now on.
 
     Besides what `checked_username` asks: PRECIS's profile for nicknames (RFC 8266), which knows
-    invisible, unassigned and old characters and other forms of a letter, at least one letter or
-    digit, no symbol, and nothing that means something in topics and paths. Raises UsernameInvalid.
+    invisible, unassigned and old characters and other forms of a letter, except for what people's
+    names have (`_SPELT`); at least one letter or digit, no symbol, and nothing that means something
+    in topics and paths. Raises UsernameInvalid.
     """
     name = checked_username(text)
+    unusual = _SPELT.sub(_stand_in, name)
     try:
-        plain = _NICKNAME.enforce(name)
+        plain = _NICKNAME.enforce(unusual)
     except UnicodeEncodeError as error:
-        refused = (error.object[error.start : error.end] or name)[0]
+        found = (error.object[error.start : error.end] or name)[0]
+        refused = next((c for c in name if found in unicodedata.normalize("NFKC", c)), found)
         raise UsernameInvalid(
             f"A user name must not have the character U+{ord(refused):04X} there."
         ) from None
-    if plain != name:
-        raise UsernameInvalid(f"A user name has plain letters and single spaces: write {plain}.")
+    if plain != unusual:
+        raise UsernameInvalid(_advice(name))
     meaning = next((each for each in name if each in _MEANING), None)
     if meaning is not None or not name.strip("."):
         raise UsernameInvalid(f"A user name must not have {' '.join(_MEANING)}, or only dots.")
@@ -72,6 +99,23 @@ def new_username(text: str) -> str:
     if "So" in kinds or not any(kind[0] in "LN" for kind in kinds):
         raise UsernameInvalid("A user name has letters or digits, and no pictures.")
     return name
+
+
+def _stand_in(spelt: re.Match[str]) -> str:
+    """A plain letter for a letter, nothing for what is between letters."""
+    return "x" if spelt[0][0].isalpha() else ""
+
+
+def _advice(name: str) -> str:
+    """What to write instead of a name that is not plain; by numbers, for it may look the same."""
+    said = "A user name has plain letters and single spaces"
+    unplain = {each: unicodedata.normalize("NFKC", each) for each in name if not _SPELT.match(each)}
+    instead = [
+        f"U+{ord(each):04X}: write {plain!r}"
+        for each, plain in unplain.items()
+        if plain != each and plain.isprintable()
+    ]
+    return f"{said}; it has {', '.join(instead)}." if instead else f"{said} between its parts."
 
 
 def looks_of(name: str) -> frozenset[str]:
@@ -85,8 +129,8 @@ def looks_of(name: str) -> frozenset[str]:
 
 def _skeleton(name: str) -> str:
     alike = _alike()
-    plain = unicodedata.normalize("NFKD", name)
-    return "".join(alike.get(each, each) for each in plain if each not in _JOINERS)
+    plain = unicodedata.normalize("NFKD", _UNSEEN.sub("", name))
+    return "".join(alike.get(each, each) for each in plain)
 
 
 @cache
