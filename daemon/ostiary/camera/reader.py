@@ -115,17 +115,18 @@ class CameraReader:
         """How the camera is now; true even while its thread hangs in a read."""
         with self._changed:
             now, frame = time.monotonic(), self._frame
+            status = self._status(now)
             return CameraState(
                 camera=self._settings.name,
                 source=self._shown,
-                status=self._status(now),
+                status=status,
                 view=self._view(now),
                 width=frame.image.shape[1] if frame else None,
                 height=frame.image.shape[0] if frame else None,
                 fps=sum(arrived > now - 2.0 for arrived in self._arrivals) / 2.0,
                 age_s=now - frame.captured_at if frame else None,
                 reconnects=self._reconnects,
-                detail=self._detail,
+                detail=self._detail or self._waits_for(status),
             )
 
     # --- what the state is made of (with _changed held) ---------------------------------------
@@ -150,6 +151,16 @@ class CameraReader:
         if news_at < self._opened_at or self._fresh_at is None:
             return CameraStatus.RECONNECTING
         return CameraStatus.OK
+
+    def _waits_for(self, status: CameraStatus) -> str | None:
+        """Why a stream that is there brings nothing."""
+        brought = (self._fresh_at or 0.0) >= (self._opened_at or 0.0)
+        if status is not CameraStatus.STALLED or brought or not self._shown.startswith("rtsp"):
+            return None
+        return (
+            f"{self._shown}: connected; waits for a key frame. Let the camera send one every "
+            "second or two."
+        )
 
     def _stall_from(self) -> float:
         """A new connection has its own time to bring a picture, unless it repeats the old one."""
