@@ -1,11 +1,13 @@
 """RTSP as real cameras send it: stamps of another rate, rare key frames, late answers."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from ostiary.camera.frame import CameraStatus
 from testing.cameras import reader, until
+from testing.certificates import self_signed
 from testing.odd_rtsp import OddRtsp, encoded
 
 
@@ -98,3 +100,15 @@ def test_a_camera_that_falls_silent_is_stalled_and_then_connected_anew(stream: b
         until(lambda: camera.state.reconnects == 1, 30)
         served.silent.clear()
         until(lambda: camera.state.status is CameraStatus.OK, 30)
+
+
+def test_an_rtsps_camera_is_read_and_verified_by_its_certificate(
+    stream: bytes, tmp_path: Path
+) -> None:
+    own, other = self_signed(tmp_path, "IPC-0815"), self_signed(tmp_path, "IPC-0816")
+    for trusted in (None, own[0]):
+        with OddRtsp(stream, tls=own) as served, reader(served.url, tls_ca=trusted) as camera:
+            assert camera.newest(0, 30) is not None, camera.state
+    with OddRtsp(stream, tls=own) as served, reader(served.url, tls_ca=other[0]) as camera:
+        until(lambda: "cameras.tls_ca" in (camera.state.detail or ""), 30)
+        assert camera.newest(0, 1) is None

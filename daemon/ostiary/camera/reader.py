@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Self
 
 import structlog
@@ -12,7 +13,7 @@ from ostiary.camera.address import is_open_on_the_way, kind_of, redact
 from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
-from ostiary.camera.view import same_picture, view_condition
+from ostiary.camera.view import same_picture, turned, view_condition
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 
@@ -108,7 +109,9 @@ class CameraReader:
     def refuses_stills(self) -> bool:
         """Whether a face has to move as no flat picture can."""
         wanted = self._settings.refuse_stills
-        return is_open_on_the_way(self._settings.source) if wanted is None else wanted
+        if wanted is not None:
+            return wanted
+        return is_open_on_the_way(self._settings.source, self._settings.tls_ca)
 
     @property
     def state(self) -> CameraState:
@@ -201,7 +204,7 @@ class CameraReader:
 
     def _pump(self, source: Source) -> None:
         """Read until stopped or ended. Raises CameraUnavailable when the source is lost."""
-        previous = self._frame.image if self._frame else None
+        previous = turned(self._frame.image, -self._settings.rotate % 360) if self._frame else None
         due = connected_at = time.monotonic()
         while not self._stopping.is_set():
             picture = source.read()
@@ -215,7 +218,8 @@ class CameraReader:
                 self._repeated(connected_at)
                 continue
             previous = picture.image
-            self._publish(picture)
+            image = turned(picture.image, self._settings.rotate)
+            self._publish(replace(picture, image=image))
             if source.pace is not None:
                 due = max(due + source.pace, time.monotonic() - source.pace)
                 self._stopping.wait(due - time.monotonic())

@@ -100,6 +100,8 @@ class RtspSource:
         self._clock = StreamClock()
         self._late_since: float | None = None
         self._late = 0
+        self._is_running = False
+        self._silence_s = settings.stall_after_s + 0.5  # so that `stalled` is seen before
         hush_opencv()
         # FFmpeg gives up where nothing comes for `open_timeout_s`. OpenCV's own time-outs are for
         # a whole picture, also while packets flow: until the first key frame that may be long.
@@ -115,10 +117,13 @@ class RtspSource:
                 ],
             )
         if not self._capture.isOpened():
+            verified = (
+                "" if settings.tls_ca is None else " Its certificate must be in cameras.tls_ca."
+            )
             raise CameraUnavailable(
                 f"{self._shown}: no stream. Check that the camera is on, its address and path, "
                 "user and password (special characters percent-encoded), and that it serves RTSP "
-                "over TCP."
+                f"over TCP.{verified}"
             )
 
     def read(self) -> Picture | None:
@@ -131,14 +136,17 @@ class RtspSource:
             captured_at = self._clock.captured_at(arrived, stream_time, _waits() > waits)
             if captured_at is not None and arrived - captured_at <= LATE_S:
                 break
+            if self._is_running and arrived - asked_at > self._silence_s:
+                raise CameraUnavailable(
+                    f"{self._shown}: silent for {arrived - asked_at:.1f} s, and late since."
+                )
             self._late_since = self._late_since or arrived
             self._late += 1
             if arrived - self._late_since > LATE_FOR_S and self._late > LATE_PICTURES:
                 raise CameraUnavailable(
                     f"{self._shown}: its pictures come late. Lower its size, rate or bit rate."
                 )
-        self._late = 0
-        self._late_since = None
+        self._late, self._late_since, self._is_running = 0, None, True
         there, image = self._capture.retrieve()
         if not there:
             raise CameraUnavailable(f"{self._shown}: a picture cannot be decoded.")
