@@ -21,6 +21,7 @@ from ostiary.commands.room import Camera, Room
 from ostiary.config import Settings
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.security import door_key, store_key
+from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -60,7 +61,8 @@ class Doorway:
         command_log = CommandLog(self.database)
         self.room = Room(settings, self.people, self.events, engine, dict(cameras), **room)
         self.commands = Commands(self.room, command_log)
-        self.mqtt = MqttDoor(settings, self.commands, self.events, command_log)
+        announced = Announced(self.database)
+        self.mqtt = MqttDoor(settings, self.commands, self.events, command_log, announced)
 
     def __enter__(self) -> Self:
         self.mqtt.start()

@@ -56,6 +56,7 @@ from ostiary.service.relay import open_alarms, open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.site.identity import Identity
 from ostiary.site.report import DoorReport
+from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.door_modes import DoorModes
 from ostiary.store.events import Events
@@ -207,6 +208,7 @@ class App:
             self.commands,
             self.events,
             command_log,
+            Announced(self.database),
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
             sensors=self.doors,
             clock_trusted=self.rules.clock_trusted,

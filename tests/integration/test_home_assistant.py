@@ -21,9 +21,12 @@ import numpy as np
 import pytest
 
 from ostiary.commands.room import utc_now
+from ostiary.config import Settings
 from ostiary.messages.prompt import Prompt, PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, State
+from ostiary.mqtt.discovery import announcements
+from ostiary.mqtt.topics import Topics
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.cameras import Still
@@ -33,18 +36,27 @@ from testing.probe import Probe
 from testing.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(
-    os.environ.get("OSTIARY_HOME_ASSISTANT", ROOT / "build" / "home-assistant" / "bin" / "python")
+BUILD = ROOT / "build"
+PYTHONS = tuple(
+    Path(each)
+    for each in os.environ.get(
+        "OSTIARY_HOME_ASSISTANT",
+        f"{BUILD}/home-assistant/bin/python:{BUILD}/home-assistant-2026/bin/python",
+    ).split(":")
 )
+"""Of Home Assistant 2024.3.3, which reads `object_id`, and of 2026.2.3, which reads both."""
 NODE = "ostiary_test"
 SUBSCRIBES_WITHIN_S = 3.0  # Home Assistant gathers its subscriptions for a while
 
-pytestmark = [
-    pytest.mark.home_assistant,
-    pytest.mark.skipif(
-        not PYTHON.is_file(), reason="no Home Assistant here: tests/install-home-assistant"
-    ),
-]
+pytestmark = pytest.mark.home_assistant
+
+
+@pytest.fixture(params=PYTHONS, ids=lambda path: path.parents[1].name)
+def python(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.param
+    if not found.is_file():
+        pytest.skip("no Home Assistant there: tests/install-home-assistant")
+    return found
 
 
 @dataclass(slots=True)
@@ -71,12 +83,12 @@ class HomeAssistant:
 
 @contextmanager
 def home_assistant(
-    folder: Path, port: int, automations: Path | None = None
+    python: Path, folder: Path, port: int, automations: Path | None = None
 ) -> Iterator[HomeAssistant]:
-    script = Path(__file__).with_name("home_assistant.py")
+    script = ROOT / "testing" / "home_assistant.py"
     arguments = [script, port, folder, *([automations] if automations else [])]
     process = subprocess.Popen(
-        [str(PYTHON), *map(str, arguments)],
+        [str(python), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -92,8 +104,8 @@ def home_assistant(
 
 
 @pytest.fixture
-def home(tmp_path: Path, broker: Mosquitto) -> Iterator[HomeAssistant]:
-    with home_assistant(tmp_path / "home-assistant", broker.port) as running:
+def home(tmp_path: Path, broker: Mosquitto, python: Path) -> Iterator[HomeAssistant]:
+    with home_assistant(python, tmp_path / "home-assistant", broker.port) as running:
         yield running
 
 
@@ -183,7 +195,7 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
 
 
 def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
-    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine, python: Path
 ) -> None:
     example = (ROOT / "config" / "home-assistant" / "automations.yaml").read_text(encoding="utf-8")
     automations = tmp_path / "automations.yaml"
@@ -191,7 +203,7 @@ def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
     settings = door_settings(tmp_path, broker.port, mqtt={"discovery": True})
     prompt = f"sensor.{NODE}_prompt"
     with (
-        home_assistant(tmp_path / "home-assistant", broker.port, automations) as home,
+        home_assistant(python, tmp_path / "home-assistant", broker.port, automations) as home,
         Doorway(settings, engine, ("front", Still(None))) as door,
     ):
         home.wait(lambda states: prompt in states)
@@ -265,3 +277,62 @@ def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
         tell("unreadable")
         home.wait(in_state(f"binary_sensor.{NODE}_door_fault", "on"))
         home.wait(in_state(contact, "unknown"))
+
+
+def several(folder: Path, port: int, device: str, *cameras: str, contact: bool = False) -> Settings:
+    doors = [{"camera": name, "contact": "mqtt"} for name in cameras] if contact else []
+    return Settings.model_validate(
+        {
+            **door_settings(folder, port, mqtt={"discovery": True}).model_dump(
+                include={"mqtt", "store"}
+            ),
+            "device": {"id": device, "name": device},
+            "cameras": [{"name": name} for name in cameras],
+            "doors": doors,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "cameras"),
+    [
+        ("前门", ("入口", "出口")),
+        ("後门", ("a.b", "a_b", "a-b", "A_B")),
+        ("door", ("Front", "front")),
+    ],
+)
+def test_every_camera_is_shown_whatever_its_name(
+    tmp_path: Path,
+    broker: Mosquitto,
+    home: HomeAssistant,
+    engine: VisionEngine,
+    device: str,
+    cameras: tuple[str, ...],
+) -> None:
+    settings = several(tmp_path, broker.port, device, *cameras)
+    expected = {
+        json.loads(payload)["default_entity_id"]
+        for payload in announcements(settings, Topics.of(settings)).values()
+        if payload
+    }
+    with Doorway(settings, engine):
+        states = home.wait(lambda states: len(states) >= len(expected))
+    assert set(states) == expected
+    locks = [each for each in states if each.startswith("lock.")]
+    assert len(locks) == len(cameras)
+
+
+def test_a_camera_that_is_renamed_or_removed_is_shown_no_more(
+    tmp_path: Path, broker: Mosquitto, home: HomeAssistant, engine: VisionEngine
+) -> None:
+    def locks(states: dict[str, Any]) -> set[str]:
+        return {each for each in states if each.startswith("lock.")}
+
+    for cameras, shown in (
+        (("front",), {"lock.ostiary_door_lock"}),
+        (("front", "back"), {"lock.ostiary_door_lock_front", "lock.ostiary_door_lock_back"}),
+        (("front", "rear"), {"lock.ostiary_door_lock_front", "lock.ostiary_door_lock_rear"}),
+        (("rear",), {"lock.ostiary_door_lock"}),
+    ):
+        with Doorway(several(tmp_path, broker.port, "door", *cameras), engine):
+            home.wait(lambda states, shown=shown: locks(states) == shown)  # type: ignore[misc]

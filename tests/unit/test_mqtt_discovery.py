@@ -1,16 +1,18 @@
 """What is announced to Home Assistant; a real one reads it in tests/integration."""
 
 import json
+import re
 
 import pytest
 
 from ostiary.config import Settings
-from ostiary.mqtt.discovery import announcements
+from ostiary.mqtt.discovery import announcements, former_topics
 from ostiary.mqtt.topics import Topics
 
 # From Home Assistant's own schemas (components/mqtt/*.py), 2024.3: what a configuration may have.
 COMMON = {
     "availability_topic",
+    "default_entity_id",
     "device",
     "entity_category",
     "icon",
@@ -47,7 +49,7 @@ REQUIRED = {
 
 def announced(**mqtt: object) -> dict[str, bytes]:
     settings = Settings.model_validate(
-        {"device": {"id": "front door".replace(" ", ".")}, "mqtt": {"discovery": True, **mqtt}}
+        {"device": {"id": "front_door"}, "mqtt": {"discovery": True, **mqtt}}
     )
     return announcements(settings, Topics.of(settings))
 
@@ -62,7 +64,9 @@ def test_every_component_has_what_it_needs_and_nothing_unknown() -> None:
         assert set(config) <= COMMON | BY_COMPONENT[component]
         assert set(config) >= REQUIRED[component]
         assert config["unique_id"] == f"ostiary_front_door_{name}"
-        assert config["availability_topic"] == "ostiary/front.door/availability"
+        assert config["object_id"] == f"ostiary_front_door_{name}"  # up to 2026.3
+        assert config["default_entity_id"] == f"{component}.ostiary_front_door_{name}"
+        assert config["availability_topic"] == "ostiary/front_door/availability"
         assert config["device"]["identifiers"] == ["ostiary_front_door"]
 
 
@@ -85,11 +89,11 @@ def test_a_button_that_could_not_sign_is_not_offered() -> None:
 
 
 def test_each_of_several_cameras_has_a_button_of_its_own() -> None:
-    cameras = [{"name": "in"}, {"name": "out.side"}]
+    cameras = [{"name": "in"}, {"name": "out-Side"}]
     settings = Settings.model_validate({"mqtt": {"discovery": True}, "cameras": cameras})
     found = announcements(settings, Topics.of(settings))
-    button = json.loads(found["homeassistant/button/ostiary_door/snapshot_out_side/config"])
-    assert json.loads(button["payload_press"]) == {"camera": "out.side"}
+    button = json.loads(found["homeassistant/button/ostiary_door/snapshot_out-Side/config"])
+    assert json.loads(button["payload_press"]) == {"camera": "out-Side"}
     assert "homeassistant/button/ostiary_door/snapshot/config" not in found
 
 
@@ -102,3 +106,60 @@ def test_a_door_of_a_site_is_shown_below_it() -> None:
     assert people["device"]["identifiers"] == ["ostiary_site_campus"]
     for payload in filter(None, found.values()):  # what the door has not is taken back
         assert json.loads(payload)["device"]["via_device"] == "ostiary_site_campus"
+
+
+NAMES = (
+    *("入口", "出口", "前门", "后门", "вход", "выход", "المدخل", "المخرج", "입구", "출구"),
+    *("ทางเข้า", "ทางออก", "é", "e\u0301", "🚪", "🚪🚪"),
+    *("a.b", "a_b", "a-b", "A_B", "a__b", "_a_b", "a_b_", "a,b", "a:b"),
+    *("front", "Front", "FRONT", "ﬀront", "x" * 64, "x" * 63 + "é", "'", '"', "{{", "\\"),
+)
+
+
+def announced_of(device: str, *cameras: str) -> dict[str, dict[str, object]]:
+    found = announcements(
+        settings := Settings.model_validate(
+            {
+                "device": {"id": device},
+                "mqtt": {"discovery": True},
+                "cameras": [{"name": name} for name in cameras],
+            }
+        ),
+        Topics.of(settings),
+    )
+    return {topic: json.loads(payload) for topic, payload in found.items() if payload}
+
+
+def test_every_camera_has_ids_of_its_own_whatever_the_name() -> None:
+    found = announced_of("door", *NAMES)
+    per_camera = {topic for topic in announced_of("door", "a", "b") if topic.endswith("_a/config")}
+    shared = len(announced_of("door", "a", "b")) - 2 * len(per_camera)
+    assert len(found) == len(NAMES) * len(per_camera) + shared
+    assert all(re.fullmatch(r"homeassistant(/[A-Za-z0-9_-]+){3}/config", topic) for topic in found)
+    for key in ("unique_id", "default_entity_id"):
+        assert len({config[key] for config in found.values()}) == len(found)
+    for config in found.values():  # as Home Assistant itself would write it
+        assert re.fullmatch(r"[a-z_]+\.[a-z0-9]+(_[a-z0-9]+)*", str(config["default_entity_id"]))
+
+
+def test_every_door_is_a_device_of_its_own_whatever_its_id() -> None:
+    devices = [next(iter(announced_of(name, "front").values()))["device"] for name in NAMES]
+    nodes = {each["identifiers"][0] for each in devices if isinstance(each, dict)}
+    assert len(nodes) == len(NAMES)
+    topics = [set(announced_of(name, "front")) for name in NAMES]
+    assert len(set().union(*topics)) == sum(map(len, topics))
+
+
+def test_the_ids_of_a_name_stay_whatever_other_names_there_are() -> None:
+    alone = announced_of("前门", "入口", "a")
+    with_others = announced_of("前门", "出口", "入口", "a", "a.b")
+    assert set(alone) <= set(with_others)
+    assert all(alone[topic]["unique_id"] == with_others[topic]["unique_id"] for topic in alone)
+
+
+def test_plain_names_keep_the_ids_they_had() -> None:
+    found = announced_of("back-door", "in", "Out")
+    assert "homeassistant/lock/ostiary_back-door/lock_Out/config" in found
+    config = found["homeassistant/lock/ostiary_back-door/lock_Out/config"]
+    assert config["unique_id"] == "ostiary_back-door_lock_Out"
+    assert announced_of("door", "front").keys() <= former_topics(Settings(), Topics.of(Settings()))

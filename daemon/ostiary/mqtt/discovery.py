@@ -4,15 +4,15 @@ One topic a component, which every version since 2023.8 reads. An empty announce
 """
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ostiary import __version__
 from ostiary.config import Settings
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
-from ostiary.mqtt.discovery_door import door_components
+from ostiary.mqtt.discovery_door import Found, door_components
+from ostiary.mqtt.names import entity, formerly, plain
 from ostiary.mqtt.topics import Topics
 
 BUTTON = "button"
@@ -23,70 +23,97 @@ ATTACK_SEEN_FOR_S = 70
 
 def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
     """Retained messages by topic: what is to be seen, or, with discovery off, nothing."""
-    node = f"ostiary_{_slug(settings.device.id)}"
     found = {}
-    for component, name, config in (
-        *_components(topics),
-        *_prompts(settings, topics),
-        *door_components(settings, topics),
-        *_buttons(settings, topics),
-    ):
-        topic = f"{settings.mqtt.discovery_prefix}/{component}/{node}/{name}/config"
+    for component, what, camera, config in _everything(settings, topics):
+        node = f"ostiary_{plain(settings.device.id)}"
+        topic = _topic(settings, component, node, _name(what, camera, plain))
         wanted = settings.mqtt.discovery and not (settings.commands.signed and component == BUTTON)
         if config is None or not wanted:
             found[topic] = b""
             continue
-        whole = {**config, **_common(settings, topics, node, name)}
+        whole = {**_common(settings, topics, component, what, camera), **config}
         found[topic] = json.dumps(whole, ensure_ascii=False).encode()
-    for topic, payload in _site(settings, topics, node).items():
-        found[topic] = payload if settings.mqtt.discovery else b""
     return found
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)
+def former_topics(settings: Settings, topics: Topics) -> frozenset[str]:
+    """Where the door may have been announced when names had other ids, with one camera or with
+    several."""
+    node = f"ostiary_{formerly(settings.device.id)}"
+    cameras = (None, *(each.name for each in settings.cameras))
+    return frozenset(
+        _topic(settings, component, node, _name(what, camera, formerly))
+        for component, what, _, _ in _everything(settings, topics)
+        for camera in cameras
+    )
+
+
+def _everything(settings: Settings, topics: Topics) -> Iterator[Found]:
+    for component, what, config in _components(topics):
+        yield component, what, None, config
+    yield from _prompts(settings, topics)
+    yield from door_components(settings, topics)
+    yield from _buttons(settings, topics)
+    yield from _site(settings, topics)
+
+
+def _topic(settings: Settings, component: str, node: str, name: str) -> str:
+    return f"{settings.mqtt.discovery_prefix}/{component}/{node}/{name}/config"
+
+
+def _name(what: str, camera: str | None, written: Callable[[str], str]) -> str:
+    return what if camera is None else f"{what}_{written(camera)}"
 
 
 def site_node(site: str) -> str:
     """The site as a device, below which its doors are shown."""
-    return f"ostiary_site_{_slug(site)}"
+    return f"ostiary_site_{plain(site)}"
 
 
-def _site(settings: Settings, topics: Topics, node: str) -> dict[str, bytes]:
+def _site(settings: Settings, topics: Topics) -> Iterator[Found]:
     """Each door tells the site's device how many people it knows of it: they should be as many."""
-    topic = f"{settings.mqtt.discovery_prefix}/sensor/{node}/site_people/config"
     site = settings.site.id
     if site is None:
-        return {}
-    own = {
-        "name": f"People at {settings.device.name}",
-        "icon": "mdi:account-group",
-        "state_class": "measurement",
-        "entity_category": "diagnostic",
-        "state_topic": topics.state,
-        "value_template": "{{ value_json.site.people if value_json.site else 0 }}",
-    }
-    whole = {**own, **_common(settings, topics, node, "site_people")}
-    whole["device"] = {
+        return
+    device = {
         "identifiers": [site_node(site)],
         "name": site,
         "manufacturer": "Ostiary",
         "model": "Site",
     }
-    return {topic: json.dumps(whole, ensure_ascii=False).encode()}
+    yield (
+        "sensor",
+        "site_people",
+        None,
+        {
+            "name": f"People at {settings.device.name}",
+            "icon": "mdi:account-group",
+            "state_class": "measurement",
+            "entity_category": "diagnostic",
+            "state_topic": topics.state,
+            "value_template": "{{ value_json.site.people if value_json.site else 0 }}",
+            "device": device,
+        },
+    )
 
 
-def _common(settings: Settings, topics: Topics, node: str, name: str) -> dict[str, Any]:
-    site = settings.site.id
+def _common(
+    settings: Settings, topics: Topics, component: str, what: str, camera: str | None
+) -> dict[str, Any]:
+    site, device = settings.site.id, settings.device
     via = {} if site is None else {"via_device": site_node(site)}
+    node = f"ostiary_{plain(device.id)}"
+    entity_id = f"ostiary_{entity(device.id)}_{_name(what, camera, entity)}"
     return {
-        "unique_id": f"{node}_{name}",
-        "object_id": f"{node}_{name}",
+        "unique_id": f"{node}_{_name(what, camera, plain)}",
+        # Home Assistant up to 2026.3 reads the one, from 2025.10 on the other.
+        "object_id": entity_id,
+        "default_entity_id": f"{component}.{entity_id}",
         "availability_topic": topics.availability,
         "qos": 1,
         "device": {
             "identifiers": [node],
-            "name": settings.device.name,
+            "name": device.name,
             "manufacturer": "Ostiary",
             "model": "Face door",
             "sw_version": __version__,
@@ -96,15 +123,15 @@ def _common(settings: Settings, topics: Topics, node: str, name: str) -> dict[st
     }
 
 
-def _buttons(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _buttons(settings: Settings, topics: Topics) -> Iterator[Found]:
     """One that asks for a snapshot, or one a camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        slug = _slug(camera.name)
         request = {"camera": camera.name} if several else {}
         yield (
             BUTTON,
-            f"snapshot_{slug}" if several else "snapshot",
+            "snapshot",
+            camera.name if several else None,
             {
                 "name": f"Snapshot {camera.name}" if several else "Snapshot",
                 "icon": "mdi:camera",
@@ -114,15 +141,15 @@ def _buttons(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dic
         )
 
 
-def _prompts(settings: Settings, topics: Topics) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _prompts(settings: Settings, topics: Topics) -> Iterator[Found]:
     """What is asked of whoever stands there, or one a camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        slug = _slug(camera.name)
         here = json.dumps(camera.name, ensure_ascii=False)
         yield (
             "sensor",
-            f"prompt_{slug}" if several else "prompt",
+            "prompt",
+            camera.name if several else None,
             {
                 "name": f"Prompt {camera.name}" if several else "Prompt",
                 "icon": "mdi:account-voice",

@@ -1,7 +1,6 @@
 """The door itself as Home Assistant sees it: lock, contact, alarms, mode, what happens there."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,27 +10,29 @@ from ostiary.mqtt.topics import Topics
 
 LOCK = "lock"
 
-Found = tuple[str, str, dict[str, Any] | None]
-"""Component, name, and what is announced of it; None takes it back."""
+Found = tuple[str, str, str | None, dict[str, Any] | None]
+"""Component, what it is, of which of several cameras, and what is announced of it; None takes it
+back."""
 
 
 def door_components(settings: Settings, topics: Topics) -> Iterator[Found]:
     """Of each door; named after its camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        slug = "_" + re.sub(r"[^A-Za-z0-9_-]", "_", camera.name) if several else ""
         label = f" {camera.name}" if several else ""
         has_contact = settings.door(camera.name).contact != "none"
         state = topics.entrance(camera.name)
-        for component, name, config in _of_one(camera.name, topics):
-            wanted = has_contact or name not in ("contact", "forced", "held_open")
-            if name in ("lock", "unlocked"):  # Home Assistant cannot sign
-                wanted = settings.commands.signed == (name == "unlocked")
+        for component, what, config in _of_one(camera.name, topics):
+            wanted = has_contact or what not in ("contact", "forced", "held_open")
+            if what in ("lock", "unlocked"):  # Home Assistant cannot sign
+                wanted = settings.commands.signed == (what == "unlocked")
             whole = {"state_topic": state, **config, "name": f"{config['name']}{label}"}
-            yield component, f"{name}{slug}", whole if wanted else None
+            of = camera.name if several else None
+            yield component, what, of, whole if wanted else None
     yield (
         "event",
         "door",
+        None,
         {
             "name": "Door",
             "icon": "mdi:door-open",

@@ -60,7 +60,9 @@ certificate is always checked. A broker on another machine without user name and
 refused unless `mqtt.allow_anonymous` is set. `config/mosquitto/` has a broker with TLS and the
 roles *door*, *operator*, *lock*, *reader* and *home-assistant*, each with no more rights than it
 needs. With `mqtt.discovery` Home Assistant finds the door by itself; `config/home-assistant/` has
-automations for it.
+automations for it. A name with other characters than letters and digits of ASCII, `_` and `-` has
+a digest of itself in the ids there. What is announced or retained is taken back once the settings
+have no such camera, door or prefix any more.
 
 ## What you can rely on
 

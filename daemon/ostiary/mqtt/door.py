@@ -1,6 +1,6 @@
 """The MQTT side of one door, put together: availability, state, events out, commands in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -14,13 +14,15 @@ from ostiary.messages.state import BrokerState, EntranceState, State
 from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
-from ostiary.mqtt.discovery import announcements
+from ostiary.mqtt.discovery import announcements, former_topics
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
 from ostiary.mqtt.security import command_verifier, door_key
 from ostiary.mqtt.subscriptions import Subscriptions
+from ostiary.mqtt.taking_back import TakingBack
 from ostiary.mqtt.topics import Topics
+from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
 
@@ -57,6 +59,7 @@ class MqttDoor:
         commands: Commands,
         events: Events,
         command_log: CommandLog,
+        announced: Announced,
         clock: Callable[[], datetime] = utc_now,
         beat: Callable[[], object] = lambda: None,
         sensors: Sensors | None = None,
@@ -75,6 +78,7 @@ class MqttDoor:
             for camera in settings.cameras
         }
         self._entrances: dict[str, bytes] = {}
+        self._taking_back = TakingBack(announced, former_topics(settings, self.topics))
         self._sensors = sensors
         sensor_topics = () if sensors is None else sensors.sensor_topics
         one_by_one = tuple(map(self.topics.request, COMMANDS))
@@ -193,6 +197,8 @@ class MqttDoor:
 
     def connected(self, connection: Connection) -> None:
         self._subscriptions.ask(connection)
+        announced = announcements(self._settings, self.topics)
+        self._taking_back.begin(connection, self._kept(announced))
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             self._send_state(connection, self._state)
@@ -200,9 +206,16 @@ class MqttDoor:
             self._send_prompt(connection, prompt)
         for topic, payload in list(self._entrances.items()):
             connection.publish(topic, payload, retain=True)
-        for topic, announcement in announcements(self._settings, self.topics).items():
+        for topic, announcement in announced.items():
             connection.publish(topic, announcement, retain=True)
         self._publisher.attach(connection)
+
+    def _kept(self, announced: Mapping[str, bytes]) -> list[str]:
+        """Every topic of which the broker keeps something as the settings are."""
+        topics = self.topics
+        entrances = [topics.entrance(camera.name) for camera in self._settings.cameras]
+        shown = [topic for topic, payload in announced.items() if payload]
+        return [topics.availability, topics.state, topics.log, *entrances, *shown]
 
     def message(self, incoming: Incoming) -> None:
         if self._sensors is not None and incoming.topic in self._sensors.sensor_topics:
@@ -213,6 +226,7 @@ class MqttDoor:
 
     def tend(self, connection: Connection) -> None:
         self._subscriptions.tend(connection)
+        self._taking_back.tend()
 
     def lost(self, _connection: Connection) -> None:
         self._publisher.attach(None)
