@@ -76,7 +76,7 @@ def in_face_recognition(people: list[tuple[str, Descriptor]], bgr: BGRImage) -> 
         ((top, right, bottom, left),) = face_recognition.face_locations(rgb)
         seen = crop(bgr, Box(left, top, right - left, bottom - top), 2.7)
         with torch.inference_mode():
-            logits = network(torch.from_numpy(network_input(seen[np.newaxis])))
+            logits, _ = network(torch.from_numpy(network_input(seen[np.newaxis])))
         if int(logits.argmax()) != 1:
             return ""
         (descriptor,) = face_recognition.face_encodings(rgb, [(top, right, bottom, left)])

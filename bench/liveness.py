@@ -54,7 +54,7 @@ def in_torch(seen: NDArray[np.float32]) -> Network:
 
     def run() -> Logits:
         with torch.inference_mode():
-            return np.asarray(network(tensor).numpy())
+            return np.asarray(network(tensor)[0].numpy())
 
     return run
 

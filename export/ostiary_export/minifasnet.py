@@ -147,7 +147,8 @@ class Stage(nn.Module):
 
 
 class MiniFASNet(nn.Module):
-    """(N, 3, 80, 80) float32 BGR in 0–255 to logits (N, 3)."""
+    """(N, 3, 80, 80) float32 BGR in 0–255 to logits (N, 3) and features (N, 512): what `conv_6_dw`
+    gives and the logits are made of. A door fits a last layer of its own on these."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -166,13 +167,12 @@ class MiniFASNet(nn.Module):
         self.bn = nn.BatchNorm1d(128)
         self.prob = nn.Linear(128, 3, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.conv_23(self.conv2_dw(self.conv1(x)))
         x = self.conv_4(self.conv_34(self.conv_3(x)))
         x = self.conv_5(self.conv_45(x))
-        x = self.conv_6_dw(self.conv_6_sep(x)).flatten(1)
-        result: Tensor = self.prob(self.bn(self.linear(x)))
-        return result
+        features = self.conv_6_dw(self.conv_6_sep(x)).flatten(1)
+        return self.prob(self.bn(self.linear(features))), features
 
 
 def load(checkpoint: Path, plan: Plan) -> MiniFASNet:
@@ -194,7 +194,8 @@ def load(checkpoint: Path, plan: Plan) -> MiniFASNet:
 
 
 def export_plain(network: MiniFASNet, target: Path) -> None:
-    """Write `network` as PyTorch itself exports it: input `crop`, output `logits`, free batch."""
+    """Write `network` as PyTorch itself exports it: input `crop`, outputs `logits` and
+    `features`, free batch."""
     example = torch.zeros(2, 3, INPUT_SIZE, INPUT_SIZE)
     # The exporter warns of its own deprecations and of an absent torchvision: nothing to act on.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -209,7 +210,7 @@ def _export(network: MiniFASNet, example: Tensor, target: Path) -> None:
         (example,),
         target,
         input_names=["crop"],
-        output_names=["logits"],
+        output_names=["logits", "features"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         opset_version=OPSET,
         external_data=False,

@@ -10,9 +10,12 @@ from ostiary_export.errors import SourceInvalid
 
 
 @pytest.mark.parametrize("plan", [minifasnet.V2, minifasnet.V1SE])
-def test_a_crop_becomes_three_logits(plan: minifasnet.Plan) -> None:
+def test_a_crop_becomes_three_logits_and_the_features_behind_them(plan: minifasnet.Plan) -> None:
     network = minifasnet.MiniFASNet(plan).eval()
-    assert network(torch.zeros(2, 3, 80, 80)).shape == (2, 3)
+    logits, features = network(torch.zeros(2, 3, 80, 80))
+    assert logits.shape == (2, 3)
+    assert features.shape == (2, 512)
+    assert torch.equal(network.prob(network.bn(network.linear(features))), logits)
 
 
 def test_weights_of_the_other_network_are_refused(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def reference() -> Stages:
     def live() -> None:
         seen = crop(bgr, box, 2.7)
         with torch.inference_mode():
-            logits = network(torch.from_numpy(network_input(seen[np.newaxis])))
+            logits, _ = network(torch.from_numpy(network_input(seen[np.newaxis])))
         if int(logits.argmax()) != 1:
             raise RuntimeError("the person is not live")
 
