@@ -123,9 +123,9 @@ accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (u
 	$(if $(FACES),,$(BIN)/ostiary-export faces)
 	$(BIN)/ostiary-export evaluate $(or $(FACES),resources/faces) $(ARGS)
 
-liveness: setup ## play recorded visits in ATTACKS=folder (live/PERSON-…/, attack/KIND/PERSON-…/) to the door
+liveness: setup ## play recorded visits in ATTACKS=folder (live/PERSON-…/, attack/KIND/PERSON-…/) to the door; SITE=folder calibrates it first
 	@test -n "$(ATTACKS)" || { echo "make liveness ATTACKS=folder, with live/PERSON-…/ and attack/KIND/PERSON-…/"; exit 64; }
-	$(BIN)/ostiary-export evaluate-liveness $(ATTACKS) $(ARGS)
+	$(BIN)/ostiary-export evaluate-liveness $(ATTACKS) $(if $(SITE),--site $(SITE)) $(ARGS)
 
 chaos: debian setup ## N events while daemon and broker are killed
 	$(BIN)/python -m testing.chaos --events $(or $(N),5000)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ostiary.access.calibration import CalibratedCamera
 from ostiary.access.doorway import Told
 from ostiary.access.policy import Policy
 from ostiary.access.risk import Risk
@@ -13,7 +14,7 @@ from ostiary.camera.reader import CameraReader
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import utc_now
 from ostiary.config import CameraSettings
-from ostiary.recognition import Recognition
+from ostiary.recognition import Drop, Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -55,10 +56,12 @@ def recognizing(
     *,
     fps: float = 10,
     loop: bool = False,
+    calibrated: CalibratedCamera | None = None,
+    drop: Drop = lambda _camera, _why: None,
     **camera: object,
 ) -> Iterator[Recognizing]:
     """A door in `folder` that sees `frames` and knows each of `registered` by the file's name.
-    `camera` are further settings of it."""
+    `calibrated` is its camera's own last layer, `camera` are further settings of it."""
     metrics = Metrics()
     told: list[Told] = []
     folder.mkdir(exist_ok=True)
@@ -82,6 +85,8 @@ def recognizing(
             lambda each, _camera: told.append(each),
             policy,
             metrics,
+            calibrated=calibrated,
+            drop=drop,
         )
         recognition.start()
         try:

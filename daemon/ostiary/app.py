@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ostiary.access.admission import Direction, Patience
+from ostiary.access.calibration import CalibratedCamera
 from ostiary.access.doorway import Doorway, Told
 from ostiary.access.entrance import Entrance, Happening
 from ostiary.access.policy import policy_of
@@ -24,6 +25,7 @@ from ostiary.access.rules import Ruling
 from ostiary.access.stepup import Asked
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.attempts import LockOut
+from ostiary.commands.calibration import Calibrations
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People, former_needed, roster_of
 from ostiary.commands.pins import PinHasher
@@ -35,6 +37,7 @@ from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
 from ostiary.entrance.doors import Doors, Hardware
 from ostiary.errors import ConfigError, OstiaryError
+from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.entrance import Mode
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.reason import Reason
@@ -160,6 +163,8 @@ class App:
         gates = {each.name: Gate(each.direction) for each in settings.cameras}
         patience = Patience(settings.site.shown_within_s, settings.site.second_person_s)
         last = self._last_passages(gates)
+        self._calibrations = Calibrations(self.database, self.events)
+        calibrated = self._calibrated()
         self.doorkeeper = Doorkeeper(self._record, self._rule, gates, patience, last)
         self.recognitions = tuple(
             Recognition(
@@ -173,6 +178,8 @@ class App:
                 before.doorways.get(camera.name),
                 self.doorkeeper,
                 self._prompt,
+                calibrated=calibrated.get(camera.name),
+                drop=self._drop_calibration,
             )
             for camera in settings.cameras
         )
@@ -275,6 +282,12 @@ class App:
             models=tuple(ModelState(name=name, sha256=sha) for name, sha in self._models.items()),
             doors=self.doors.problems,
             attacked=any(each.is_attacked(time.monotonic()) for each in self.doorways().values()),
+            calibrations={
+                each.name: each.calibrated.record.state
+                for each in self.recognitions
+                if each.calibrated is not None
+            },
+            calibration_dropped=bool(self._uncalibrated),
             site=site,
             site_problems=() if self._site is None or site is None else self._site.problems(site),
         )
@@ -369,6 +382,23 @@ class App:
                     self._reload()
                 except OstiaryError as error:
                     log.error("reload_refused", code=error.code, reason=error.message)
+
+    def _calibrated(self) -> dict[str, CalibratedCamera]:
+        """Each camera's own last layer. Where the store does not open, or cannot be written, the
+        networks themselves judge; so do they at a camera whose layer was dropped."""
+        names = {camera.name for camera in self._settings.cameras}
+        self._uncalibrated: set[str] = set()
+        try:
+            found = self._calibrations.in_force(utc_now())
+            self._uncalibrated = self._calibrations.dropped().keys() & names
+        except OstiaryError as error:
+            log.error("not_calibrated", code=error.code, reason=error.message)
+            return {}
+        return found
+
+    def _drop_calibration(self, camera: str, why: WhyDropped) -> None:
+        self._uncalibrated.add(camera)
+        self._calibrations.drop(camera, why, utc_now())
 
     def _attend_doors(self) -> None:
         """Who was waited for too long is denied; doors are unlocked and locked by their hours."""

@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 
 from ostiary.cli_archive import archive
+from ostiary.cli_calibrate import calibrate
 from ostiary.cli_site import site
 from ostiary.cli_store import store
 from ostiary.client import cli as client
 from ostiary.client import credentials as client_credentials
 from ostiary.client import people_list as _people_list  # noqa: F401 - adds to `ostiary users`
 from ostiary.client import rules as client_rules
-from ostiary.config import LEAST_LIVE, Settings, load_settings
-from ostiary.errors import CameraUnknown, NotAllowed, OstiaryError, RecognizerMismatch
+from ostiary.config import Settings, load_settings
+from ostiary.errors import OstiaryError, RecognizerMismatch
 from ostiary.service.logging import configure_logging
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(client_rules.rules, name="rules")
 app.add_typer(store, name="store")
 app.add_typer(site, name="site")
 app.command("archive")(archive)
+app.command("calibrate")(calibrate)
 app.command("login")(client.login)
 app.command("events")(client.events)
 app.command("enroll")(client.enroll)
@@ -200,45 +202,6 @@ def release(config: ConfigOption = None) -> None:
     from ostiary.service import relay
 
     relay.release(_settings(config))
-
-
-@app.command()
-def calibrate(
-    config: ConfigOption = None,
-    camera: Annotated[str | None, typer.Option(help="Which; unset: the only one.")] = None,
-    seconds: Annotated[float, typer.Option(help="For people, and for each attack.")] = 200.0,
-    attacks: Annotated[str, typer.Option(help="Their names, with commas.")] = "phone,print",
-    keep: Annotated[
-        Path | None, typer.Option(help="Keep a picture a second in this folder; unset: nothing.")
-    ] = None,
-    yes: Annotated[bool, typer.Option(help="Everybody in the picture has agreed.")] = False,
-) -> None:
-    """Propose thresholds for this camera from ten minutes of people, a phone and a print before it;
-    the daemon must be stopped. Nothing is changed."""
-    from ostiary.access.presentation import propose
-    from ostiary.camera.reader import CameraReader
-    from ostiary.service.calibrate import LIVE, sit
-    from ostiary.vision.engine import VisionEngine
-
-    settings = _settings(config)
-    named = {each.name: each for each in settings.cameras}
-    if (camera is None and len(named) > 1) or (camera is not None and camera not in named):
-        raise CameraUnknown(f"Name one of these cameras (--camera): {', '.join(named)}.")
-    chosen = named[camera or next(iter(named))]
-    kinds = [LIVE, *dict.fromkeys(each.strip() for each in attacks.split(",") if each.strip())]
-    engine = VisionEngine.load(settings.vision)
-    found = {}
-    with CameraReader(chosen) as reader:
-        for kind in kinds:
-            who = "people, one after the other" if kind == LIVE else f"the attack: {kind}"
-            kept = f"A picture a second is kept in {keep}." if keep else "Nothing is kept of it."
-            typer.echo(f"Next, for {seconds:g} s, before {chosen.name}: {who}. {kept}", err=True)
-            if not yes and not typer.confirm("Has everybody in the picture agreed?", err=True):
-                raise NotAllowed("Nothing was judged without everybody's consent.")
-            found[kind] = sit(reader, engine, kind, seconds, keep)
-    live = found.pop(LIVE)
-    proposal = propose(live, found, least_live=LEAST_LIVE)
-    typer.echo(json.dumps({"camera": chosen.name, **asdict(proposal)}))
 
 
 @app.command("verify-log")

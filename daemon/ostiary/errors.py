@@ -576,6 +576,48 @@ class ClipsInvalid(OstiaryError):
     exit_status = 65
 
 
+class SittingIncomplete(OstiaryError):
+    """A sitting has too few people, kinds of attack or frames to calibrate a camera."""
+
+    code = "sitting_incomplete"
+    exit_status = 65
+
+
+class SittingMixed(OstiaryError):
+    """A sitting has one person under two names, two under one, or another camera in between."""
+
+    code = "sitting_mixed"
+    exit_status = 65
+
+
+class CalibrationRefused(OstiaryError):
+    """A camera's last layer is no better than the networks themselves on people left out."""
+
+    code = "calibration_refused"
+    exit_status = 65
+
+
+class PicturesNotKept(OstiaryError):
+    """The folder that was named for a sitting's pictures cannot be written."""
+
+    code = "pictures_not_kept"
+    exit_status = 73
+
+
+class NotCalibrated(OstiaryError):
+    """A camera has no last layer of its own to forget."""
+
+    code = "not_calibrated"
+    exit_status = 66
+
+
+class LastLayerInvalid(OstiaryError):
+    """A camera's last layer is cut off, holds what is no number, or reads another network."""
+
+    code = "last_layer_invalid"
+    exit_status = 65
+
+
 def error_of(code: str) -> type[OstiaryError]:
     """The class with this code, for an error that was told by another process."""
     kinds = {kind.code: kind for kind in OstiaryError.__subclasses__()}

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from ostiary.access.calibration import CalibratedCamera
 from ostiary.access.challenge import Look
 from ostiary.access.decision import Decision
 from ostiary.access.doorway import Doorway
@@ -33,6 +34,7 @@ from ostiary.errors import (
     OstiaryError,
     TimedOut,
 )
+from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.vision import bending
@@ -52,6 +54,14 @@ FAILS_FOR_S = 60.0
 
 Show = Callable[[Asked | None, str], object]
 """Shows what is asked at a camera, or that nothing is asked any more."""
+
+
+Drop = Callable[[str, WhyDropped], object]
+"""Says of a camera that its last layer is used no more."""
+
+
+def _drop_nothing(_camera: str, _why: WhyDropped) -> None:
+    """There is nobody to tell."""
 
 
 def _show_nothing(_asked: Asked | None, _camera: str) -> None:
@@ -93,7 +103,8 @@ class Recognition:
 
     `beat` is called about twice a second or more while the loop is alive. `before` is what was
     remembered of this camera when the settings were read again. `keeper` decides what becomes of a
-    granted face; None: it passes. `clock` is in the frames' own seconds.
+    granted face; None: it passes. `calibrated` is the camera's own last layer; `drop` is told when
+    that is not for this camera. `clock` is in the frames' own seconds.
     """
 
     def __init__(
@@ -108,6 +119,8 @@ class Recognition:
         before: Doorway | None = None,
         keeper: Doorkeeper | None = None,
         show: Show = _show_nothing,
+        calibrated: CalibratedCamera | None = None,
+        drop: Drop = _drop_nothing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.camera = camera
@@ -119,6 +132,8 @@ class Recognition:
         self._beat = beat
         self._policy = self._for_this_camera(policy)
         self._show = show
+        self._calibrated = calibrated
+        self._drop = drop
         self._clock = clock
         self._shown: Asked | None = None
         doorway = Doorway(
@@ -138,6 +153,11 @@ class Recognition:
         self._failed = ""  # what the last failure was, until a face was judged again
         self._failed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"recognition-{self.name}")
+
+    @property
+    def calibrated(self) -> CalibratedCamera | None:
+        """The camera's own last layer, where it has one in force."""
+        return self._calibrated
 
     @property
     def view(self) -> View | None:
@@ -256,6 +276,7 @@ class Recognition:
         if frame.view is not ViewCondition.CLEAR:
             self._doorway = self._doorway.interrupted()
             return View(frame)
+        self._check_calibration(frame)
         self._motion, moved = motion_step(self._motion, frame.image, now)
         if not moved and not self._doorway.tracks:
             return View(frame)
@@ -281,6 +302,22 @@ class Recognition:
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
         return View(frame, tuple(self._seen(track, judged) for track in tracks))
+
+    def _check_calibration(self, frame: Frame) -> None:
+        """A last layer is for one camera only; another one's faces are judged without it."""
+        if self._calibrated is None:
+            return
+        now = self._engine.made_for(self.camera.source_digest, self.camera.device, frame.image)
+        why = self._calibrated.record.made_for.changed(now)
+        if why is None:
+            return
+        self._calibrated = None
+        self._doorway = self._doorway.interrupted()
+        log.error("calibration_dropped", camera=self.name, why=why)
+        try:
+            self._drop(self.name, why)
+        except OstiaryError as error:  # it is found again at the next start, and dropped then
+            log.error("drop_not_recorded", camera=self.name, code=error.code)
 
     def _pose(self, bgr: BGRImage, face: Face) -> Pose | None:
         """How the head is held, as the person means left and right."""
@@ -333,7 +370,7 @@ class Recognition:
         if not quality.good:
             return None
         with self._metrics.stage("liveness"):
-            liveness = self._engine.live_score(bgr, track.face)
+            liveness = self._live_score(bgr, track.face)
         alone = Observation(liveness, None)
         if alone.is_attack(self._policy) and any(
             seen.is_attack(self._policy) and seen.probe for seen in track.observations
@@ -351,6 +388,11 @@ class Recognition:
         if not earlier or not seen.is_live(self._policy) or self._policy.window == 1:
             return seen
         return replace(seen, together=self._roster.match(fused([*earlier, probe])))
+
+    def _live_score(self, bgr: BGRImage, face: Face) -> float:
+        if self._calibrated is None:
+            return self._engine.live_score(bgr, face)
+        return self._engine.live_score_by(self._calibrated.layer, bgr, face)
 
     def _fail(self, error: Exception, frame: Frame) -> None:
         """Told in the log when it begins, not with every frame. A store that cannot be written is

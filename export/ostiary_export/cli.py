@@ -172,11 +172,15 @@ def evaluate_liveness(
     rate: Annotated[
         float, typer.Option(min=0.1, help="Pictures a second, where no rate.txt says it.")
     ] = 2.0,
+    site: Annotated[
+        Path | None,
+        typer.Option(help="A sitting before the same camera: it is calibrated by that first."),
+    ] = None,
 ) -> None:
     """Play recorded visits of people and attacks to the door: who is let in, asked, and denied."""
     from ostiary_export.presentation.command import Plan, run
 
-    run(Plan(folder, models, output, named or (), rate), console)
+    run(Plan(folder, models, output, named or (), rate, site), console)
 
 
 def main() -> None:

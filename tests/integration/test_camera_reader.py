@@ -12,7 +12,7 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus, ViewCondition
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.view import same_picture, turned
+from ostiary.camera.view import same_picture
 from ostiary.errors import CameraUnavailable
 from testing.cameras import MjpegCamera, ages, reader, until, watch
 from testing.ports import free_port
@@ -87,20 +87,6 @@ def test_a_folder_of_one_image_is_a_picture_again_and_again(folder: Path) -> Non
     with reader(folder, fps=50, loop=True) as camera:
         assert len(watch(camera, 0.3)) > 5
         assert camera.state.status is CameraStatus.OK
-
-
-@pytest.mark.parametrize(("degrees", "shape"), [(90, (480, 360)), (180, (360, 480))])
-def test_a_turned_camera_gives_upright_pictures(
-    folder: Path, degrees: int, shape: tuple[int, int]
-) -> None:
-    with reader(folder, fps=50, rotate=degrees) as camera:
-        until(lambda: camera.state.status is CameraStatus.ENDED, 30)
-        frame = camera.newest()
-    assert frame is not None
-    assert frame.image.shape[:2] == shape
-    sent = cv2.imread(str(folder / "2.png"))
-    assert sent is not None
-    assert same_picture(frame.image, turned(sent.astype(np.uint8), degrees))
 
 
 def test_a_file_among_the_images_that_is_none_is_passed_over(folder: Path) -> None:

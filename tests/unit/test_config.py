@@ -4,15 +4,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import Risk, risk_of
 from ostiary.config import AccessSettings, Settings, load_settings
 from ostiary.config_file import EXAMPLES, render
 from ostiary.errors import ConfigError, SettingInvalid
-from ostiary.http.messages import ThresholdValues
-from ostiary.overrides import ADJUSTABLE, adjusted, overrides_path, with_overrides, write_overrides
+from ostiary.overrides import adjusted, overrides_path, with_overrides, write_overrides
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
 
@@ -165,20 +163,3 @@ def test_a_distance_set_in_the_console_before_sface_is_dlibs(tmp_path: Path) -> 
 def test_a_threshold_at_which_anybody_passes_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="access"):
         load_settings(written(tmp_path, text))
-
-
-@pytest.mark.parametrize("name", ADJUSTABLE)
-def test_the_console_takes_thresholds_in_the_ranges_of_the_settings(name: str) -> None:
-    limits = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
-
-    def of(model: type[BaseModel]) -> dict[str, float]:
-        field = model.model_json_schema()["properties"][name]
-        return {
-            key: value
-            for part in (field, *field.get("anyOf", ()))
-            for key, value in part.items()
-            if key in limits
-        }
-
-    assert of(ThresholdValues) == of(AccessSettings)
-    assert of(AccessSettings) or name == "one_person_only"

@@ -57,37 +57,3 @@ def threshold_for(attacks: Mapping[str, Scores], asked: float) -> float:
         if max(apcer(each, threshold).value for each in attacks.values()) <= asked:
             return float(threshold)
     return 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Thresholds for one camera, and what is to be expected of a single frame there.
-
-    `bpcer`: people's frames below `live_threshold`, which do not vote for them. `called_attack`:
-    people's frames below `attack_threshold`, which hold a grant back. `apcer`: each kind's frames
-    from `live_threshold` on.
-    """
-
-    live_threshold: float
-    attack_threshold: float
-    bpcer: Rate
-    called_attack: Rate
-    apcer: dict[str, Rate]
-
-
-def propose(
-    live: Scores, attacks: Mapping[str, Scores], *, least_live: float, people_called: float = 0.005
-) -> Proposal:
-    """The least P(live), `least_live` or above, at which none of these attacks passes, and the
-    highest P(live), half of that at most, under which at most `people_called` of people's frames
-    fall. At least one of `live` and of each kind is needed."""
-    live_threshold = max(least_live, round(min(threshold_for(attacks, 0.0) + 0.005, 0.99), 2))
-    lowest = float(np.quantile(live, people_called))
-    attack_threshold = round(max(0.01, min(live_threshold / 2, lowest)), 2)
-    return Proposal(
-        live_threshold,
-        attack_threshold,
-        bpcer(live, live_threshold),
-        bpcer(live, attack_threshold),
-        {kind: apcer(scores, live_threshold) for kind, scores in attacks.items()},
-    )

@@ -1,5 +1,6 @@
 """What a camera's `source` setting means."""
 
+import hashlib
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -70,19 +71,22 @@ def kind_of(source: str) -> SourceKind:
     )
 
 
-def is_open_on_the_way(source: str, tls_ca: Path | None = None) -> bool:
+def is_open_on_the_way(source: str) -> bool:
     """Whether somebody on the network between could put other pictures in the camera's place: it is
-    neither on this machine nor encrypted and verified (rtsps only by the certificates in `tls_ca`).
-    """
+    neither on this machine nor encrypted and verified."""
     kind = kind_of(source)
     if kind not in (SourceKind.HTTP, SourceKind.RTSP):
         return False
     parts = urlsplit(source)
     host = parts.hostname or ""
     here = host == "localhost" or host == "::1" or host.startswith("127.")
-    scheme = parts.scheme.lower()
-    verified = scheme == "https" or (scheme == "rtsps" and tls_ca is not None)
-    return not here and not verified
+    return not here and parts.scheme.lower() not in ("https", "rtsps")
+
+
+def digest_of(source: str) -> str:
+    """SHA-256, in hex, of `source` without user and password: it is the same camera when these are
+    changed."""
+    return hashlib.sha256(re.sub(r"(?<=://)[^/]*@", "", source).encode()).hexdigest()
 
 
 def redact(source: str) -> str:

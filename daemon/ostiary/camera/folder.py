@@ -24,6 +24,7 @@ class FolderSource:
         """Raises CameraUnavailable where there is no image."""
         self._folder = folder = Path(settings.source)
         self.pace: float | None = 1.0 / settings.fps
+        self.device: str | None = None
         self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
         if not self._paths:
             raise CameraUnavailable(f"{folder}: no image in it. Put .jpg or .png files there.")

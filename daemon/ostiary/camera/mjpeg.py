@@ -99,6 +99,7 @@ class MjpegSource:
     """A camera's http:// or https:// address, with `user:password@` (Basic or Digest) in it."""
 
     pace: float | None = None
+    device: str | None = None
 
     def __init__(self, settings: CameraSettings) -> None:
         """Raises CameraUnavailable when nothing answers, or something that is not MJPEG."""

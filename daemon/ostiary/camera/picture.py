@@ -22,6 +22,8 @@ class Source(Protocol):
 
     pace: float | None
     """Seconds between pictures that the reader keeps; None for a camera with its own clock."""
+    device: str | None
+    """What the device calls itself; None where it does not say."""
 
     def read(self) -> Picture | None:
         """Wait for the next picture and return it; None at the end of a file or folder.

@@ -4,16 +4,15 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import replace
 from typing import Self
 
 import structlog
 
-from ostiary.camera.address import is_open_on_the_way, kind_of, redact
+from ostiary.camera.address import digest_of, is_open_on_the_way, kind_of, redact
 from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
-from ostiary.camera.view import same_picture, turned, view_condition
+from ostiary.camera.view import same_picture, view_condition
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 
@@ -59,6 +58,7 @@ class CameraReader:
         self._bad_view_since: float | None = None
         self._reconnects = 0
         self._detail: str | None = None
+        self._device: str | None = None
 
     def start(self) -> Self:
         """Begin. Raises CameraUnavailable for a file or folder that cannot be shown.
@@ -101,6 +101,16 @@ class CameraReader:
         return self._settings.name
 
     @property
+    def source_digest(self) -> str:
+        """Where the pictures come from, without saying it."""
+        return digest_of(self._settings.source)
+
+    @property
+    def device(self) -> str | None:
+        """What the device that was opened last calls itself; None: it does not say."""
+        return self._device
+
+    @property
     def is_mirrored(self) -> bool:
         """Whether its pictures are mirror images."""
         return self._settings.mirrored
@@ -109,27 +119,24 @@ class CameraReader:
     def refuses_stills(self) -> bool:
         """Whether a face has to move as no flat picture can."""
         wanted = self._settings.refuse_stills
-        if wanted is not None:
-            return wanted
-        return is_open_on_the_way(self._settings.source, self._settings.tls_ca)
+        return is_open_on_the_way(self._settings.source) if wanted is None else wanted
 
     @property
     def state(self) -> CameraState:
         """How the camera is now; true even while its thread hangs in a read."""
         with self._changed:
             now, frame = time.monotonic(), self._frame
-            status = self._status(now)
             return CameraState(
                 camera=self._settings.name,
                 source=self._shown,
-                status=status,
+                status=self._status(now),
                 view=self._view(now),
                 width=frame.image.shape[1] if frame else None,
                 height=frame.image.shape[0] if frame else None,
                 fps=sum(arrived > now - 2.0 for arrived in self._arrivals) / 2.0,
                 age_s=now - frame.captured_at if frame else None,
                 reconnects=self._reconnects,
-                detail=self._detail or self._waits_for(status),
+                detail=self._detail,
             )
 
     # --- what the state is made of (with _changed held) ---------------------------------------
@@ -154,16 +161,6 @@ class CameraReader:
         if news_at < self._opened_at or self._fresh_at is None:
             return CameraStatus.RECONNECTING
         return CameraStatus.OK
-
-    def _waits_for(self, status: CameraStatus) -> str | None:
-        """Why a stream that is there brings nothing."""
-        brought = (self._fresh_at or 0.0) >= (self._opened_at or 0.0)
-        if status is not CameraStatus.STALLED or brought or not self._shown.startswith("rtsp"):
-            return None
-        return (
-            f"{self._shown}: connected; waits for a key frame. Let the camera send one every "
-            "second or two."
-        )
 
     def _stall_from(self) -> float:
         """A new connection has its own time to bring a picture, unless it repeats the old one."""
@@ -204,7 +201,7 @@ class CameraReader:
 
     def _pump(self, source: Source) -> None:
         """Read until stopped or ended. Raises CameraUnavailable when the source is lost."""
-        previous = turned(self._frame.image, -self._settings.rotate % 360) if self._frame else None
+        previous = self._frame.image if self._frame else None
         due = connected_at = time.monotonic()
         while not self._stopping.is_set():
             picture = source.read()
@@ -218,8 +215,7 @@ class CameraReader:
                 self._repeated(connected_at)
                 continue
             previous = picture.image
-            image = turned(picture.image, self._settings.rotate)
-            self._publish(replace(picture, image=image))
+            self._publish(picture)
             if source.pace is not None:
                 due = max(due + source.pace, time.monotonic() - source.pace)
                 self._stopping.wait(due - time.monotonic())
@@ -227,6 +223,7 @@ class CameraReader:
     def _opened(self, source: Source) -> None:
         with self._changed:
             self._source = source
+            self._device = source.device
             self._opened_at = time.monotonic()
             self._detail = None
 

@@ -37,3 +37,5 @@ class DoorWhat(StrEnum):
     ALARM_OVER = "alarm_over"
     FAULT = "fault"
     FAULT_OVER = "fault_over"
+    CALIBRATED = "calibrated"
+    CALIBRATION_DROPPED = "calibration_dropped"

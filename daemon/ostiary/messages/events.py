@@ -92,7 +92,8 @@ class EntranceEvent(LoggedEvent):
         description="`forced`: it opened though nobody was let in. `held_open`: it stays open for "
         "too long. `alarm_over`: neither any more; `silenced`: somebody heard it. `released`: "
         "opened from afar. `forgiven`: anti-passback begins anew. `mode`: it is run otherwise from "
-        "now on. `fault`: something of it cannot be used, see `by`."
+        "now on. `fault`: something of it cannot be used, see `by`. `calibrated`: its camera has a "
+        "last layer of its own; `calibration_dropped`: it is used no more."
     )
     username: str | None = Field(
         default=None, description="Who was let in when it `opened`, where somebody was."
@@ -101,7 +102,9 @@ class EntranceEvent(LoggedEvent):
     by: str | None = Field(
         default=None,
         description="Of `mode`, `released` and `silenced`: `mqtt`, `http`, `cli`, or `schedule`. "
-        "Of `fault` and `fault_over`: `contact`, `exit_button` or `keypad`.",
+        "Of `fault` and `fault_over`: `contact`, `exit_button` or `keypad`. Of "
+        "`calibration_dropped`: `camera`, `size` or `networks` (another than it was made for), "
+        "`damaged`, or `forgotten`.",
     )
 
 

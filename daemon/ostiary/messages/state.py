@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ostiary.messages.calibration import CalibrationState
 from ostiary.messages.entrance import DoorState, Mode
 from ostiary.messages.events import Message, Timestamp
 from ostiary.messages.recognizer import RecognizerName
@@ -16,6 +17,9 @@ class CameraState(Message):
     name: str
     status: Literal["ok", "stalled", "reconnecting", "absent", "ended"]
     fps: float = Field(ge=0, description="Frames that arrive, a second.")
+    calibration: CalibrationState | None = Field(
+        default=None, description="Its own last layer; null: the networks themselves judge."
+    )
 
 
 class ModelState(Message):

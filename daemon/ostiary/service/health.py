@@ -1,13 +1,14 @@
 """Is the door well? Pure: readings of the other rooms in, `messages.state.State` out."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from ostiary import __version__
 from ostiary.access.risk import Threshold
 from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.messages.calibration import CalibrationState
 from ostiary.messages.state import BrokerState, ModelState, RecognitionState, SiteState, State
 from ostiary.messages.state import CameraState as CameraReport
 
@@ -22,7 +23,8 @@ class Readings:
     does not let the door hear or say. `waiting`: people who are known by a former recogniser only;
     `unmatched`: by none that is loaded. `attacked`: a camera was shown photos or screens a moment
     ago. `doors` and `broker_problems`: stable words for what is wrong at the doors and with the
-    broker.
+    broker. `calibrations` are those in force, by camera; `calibration_dropped`: a camera had one
+    that is not for it any more.
     """
 
     cameras: tuple[CameraState, ...]
@@ -43,6 +45,8 @@ class Readings:
     attacked: bool = False
     doors: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
+    calibrations: Mapping[str, CalibrationState] = field(default_factory=dict)
+    calibration_dropped: bool = False
     site: SiteState | None = None
     site_problems: tuple[str, ...] = ()
 
@@ -57,7 +61,12 @@ def state_of(readings: Readings, now: datetime) -> State:
         problems=problems,
         uptime_s=readings.uptime_s,
         cameras=tuple(
-            CameraReport(name=camera.camera, status=camera.status.value, fps=camera.fps)
+            CameraReport(
+                name=camera.camera,
+                status=camera.status.value,
+                fps=camera.fps,
+                calibration=readings.calibrations.get(camera.camera),
+            )
             for camera in readings.cameras
         ),
         users=readings.users,
@@ -115,6 +124,8 @@ def _problems(readings: Readings) -> Iterable[str]:
     yield from readings.doors
     if readings.attacked:
         yield "under_attack"
+    if readings.calibration_dropped:
+        yield "calibration_dropped"
     if not readings.broker_connected:
         yield "broker_unavailable"
     elif readings.topics_refused:

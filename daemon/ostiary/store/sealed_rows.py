@@ -171,6 +171,22 @@ def _holiday(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return (_resealed_text(row[1], old, new, "holiday", row[0]),)
 
 
+def _calibration(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    return _about_and_value(row, old, new, "calibration", "layer")
+
+
+def _presentation(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    return _about_and_value(row, old, new, "presentation", "content")
+
+
+def _about_and_value(row: Row, old: Seal, new: Seal, table: str, column: str) -> tuple[object, ...]:
+    number, about, value = row
+    assert isinstance(value, bytes)
+    place = (table, number, column)
+    text = _resealed_text(about, old, new, table, number, "about")
+    return text, new.value(old.opened_value(value, *place), *place)
+
+
 def _resealed_text(stored: object, old: Seal, new: Seal, *place: object) -> str | bytes:
     assert isinstance(stored, str | bytes)
     return new.text(old.opened_text(stored, *place), *place)
@@ -210,6 +226,8 @@ TABLES = (
     SealedTable("rules", "id, content", ("content",), _rule),
     SealedTable("holidays", "id, name", ("name",), _holiday),
     SealedTable("snapshots", "seq, jpeg", ("jpeg",), _snapshot),
+    SealedTable("calibrations", "id, about, layer", ("about", "layer"), _calibration),
+    SealedTable("presentations", "id, about, content", ("about", "content"), _presentation),
     SealedTable(
         "commands",
         "rowid, requester, command, transaction_id, digest, answer",

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Self
 
 import cv2
+import structlog
 
 from ostiary.config import VisionSettings
+from ostiary.messages.calibration import MadeFor
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (
     Detector,
+    HogDetector,
     Search,
     YuNetDetector,
     after_looking,
@@ -20,11 +23,14 @@ from ostiary.vision.detect import (
 )
 from ostiary.vision.dlib import DlibRecognizer
 from ostiary.vision.face import Face
+from ostiary.vision.last_layer import LastLayer
 from ostiary.vision.liveness import LivenessModel
 from ostiary.vision.models import YUNET, model_path, models_directory
 from ostiary.vision.quality import Quality, assess
 from ostiary.vision.recognizer import Recognizer
 from ostiary.vision.sface import SFaceRecognizer
+
+log = structlog.get_logger(__name__)
 
 NEAR_SHARE = 0.75
 
@@ -58,7 +64,7 @@ class VisionEngine:
         directory = models_directory(settings.models)
         return cls(
             settings,
-            YuNetDetector(model_path(directory, YUNET)),
+            _load_detector(directory, settings.recognizer),
             _load_recognizer(settings.recognizer, directory, settings),
             None if former is None else _load_recognizer(former, directory, settings),
             LivenessModel.load(directory, settings.liveness, settings.provider, settings.threads),
@@ -90,6 +96,16 @@ class VisionEngine:
         """P(live), 0 to 1; 0 where the network gives no number."""
         return self.liveness.score(bgr, face.box)
 
+    def live_score_by(self, layer: LastLayer, bgr: BGRImage, face: Face) -> float:
+        """The same by the own last layer of the camera that took the picture."""
+        return self.liveness.score(bgr, face.box, layer)
+
+    def made_for(self, source: str, device: str | None, bgr: BGRImage) -> MadeFor:
+        """For whom a last layer is that is fitted on such pictures, from `source` (a digest)."""
+        height, width = bgr.shape[:2]
+        weights = self.liveness.networks[0].weights
+        return MadeFor(source=source, device=device, width=width, height=height, network=weights)
+
     def describe(
         self, bgr: BGRImage, face: Face, recognizer: RecognizerName | None = None
     ) -> Descriptor:
@@ -111,3 +127,11 @@ class VisionEngine:
 
 def _load_recognizer(name: RecognizerName, directory: Path, settings: VisionSettings) -> Recognizer:
     return RECOGNIZERS[name].load(directory, settings.provider, settings.threads)
+
+
+def _load_detector(directory: Path, recognizer: RecognizerName) -> Detector:
+    # SFace aligns by YuNet's landmarks; only dlib has a predictor of its own.
+    if recognizer != "dlib" or (directory / YUNET).is_file():
+        return YuNetDetector(model_path(directory, YUNET))
+    log.warning("detector_fallback", missing=YUNET, using="dlib HOG")
+    return HogDetector()

@@ -15,9 +15,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ostiary.errors import ModelInvalid
-from ostiary.vision.arrays import BGRImage
+from ostiary.vision.arrays import BGRImage, FloatArray
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box
+from ostiary.vision.last_layer import VETO, LastLayer
 from ostiary.vision.models import YUNET, liveness_files, model_path, models_directory
 from ostiary.vision.runtime import open_session, provider_in_use
 
@@ -72,10 +73,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class LivenessNetwork:
-    """One MiniFASNet with the crop it was trained on."""
+    """One MiniFASNet with the crop it was trained on. `weights`: the SHA-256 of what was published,
+    whatever file that became."""
 
     session: ort.InferenceSession
     scale: float
+    weights: str = ""
 
     @classmethod
     def load(cls, path: Path, provider: str = "cpu", threads: int = 1) -> Self:
@@ -84,13 +87,21 @@ class LivenessNetwork:
         about = session.get_modelmeta().custom_metadata_map
         if about.get("class_order", "").split(",")[LIVE_CLASS : LIVE_CLASS + 1] != ["live"]:
             raise ModelInvalid(f"{path}: not a MiniFASNet written by ostiary-export.")
-        return cls(session, float(about["scale"]))
+        return cls(session, float(about["scale"]), about.get("source_sha256", ""))
 
     def probabilities(self, bgr: BGRImage, box: Box) -> NDArray[np.float64]:
         """The three classes' probabilities, (3,), for the face in `box` of a BGR image."""
-        seen = network_input(crop(bgr, box, self.scale)[np.newaxis])
-        (logits,) = self.session.run(["logits"], {"crop": seen})
+        (logits,) = self._run(bgr, box, "logits")
         return softmax(logits[0])
+
+    def look(self, bgr: BGRImage, box: Box) -> tuple[NDArray[np.float64], FloatArray]:
+        """The same, and the features, (512,) float32, that they are made of."""
+        logits, features = self._run(bgr, box, "logits", "features")
+        return softmax(logits[0]), features[0]
+
+    def _run(self, bgr: BGRImage, box: Box, *outputs: str) -> list[FloatArray]:
+        seen = network_input(crop(bgr, box, self.scale)[np.newaxis])
+        return list(self.session.run(list(outputs), {"crop": seen}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +137,25 @@ class LivenessModel:
         each = np.stack([network.probabilities(bgr, box) for network in self.networks])
         return np.asarray(each.mean(axis=0))
 
-    def score(self, bgr: BGRImage, box: Box) -> float:
-        """P(live) in 0–1. A network that answers with no number counts as 0: not live."""
-        live = float(self.probabilities(bgr, box)[LIVE_CLASS])
-        return live if np.isfinite(live) else 0.0
+    def score(self, bgr: BGRImage, box: Box, layer: LastLayer | None = None) -> float:
+        """P(live) in 0–1; by a camera's own last layer where the networks are not sure that it is
+        an attack. A network that answers with no number counts as 0: not live."""
+        if layer is None:
+            return _number(self.probabilities(bgr, box)[LIVE_CLASS])
+        by_default, features = self.look(bgr, box)
+        return by_default if by_default <= VETO else layer.probability(features)
+
+    def look(self, bgr: BGRImage, box: Box) -> tuple[float, FloatArray]:
+        """P(live) by the networks themselves, and V2's features, (512,): a last layer reads these.
+        V1SE's were tried beside them, and judged people who were left out worse."""
+        first, *others = self.networks
+        probabilities, features = first.look(bgr, box)
+        each = np.stack([probabilities, *(network.probabilities(bgr, box) for network in others)])
+        return _number(each.mean(axis=0)[LIVE_CLASS]), features
+
+
+def _number(live: np.float64) -> float:
+    return float(live) if np.isfinite(live) else 0.0
 
 
 @cache

@@ -11,9 +11,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
+from ostiary.access.calibration import CalibratedCamera, calibrated
 from ostiary.camera.clips import clips_in
+from ostiary.commands.calibration import own_layer
+from ostiary.commands.room import utc_now
 from ostiary.config import Settings, describe_validation
 from ostiary.errors import ConfigError
+from ostiary.service.sitting import recorded
 from ostiary.vision.engine import VisionEngine
 from ostiary_export.files import written_whole
 from ostiary_export.presentation.figures import figures_of
@@ -24,22 +28,26 @@ from ostiary_export.presentation.visits import Door
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The clips to play, to a door of which models and settings (`key=value` each), and where what
-    was found goes. `rate`: pictures a second, where the folder does not say."""
+    was found goes. `rate`: pictures a second, where the folder does not say. `site`: a sitting
+    before the same camera, on which its last layer is fitted first."""
 
     folder: Path
     models: Path
     output: Path
     named: Sequence[str] = ()
     rate: float = 2.0
+    site: Path | None = None
 
 
 def run(plan: Plan, console: Console) -> None:
     """Measure, print, and write liveness.jsonl and liveness.html. Raises ClipsInvalid,
-    FacesInvalid, ConfigError, ModelMissing."""
+    FacesInvalid, ConfigError, ModelMissing, and of the sitting SittingIncomplete, SittingMixed,
+    CalibrationRefused."""
     clips = clips_in(plan.folder, plan.rate)
     settings = settings_of(plan.named)
     engine = VisionEngine.load(settings.vision.model_copy(update={"models": plan.models}))
-    door = Door(engine, settings)
+    own = None if plan.site is None else calibrated_by(plan.site, engine, settings)
+    door = Door(engine, settings, own)
     visits = door.enrol(clips)
     with Progress(console=console, transient=True) as progress:
         found = [door.visit(clip) for clip in progress.track(visits, description="visits")]
@@ -51,6 +59,8 @@ def run(plan: Plan, console: Console) -> None:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
     page = plan.output / "liveness.html"
     write_page(page, text, found)
+    if own is not None:
+        console.print_json(own.record.state.model_dump_json())
     people = len({clip.person for clip in visits})
     left = sorted({clip.person for clip in clips} - {clip.person for clip in visits})
     console.print(f"{plan.folder}: {len(visits)} visits of {people} people", highlight=False)
@@ -60,6 +70,15 @@ def run(plan: Plan, console: Console) -> None:
     console.print(f"curves: {page}", highlight=False, soft_wrap=True)
     for line in lines:
         typer.echo(line)
+
+
+def calibrated_by(site: Path, engine: VisionEngine, settings: Settings) -> CalibratedCamera:
+    """What `ostiary calibrate --from` would put in force."""
+    sitting, made_for = recorded(clips_in(site), engine, settings.cameras[0].source)
+    rates = {engine.recognizer.name: engine.recognizer.rates}
+    access = settings.access
+    found = calibrated(sitting, rates, access.live_threshold, access.attack_threshold)
+    return own_layer(found, made_for, 1, utc_now())
 
 
 def settings_of(named: Sequence[str]) -> Settings:

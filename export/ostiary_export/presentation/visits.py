@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
+from ostiary.access.calibration import CalibratedCamera
 from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.policy import policy_of
@@ -21,7 +22,9 @@ from ostiary.config import Settings
 from ostiary.messages.reason import Reason
 from ostiary.recognition import Recognition
 from ostiary.service.metrics import Metrics
+from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.face import Face
 from ostiary_export.errors import FacesInvalid
 
 BEGIN_S = 1000.0
@@ -80,11 +83,18 @@ class Visit:
 
 
 class Door:
-    """A door of `settings`, to which the people of some clips are known, each by one picture."""
+    """A door of `settings`, to which the people of some clips are known, each by one picture.
+    `calibrated` is its camera's own last layer."""
 
-    def __init__(self, engine: VisionEngine, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: VisionEngine,
+        settings: Settings,
+        calibrated: CalibratedCamera | None = None,
+    ) -> None:
         self.engine = engine
         self.settings = settings
+        self.calibrated = calibrated
         self.policy = policy_of(settings.access)
         rates = {engine.recognizer.name: engine.recognizer.rates}
         self.roster = Roster(engine.recognizer.name, rates, risk_of(settings.access))
@@ -120,6 +130,7 @@ class Door:
             self.policy,
             Metrics(),
             clock=lambda: clock.now,
+            calibrated=self.calibrated,
         )
         for number, (at, bgr) in enumerate(clip.frames(), 1):
             clock.now = BEGIN_S + at
@@ -143,7 +154,12 @@ class Door:
                 found.judged += 1
                 found.scores.append(seen.observation.liveness)
             elif self.engine.quality(view.frame.image, seen.face).good:
-                found.scores.append(self.engine.live_score(view.frame.image, seen.face))
+                found.scores.append(self._score_of(view.frame.image, seen.face))
+
+    def _score_of(self, bgr: BGRImage, face: Face) -> float:
+        if self.calibrated is None:
+            return self.engine.live_score(bgr, face)
+        return self.engine.live_score_by(self.calibrated.layer, bgr, face)
 
     def _knows(self, clip: Clip) -> bool:
         for _, bgr in clip.frames():

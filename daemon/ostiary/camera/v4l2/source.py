@@ -43,10 +43,11 @@ class DeviceSource:
         except CameraUnavailable:
             self._device.close()
             raise
+        self.device: str | None = self._device.name
         log.info(
             "camera_format",
             camera=settings.name,
-            device=self._device.name,
+            device=self.device,
             requested=f"{settings.width}x{settings.height}@{settings.fps:g}",
             given=described(self._mode),
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ostiary.config import Settings
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.budget import check_budget
+from ostiary.service.doctor.calibration import check_calibration
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Check, Level
 from ostiary.service.doctor.clock import check_clock
@@ -27,10 +28,11 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_models(settings.vision)
     yield from check_devices(settings)
     for camera in settings.cameras:
-        yield from check_camera(camera, settings.vision)
+        yield from check_camera(camera)
     yield from check_budget(settings.vision, settings.cameras)
     yield from check_decoder()
     yield from check_database(settings)
+    yield from check_calibration(settings)
     yield from check_rules(settings)
     yield from check_recognition(settings)
     yield from check_broker(settings)
