@@ -3,7 +3,7 @@
 import numpy as np
 
 from ostiary.access.probe import Probe
-from ostiary.vision.arrays import Descriptor
+from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.rates import ErrorRates
 
 RATES = ErrorRates(
@@ -26,3 +26,10 @@ def some_descriptor(number: int = 0) -> Descriptor:
 def some_look(number: int = 0) -> Probe:
     """One look at the made-up face of that number."""
     return Probe({"sface": some_descriptor(number)})
+
+
+def of_one_family(count: int, alike: float = 0.5, seed: int = 0) -> FloatArray:
+    """People who share a part of their direction: the larger, the more."""
+    own = np.random.default_rng(seed).standard_normal((count, 128))
+    rows = alike * 11.3 * np.eye(128)[0] + own
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)

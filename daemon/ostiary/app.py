@@ -279,6 +279,7 @@ class App:
             thresholds=self.people.roster.thresholds.used,
             waiting=len(self.people.roster.waiting()),
             unmatched=len(self.people.roster.unmatched()),
+            one_template=self.people.roster.with_one_template,
             models=tuple(ModelState(name=name, sha256=sha) for name, sha in self._models.items()),
             doors=self.doors.problems,
             attacked=any(each.is_attacked(time.monotonic()) for each in self.doorways().values()),

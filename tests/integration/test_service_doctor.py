@@ -41,7 +41,7 @@ from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.models import liveness_files
 from testing.broker import Mosquitto
-from testing.faces import some_descriptor
+from testing.faces import of_one_family, some_descriptor
 from testing.ports import free_port
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -388,16 +388,38 @@ def test_the_threshold_is_told_with_its_risk(tmp_path: Path, models: Path) -> No
         for number in range(100):
             row = [some_descriptor(number)]
             Users(database).add(f"{number}", row, NOW, recognizer="sface", source="test")
-    (check,) = of_recognition(path, models)
+    check, single = of_recognition(path, models)
     assert check.level is Level.GREEN
     assert "100 template(s)" in check.found
     assert "one stranger in 1,000" in check.found
-    (check,) = of_recognition(path, models, distance_threshold=1.2)
+    assert (single.level, "100 of 100 people" in single.found) == (Level.YELLOW, True)
+    check, _ = of_recognition(path, models, distance_threshold=1.2)
     assert check.level is Level.YELLOW
     assert "false_accept" in check.advice
-    (check,) = of_recognition(path, models, distance_threshold=0.6)
+    check, _ = of_recognition(path, models, distance_threshold=0.6)
     assert check.level is Level.YELLOW
     assert "most people are turned away" in check.found
+
+
+def test_people_who_resemble_each_other_are_told_with_what_it_costs(
+    tmp_path: Path, models: Path
+) -> None:
+    path = tmp_path / "door.db"
+    with Database.open(path) as database:
+        for number, row in enumerate(of_one_family(100)):
+            Users(database).add(f"{number}", [row, row], NOW, recognizer="sface", source="test")
+    (check,) = of_recognition(path, models)
+    assert "resemble each other more than most (as 1." in check.found
+    assert "second template" in check.found
+
+
+def test_a_risk_of_dlib_is_said_to_be_no_promise(tmp_path: Path, models: Path) -> None:
+    settings = Settings(
+        vision=VisionSettings(models=models, recognizer="dlib"),
+        store=StoreSettings(path=tmp_path / "door.db"),
+    )
+    (check,) = check_recognition(settings)
+    assert "promises no risk" in check.found
 
 
 def test_templates_of_dlib_on_a_door_with_sface_are_told(tmp_path: Path, models: Path) -> None:

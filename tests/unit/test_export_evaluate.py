@@ -79,6 +79,7 @@ TRIAL = Trial(
     stranger_distance=np.array([0.9, 1.0, 1.1, 1.2]),
     registered=np.array([4, 5, 6]),
     own_distance=np.array([0.5, 0.95, np.inf]),
+    enrolled=np.empty((0, 128), np.float32),
 )
 
 

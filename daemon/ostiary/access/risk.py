@@ -4,17 +4,23 @@ One stranger is compared with every template. If one comparison errs with the fa
 (ISO/IEC 19795-1), and the N comparisons were independent, the stranger is taken for somebody with
 the chance 1 - (1 - p)^N. They are not quite: who is near one template of a person is near the
 others too. So this is an upper bound, and the door is at most as lax as it says. A visit is judged
-by several looks at once, which match strangers more often than one by a measured factor.
+by several looks at once, which match strangers more often than one by a measured factor. And people
+of one house may resemble each other more than those measured: `access.likeness` tells by how much,
+and the distance is that much smaller.
 """
 
 import math
 from dataclasses import dataclass
 
+from ostiary.access.likeness import Likeness, at_this_site
 from ostiary.config import AccessSettings
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.recognizer import PROMISING, RecognizerName
+from ostiary.messages.state import SiteScale
 from ostiary.vision.rates import ErrorRates
 
 MOSTLY_TURNED_AWAY = 0.5
+NOTICEABLE = 1.05
+"""How much more alike people are before it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,12 @@ def risk_of(access: AccessSettings) -> Risk:
 class Threshold:
     """The distance in force for one recogniser and the templates that are registered now.
 
-    `false_match`: its rate for one comparison, with several looks. `false_accept`: the chance that
-    one stranger is taken for anybody. `false_non_match`: the share of single pictures of registered
-    people that are farther from their template. `carried`: whether the measured pairs show rates so
-    small, or the distance is extrapolated.
+    `reference` is the distance for people who resemble each other no more than those measured, and
+    `alike` how many times as near to each other these are (1: no more). `false_match`: its rate for
+    one comparison, with several looks. `false_accept`: the chance that one stranger is taken for
+    anybody. `false_non_match`: the share of single pictures of registered people that are farther
+    from their template; `reference_non_match`: at `reference`. `carried`: whether the measured
+    pairs show rates so small, or the distance is extrapolated.
     """
 
     recognizer: RecognizerName
@@ -47,6 +55,26 @@ class Threshold:
     false_accept: float
     false_non_match: float
     carried: bool
+    reference: float
+    reference_non_match: float
+    alike: float = 1.0
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether the risk holds for people whom the recogniser was not measured on, too."""
+        return self.recognizer in PROMISING
+
+    @property
+    def scale(self) -> SiteScale | None:
+        """What is said of it; None where these people are hardly more alike than those measured."""
+        if self.alike < NOTICEABLE:
+            return None
+        return SiteScale(
+            reference=self.reference,
+            alike=self.alike,
+            turned_away=self.false_non_match,
+            turned_away_at_reference=self.reference_non_match,
+        )
 
     @property
     def turns_most_away(self) -> bool:
@@ -71,11 +99,17 @@ def threshold_at(
     rates: ErrorRates,
     templates: int,
     distance: float | None = None,
+    likeness: Likeness | None = None,
 ) -> Threshold:
-    """The threshold at which one comparison with several looks errs so often; at `distance` where
-    that is given."""
+    """The threshold at which one comparison with several looks errs so often among people who are
+    so alike; at `distance` where that is given."""
     one_look = false_match / rates.several_looks
-    near = rates.distance_for(one_look) if distance is None else distance
+    reference = rates.distance_for(one_look) if distance is None else distance
+    near, alike = reference, 1.0
+    if distance is None and likeness is not None and rates.mean is not None:
+        near = at_this_site(reference, rates, likeness)
+        if near < reference < rates.mean:
+            alike = (rates.mean - near) / (rates.mean - reference)
     return Threshold(
         name,
         near,
@@ -83,4 +117,7 @@ def threshold_at(
         -math.expm1(max(1, templates) * math.log1p(-min(false_match, 1 - 1e-12))),
         rates.false_non_match_at(near),
         one_look >= rates.carried,
+        reference,
+        rates.false_non_match_at(reference),
+        alike,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ostiary.access.decision import Candidate
 from ostiary.access.gallery import Gallery
+from ostiary.access.likeness import Resemblance
 from ostiary.access.lookalikes import LookAlikes, pairs_within
 from ostiary.access.probe import Probe, distance
 from ostiary.access.risk import Risk, Threshold, comparison_risk, threshold_at
@@ -23,7 +24,7 @@ LOOKS_DIFFER = 0.25
 """Looks worth keeping beside each other are apart by this share of that distance."""
 CLEAR_MARGIN = 0.05
 """By how much of the threshold the nearest must be nearer than anybody else."""
-SAFE_MIGRATION = 0.1
+SAFE_MIGRATION = 0.01
 """What share of the door's risk a match may have to earn a template of the other recogniser."""
 
 Describe = Callable[[RecognizerName], Descriptor]
@@ -58,7 +59,9 @@ class Roster:
         self._risk = risk
         self._lock = threading.RLock()
         self._galleries = {name: Gallery() for name in sorted(rates, key=lambda name: name != used)}
+        self._resemblances = {name: Resemblance(each) for name, each in rates.items()}
         self._unmatched: set[str] = set()
+        self._single: set[str] = set()
         self._look_alikes: LookAlikes | None = None
         for username, templates in people:
             self._put(username, templates)
@@ -94,6 +97,15 @@ class Roster:
         with self._lock:
             return tuple(sorted(self._unmatched))
 
+    @property
+    def with_one_template(self) -> int:
+        """How many people have one template of the recogniser in use, and no second."""
+        return len(self._single)
+
+    def has_one_template(self, username: str) -> bool:
+        """Whether that person has one of the recogniser in use, and no second."""
+        return username in self._single
+
     def apply(self, risk: Risk) -> None:
         """Go by another risk from now on."""
         with self._lock:
@@ -102,7 +114,8 @@ class Roster:
 
     def thresholds_for(self, risk: Risk) -> Thresholds:
         """What would be in force with another risk and today's roster."""
-        return self._fitted(risk)
+        with self._lock:
+            return self._fitted(risk)
 
     def put(self, username: str, templates: Iterable[Template]) -> None:
         """These are a person's templates now; none: nobody has that name."""
@@ -110,7 +123,10 @@ class Roster:
             for gallery in self._galleries.values():
                 gallery.remove(username)
             self._unmatched.discard(username)
-            self._put(username, templates)
+            self._single.discard(username)
+            kept = self._put(username, templates)
+            for name in self._resemblances.keys() - kept:
+                self._resemblances[name].remove(username)
             self._changed()
 
     def rename(self, old: str, new: str) -> None:
@@ -119,8 +135,12 @@ class Roster:
             for gallery in self._galleries.values():
                 if old in gallery.users():
                     gallery.rename(old, new)
-            if old in self._unmatched:
-                self._unmatched = self._unmatched - {old} | {new}
+            for resemblance in self._resemblances.values():
+                resemblance.rename(old, new)
+            for names in (self._unmatched, self._single):
+                if old in names:
+                    names.remove(old)
+                    names.add(new)
             self._look_alikes = None
 
     def identify(self, describe: Describe, quality: float = 1.0) -> tuple[Probe, Candidate | None]:
@@ -188,7 +208,8 @@ class Roster:
             nearest.username, nearest.distance, threshold.distance, threshold.recognizer, rival
         )
 
-    def _put(self, username: str, templates: Iterable[Template]) -> None:
+    def _put(self, username: str, templates: Iterable[Template]) -> frozenset[RecognizerName]:
+        """Of which recognisers there are templates."""
         by_name: dict[RecognizerName, list[Descriptor]] = {}
         for name, descriptor in templates:
             by_name.setdefault(name, []).append(descriptor)
@@ -198,6 +219,11 @@ class Roster:
                 self._galleries[kept].add(username, descriptor)
         elif by_name:
             self._unmatched.add(username)
+        if len(by_name.get(self.used, ())) == 1:
+            self._single.add(username)
+        for name in self._resemblances.keys() & by_name.keys():
+            self._resemblances[name].put(username, by_name[name][0])
+        return frozenset(by_name)
 
     def _changed(self) -> None:
         self._look_alikes = None
@@ -209,10 +235,12 @@ class Roster:
         risk = risk or self._risk
         rates, count = self._rates[self.used], self.templates
         each = comparison_risk(risk, rates, count)
-        used = threshold_at(each, self.used, rates, count, risk.distance)
+        alike = {name: each.measured() for name, each in self._resemblances.items()}
+        used = threshold_at(each, self.used, rates, count, risk.distance, alike[self.used])
         if self.former is None:
             return Thresholds(used, None, None)
         old = self._rates[self.former]
-        former = threshold_at(each, self.former, old, count)
-        safe = threshold_at(SAFE_MIGRATION * each, self.former, old, count)
+        its = alike[self.former]
+        former = threshold_at(each, self.former, old, count, likeness=its)
+        safe = threshold_at(SAFE_MIGRATION * each, self.former, old, count, likeness=its)
         return Thresholds(used, former, safe.distance)

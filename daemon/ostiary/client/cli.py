@@ -44,6 +44,7 @@ from ostiary.messages.commands import (
     UsersRequest,
 )
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, UserEvent
+from ostiary.messages.recognizer import NO_PROMISE
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
@@ -159,8 +160,17 @@ def list_users(
     Console().print(table)
     typer.echo(
         f"{answer.recognizer}: near enough is a distance of {answer.threshold:.3f}; one stranger "
-        f"in {1 / answer.false_accept:,.0f} is taken for somebody."
+        f"in {1 / answer.false_accept:,.0f} is taken for somebody"
+        f"{'' if answer.promised else f' ({NO_PROMISE})'}."
     )
+    if answer.scale is not None:
+        said = answer.scale.in_words(answer.threshold)
+        typer.echo(f"{said[0].upper()}{said[1:]}.")
+    if answer.one_template:
+        typer.echo(
+            f"{answer.one_template} with one template only; two are the rule: enrol them again "
+            "before the camera, or add a picture."
+        )
     if answer.waiting:
         typer.echo(
             f"{answer.waiting} known by the former recogniser only, until they next come in."

@@ -99,6 +99,9 @@ def users(room: Room, request: UsersRequest, context: Context) -> Effect:
             false_accept=now.false_accept,
             waiting=len(roster.waiting()),
             cursor=page[-1].username if len(page) < len(people) else None,
+            scale=now.scale,
+            one_template=roster.with_one_template,
+            promised=now.is_promised,
         )
 
     return effect

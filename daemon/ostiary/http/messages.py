@@ -13,6 +13,7 @@ from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.state import SiteScale
 from ostiary.messages.username import Username
 from ostiary.store.accounts import Role
 
@@ -178,6 +179,10 @@ class Thresholds(Message):
     extrapolated: bool = Field(
         description="That chance is smaller than the measured pairs can show."
     )
+    scale: SiteScale | None = Field(
+        description="null: these people are no more alike than those measured."
+    )
+    promised: bool = Field(description="false: the recogniser (dlib) promises no risk.")
     false_accept: float = Field(examples=[0.001], description="What was asked for.")
     distance_threshold: float | None = Field(
         description="Set instead of false_accept; then `risk` is what it comes to."

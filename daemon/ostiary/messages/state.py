@@ -29,6 +29,33 @@ class ModelState(Message):
     sha256: str
 
 
+class SiteScale(Message):
+    """How much the people of this door resemble each other, and what that costs."""
+
+    reference: float = Field(
+        ge=0, description="The distance for people who are no more alike than those measured."
+    )
+    alike: float = Field(
+        ge=1, description="How many times as near to each other these are; 1: no more."
+    )
+    turned_away: float = Field(
+        ge=0,
+        le=1,
+        description="Share of single pictures beside a single template that are turned away at the "
+        "distance in force, as measured.",
+    )
+    turned_away_at_reference: float = Field(ge=0, le=1, description="Likewise, at `reference`.")
+
+    def in_words(self, distance: float) -> str:
+        """For an operator; `distance` is the one in force."""
+        return (
+            f"your people resemble each other more than most (as {self.alike:.1f} to 1): the door "
+            f"asks for {distance:.2f} instead of {self.reference:.2f}, and of single looks beside "
+            f"a single template it turns away {_percent(self.turned_away)} instead of "
+            f"{_percent(self.turned_away_at_reference)}; a second template of everybody mends that"
+        )
+
+
 class RecognitionState(Message):
     """How people are told apart now."""
 
@@ -41,6 +68,21 @@ class RecognitionState(Message):
         description="That chance is smaller than the measured pairs can show."
     )
     waiting: int = Field(ge=0, description="People who are known by a former recogniser only.")
+    scale: SiteScale | None = Field(
+        default=None, description="null: these people are no more alike than those measured."
+    )
+    one_template: int = Field(
+        default=0, ge=0, description="People with one template only: two are the rule."
+    )
+    promised: bool = Field(
+        default=True,
+        description="false: `false_accept` is of one group of people only, and may be a hundred "
+        "times as large for others (dlib).",
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 class BrokerState(Message):

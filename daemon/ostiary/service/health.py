@@ -21,10 +21,10 @@ class Readings:
     that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
     events were removed undelivered since the daemon started. `topics_refused`: what the broker
     does not let the door hear or say. `waiting`: people who are known by a former recogniser only;
-    `unmatched`: by none that is loaded. `attacked`: a camera was shown photos or screens a moment
-    ago. `doors` and `broker_problems`: stable words for what is wrong at the doors and with the
-    broker. `calibrations` are those in force, by camera; `calibration_dropped`: a camera had one
-    that is not for it any more.
+    `unmatched`: by none that is loaded; `one_template`: people with one template only. `attacked`:
+    a camera was shown photos or screens a moment ago. `doors` and `broker_problems`: stable words
+    for what is wrong at the doors and with the broker. `calibrations` are those in force, by
+    camera; `calibration_dropped`: a camera had one that is not for it any more.
     """
 
     cameras: tuple[CameraState, ...]
@@ -42,6 +42,7 @@ class Readings:
     thresholds: Threshold | None = None
     waiting: int = 0
     unmatched: int = 0
+    one_template: int = 0
     attacked: bool = False
     doors: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
@@ -98,6 +99,9 @@ def _recognition(readings: Readings) -> RecognitionState | None:
         false_accept=now.false_accept,
         extrapolated=not now.carried,
         waiting=readings.waiting,
+        scale=now.scale,
+        one_template=readings.one_template,
+        promised=now.is_promised,
     )
 
 

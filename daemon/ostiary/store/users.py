@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 from numpy.typing import ArrayLike
@@ -28,7 +29,10 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
+from ostiary.store.keyring import seal_of
 from ostiary.store.leaving import leave
+from ostiary.store.schema import SEALED_SINCE, version
+from ostiary.store.seal import Seal
 from ostiary.store.stored_names import known_name, stored_name
 
 log = structlog.get_logger(__name__)
@@ -73,6 +77,8 @@ _USERS = """
     FROM users LEFT JOIN templates USING (username)
     WHERE typeof(username) = 'text'
 """
+
+_TEMPLATES = "SELECT id, username, recognizer, descriptor FROM templates ORDER BY id"
 
 
 class Users:
@@ -239,26 +245,8 @@ class Users:
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
-            rows = connection.execute(
-                "SELECT id, username, recognizer, descriptor FROM templates ORDER BY id"
-            ).fetchall()
-        seal = self.database.seal
-        names: dict[str, str] = {}
-        whose: list[tuple[str, str]] = []
-        opened: list[bytes] = []
-        for number, stored, recognizer, data in rows:
-            try:
-                if stored not in names:
-                    names[stored] = seal.opened_name(stored)
-                name = names[stored]
-                plain = seal.opened_value(data, "template", number, recognizer, name)
-            except SealBroken as error:
-                log.error("template_not_opened", template=number, code=error.code)
-                continue
-            whose.append((name, recognizer))
-            opened.append(plain)
-        descriptors = all_from_bytes(opened)
-        return tuple((*each, one) for each, one in zip(whose, descriptors, strict=True))
+            rows = connection.execute(_TEMPLATES).fetchall()
+        return _opened(rows, self.database.seal)
 
     def descriptors_of(self, username: str) -> tuple[tuple[str, Descriptor], ...]:
         """One person's (recogniser's name, descriptor), oldest first; empty for nobody."""
@@ -370,6 +358,40 @@ class Users:
                 self._stored(connection, name),
             ),
         )
+
+
+def stored_templates(
+    path: Path, store_key: bytes | None
+) -> tuple[tuple[str, str, Descriptor], ...]:
+    """As `Users.templates`, from the database at `path`, which is only read; none where it is not
+    there, older, or does not open. Raises DatabaseUnwritable, DatabaseCorrupt."""
+    if not path.exists():
+        return ()
+    with read_only(path.absolute()) as connection:
+        if version(connection) < SEALED_SINCE:
+            return ()
+        seal = seal_of(connection, store_key)
+        seal.check()
+        return _opened(connection.execute(_TEMPLATES).fetchall(), seal)
+
+
+def _opened(rows: Iterable[Any], seal: Seal) -> tuple[tuple[str, str, Descriptor], ...]:
+    names: dict[str, str] = {}
+    whose: list[tuple[str, str]] = []
+    opened: list[bytes] = []
+    for number, stored, recognizer, data in rows:
+        try:
+            if stored not in names:
+                names[stored] = seal.opened_name(stored)
+            name = names[stored]
+            plain = seal.opened_value(data, "template", number, recognizer, name)
+        except SealBroken as error:
+            log.error("template_not_opened", template=number, code=error.code)
+            continue
+        whose.append((name, recognizer))
+        opened.append(plain)
+    descriptors = all_from_bytes(opened)
+    return tuple((*each, one) for each, one in zip(whose, descriptors, strict=True))
 
 
 def templates_by_recognizer(path: Path) -> dict[str, int]:

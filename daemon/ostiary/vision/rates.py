@@ -12,6 +12,8 @@ from typing import Self
 
 import numpy as np
 
+DISTANCES = ("mean", "deviation")
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
@@ -20,8 +22,9 @@ class ErrorRates:
     `people` and `pairs` (of different people) are what was measured on, `measured_on` says it in
     words, and `carried` is the least false match rate that so many pairs can show: smaller ones
     are extrapolated. `several_looks` is how many times as often a stranger matches when several
-    quite different pictures are fused to one direction, 1 or more. ValueError where the lists are
-    not such rates.
+    quite different pictures are fused to one direction, 1 or more. `mean` and standard `deviation`
+    are those of the distances between different people; None: an older model does not say.
+    ValueError where the lists are not such rates.
     """
 
     distance: tuple[float, ...]
@@ -32,6 +35,8 @@ class ErrorRates:
     carried: float
     measured_on: str
     several_looks: float = 1.0
+    mean: float | None = None
+    deviation: float | None = None
 
     def __post_init__(self) -> None:
         columns = (self.distance, self.false_match, self.false_non_match)
@@ -46,6 +51,10 @@ class ErrorRates:
             raise ValueError("the least false match rate must be above 0")
         if not 1 <= self.several_looks < math.inf:
             raise ValueError("several looks cannot match strangers less often than one")
+        if (self.mean is None) != (self.deviation is None):
+            raise ValueError("mean and deviation belong together")
+        if self.mean is not None and not (self.mean > 0 and (self.deviation or 0) > 0):
+            raise ValueError("mean and deviation of distances are above 0")
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -61,6 +70,7 @@ class ErrorRates:
                 float(table["carried"]),
                 str(table["measured_on"]),
                 float(table["several_looks"]),
+                *(None if (it := table.get(each)) is None else float(it) for each in DISTANCES),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a table of error rates: {error}") from error

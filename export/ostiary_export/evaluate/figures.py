@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ostiary.access.likeness import Likeness, likeness_of
 from ostiary.access.risk import Risk, comparison_risk, threshold_at
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.vision.rates import ErrorRates
 from ostiary_export.evaluate.bootstrap import (
     Figure,
     accepted,
@@ -26,6 +28,7 @@ FPIR = 0.01
 GALLERIES = (10, 100, 500, 2000)
 SETS = ((1, 1), (1, 2), (2, 1), (3, 1))
 """Templates a person, and pictures that are fused to one probe."""
+DOOR_SETS = ((1, 1), (1, 2), (2, 1), (2, 2))
 FALSE_ACCEPT = (0.01, 0.001)
 FOLDS = 2
 DRAWS_A_FOLD = 20
@@ -41,7 +44,7 @@ class Line:
 
     accuracy: str
     recognizer: RecognizerName
-    about: dict[str, float]
+    about: dict[str, str | float]
     figure: Figure
 
     def to_json(self) -> str:
@@ -93,42 +96,61 @@ def at_default(collection: Collection, name: RecognizerName) -> Iterator[Line]:
         return
     rates = [rates_of(part(collection, fitted), name, "one half") for fitted, _ in halves]
     for size in GALLERIES:
-        for probes in (1, 2):
-            drawn = [list(_default_trials(collection, name, size, probes, half)) for half in halves]
-            if not all(drawn):
-                continue
+        for templates, probes in DOOR_SETS:
+            drawn = [
+                list(_default_trials(collection, name, size, (templates, probes), half))
+                for half in halves
+            ]
             flat = [trial for each in drawn for trial in each]
+            few = len(np.unique(_all_registered(flat))) < REGISTERED_AT_LEAST
+            if not all(drawn) or (templates > 1 and few):
+                continue
+            houses = [
+                (known, likeness_of(trial.enrolled, known))
+                for known, each in zip(rates, drawn, strict=True)
+                for trial in each
+            ]
+            count = size * templates
             for asked in FALSE_ACCEPT:
-                limits = [
-                    threshold_at(
-                        comparison_risk(Risk(asked), known, size), name, known, size
-                    ).distance
-                    for known, each in zip(rates, drawn, strict=True)
-                    for _ in each
-                ]
-                about = {"false_accept": asked, "people": size, "templates": 1, "probes": probes}
+                limits = [door_limit(asked, name, known, count, alike) for known, alike in houses]
+                about = {
+                    "false_accept": asked,
+                    "people": size,
+                    "templates": templates,
+                    "probes": probes,
+                }
                 found = figure(people, taken_for_somebody(flat, limits))
                 yield Line("strangers_at_default", name, about, found)
                 found = figure(people, turned_away(flat, limits))
                 yield Line("turned_away_at_default", name, about, found)
 
 
+def door_limit(
+    asked: float, name: RecognizerName, rates: ErrorRates, templates: int, alike: Likeness | None
+) -> float:
+    """The distance that the door would take for so many templates, of people so alike."""
+    each = comparison_risk(Risk(asked), rates, templates)
+    return threshold_at(each, name, rates, templates, likeness=alike).distance
+
+
 def _default_trials(
     collection: Collection,
     name: RecognizerName,
     size: int,
-    probes: int,
+    pictures: tuple[int, int],
     half: tuple[np.ndarray, np.ndarray],
 ) -> Iterator[Trial]:
-    fitted, tested = half
+    counts = np.bincount(collection.person)
+    tested = half[1]
+    able = [people[counts[people] >= pictures[0]] for people in half]
     random = np.random.default_rng(SEED)
     from_tested = min(size, max(0, len(tested) - STRANGERS_AT_LEAST))
     for _ in range(DRAWS_A_FOLD):
-        own = random.permutation(tested)[:from_tested]
-        filled = random.permutation(fitted)[: size - from_tested]
+        own = random.permutation(able[1])[:from_tested]
+        filled = random.permutation(able[0])[: size - len(own)]
         gallery = np.concatenate([own, filled])
         yield from trials(
-            collection, name, size, 1, probes, draws=1, gallery_from=gallery, strangers_from=tested
+            collection, name, size, *pictures, draws=1, gallery_from=gallery, strangers_from=tested
         )
 
 

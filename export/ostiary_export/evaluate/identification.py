@@ -27,13 +27,14 @@ class Trial:
 
     Of strangers: who, (S,), and the distance to the nearest template, (S,). Of registered people:
     who, (R,), and the distance to their own nearest template, (R,), infinite where somebody else's
-    is nearer.
+    is nearer. `enrolled` is one template of each person of the gallery, (N, 128).
     """
 
     stranger: Ids
     stranger_distance: NDArray[np.float64]
     registered: Ids
     own_distance: NDArray[np.float64]
+    enrolled: FloatArray
 
 
 def fused_rows(collection: Collection, name: RecognizerName, looks: int) -> tuple[FloatArray, Ids]:
@@ -101,6 +102,7 @@ def trials(
             distances(outside, rows[enrolled]).min(axis=1),
             np.array(registered, np.intp),
             np.where(own <= apart.min(axis=1), own, np.inf),
+            rows[enrolled[::templates]],
         )
 
 

@@ -58,6 +58,8 @@ def rates_of(collection: Collection, name: RecognizerName, measured_on: str) -> 
         float(f"{pairs.carried:.2g}"),
         measured_on,
         several_looks(collection, name, pairs),
+        round(float(pairs.impostor.mean()), 5),
+        round(float(pairs.impostor.std()), 5),
     )
 
 

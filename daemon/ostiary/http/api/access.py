@@ -235,6 +235,8 @@ def _thresholds(thresholds: Thresholds) -> ThresholdsAnswer:
         threshold=distance.distance,
         risk=distance.false_accept,
         extrapolated=not distance.carried,
+        scale=distance.scale,
+        promised=distance.is_promised,
         set_here=tuple(sorted(thresholds.overridden())),
         fixed=tuple(sorted(thresholds.fixed())),
     )

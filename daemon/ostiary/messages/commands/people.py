@@ -8,6 +8,7 @@ from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnsw
 from ostiary.messages.commands.labels import Allowance
 from ostiary.messages.events import Message, Timestamp
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.state import SiteScale
 from ostiary.messages.username import Username
 
 LOOKS = 5
@@ -59,6 +60,15 @@ class UsersAnswer(Answer):
     )
     cursor: str | None = Field(
         default=None, description="Ask with it for the next page; None after the last."
+    )
+    scale: SiteScale | None = Field(
+        default=None, description="null: these people are no more alike than those measured."
+    )
+    one_template: int = Field(
+        default=0, ge=0, description="People with one template only: two are the rule."
+    )
+    promised: bool = Field(
+        default=True, description="false: the recogniser (dlib) promises no `false_accept`."
     )
 
 

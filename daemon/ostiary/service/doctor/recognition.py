@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
+from ostiary.access.likeness import likeness_of
 from ostiary.access.risk import comparison_risk, risk_of, threshold_at
 from ostiary.config import Settings
 from ostiary.errors import OstiaryError
+from ostiary.messages.recognizer import NO_PROMISE
+from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
-from ostiary.store.users import templates_by_recognizer
+from ostiary.store.users import stored_templates, templates_by_recognizer
+from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import RECOGNIZERS
 from ostiary.vision.models import models_directory
 
@@ -25,14 +29,20 @@ def check_recognition(settings: Settings) -> Iterator[Check]:
         yield red("recognition", error.message, "Correct the models and the database first.")
         return
     count = sum(stored.values())
+    own = _own_templates(settings)
+    alike = likeness_of((templates[0] for templates in own.values()), rates)
     each = comparison_risk(risk_of(access), rates, count)
-    now = threshold_at(each, vision.recognizer, rates, count, access.distance_threshold)
+    now = threshold_at(each, vision.recognizer, rates, count, access.distance_threshold, alike)
     found = (
         f"{vision.recognizer}, {count} template(s): near enough is {now.distance:.3f}; "
         f"one stranger in {1 / now.false_accept:,.0f} is taken for somebody"
     )
     if not now.carried:
         found += f" (extrapolated: {rates.pairs:,} pairs carry {rates.carried:.0e} a comparison)"
+    if not now.is_promised:
+        found += f"; {NO_PROMISE}"
+    if now.scale is not None:
+        found += f"; {now.scale.in_words(now.distance)}"
     if now.turns_most_away:
         yield yellow(
             "recognition",
@@ -48,7 +58,32 @@ def check_recognition(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield green("recognition", found)
+    yield from _single(own)
     yield from _others(settings, stored)
+
+
+def _own_templates(settings: Settings) -> dict[str, list[Descriptor]]:
+    """Everybody's templates of the recogniser in use; nobody's where they do not open."""
+    own: dict[str, list[Descriptor]] = {}
+    try:
+        stored = stored_templates(settings.store.path, store_key(settings))
+    except OstiaryError:
+        return own
+    for username, recognizer, descriptor in stored:
+        if recognizer == settings.vision.recognizer:
+            own.setdefault(username, []).append(descriptor)
+    return own
+
+
+def _single(own: Mapping[str, list[Descriptor]]) -> Iterator[Check]:
+    number = sum(len(templates) == 1 for templates in own.values())
+    if number:
+        yield yellow(
+            "one template",
+            f"{number} of {len(own)} people have one template only: two are the rule",
+            "Enrol them again before the camera, or add a picture; `ostiary users list` names them."
+            " With access.learn_second the door takes the second from a visit.",
+        )
 
 
 def _others(settings: Settings, stored: Mapping[str, int]) -> Iterator[Check]:
