@@ -22,6 +22,9 @@ HASHED := build/uv/bin/uv pip compile --quiet - --no-deps --no-annotate --genera
 
 # Half of LFW may lie beside the checkout, too, and recorded visits of people and attacks.
 FACES ?= $(wildcard ../shared/faces)
+# And pictures by group. (Bash has a GROUPS of its own: say `make accuracy GROUPS=folder`, not the other way round.)
+GROUPS ?= $(wildcard ../shared/faces_by_group)
+ONLY_GROUPS = $(and $(filter command,$(origin GROUPS)),$(filter file,$(origin FACES)))
 ATTACKS ?= $(wildcard ../shared/attacks/door)
 
 .PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-long test-all test-machines test-beside lint format bench export console chaos deb wheels site soak debian homeassistant clean
@@ -119,9 +122,10 @@ adversary: debian setup ## attack the door: every harness in tests/adversary
 fuzz: setup ## look for inputs that break what reads bytes from outside, for MINUTES=10
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
 
-accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (unset: LFW)
-	$(if $(FACES),,$(BIN)/ostiary-export faces)
-	$(BIN)/ostiary-export evaluate $(or $(FACES),resources/faces) $(ARGS)
+accuracy: setup ## measure recognition on FACES=folder, a sub-folder a person (unset: LFW); by group on GROUPS=folder
+	$(if $(FACES)$(ONLY_GROUPS),,$(BIN)/ostiary-export faces)
+	$(if $(ONLY_GROUPS),,$(BIN)/ostiary-export evaluate $(or $(FACES),resources/faces) $(ARGS))
+	$(if $(GROUPS),$(BIN)/ostiary-export evaluate-groups $(GROUPS) $(if $(ONLY_GROUPS),$(ARGS)))
 
 liveness: setup ## play recorded visits in ATTACKS=folder (live/PERSON-…/, attack/KIND/PERSON-…/) to the door; SITE=folder calibrates it first
 	@test -n "$(ATTACKS)" || { echo "make liveness ATTACKS=folder, with live/PERSON-…/ and attack/KIND/PERSON-…/"; exit 64; }

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from ostiary.errors import OstiaryError
+from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.layout import nchw
 from ostiary.vision.models import (
     DLIB_RESNET,
@@ -154,6 +155,29 @@ def evaluate(
     from ostiary_export.evaluate.command import Plan, run
 
     run(Plan(folder, models, output, write_rates, write_page), console)
+
+
+@app.command("evaluate-groups")
+def evaluate_groups(
+    folder: Annotated[
+        Path, typer.Argument(help="Pictures, one sub-folder a group, every picture another person.")
+    ],
+    models: Annotated[Path, typer.Option(help="The built models.")] = DEFAULT_OUT,
+    output: Annotated[Path, typer.Option(help="Where tables and sheets go.")] = DEFAULT_EVALUATION,
+    recognizer: Annotated[
+        RecognizerName, typer.Option(help="Whose errors are measured.")
+    ] = "sface",
+    one_person: Annotated[
+        Path, typer.Option(help="Pictures that show one person, two a line, by their SHA-256.")
+    ] = Path("resources/one_person.txt"),
+    write_page: Annotated[
+        Path | None, typer.Option(help="Also write the tables into docs/accuracy.md.")
+    ] = None,
+) -> None:
+    """Measure how often strangers are let in within groups of people and between them."""
+    from ostiary_export.evaluate.group_command import GroupPlan, run
+
+    run(GroupPlan(folder, models, output, recognizer, one_person, write_page), console)
 
 
 @app.command("evaluate-liveness")

@@ -42,6 +42,22 @@ def figure(people: int, statistic: Statistic) -> Figure:
     return Figure(value, min(float(low), value), max(float(high), value))
 
 
+def share_over_draws(wrong: NDArray[np.bool_], there: NDArray[np.bool_]) -> Figure:
+    """The mean over draws of the share of people who are `wrong`, (draws, people), of those who are
+    `there`, with its interval over people drawn anew."""
+    people = wrong.shape[1]
+    random = np.random.default_rng(SEED)
+    weights = random.multinomial(people, np.full(people, 1 / people), REPLICATES).astype(float)
+    counted = np.concatenate([np.ones((1, people)), weights])
+    whole = counted @ there.T.astype(float)
+    part = counted @ (wrong & there).T.astype(float)
+    shares = np.where(whole > 0, part / np.maximum(whole, 1), 0.0).mean(axis=1)
+    edge = (1 - LEVEL) / 2
+    low, high = np.quantile(shares[1:], (edge, 1 - edge))
+    value = float(shares[0])
+    return Figure(value, min(float(low), value), max(float(high), value))
+
+
 def accepted(pairs: Pairs, distance: float) -> Statistic:
     """True accept rate: the share of one person's pairs within a distance."""
     return lambda weights: _share(pairs.genuine <= distance, weights[pairs.genuine_of])

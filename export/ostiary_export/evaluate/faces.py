@@ -111,8 +111,8 @@ def _described(
         if picture is None:
             unreadable.append(f"{name}/{path.name}")
             continue
-        bgr = _enlarged(np.asarray(picture, np.uint8))
-        face = _central(detector.detect(bgr, max(bgr.shape[:2])), bgr)
+        bgr = enlarged(np.asarray(picture, np.uint8))
+        face = central(detector.detect(bgr, max(bgr.shape[:2])), bgr)
         if face is None:
             without_face.append(f"{name}/{path.name}")
             continue
@@ -132,14 +132,15 @@ def _described(
     }
 
 
-def _enlarged(bgr: BGRImage) -> BGRImage:
+def enlarged(bgr: BGRImage) -> BGRImage:
+    """At least as large as a door's camera would show it: the longer side is `SIDE` or more."""
     scale = SIDE / max(bgr.shape[:2])
     if scale <= 1:
         return bgr
     return np.asarray(cv2.resize(bgr, None, fx=scale, fy=scale), np.uint8)
 
 
-def _central(faces: tuple[Face, ...], bgr: BGRImage) -> Face | None:
+def central(faces: tuple[Face, ...], bgr: BGRImage) -> Face | None:
     """A picture of somebody has them in the middle, and others beside them."""
     middle = np.array(bgr.shape[1::-1]) / 2
     return min(faces, key=lambda face: np.linalg.norm(face.box.center - middle), default=None)

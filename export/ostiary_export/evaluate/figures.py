@@ -1,7 +1,7 @@
 """Every figure that is reported, each one line of JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ class Line:
 
     accuracy: str
     recognizer: RecognizerName
-    about: dict[str, str | float]
+    about: Mapping[str, str | float]
     figure: Figure
 
     def to_json(self) -> str:

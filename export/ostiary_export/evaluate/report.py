@@ -53,29 +53,37 @@ def markdown(collection: Collection, lines: Sequence[Line]) -> str:
 
 def _table(lines: Sequence[Line]) -> str:
     recognizers = list(dict.fromkeys(line.recognizer for line in lines))
-    rows: dict[tuple[tuple[str, float], ...], dict[str, str]] = {}
+    rows: dict[tuple[tuple[str, str | float], ...], dict[str, str]] = {}
     for line in lines:
         found = line.figure
-        cell = f"{_percent(found.value)} ({_percent(found.low)} to {_percent(found.high)})"
+        cell = f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
         rows.setdefault(tuple(line.about.items()), {})[line.recognizer] = cell
     heads = [key.replace("_", " ") for key, _ in next(iter(rows))] + recognizers
     body = [
-        [f"{value:g}" for _, value in key] + [cells.get(name, "") for name in recognizers]
+        [f"{value:g}" if isinstance(value, float | int) else value for _, value in key]
+        + [cells.get(name, "") for name in recognizers]
         for key, cells in rows.items()
     ]
+    return table(heads, body)
+
+
+def table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """In Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *body))
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Two digits, three from 10 % on."""
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"
 
 
-def into_page(page: Path, text: str) -> None:
-    """Replace what stands between the marks of docs/accuracy.md."""
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
+def into_page(page: Path, text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
+    """Replace what stands between two marks of docs/accuracy.md."""
+    begin, end = marks
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    _, _, after = rest.partition(end)
     with written_whole(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+        temporary.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
 
 
 def write_page(
