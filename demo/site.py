@@ -90,7 +90,10 @@ def _ostiary(*words: str | Path) -> str:
 def _joined(configs: list[Path]) -> str:
     program = Path(sys.executable).with_name("ostiary")
     with subprocess.Popen(
-        [program, "site", "admit", DOORS[1], "--minutes", "1", "--config", configs[0]],
+        [
+            *(program, "site", "admit", DOORS[1], "--role", "enroller", "--minutes", "1"),
+            *("--config", configs[0]),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env={"PYTHONUNBUFFERED": "1"},

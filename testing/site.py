@@ -242,7 +242,10 @@ class Site:
 def invite(holder: SiteDoor, door: SiteDoor) -> None:
     """Admit one more: a code is shown at one, and typed at the other."""
     with subprocess.Popen(
-        [*OSTIARY, "site", "admit", door.name, "--minutes", "1", "--config", str(holder.config)],
+        [
+            *(*OSTIARY, "site", "admit", door.name, "--role", "enroller", "--minutes", "1"),
+            *("--config", str(holder.config)),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env={**ENV, "PYTHONUNBUFFERED": "1"},

@@ -13,6 +13,8 @@ from ostiary.errors import ConfigError, InvitationInvalid, SiteNotJoined, SiteRe
 from ostiary.service.logging import configure_logging
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ostiary.client.site_desk import SiteDesk
     from ostiary.site.identity import Identity
     from ostiary.site.members import Membership, Role
@@ -60,12 +62,12 @@ def init(
 def admit(
     door: Annotated[str, typer.Argument(help="How the door is to be called.")],
     config: ConfigOption = None,
-    role: RoleOption = "enroller",
+    role: RoleOption = "door",
     minutes: Annotated[float, typer.Option(min=0.05, max=120, help="Wait so long for it.")] = 10.0,
 ) -> None:
     """Invite a door: shows a code to be typed there, once, and waits for it."""
     from ostiary.client.site_office import SiteOffice
-    from ostiary.site.identity import from_text, to_text
+    from ostiary.site.identity import fingerprint, from_text, to_text
     from ostiary.site.invitation import Invitation, JoinAnswer, JoinAsk, new_code
     from ostiary.site.refusal import Refused
 
@@ -106,6 +108,7 @@ def admit(
                 desk.say(topic, sealed)
                 time.sleep(0.3)
             typer.echo(f"{door} belongs to {name} ({wanted.value}).")
+            typer.echo(f"Its key is {fingerprint(public)}. Does the door show the same?")
             return
     raise InvitationInvalid("Nobody came with the code; nothing was changed.")
 
@@ -118,7 +121,7 @@ def join(
 ) -> None:
     """Make this door one of the site in the settings; the daemon may be running."""
     from ostiary.mqtt.security import door_key
-    from ostiary.site.identity import Identity, from_text, to_text
+    from ostiary.site.identity import Identity, fingerprint, from_text, to_text
     from ostiary.site.invitation import Invitation, JoinAnswer, JoinAsk
     from ostiary.site.members import read_members
     from ostiary.site.refusal import Refused
@@ -153,6 +156,8 @@ def join(
                 continue
             _remember(settings, name, authority, signed)
             typer.echo(f"This door belongs to {name} as {member.name} ({member.role.value}).")
+            typer.echo(f"Its key is {fingerprint(own.public)}, the key-holder's")
+            typer.echo(f"           {fingerprint(authority)}.")
             return
     raise InvitationInvalid(
         "Nobody answers to that code. Is `ostiary site admit` still waiting, is site.id the same "
@@ -166,7 +171,10 @@ def revoke(
     config: ConfigOption = None,
     since: Annotated[
         datetime | None,
-        typer.Option(help="Delete whomever it enrolled or changed since then (UTC)."),
+        typer.Option(
+            help="Delete whomever it enrolled or changed, but for what this machine heard of before"
+            " (UTC); and undo what it deleted since."
+        ),
     ] = None,
 ) -> None:
     """Believe nothing more of a door; the site's key is changed."""
@@ -178,8 +186,10 @@ def revoke(
     moment = None if since is None else since.replace(tzinfo=since.tzinfo or UTC)
     with _desk(settings, name) as desk:
         office = SiteOffice.open(authority, name, path, desk)
-        done = office.revoke(desk, door, moment, _now())
+        done = office.revoke(desk, door, moment, _now(), _heard(settings, name))
     typer.echo(f"{door} is revoked. {done.people} people signed anew, {done.removed} deleted.")
+    if done.refused:
+        typer.echo(f"{done.refused} messages were of nobody of the site, and are not believed.")
     typer.echo("Take its rights at the broker away as well, and what it could open besides.")
 
 
@@ -315,6 +325,20 @@ def _membership(settings: Settings, name: str) -> "Membership":
         members = read_members(path.read_bytes(), authority.public, name)
         return Membership.of(authority.public, members, authority)
     raise SiteNotJoined(f"This machine knows nothing of {name}: join it, or bring its key here.")
+
+
+def _heard(settings: Settings, name: str) -> "Callable[[str], datetime | None]":
+    """When this machine heard of a person; one that is no door of the site heard of nobody."""
+    from ostiary.store.site import SiteStore
+
+    if not settings.store.path.exists():
+        return lambda _: None
+    with _database(settings) as database:
+        store = SiteStore(database)
+        joined = store.joined()
+        if joined is None or joined.site != name:
+            return lambda _: None
+        return store.heard_of_all().get
 
 
 def _show_qr(code: str) -> None:

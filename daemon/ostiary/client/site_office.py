@@ -5,7 +5,7 @@ an older one, does not matter.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Self
 
 from ostiary.client.site_desk import SiteDesk
 from ostiary.errors import ConfigError, SiteRefused
-from ostiary.site.clock import Version
+from ostiary.site.clock import following
 from ostiary.site.envelope import read, write
 from ostiary.site.identity import Identity
 from ostiary.site.members import (
+    Member,
     Members,
     Membership,
     Role,
@@ -26,8 +27,11 @@ from ostiary.site.members import (
     revoked,
     rotated,
 )
-from ostiary.site.person import Tombstone, read_person
+from ostiary.site.person import Person, Tombstone, read_person
 from ostiary.site.refusal import Refused
+from ostiary.site.topics import SiteTopics
+
+KEY_HOLDER = "key-holder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,42 @@ class Renewed:
     people: int
     removed: int
     refused: int
+
+
+Heard = Callable[[str], datetime | None]
+"""When this machine heard of a person's last change, by the person's id; None: it did not."""
+
+_ANY_TIME = 2**63
+_WROTE_PEOPLE = frozenset({Role.ENROLLER, Role.REVOKED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """A message that was signed anew; `removed`: it tells of a deletion now."""
+
+    topic: str
+    payload: bytes
+    deleted: bool
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A member whose changes since then are not to stay."""
+
+    member: str
+    name: str
+    since: datetime
+    heard: Heard
+
+    def wrote(self, signer: Member, content: Person, site: str, topic: str) -> bool:
+        """Whether the person's last change is to be taken for one of these."""
+        is_anew = signer.name == KEY_HOLDER and content.changed_by == self.name
+        if signer.id != self.member and not is_anew:
+            return False
+        person = SiteTopics(site).person_of(topic)
+        heard_at = None if person is None else self.heard(person)
+        return heard_at is None or heard_at >= self.since
 
 
 class SiteOffice:
@@ -58,7 +98,7 @@ class SiteOffice:
                 f"There is a site {site} already. Admit this door to it (`ostiary site admit`, "
                 "where its key-holder's key is), or choose another site.id."
             )
-        office = cls(authority, first_members(authority, "key-holder", site, now), path)
+        office = cls(authority, first_members(authority, KEY_HOLDER, site, now), path)
         office._sign(desk, office.members)
         return office
 
@@ -95,65 +135,95 @@ class SiteOffice:
             raise SiteRefused(str(error)) from error
         self._sign(desk, changed)
 
-    def revoke(self, desk: SiteDesk, name: str, since: datetime | None, now: datetime) -> Renewed:
-        """Believe nothing more of a member, change the site's key, and sign everybody anew;
-        whomever it changed `since` then is deleted. Raises SiteRefused."""
-        try:
-            changed = revoked(self.members, self.authority, name, now)
-        except ValueError as error:
-            raise SiteRefused(str(error)) from error
+    def revoke(
+        self,
+        desk: SiteDesk,
+        name: str,
+        since: datetime | None,
+        now: datetime,
+        heard: Heard = lambda _: None,
+    ) -> Renewed:
+        """Believe nothing more of a member, change the site's key, and sign everybody anew. With
+        `since` whomever it changed last is deleted, but for those of whose last change this machine
+        has `heard` before; what the author says of the time counts for nothing. It may be called
+        again where it was cut off. Raises SiteRefused."""
         gone = self.members.named(name)
+        before, changed = self.members, self.members
+        if gone is None or gone.role is not Role.REVOKED:
+            try:
+                changed = revoked(self.members, self.authority, name, now, since)
+            except ValueError as error:
+                raise SiteRefused(str(error)) from error
+            gone = self.members.named(name)
         assert gone is not None
-        return self._renew(desk, changed, now, gone.id if since is not None else None, since)
+        suspect = None if since is None else _Suspect(gone.id, gone.name, since, heard)
+        return self._renew(desk, before, changed, now, suspect)
 
     def rotate(self, desk: SiteDesk, now: datetime) -> Renewed:
         """Change the site's key, and sign everybody anew by it."""
-        return self._renew(desk, rotated(self.members, self.authority, now), now, None, None)
+        changed = rotated(self.members, self.authority, now)
+        return self._renew(desk, self.members, changed, now, None)
 
     def _renew(
         self,
         desk: SiteDesk,
+        before: Members,
         changed: Members,
         now: datetime,
-        suspect: str | None,
-        since: datetime | None,
+        suspect: "_Suspect | None",
     ) -> Renewed:
-        before = Membership.of(self.authority.public, self.members, self.authority)
-        kept = desk.people()
-        self._sign(desk, changed)
+        former = Membership.of(self.authority.public, before, self.authority)
         after = Membership.of(self.authority.public, changed, self.authority)
-        since_ms = 0 if since is None else int(since.timestamp() * 1000)
-        counts = {"people": 0, "removed": 0, "refused": 0}
+        kept = desk.people()
+        if changed is not self.members:
+            self._sign(desk, changed)
+        found = [self._anew(former, after, each, suspect, now) for each in kept.items()]
+        believed = [each for each in found if each is not None]
+        desk.publish((each.topic, each.payload) for each in believed)
+        return Renewed(
+            people=sum(not each.deleted for each in believed),
+            removed=sum(each.removed for each in believed),
+            refused=len(found) - len(believed),
+        )
 
-        def anew() -> Iterator[tuple[str, bytes]]:
-            for topic, payload in kept.items():
-                try:
-                    opened = read(before, topic, payload, int(now.timestamp() * 1000))
-                    content = read_person(opened.content)
-                except Refused:
-                    counts["refused"] += 1
-                    continue
-                written = opened.version
-                living = not isinstance(content, Tombstone)
-                if living and written.member == suspect and written.millis >= since_ms:
-                    content = Tombstone(changed_by="key-holder", changed_at=now)
-                    counts["removed"] += 1
-                # Just after the one it stands for, so that what a door changes meanwhile holds.
-                version = Version(written.millis, written.count + 1, self.authority.id)
-                counts["people"] += not isinstance(content, Tombstone)
-                yield topic, write(after, topic, version, content.model_dump_json().encode())
-
-        desk.publish(anew())
-        return Renewed(**counts)
+    def _anew(
+        self,
+        former: Membership,
+        after: Membership,
+        message: tuple[str, bytes],
+        suspect: "_Suspect | None",
+        now: datetime,
+    ) -> "_Anew | None":
+        """One message, signed anew; None for what nobody of the site wrote."""
+        topic, payload = message
+        try:
+            # However far ahead: a door with another clock may have believed it.
+            opened = read(former, topic, payload, _ANY_TIME, _WROTE_PEOPLE)
+            content = read_person(opened.content)
+        except Refused:
+            return None
+        written, signer = opened.version, former.signers[opened.version.member]
+        removed = False
+        if signer.id != self.authority.id:  # of what was signed anew before, it says whose it was
+            content = content.model_copy(update={"changed_by": signer.name})
+        if suspect is not None and isinstance(content, Person):
+            removed = suspect.wrote(signer, content, after.site, topic)
+        version = following(written, 0, self.authority.id)
+        if removed:
+            # Newer than all that is known of them is not needed: a deletion holds in any case.
+            version = following(None, int(now.timestamp() * 1000), self.authority.id)
+            content = Tombstone(changed_by="key-holder", changed_at=now)
+        sealed = write(after, topic, version, content.model_dump_json().encode())
+        return _Anew(topic, sealed, isinstance(content, Tombstone), removed)
 
     def _sign(self, desk: SiteDesk, members: Members) -> None:
         payload = members.signed(self.authority)
         desk.check_fits(desk.topics.keys, payload)
         unfinished = self._path.with_name(f"{self._path.name}.new")
         try:
-            with os.fdopen(
-                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-            ) as file:
+            unfinished.unlink(missing_ok=True)  # nobody's link is written through
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
                 file.write(payload)
                 file.flush()
                 os.fsync(file.fileno())

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from ostiary.client.site_desk import SiteDesk
 from ostiary.site.envelope import read
@@ -76,15 +77,15 @@ def table_of(status: SiteStatus) -> Table:
         heard = "" if each.heard is None else f", last {each.heard:%Y-%m-%d %H:%M:%S}"
         on_line = "yes" if each.on_line else f"no{heard}"
         table.add_row(
-            each.name,
+            Text(each.name),
             each.role,
             on_line,
             confirmed,
             str(each.people),
             str(each.pending),
             str(each.queue),
-            each.version,
-            ", ".join(each.problems),
+            Text(each.version),
+            Text(", ".join(each.problems)),
         )
     return table
 

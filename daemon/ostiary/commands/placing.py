@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -10,6 +10,8 @@ from ostiary.commands.people import People
 from ostiary.errors import DescriptorInvalid
 from ostiary.messages.recognizer import RECOGNIZERS
 from ostiary.messages.username import LONGEST, new_username
+from ostiary.site.clock import Version
+from ostiary.site.envelope import AHEAD_MS
 from ostiary.site.identity import from_text, to_text
 from ostiary.site.person import (
     RULES_FORMAT,
@@ -88,7 +90,7 @@ class Placing:
         if not templates or rules is None:
             self.remove(person)
             return None
-        name = self._free_name(person, content, before)
+        name = self._free_name(person, content, before, now)
         self._people.take_in(name, templates, now, known_as=before)
         if rules != (StoredPerson() if before is None else self._rules.person(name)):
             for group in rules.groups:
@@ -114,12 +116,24 @@ class Placing:
         """Of whom there is no template here, or who was left out of a backup: they come again."""
         self._store.remove_unplaced()
 
-    def _free_name(self, person: str, content: Person, before: str | None) -> str:
+    def _is_late(self, rival: str, content: Person, now: datetime) -> bool:
+        """Whether somebody is said to have been enrolled long ago, of whom nobody knew while the
+        other one was here."""
+        heard_at, enough = self._store.heard_of(rival), timedelta(milliseconds=AHEAD_MS)
+        if heard_at is None or now - heard_at < enough:
+            return False
+        return Version.parse(content.enrolled).millis < int((now - enough).timestamp() * 1000)
+
+    def _free_name(self, person: str, content: Person, before: str | None, now: datetime) -> str:
         name = new_username(content.name)
         if before == name or not self._people.has(name):
             return name
         rival = self._store.person_of(name)
-        if rival is None or self._age(rival) < (content.enrolled, person):
+        if (
+            rival is None
+            or self._age(rival) < (content.enrolled, person)
+            or self._is_late(rival, content, now)
+        ):
             return self._mark(name, person)
         self._people.call(name, self._mark(name, rival))
         return name

@@ -19,14 +19,14 @@ from ostiary.commands.room import utc_now
 from ostiary.commands.site_doors import SiteDoors
 from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
 from ostiary.site.clock import Version, following
-from ostiary.site.envelope import digest_of_payload, read, read_again, write
-from ostiary.site.identity import Identity
-from ostiary.site.members import Membership, read_members
+from ostiary.site.envelope import digest_of_payload, read, read_again, version_of, write
+from ostiary.site.identity import Identity, member_id
+from ostiary.site.members import Membership, Role, read_members
 from ostiary.site.merge import NO_DIGEST, Entry, combined, merged, share_of_digest, supersedes
 from ostiary.site.person import Person, Tombstone, read_person
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.report import DoorReport
-from ostiary.site.topics import SiteTopics, new_person
+from ostiary.site.topics import SiteTopics, new_person, person_again
 from ostiary.store.site import SiteRow, SiteStore
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,9 @@ class SiteRoster:
         self._digest = NO_DIGEST
         self._living = 0
         self._newest: Version | None = None
-        self._newest_lock = threading.Lock()
+        self._made: Version | None = None
+        self._made_ahead: Version | None = None  # of people whom somebody dated ahead
+        self._made_lock = threading.Lock()
         self._changed_at = clock()
         self.doors = SiteDoors(clock)
         self._refused: Counter[Refusal] = Counter()
@@ -175,7 +177,7 @@ class SiteRoster:
         if person is None:
             return
         membership = self._allowed()
-        version = self._next(membership, now)
+        version = self._next(membership, now, person)
         before = self._content(membership, person, username)
         name = self._placing.name_for_all(person, username, before)
         after = before.model_copy(
@@ -195,7 +197,7 @@ class SiteRoster:
             return
         membership = self._allowed()
         gone = Tombstone(changed_by=self._name(membership), changed_at=now)
-        self._write(membership, person, self._next(membership, now), gone, None)
+        self._write(membership, person, self._next(membership, now, person), gone, None)
 
     def freed(self, name: str) -> None:
         self._placing.name_is_free(name)
@@ -205,7 +207,7 @@ class SiteRoster:
         membership = self._allowed()
         with self._people.changing():
             username = self.store.username_of(person)
-            version = self._next(membership, now)
+            version = self._next(membership, now, person)
             if username is None:
                 gone = Tombstone(changed_by=self._name(membership), changed_at=now)
                 self._write(membership, person, version, gone, None)
@@ -243,7 +245,7 @@ class SiteRoster:
         elif (person := self.topics.person_of(topic)) is not None:
             self._take_person(membership, person, message, new)
         elif topic.startswith(self.topics.door("")) and payload:
-            self._advance(self.doors.take(membership, topic, payload, self._now_ms()))
+            self.doors.take(membership, topic, payload, _millis(self._clock()))
 
     def _take_person(
         self, membership: Membership, person: str, message: Heard, new: dict[str, _New]
@@ -255,13 +257,25 @@ class SiteRoster:
             return
         if known is not None and digest_of_payload(message.payload) == known.digest:
             return
-        opened = read(membership, message.topic, message.payload, self._now_ms())
-        content = read_person(opened.content)
+        opened = read(membership, message.topic, message.payload, _millis(self._clock()))
+        content = read_person(opened.content, opened.version)
         entry = Entry(opened.version, isinstance(content, Tombstone), opened.digest)
         if not supersedes(entry, known):
             raise Refused(Refusal.OUTDATED)
-        self._advance(opened.version)
+        self._check_not_older(person, content)
         new[person] = _New(entry, content, message.payload)
+
+    def _check_not_older(self, person: str, content: Person | Tombstone) -> None:
+        """Nobody is made older than they were, to be given the name of somebody else."""
+        known = self._entries.get(person)
+        if known is None or known.deleted or isinstance(content, Tombstone):
+            return
+        try:
+            before = self._read_stored(person)
+        except Refused:  # sealed by a key that is gone
+            return
+        if content.enrolled < before.enrolled:
+            raise Refused(Refusal.MALFORMED)
 
     def _take_members(self, membership: Membership, payload: bytes) -> None:
         if payload == self._members_payload:
@@ -271,10 +285,40 @@ class SiteRoster:
         members = read_members(payload, membership.authority, self.site)
         if members.version <= membership.members.version:
             raise Refused(Refusal.OUTDATED)
-        self.store.put_members(payload)
-        self._membership = Membership.of(membership.authority, members, self.identity)
+        self._membership = after = Membership.of(membership.authority, members, self.identity)
         self._members_payload = payload
+        with self._people.changing():
+            self.store.put_members(payload)
+            self._undo(membership, after)
         log.info("site_members", version=members.version, members=len(members.members))
+
+    def _undo(self, before: Membership, after: Membership) -> None:
+        """Bring back whom a member deleted that is revoked now, as far as the key-holder wants it.
+        Every door that may does, and writes the same."""
+        if not after.may_change:
+            return
+        for member in after.signers.values():
+            since, former = member.undone_since, before.signers.get(member.id)
+            if since is None or former is None or former.role is Role.REVOKED:
+                continue
+            for person, version, payload, heard_at in self.store.deleted_lately(since):
+                # What it changed itself since then is not to be believed.
+                is_older = heard_at is not None and heard_at < since
+                is_its_own = version_of(payload).member == member.id
+                if Version.parse(version).member == member.id and (is_older or not is_its_own):
+                    self._bring_back(after, person, payload)
+
+    def _bring_back(self, membership: Membership, person: str, payload: bytes) -> None:
+        again, now = person_again(person), self._clock()
+        try:
+            opened = read_again(membership, self.topics.person(person), payload)
+            content = read_person(opened.content)
+            if isinstance(content, Tombstone) or again in self._entries:
+                return
+            username = self._placing.place(again, content, now)
+            self._write(membership, again, self._next(membership, now), content, username)
+        except (Refused, OstiaryError) as error:
+            log.error("site_person_not_brought_back", reason=str(error))
 
     def _apply(self, new: dict[str, _New]) -> None:
         now = self._clock()
@@ -301,14 +345,23 @@ class SiteRoster:
             )
 
     def _keep(self, person: str, new: _New, now: datetime) -> None:
+        heard_at, is_gone = self._heard_at(person, new.entry, now), new.entry.deleted
         if isinstance(new.content, Tombstone):
             self._placing.remove(person)
             username = None
         else:
             username = self._placing.place(person, new.content, now)
         row = SiteRow(person, str(new.entry.version), new.entry.deleted, new.entry.digest)
-        self.store.put(row, new.payload, username, waiting=False)
+        self.store.put(row, new.payload, username, waiting=False, heard_at=heard_at, former=is_gone)
         self._people.after_commit(partial(self._remember, person, new.entry))
+
+    def _heard_at(self, person: str, entry: Entry, now: datetime) -> datetime | None:
+        """When the change was heard. What the key-holder signs anew is no change."""
+        membership, known = self._membership, self._entries.get(person)
+        is_anew = membership is not None and entry.version.member == member_id(membership.authority)
+        if is_anew and known is not None and known.deleted == entry.deleted:
+            return self.store.heard_of(person)
+        return now
 
     # --- how it is ---------------------------------------------------------------------------
 
@@ -352,7 +405,7 @@ class SiteRoster:
         self._living += not after.deleted
         self._entries[person] = after
         self._changed_at = self._clock()
-        self._advance(after.version)
+        self._newest = max(self._newest or after.version, after.version)
 
     def _load(self) -> None:
         self._entries, self._digest, self._living = {}, NO_DIGEST, 0
@@ -373,7 +426,7 @@ class SiteRoster:
         deleted = isinstance(content, Tombstone)
         entry = Entry(version, deleted, digest_of_payload(payload))
         row = SiteRow(person, str(version), deleted, entry.digest)
-        self.store.put(row, payload, username, waiting=True)
+        self.store.put(row, payload, username, waiting=True, heard_at=self._clock())
         self._people.after_commit(partial(self._remember, person, entry))
         self._people.after_commit(self._changed)
 
@@ -417,22 +470,25 @@ class SiteRoster:
             )
         return membership
 
-    def _next(self, membership: Membership, now: datetime) -> Version:
-        with self._newest_lock:
-            self._newest = following(self._newest, _millis(now), membership.identity.id)
-            return self._newest
-
-    def _advance(self, version: Version) -> None:
-        with self._newest_lock:
-            self._newest = max(self._newest or version, version)
+    def _next(self, membership: Membership, now: datetime, person: str | None = None) -> Version:
+        """The next version of this door, by its own clock; of a change of `person` one that is
+        newer than what is known of them. What others say moves nothing else."""
+        known = None if person is None else self._entries.get(person)
+        with self._made_lock:
+            is_ahead = known is not None and known.version.millis > _millis(now)
+            made = self._made_ahead if is_ahead else self._made
+            versions = (made, None if known is None else known.version)
+            before = max((each for each in versions if each is not None), default=None)
+            version = following(before, _millis(now), membership.identity.id)
+            if is_ahead:
+                self._made_ahead = version
+            else:
+                self._made = version
+            return version
 
     def _name(self, membership: Membership) -> str:
         member = membership.signers.get(self.identity.id)
         return "" if member is None else member.name
-
-    def _now_ms(self) -> int:
-        """By this clock, or by what others have seen already where it is behind."""
-        return max(_millis(self._clock()), 0 if self._newest is None else self._newest.millis)
 
     def _count(self, why: Refusal, topic: str) -> None:
         self._refused[why] += 1

@@ -40,6 +40,8 @@ QUIET_S = 2.0
 """So long nothing came: the broker has sent what it keeps, or has dropped the rest."""
 JOINED_EVERY_S = 1.0
 HOUSEKEEPING_S = 3600.0
+UNDO_FOR = timedelta(days=1)
+"""So long it can be undone that another door deleted somebody."""
 REFUSED_SHOWN = timedelta(minutes=10)
 
 
@@ -211,9 +213,19 @@ class SiteLink:
                 self._step()
             except OstiaryError as error:
                 log.error("site_waits", code=error.code, reason=error.message)
-                self._sync = None  # what was not applied is heard again
-                time.sleep(1.0)
-                self._begin(self._client.connection)
+                self._start_over()
+            except Exception:  # whatever somebody sends: the site goes on being heard
+                log.exception("site_step_failed")
+                self._start_over()
+
+    def _start_over(self) -> None:
+        """What was not applied is heard again."""
+        self._sync = None
+        time.sleep(1.0)
+        try:
+            self._begin(self._client.connection)
+        except OstiaryError as error:  # it is tried again every second
+            log.error("site_waits", code=error.code, reason=error.message)
 
     def _step(self) -> None:
         messages, told = [], []
@@ -448,6 +460,7 @@ class SiteLink:
             return
         lifetime = timedelta(days=self._settings.site.tombstone_days)
         millis = int((self._clock() - lifetime).timestamp() * 1000)
+        self._roster.store.forget_former(self._clock() - UNDO_FOR)
         if gone := self._roster.store.forget_envelopes(f"{max(0, millis):012x}"):
             log.info("site_tombstones_gone", people=len(gone))
         if self.is_synced:

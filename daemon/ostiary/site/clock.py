@@ -9,6 +9,7 @@ from typing import Self
 
 _TEXT = re.compile(r"([0-9a-f]{12})-([0-9a-f]{4})-([0-9a-f]{16})")
 _MOST = 0xFFFF
+_LAST = 0xFFFF_FFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,9 +34,12 @@ class Version:
 
 
 def following(newest: Version | None, now_ms: int, member: str) -> Version:
-    """The next version of `member`, whose clock shows `now_ms`; `newest` is the newest it knows."""
+    """The next version of `member`, whose clock shows `now_ms`; `newest` is the newest it knows.
+    After the last that can be written comes the last."""
     if newest is None or now_ms > newest.millis:
         return Version(now_ms, 0, member)
     if newest.count < _MOST:
         return Version(newest.millis, newest.count + 1, member)
-    return Version(newest.millis + 1, 0, member)
+    if newest.millis < _LAST:
+        return Version(newest.millis + 1, 0, member)
+    return Version(_LAST, _MOST, member)

@@ -78,7 +78,8 @@ def read(
     now_ms: int,
     roles: frozenset[Role] = frozenset({Role.ENROLLER}),
 ) -> Opened:
-    """The message, if a member in one of `roles` wrote it for `topic`. Raises Refused."""
+    """The message, if a member in one of `roles` wrote it for `topic`; `now_ms` is by one's own
+    clock. Raises Refused."""
     header, sealed = _split(payload)
     if header.topic != topic:
         raise Refused(Refusal.MOVED)
@@ -93,7 +94,7 @@ def read(
         raise Refused(Refusal.MALFORMED) from error
     if not is_signed(_signed_text(bound, sealed), signature, from_text(signer.public)):
         raise Refused(Refusal.SIGNATURE_WRONG)
-    if signer.role is Role.REVOKED:
+    if signer.role is Role.REVOKED and Role.REVOKED not in roles:
         raise Refused(Refusal.SIGNER_REVOKED)
     if signer.role not in roles:
         raise Refused(Refusal.ROLE_MISSING)
@@ -118,6 +119,11 @@ def read_again(membership: Membership, topic: str, payload: bytes) -> Opened:
 def key_number(payload: bytes) -> int:
     """Which of the site's keys seals a message of ours. Raises Refused."""
     return _split(payload)[0].key
+
+
+def version_of(payload: bytes) -> Version:
+    """Of a message of ours. Raises Refused."""
+    return Version.parse(_split(payload)[0].version)
 
 
 def _split(payload: bytes) -> tuple[Header, bytes]:

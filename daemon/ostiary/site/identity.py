@@ -25,6 +25,12 @@ def member_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
+def fingerprint(public: bytes) -> str:
+    """What two people compare: 80 bits of a public key's SHA-256, in groups of four."""
+    text = hashlib.sha256(public).hexdigest()[:20]
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Made of an Ed25519 key, from which an X25519 key for what is sealed to it is derived."""

@@ -5,6 +5,7 @@ The list is open (it names doors, not people); the site's key in it opens for it
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import Annotated, Self
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
-from ostiary.messages.events import Message, Timestamp
+from ostiary.messages.events import Message, Timestamp, rfc3339
 from ostiary.site.identity import (
     KEY_BYTES,
     Identity,
@@ -25,9 +26,12 @@ from ostiary.site.identity import (
     to_text,
 )
 from ostiary.site.refusal import Refusal, Refused
+from ostiary.site.report import Shown
 from ostiary.site.ring import listened_to
 
 FORMAT = 1
+UNDONE_SINCE = 0
+"""In the place of a key of a member that is revoked: since when what it deleted is undone."""
 KEYS_KEPT = 2
 """The site's key in use, and the one before it: of changes that were under way."""
 _PURPOSE = "key of the site"
@@ -50,7 +54,7 @@ class Role(StrEnum):
 class Member(Message):
     """One door, or the key-holder."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[Shown, Field(min_length=1, max_length=64)]
     role: Role
     public: Key32 = Field(description="Ed25519.")
     box: Key32 = Field(description="X25519.")
@@ -59,6 +63,14 @@ class Member(Message):
     @property
     def id(self) -> str:
         return member_id(from_text(self.public))
+
+    @property
+    def undone_since(self) -> datetime | None:
+        """Of a member that is revoked: since when what it deleted is to be undone."""
+        text = self.keys.get(UNDONE_SINCE) if self.role is Role.REVOKED else None
+        with suppress(ValueError):
+            return None if text is None else datetime.fromisoformat(text)
+        return None
 
 
 class Members(Message):
@@ -129,14 +141,18 @@ def admitted(
     return _changed(members, (*others, new), members.key, now)
 
 
-def revoked(members: Members, authority: Identity, name: str, now: datetime) -> Members:
-    """Without the rights of `name`, and with another key. Raises ValueError for nobody."""
+def revoked(
+    members: Members, authority: Identity, name: str, now: datetime, since: datetime | None = None
+) -> Members:
+    """Without the rights of `name`, and with another key; what it deleted `since` then is to be
+    undone. Raises ValueError for nobody."""
     found = [each for each in members.members if each.name == name and each.role != Role.REVOKED]
     if not found:
         raise ValueError(f"There is no member {name}.")
     if found[0].id == authority.id:
         raise ValueError("The key-holder cannot revoke itself: begin a new site.")
-    gone = found[0].model_copy(update={"role": Role.REVOKED, "keys": {}})
+    undone = {} if since is None else {UNDONE_SINCE: rfc3339(since)}
+    gone = found[0].model_copy(update={"role": Role.REVOKED, "keys": undone})
     others = (each for each in members.members if each.id != gone.id)
     without = members.model_copy(update={"members": (*others, gone)})
     return rotated(without, authority, now)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from ostiary.messages.events import Message, Timestamp
+from ostiary.site.clock import Version
 from ostiary.site.refusal import Refusal, Refused
+from ostiary.site.report import Shown
 
 MOST_TEMPLATES = 64
 
@@ -49,7 +51,9 @@ class Person(Message):
     enrolled: str
     templates: Annotated[tuple[PersonTemplate, ...], Field(min_length=1, max_length=MOST_TEMPLATES)]
     rules: PersonRules | None = None
-    changed_by: str = Field(description="The door's name, for people.")
+    changed_by: Shown = Field(
+        description="The door's name, for people; of what the key-holder signed anew, whose it was."
+    )
     changed_at: Timestamp
 
 
@@ -57,15 +61,28 @@ class Tombstone(Message):
     """Somebody who was deleted; no name any more."""
 
     kind: Literal["deleted"] = "deleted"
-    changed_by: str
+    changed_by: Shown
     changed_at: Timestamp
 
 
-def read_person(content: bytes) -> Person | Tombstone:
-    """Raises Refused."""
+def read_person(content: bytes, version: Version | None = None) -> Person | Tombstone:
+    """With the `version` of the message also whether it can be: nobody was enrolled after they were
+    changed, nor at no time. Raises Refused."""
     for model in (Person, Tombstone):
         try:
-            return model.model_validate_json(content)
+            found = model.model_validate_json(content)
         except ValidationError:
             continue
+        if isinstance(found, Person) and version is not None:
+            _check_enrolled(found, version)
+        return found
     raise Refused(Refusal.MALFORMED)
+
+
+def _check_enrolled(person: Person, version: Version) -> None:
+    try:
+        enrolled = Version.parse(person.enrolled)
+    except ValueError as error:
+        raise Refused(Refusal.MALFORMED) from error
+    if (enrolled.millis, enrolled.count) > (version.millis, version.count):
+        raise Refused(Refusal.MALFORMED)

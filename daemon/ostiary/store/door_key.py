@@ -2,6 +2,7 @@
 
 import base64
 import os
+import secrets
 from pathlib import Path
 from typing import Self
 
@@ -44,9 +45,10 @@ class DoorKey:
         if not path.exists():
             made = Ed25519PrivateKey.generate()
             pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+            unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
             try:
-                with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
                     file.write(pem)
                     file.flush()
                     os.fsync(file.fileno())

@@ -70,7 +70,7 @@ def sync(path: Path) -> None:
 def _lock(path: Path, kind: int) -> int:
     lock = _with(path, ".lock")
     try:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:

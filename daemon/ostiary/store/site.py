@@ -83,13 +83,26 @@ class SiteStore:
             for person, version, deleted, digest in found
         )
 
-    def put(self, row: SiteRow, envelope: bytes, username: str | None, *, waiting: bool) -> None:
-        """Keep a message; `username` is who it is at this door."""
+    def put(
+        self,
+        row: SiteRow,
+        envelope: bytes,
+        username: str | None,
+        *,
+        waiting: bool,
+        heard_at: datetime | None,
+        former: bool = False,
+    ) -> None:
+        """Keep a message; `username` is who it is at this door. `former`: what it takes the place
+        of is kept for a while, too."""
         with self.database.transaction() as connection:
+            before = connection.execute(
+                "SELECT envelope, heard_at FROM site_people WHERE person = ?", (row.person,)
+            ).fetchone()
             connection.execute(
                 "INSERT OR REPLACE INTO site_people"
-                " (person, version, deleted, digest, envelope, username, waiting)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " (person, version, deleted, digest, envelope, username, waiting, heard_at,"
+                " former, former_heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     row.person,
                     row.version,
@@ -100,7 +113,48 @@ class SiteStore:
                     if username is None
                     else known_name(connection, self.database.seal, username),
                     waiting,
+                    None if heard_at is None else moment.to_text(heard_at),
+                    *(before if former and before is not None else (None, None)),
                 ),
+            )
+
+    def heard_of(self, person: str) -> datetime | None:
+        """When the last change of somebody was heard; None where that is not known."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT heard_at FROM site_people WHERE person = ?", (person,)
+            ).fetchone()
+        return None if row is None else moment.from_text(row[0])
+
+    def heard_of_all(self) -> dict[str, datetime]:
+        """Likewise, of everybody of whom it is known, by the id."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT person, heard_at FROM site_people WHERE heard_at IS NOT NULL"
+            ).fetchall()
+        found = {person: moment.from_text(at) for person, at in rows}
+        return {person: at for person, at in found.items() if at is not None}
+
+    def deleted_lately(
+        self, since: datetime
+    ) -> tuple[tuple[str, str, bytes, datetime | None], ...]:
+        """(id, version of the deletion, message before it, when that was heard) of those of whose
+        deletion was heard since then."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT person, version, former, former_heard_at FROM site_people"
+                " WHERE former IS NOT NULL AND heard_at >= ? ORDER BY person",
+                (moment.to_text(since),),
+            ).fetchall()
+        return tuple((*row, moment.from_text(heard_at)) for *row, heard_at in rows)
+
+    def forget_former(self, before: datetime) -> None:
+        """Of whom a deletion was heard before then nothing is kept any more."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "UPDATE site_people SET former = NULL, former_heard_at = NULL"
+                " WHERE former IS NOT NULL AND heard_at < ?",
+                (moment.to_text(before),),
             )
 
     def envelope(self, person: str) -> bytes | None:
