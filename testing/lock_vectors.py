@@ -19,6 +19,7 @@ FILE = Path(__file__).resolve().parents[1] / "config" / "lock" / "vectors.json"
 EXAMPLE = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 DOOR = "ostiary/front-door"
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+SOURCE = "front"
 LAST = 41
 
 
@@ -30,7 +31,7 @@ def message(key: DoorKey, **changed: Any) -> dict[str, Any]:
         "timestamp": NOW - timedelta(seconds=1),
         "door": DOOR,
         "username": "张三",
-        "source": "front",
+        "source": SOURCE,
         "expires": NOW + timedelta(seconds=59),
         "signature": "",
         **changed,
@@ -52,6 +53,13 @@ def vectors() -> dict[str, Any]:
         ("seen already", False, message(key, seq=LAST)),
         ("expired", False, message(key, expires=NOW)),
         ("of another door", False, message(key, door="ostiary/back-door")),
+        ("of another camera of this device", False, message(key, source="vault")),
+        ("of a camera whose name begins alike", False, message(key, source="front-yard")),
+        ("of a camera in capitals", False, message(key, source="Front")),
+        ("another camera put in", False, {**message(key, source="vault"), "source": SOURCE}),
+        ("of a clock a year ahead", False, message(key, expires=NOW + timedelta(days=365))),
+        ("of a clock three minutes ahead", False, message(key, expires=NOW + timedelta(minutes=3))),
+        ("of a clock a minute ahead", True, message(key, expires=NOW + timedelta(minutes=2))),
         ("signed by somebody else", False, message(other)),
         ("another name put in", False, {**good, "username": "Eve"}),
         ("a later expiry put in", False, {**good, "expires": rfc3339(NOW + timedelta(days=1))}),
@@ -63,6 +71,7 @@ def vectors() -> dict[str, Any]:
     return {
         "public_key": key.public_text,
         "door": DOOR,
+        "source": SOURCE,
         "now": rfc3339(NOW),
         "last": LAST,
         "cases": [{"what": what, "opens": opens, "message": sent} for what, opens, sent in cases],

@@ -219,6 +219,7 @@ class App:
             beat=self._heartbeats.expect("publisher", PUBLISHER_BEAT_S),
             sensors=self.doors,
             clock_trusted=self.rules.clock_trusted,
+            locked_down=self._is_locked_down,
         )
         self._site = self._make_site()
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
@@ -418,6 +419,9 @@ class App:
             return {}
         passed = self.events.last_passed(tuple(ways), utc_now() - LAST_PASSAGES)
         return {who: ways[door] for who, door in passed.items()}
+
+    def _is_locked_down(self, door: str) -> bool:
+        return door in self.doors.guards and self.doors.mode(door) is Mode.LOCKDOWN
 
     def _rule(self, username: str, door: str) -> Ruling:
         if self.doors.mode(door) is Mode.LOCKDOWN:

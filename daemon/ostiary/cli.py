@@ -218,12 +218,22 @@ def verify_log(
         str | None,
         typer.Option(help="What `ostiary door-key` showed; unset: the key here."),
     ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option(help="This is the record from now on, though the door has signed another."),
+    ] = False,
 ) -> None:
     """Was the log of events and deeds changed? Exit status 1 where it was, with what and where."""
-    from ostiary.commands.log_check import check, told_heads
+    from ostiary.commands.log_check import accept_log, check, told_heads
+    from ostiary.commands.room import utc_now
     from ostiary.mqtt.security import door_key, store_key
+    from ostiary.store.database import Database
 
     settings = _settings(config)
+    if accept:
+        key = store_key(settings)
+        with Database.open(settings.store.path, key, door_key(settings)) as opened:
+            accept_log(opened, utc_now())
     own = door_key(settings) if public_key is None else None
     public = public_key if own is None else own.public_text
     assert public is not None

@@ -29,27 +29,29 @@ int main(int count, char **given)
 {
     unsigned char key[32], signature[64];
     size_t size = 0;
-    if (count != 13 || sodium_init() < 0)
+    if (count != 14 || sodium_init() < 0)
         return 2;
     if (sodium_base642bin(key, sizeof key, given[1], strlen(given[1]), NULL, &size, NULL,
                           sodium_base64_VARIANT_ORIGINAL) != 0 || size != sizeof key)
         return 2;
-    if (sodium_base642bin(signature, sizeof signature, given[12], strlen(given[12]), NULL, &size,
+    if (sodium_base642bin(signature, sizeof signature, given[13], strlen(given[13]), NULL, &size,
                           NULL, sodium_base64_VARIANT_ORIGINAL) != 0 || size != sizeof signature)
         return 1;
     return ostiary_may_open(key, given[2], given[3], given[4], given[5], given[6], given[7],
-                            given[8], given[9], given[10], signature) ? 0 : 1;
+                            given[8], given[9], given[10], given[11], signature) ? 0 : 1;
 }
 """
 
 
-def may_open(payload: bytes, key: str, door: str, last: int, now: datetime) -> int | None:
+def may_open(
+    payload: bytes, key: str, door: str, last: int, now: datetime | None, source: str = "front"
+) -> int | None:
     spec = spec_from_file_location("verify", LOCK / "verify.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    number: int | None = module.may_open(payload, key, door, last, now)
+    number: int | None = module.may_open(payload, key, door, source, last, now)
     return number
 
 
@@ -81,7 +83,8 @@ def test_the_c_lock_opens_only_for_what_the_door_signed(
     compiled: Path, case: dict[str, Any]
 ) -> None:
     said = case["message"]
-    own = (VECTORS["public_key"], VECTORS["door"], str(VECTORS["last"]), VECTORS["now"])
+    own = (*(VECTORS[name] for name in ("public_key", "door", "source")), str(VECTORS["last"]))
+    own = (*own, VECTORS["now"])
     fields = ("door", "seq", "event_id", "expires", "source", "username")
     texts = (str(said[name]) for name in fields)
     done = subprocess.run([compiled, *own, *texts, "", said["signature"]], check=False)
@@ -116,6 +119,8 @@ def test_a_grant_over_a_real_broker_opens_once_and_a_forged_one_never(
     now = datetime.now(UTC)
     assert may_open(payload, key.public_text, BASE, 0, now) == 1
     assert may_open(payload, key.public_text, BASE, 1, now) is None
+    assert may_open(payload, key.public_text, BASE, 0, now, "vault") is None
+    assert may_open(payload, key.public_text, BASE, 0, None) == 1, "a lock without a clock"
     assert may_open(received, key.public_text, BASE, 0, now) is None
     assert base64.b64decode(key.public_text) == key.public
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
 import structlog
 
@@ -15,44 +14,22 @@ from ostiary.config import load_settings
 from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
-from testing.certificates import Authority, Certificate
+from testing.certificates import Authority
 from testing.doorway import Doorway, door_settings
 from testing.faces import some_look
 from testing.ports import free_port
-from testing.probe import Probe
-
-SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto"
-BASE = "ostiary/door"
-EVERYTHING = f"{BASE}/#"
+from testing.secure_broker import (
+    BASE,
+    EVERYTHING,
+    client,
+    secure,
+    start_broker,
+)
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
-
-
-def shipped_config(port: int, folder: Path, authority: Authority, broker: Certificate) -> str:
-    """ostiary.conf with the paths and the port of this test."""
-    places = {
-        "/etc/mosquitto/ostiary.acl": SHIPPED / "ostiary.acl",
-        "/etc/mosquitto/certs/ca.crt": authority.ca.certificate,
-        "/etc/mosquitto/certs/broker.crt": broker.certificate,
-        "/etc/mosquitto/certs/broker.key": broker.key,
-        "/var/lib/mosquitto/": f"{folder}/",
-        "listener 8883": f"listener {port} 127.0.0.1",
-    }
-    text = (SHIPPED / "ostiary.conf").read_text(encoding="utf-8")
-    for shipped, here in places.items():
-        assert shipped in text
-        text = text.replace(shipped, str(here))
-    return text
-
-
-def start_broker(folder: Path, authority: Authority, certificate: Certificate) -> Mosquitto:
-    port = free_port()
-    config = shipped_config(port, folder, authority, certificate)
-    broker = Mosquitto(folder, config, port=port, listener=False, persistent=False)
-    return broker.start()
 
 
 @pytest.fixture
@@ -62,31 +39,6 @@ def broker(tmp_path: Path, authority: Authority) -> Iterator[Mosquitto]:
     )
     yield running
     running.kill()
-
-
-def client(broker: Mosquitto, authority: Authority, role: str, *topics: str) -> Probe:
-    own = authority.issue(role)
-
-    def prepare(made: paho.Client) -> None:
-        made.tls_set(str(authority.ca.certificate), str(own.certificate), str(own.key))
-
-    return Probe(broker.port, *topics, prepare=prepare)
-
-
-def secure(tmp_path: Path, port: int, authority: Authority, role: str = "door", **mqtt: Any) -> Any:
-    own = authority.issue(role)
-    return door_settings(
-        tmp_path,
-        port,
-        device={"id": "door"},
-        mqtt={
-            "tls": True,
-            "tls_ca": authority.ca.certificate,
-            "tls_certificate": own.certificate,
-            "tls_key": own.key,
-            **mqtt,
-        },
-    )
 
 
 def why_not(settings: Any, engine: VisionEngine) -> str:

@@ -51,7 +51,8 @@ def test_commands_are_heard_as_soon_as_the_broker_allows_it(
 ) -> None:
     with Doorway(door_settings(tmp_path, broker.port), engine) as door:
         assert door.mqtt.is_connected
-        assert door.mqtt.refused_topics == (door.mqtt.topics.requests,)
+        topics = door.mqtt.topics
+        assert door.mqtt.refused_topics == (topics.requests, topics.log)
         allow(broker, "subscribe")
         with Probe(broker.port, f"{BASE}/#") as probe:
             wait_until(lambda: not door.mqtt.refused_topics, "the subscription to be allowed")

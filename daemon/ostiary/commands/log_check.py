@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,8 +10,10 @@ from pydantic import ValidationError
 from ostiary.errors import ConfigError, DatabaseVersion
 from ostiary.messages.log import LogHead
 from ostiary.store import schema
+from ostiary.store.audit import Audit
 from ostiary.store.backup import verify
-from ostiary.store.database import read_only
+from ostiary.store.chain import ACCEPTED
+from ostiary.store.database import Database, read_only
 from ostiary.store.door_key import DoorKey
 from ostiary.store.keyring import seal_of
 from ostiary.store.log_check import LogReport, check_log
@@ -29,6 +32,11 @@ def told_heads(files: Iterable[Path]) -> list[LogHead]:
         except ValidationError:
             raise ConfigError(f"{path}: not a head as the door publishes it on …/log.") from None
     return heads
+
+
+def accept_log(database: Database, now: datetime) -> None:
+    """What is here is the record from now on, whatever head the door told before."""
+    Audit(database).add(actor="cli", action=ACCEPTED, subject="", address="local", now=now)
 
 
 def check(

@@ -26,6 +26,12 @@ class SiteSettings(Section):
         description="PEM file of the key-holder's key, which admits and revokes doors; only where "
         "`ostiary site` is to do that. Unset: site-authority.key beside the database.",
     )
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file of a certificate for the site's connection, where the broker takes "
+        "one client a certificate. Unset: mqtt.tls_certificate.",
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
     confirm_within_s: float = Field(
         3600.0,
         ge=60,

@@ -7,13 +7,14 @@ later in another order: what has to survive is in the database and sent again fr
 import queue
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -38,6 +39,8 @@ _AFTER_TLS = "Does it take this door's certificate (missing, expired, of another
 _WITHOUT_TLS = "Does this port want TLS (mqtt.tls)?"
 
 _ENDED = -1
+_FAILURE = 0x80
+_TRIED_FOR_S = 1
 """Instead of the number of a SUBSCRIBE: none is answered any more."""
 
 Acknowledged = Callable[[str | None], None]
@@ -117,6 +120,18 @@ class HungUp(ProtocolRefused):
     every broker does that is just being stopped or started."""
 
 
+class _Client(paho.Client):
+    """paho's, but for QoS 2: it would release a message at once, whatever the broker says of it."""
+
+    received: Callable[[int, int], None]
+    """Told of each PUBREC: the message, and the broker's reason code."""
+
+    def _handle_pubrec(self) -> MQTTErrorCode:
+        packet = bytes(self._in_packet["packet"])
+        self.received(int.from_bytes(packet[:2]), packet[2] if len(packet) > 2 else 0)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+
 class Connection:
     """Open it once. Every method may be called from any thread."""
 
@@ -150,6 +165,8 @@ class Connection:
         self._ledger = threading.Lock()  # never held while paho is called
         self._waiting: dict[int, tuple[Acknowledged, int]] = {}
         self._early: dict[int, str | None] = {}
+        self._received: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        self._tried: list[tuple[float, int]] = []  # (monotonic s, message) not released yet
         self._client = self._make_client(window)
 
     @property
@@ -327,6 +344,34 @@ class Connection:
         except queue.Empty:
             return False
 
+    def may_publish(self, topic: str) -> bool | None:
+        """Whether the broker takes a message there, without one that anybody hears: it is sent at
+        QoS 2, and has expired before `release` says that it may be handed on. None: that cannot be
+        told."""
+        if self.protocol != MQTT5 or self.limits.qos < 2 or self.limits.receive_maximum < 2:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.MessageExpiryInterval = _TRIED_FOR_S
+        mid = self._client._mid_generate()
+        self._client._send_publish(mid, topic.encode(), b"", 2, properties=properties)
+        self._tried.append((time.monotonic(), mid))
+        try:
+            while (answer := self._received.get(timeout=CONNECT_TIMEOUT_S))[0] != mid:
+                continue
+        except queue.Empty:
+            return None
+        is_refused = answer[1] >= _FAILURE
+        if is_refused:
+            self._tried = [each for each in self._tried if each[1] != mid]
+        return not is_refused
+
+    def release(self) -> None:
+        """What was tried long enough ago."""
+        due = time.monotonic() - 2 * _TRIED_FOR_S - 1
+        for at, mid in [each for each in self._tried if each[0] <= due]:
+            self._tried.remove((at, mid))
+            self._client._send_pubrel(mid)
+
     def acknowledge(self, incoming: Incoming) -> None:
         """Tell the broker that it may forget the message. Only on the connection it came by."""
         if incoming.connection is self and incoming.qos and not self._ended.is_set():
@@ -337,9 +382,9 @@ class Connection:
         self._client.disconnect()
         self._ended.wait(1.0)
 
-    def _make_client(self, window: int) -> paho.Client:
+    def _make_client(self, window: int) -> _Client:
         login = self._login
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=login.client_id,
             protocol=self.protocol,
@@ -357,6 +402,7 @@ class Connection:
             client.username_pw_set(login.username, login.password)
         if login.tls is not None:
             client.tls_set_context(login.tls)
+        client.received = lambda mid, reason: self._received.put((mid, reason))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe

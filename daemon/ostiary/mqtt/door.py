@@ -1,5 +1,6 @@
 """The MQTT side of one door, put together: availability, state, events out, commands in."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -26,6 +27,7 @@ from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
 
+DURESS_EVERY_S = 600.0
 ONLINE = b"online"
 OFFLINE = b"offline"
 
@@ -64,6 +66,7 @@ class MqttDoor:
         beat: Callable[[], object] = lambda: None,
         sensors: Sensors | None = None,
         clock_trusted: Callable[[], bool] = always,
+        locked_down: Callable[[str], bool] = lambda _door: False,
     ) -> None:
         self.topics = Topics.of(settings)
         self._settings = settings
@@ -79,11 +82,13 @@ class MqttDoor:
         }
         self._entrances: dict[str, bytes] = {}
         self._taking_back = TakingBack(announced, former_topics(settings, self.topics))
+        self._duress_due = 0.0  # monotonic s
         self._sensors = sensors
         sensor_topics = () if sensors is None else sensors.sensor_topics
         one_by_one = tuple(map(self.topics.request, COMMANDS))
         self._subscriptions = Subscriptions(
             self.topics.requests,
+            self.topics.log,
             *sensor_topics,
             instead={self.topics.requests: one_by_one},
             optional=frozenset() if sensors is None else sensors.optional_topics,
@@ -93,7 +98,7 @@ class MqttDoor:
         )
         key = door_key(settings)
         self._publisher = Publisher(
-            events, command_log, self.topics, settings, key, clock, beat, clock_trusted
+            events, command_log, self.topics, settings, key, clock, beat, clock_trusted, locked_down
         )
         self._requests = Requests(
             commands, self._client, self.topics, settings, command_verifier(settings.commands)
@@ -111,7 +116,8 @@ class MqttDoor:
     @property
     def refused_topics(self) -> tuple[str, ...]:
         """What the broker does not let this door hear (commands, sensors), or say (events)."""
-        return self._subscriptions.refused + self._publisher.refused
+        unheard = (self.topics.log,) if self._publisher.watch.is_unheard else ()
+        return self._subscriptions.refused + self._publisher.refused + unheard
 
     @property
     def broker(self) -> BrokerState | None:
@@ -129,14 +135,15 @@ class MqttDoor:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the broker and the connection to it, as stable words."""
+        """What is wrong with the broker, the connection to it and what is told, as stable
+        words."""
         suspicion, broker = self._client.suspicion, self.broker
         found = [] if suspicion is None else [suspicion.value]
         if broker is not None:
             found += ["messages_too_large"] if broker.too_large else []
             found += [] if broker.retain else ["broker_without_retain"]
             found += [] if broker.qos else ["broker_without_qos1"]
-        return tuple(found)
+        return (*found, *self._publisher.problems)
 
     def start(self) -> None:
         """Returns at once; the door works without a broker, too."""
@@ -199,6 +206,7 @@ class MqttDoor:
         self._subscriptions.ask(connection)
         announced = announcements(self._settings, self.topics)
         self._taking_back.begin(connection, self._kept(announced))
+        self._try_duress(connection)
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             self._send_state(connection, self._state)
@@ -217,14 +225,26 @@ class MqttDoor:
         shown = [topic for topic, payload in announced.items() if payload]
         return [topics.availability, topics.state, topics.log, *entrances, *shown]
 
+    def _try_duress(self, connection: Connection) -> None:
+        """Before anybody is forced, and again at fixed times: what is said of it afterwards would
+        tell that somebody was."""
+        self._publisher.duress_may_be_told(connection.may_publish(self.topics.duress))
+        self._duress_due = time.monotonic() + DURESS_EVERY_S
+
     def message(self, incoming: Incoming) -> None:
-        if self._sensors is not None and incoming.topic in self._sensors.sensor_topics:
+        if incoming.topic == self.topics.log:
+            self._publisher.heard_log(incoming.payload)
+            self._requests.seen(incoming)
+        elif self._sensors is not None and incoming.topic in self._sensors.sensor_topics:
             self._sensors.heard(incoming.topic, incoming.payload)
             self._requests.seen(incoming)
         else:
             self._requests.arrived(incoming)
 
     def tend(self, connection: Connection) -> None:
+        connection.release()
+        if time.monotonic() >= self._duress_due:
+            self._try_duress(connection)
         self._subscriptions.tend(connection)
         self._taking_back.tend()
 

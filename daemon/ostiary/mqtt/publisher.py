@@ -29,6 +29,7 @@ from ostiary.messages.events import (
 from ostiary.messages.log import LogHead
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
+from ostiary.mqtt.log_watch import LogWatch
 from ostiary.mqtt.topics import Topics
 from ostiary.store.command_log import CommandLog
 from ostiary.store.door_key import DoorKey
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 _PRUNE_EVERY_S = 60.0
 _BEAT_EVERY_S = 5.0
 _QUIET_S = 0.01
+_LOOK_S = 0.5
 _MARK_WITHIN_S = 0.05
 """Acknowledged events are marked together, once it is quiet or after this long: each commit is a
 wait for the disk, and decisions wait for the same disk. One that is lost before that is sent again,
@@ -58,6 +60,8 @@ class _Flight:
     """The newest event when it began."""
     unacknowledged: dict[int, int] = field(default_factory=dict)
     """How many PUBACKs each event under way still waits for."""
+    forced: dict[int, bytes] = field(default_factory=dict)
+    """What is told of them beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,14 @@ class Publisher:
         clock: Callable[[], datetime],
         beat: Callable[[], object],
         clock_trusted: Callable[[], bool],
+        locked_down: Callable[[str], bool] = lambda _door: False,
     ) -> None:
+        """`locked_down`: whether a door, by its camera's name, is so now."""
+        self._locked_down = locked_down
+        self.watch = LogWatch(events.chain, key, topics.base)
+        self._head: LogHead | None = None  # to be told
+        self._duress_taken = True
+        self._untold: list[bytes] = []  # that somebody was forced
         self._clock_trusted = clock_trusted
         self._events = events
         self._command_log = command_log
@@ -123,6 +134,29 @@ class Publisher:
         more, and nothing waits for them."""
         return frozenset(self._left_out.values())
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the record, or with whom it is told, as stable words. None of them
+        depends on whether anybody was forced."""
+        found = {
+            "log_altered": self._events.chain.is_altered,
+            "log_put_back": self.watch.is_put_back,
+            "duress_refused": not self._duress_taken,
+        }
+        return tuple(word for word, is_so in found.items() if is_so)
+
+    def heard_log(self, payload: bytes) -> None:
+        """Something is on the topic of this door's log. On any thread."""
+        self.watch.heard(payload)
+        self._inbox.put(None)
+
+    def duress_may_be_told(self, taken: bool | None) -> None:
+        """What the broker says of the topic of duress, where it says anything. On any thread."""
+        if taken is False and self._duress_taken:
+            log.error("duress_refused", topic=self._topics.duress, advice="config/mosquitto")
+        self._duress_taken = taken is not False
+        self._inbox.put(None)
+
     def start(self) -> None:
         self._thread.start()
 
@@ -149,6 +183,7 @@ class Publisher:
                     next_prune = time.monotonic() + _PRUNE_EVERY_S
                     self._prune()
                     self._sign_log()
+                self._tell_log()
                 backoff.reset()
                 waits_for = ""
             except OstiaryError as error:  # the disk is full, or the broker refuses events
@@ -166,6 +201,8 @@ class Publisher:
         """For an event, or whatever else there is to do."""
         under_way = self._flight is not None and self._flight.unacknowledged
         longest = _QUIET_S if under_way or self._delivered else _BEAT_EVERY_S
+        if self._head is not None and self._flight is not None:
+            longest = min(longest, _LOOK_S)
         if self._hurry and not self._acknowledged.empty():
             return
         try:
@@ -202,6 +239,8 @@ class Publisher:
             self._flight = self._begin(connection)
             self._look = True
         self._settle()
+        if self._untold and self._duress_taken:
+            self._tell_forced(connection)
         if self._delivered and (self._stopping or time.monotonic() >= self._mark_at):
             self._mark()
         self._send(self._flight)
@@ -209,8 +248,8 @@ class Publisher:
     def _begin(self, connection: Connection) -> _Flight:
         """Where to go on: at the first event that was not acknowledged, or a little before, as a
         broker that was killed can have forgotten what it acknowledged last."""
-        if (head := self._events.chain.newest_head()) is not None:
-            self._tell(connection, head)
+        self._head = self._events.chain.newest_head()
+        self.watch.asked()
         self._left_out = {}
         start = resend_after = self._resend_after()
         if pending := self._events.pending(0, 1):
@@ -219,11 +258,32 @@ class Publisher:
 
     def _sign_log(self) -> None:
         head = self._events.chain.sign(self._key, self._topics.base, self._clock())
-        if head is not None and self._connection is not None:
-            self._tell(self._connection, head)
+        self._head = head or self._head
 
-    def _tell(self, connection: Connection, head: LogHead) -> None:
-        connection.publish(self._topics.log, head.model_dump_json().encode(), retain=True)
+    def _tell_log(self) -> None:
+        """The newest head, once what the bus keeps of this door was heard: what shows that an
+        earlier database was put back is not written over."""
+        connection, head = self._connection, self._head
+        if connection is None or self._flight is None:
+            return
+        self.watch.look()
+        if head is None or not self.watch.is_ready or self.watch.is_put_back:
+            return
+        if connection.publish(self._topics.log, head.model_dump_json().encode(), retain=True):
+            self._head = None
+            self.watch.told()
+
+    def _tell_forced(self, connection: Connection) -> None:
+        """Whom the broker would not hear of before."""
+        untold, self._untold = self._untold, []
+        for payload in untold:
+            told = partial(self._on_forced, payload)
+            if not connection.publish(self._topics.duress, payload, acknowledged=told):
+                self._untold.append(payload)
+
+    def _on_forced(self, payload: bytes, refused: str | None) -> None:
+        if refused is not None:
+            self._untold.append(payload)
 
     def _resend_after(self) -> int:
         """Every event after this one is young enough to be sent again."""
@@ -242,7 +302,11 @@ class Publisher:
             told = self._acknowledged.get()
             if flight is None or told.connection is not flight.connection:
                 continue
-            if told.refused is not None:
+            if told.topic == self._topics.duress:
+                # Whether it is taken was asked before, and is told whatever happens: to say here
+                # that it is not would tell everybody that somebody was forced.
+                self._settle_forced(flight, told)
+            elif told.refused is not None:
                 self._refused = told.topic
                 raise BrokerUnavailable(
                     f"The broker refuses {told.topic} ({told.refused}). Does its ACL let this door "
@@ -258,6 +322,11 @@ class Publisher:
                 if not self._delivered:
                     self._mark_at = time.monotonic() + _MARK_WITHIN_S
                 self._delivered.append(told.seq)
+
+    def _settle_forced(self, flight: _Flight, told: _Acknowledged) -> None:
+        payload = flight.forced.pop(told.seq, None)
+        if told.refused is not None and payload is not None:
+            self._untold.append(payload)
 
     def _mark(self) -> None:
         if self._delivered:
@@ -312,7 +381,8 @@ class Publisher:
             (self._topic(event), event.model_dump_json().encode(), None)
         ]
         if forced is not None:
-            messages.append((self._topics.duress, forced.model_dump_json().encode(), None))
+            payload = flight.forced[event.seq] = forced.model_dump_json().encode()
+            messages.append((self._topics.duress, payload, None))
         is_new = event.seq > flight.began_seq or self._events.is_pending(event.seq)
         door = self._door_event(event) if is_new else None
         if door is not None:
@@ -355,11 +425,15 @@ class Publisher:
                 return self._topics.duress
 
     def _door_event(self, event: AnyEvent) -> DoorEvent | None:
-        """None for what opens no door: denied, a sent image, or too old."""
+        """None for what opens no door: denied, a sent image, too old, or before a lockdown."""
         if not isinstance(event, LoginEvent) or not event.success or event.username is None:
             return None
         expires = event.timestamp + timedelta(seconds=self._settings.mqtt.door_expiry_s)
         if event.source in NOT_A_CAMERA or self._clock() >= expires:
+            return None
+        if self._locked_down(event.source) or self._events.locked_down_after(
+            event.seq, event.source
+        ):
             return None
         unsigned = DoorEvent(
             event_id=event.event_id,

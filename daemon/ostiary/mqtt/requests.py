@@ -162,12 +162,18 @@ class Requests:
 
     def _check_response_topic(self, incoming: Incoming) -> None:
         topic = incoming.response_topic
-        if topic is not None and not self._permitted(topic):
+        if topic is not None and not self._permitted(incoming, topic):
             raise NotAllowed(
-                f"A Response Topic must begin with {' or '.join(self._response_prefixes)}."
+                f"A Response Topic must begin with {' or '.join(self._response_prefixes)}, and be "
+                "that of no other command."
             )
 
-    def _permitted(self, topic: str) -> bool:
+    def _permitted(self, incoming: Incoming, topic: str) -> bool:
+        """Where another command is answered, nobody is let say what it was."""
+        own = self._topics.command_of(incoming.topic)
+        whose = topic.removeprefix(self._topics.response("")).split("/")[0]
+        if topic.startswith(self._topics.response("")) and whose in COMMANDS and whose != own:
+            return False
         levels = topic.split("/")
         return (
             topic.startswith(self._response_prefixes)
@@ -180,7 +186,9 @@ class Requests:
         if connection is None:
             return  # the command is not acknowledged: it comes again, and is answered then
         topic = self._topics.response(self._topics.command_of(incoming.topic) or "")
-        if incoming.response_topic is not None and self._permitted(incoming.response_topic):
+        if incoming.response_topic is not None and self._permitted(
+            incoming, incoming.response_topic
+        ):
             topic = incoming.response_topic
         if topic == self._topics.response(""):
             self._acks.done(incoming)

@@ -201,7 +201,11 @@ class SiteLink:
 
     def _login(self) -> Login:
         mqtt = self._settings.mqtt
-        login = login_of(self._settings, f"{mqtt.base_topic}-{self._settings.device.id}-site")
+        site, settings = self._settings.site, self._settings
+        if site.tls_certificate is not None:
+            own = {"tls_certificate": site.tls_certificate, "tls_key": site.tls_key}
+            settings = settings.model_copy(update={"mqtt": mqtt.model_copy(update=own)})
+        login = login_of(settings, f"{mqtt.base_topic}-{self._settings.device.id}-site")
         return self._brokers.next(replace(login, receive_maximum=BATCH, clean=True))
 
     # the worker

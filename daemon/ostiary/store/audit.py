@@ -22,9 +22,6 @@ log = structlog.get_logger(__name__)
 
 Detail = Mapping[str, str | int | float | bool | None]
 
-RESTORED = "database_restored"
-"""The deed after which an earlier record is rightly there again."""
-
 ABOUT_PEOPLE = frozenset(
     {
         "access_set",

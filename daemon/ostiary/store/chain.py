@@ -22,6 +22,7 @@ from ostiary.store import moment
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
 from ostiary.store.links import (
+    AUDIT_COLUMNS,
     ENTRY_COLUMNS,
     Entry,
     Kind,
@@ -42,11 +43,17 @@ from ostiary.store.own_entries import (
     own_digests,
     own_end,
 )
-from ostiary.store.sealed_rows import Row, digest_of_row
+from ostiary.store.seal import LockedSeal
+from ostiary.store.sealed_rows import Row, digest_of_row, opened_audit
 
 log = structlog.get_logger(__name__)
 
 _HEADS_KEPT = 2000
+RESTORED = "database_restored"
+ACCEPTED = "log_accepted"
+ACCEPTING = frozenset({RESTORED, ACCEPTED})
+"""Deeds after which another record than the door signed before is rightly here."""
+
 _ANY = 2**63 - 1
 _LOOKED_AT = 20_000
 """Entries that are looked at for each head that is signed: nobody waits for all of them."""
@@ -157,6 +164,31 @@ class Chain:
             self._looked_up_to, self._link = entry.position, entry.link
         if self.is_altered:
             log.error("log_altered", advice="ostiary verify-log")
+
+    def contradicts(self, head: LogHead) -> bool:
+        """Whether this door has signed more, or something else, than is here; it is forgiven where
+        an operator restored a backup, or took the record for right, after that."""
+        position = head.position
+        with self._database.reading() as connection:
+            end = self._end(connection)
+            found = connection.execute(
+                "SELECT link FROM chain WHERE position = ?", (position,)
+            ).fetchone()
+            fits = position <= end.position and (found is None or found[0].hex() == head.link)
+            return not fits and not self._is_accepted(connection, head.signed_at)
+
+    def _is_accepted(self, connection: sqlite3.Connection, signed_at: datetime) -> bool:
+        rows = connection.execute(
+            f"SELECT {AUDIT_COLUMNS} FROM audit WHERE at >= ? ORDER BY id DESC",
+            (moment.to_text(signed_at),),
+        ).fetchall()
+        seal = self._database.seal
+        if not isinstance(seal, LockedSeal):
+            own = set(self.as_written(connection, "audit", rows)) if rows else set()
+            for row in rows:
+                if row[0] in own and opened_audit(row, seal)[3] in ACCEPTING:
+                    return True
+        return False
 
     def newest_head(self) -> LogHead | None:
         """The head that was signed last."""

@@ -261,6 +261,16 @@ class Events:
                 [(at, seq) for seq in seqs],
             )
 
+    def locked_down_after(self, seq: int, door: str) -> bool:
+        """Whether a lockdown of that door was recorded after an event."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM events WHERE seq > ? AND kind = 'door' AND source = ?"
+                " AND message = ?",
+                (seq, door, Mode.LOCKDOWN.value),
+            ).fetchone()
+        return found is not None
+
     def queue_length(self) -> int:
         """How many events are undelivered."""
         return self._number("SELECT COUNT(*) FROM events WHERE delivered_at IS NULL")

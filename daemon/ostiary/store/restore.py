@@ -17,8 +17,9 @@ from ostiary.errors import (
     StoreLocked,
 )
 from ostiary.store import keyring, schema
-from ostiary.store.audit import RESTORED, Audit
+from ostiary.store.audit import Audit
 from ostiary.store.backup import Contents, beside, copy_of, put, verify
+from ostiary.store.chain import RESTORED
 from ostiary.store.database import Database, explained, read_only
 from ostiary.store.door_key import DoorKey
 from ostiary.store.leaving import adopt_leaving, leave
