@@ -36,7 +36,7 @@ from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
 from ostiary.entrance.doors import Doors, Hardware
-from ostiary.errors import ConfigError, OstiaryError
+from ostiary.errors import Busy, ConfigError, OstiaryError, StoreLocked
 from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.entrance import Mode
 from ostiary.messages.prompt import PromptMessage
@@ -55,7 +55,7 @@ from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.logging import configure_logging
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
-from ostiary.service.relay import open_alarms, open_relays
+from ostiary.service.relay import Lines, lines_in, open_alarms, open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.site.identity import Identity
 from ostiary.site.report import DoorReport
@@ -97,6 +97,14 @@ class Remembered:
     locked_out: LockOut | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What to begin anew with: settings with which an `App` was made, and its networks."""
+
+    settings: Settings
+    engine: VisionEngine
+
+
 class App:
     """The whole daemon, from open database to open door. Made anew on reload."""
 
@@ -106,13 +114,35 @@ class App:
         reread: Callable[[], Settings],
         notifier: Notifier,
         before: "Remembered | None" = None,
+        engine: VisionEngine | None = None,
+        held: Lines = frozenset(),
     ) -> None:
         """`configured` are the settings without what was set in the console; `reread` gives them
-        as they are now, or raises ConfigError. `before` is what was remembered at a reload.
+        as they are now, or raises ConfigError. `before` is what was remembered at a reload, and
+        `engine` the networks that were loaded for it. `held` are lines of a door that still runs:
+        they are not taken.
 
         Raises ConfigError, ModelMissing, DatabaseVersion… before anything is started.
         """
-        settings = with_overrides(configured)
+        self._made = ExitStack()
+        try:
+            self._make(
+                with_overrides(configured), configured, reread, notifier, before, engine, held
+            )
+        except BaseException:
+            self._made.close()
+            raise
+
+    def _make(
+        self,
+        settings: Settings,
+        configured: Settings,
+        reread: Callable[[], Settings],
+        notifier: Notifier,
+        before: "Remembered | None",
+        engine: VisionEngine | None,
+        held: Lines,
+    ) -> None:
         before = before or Remembered()
         self._access = settings.access
         policy = policy_of(settings.access)
@@ -120,7 +150,8 @@ class App:
         self._settings = settings
         self._reread = reread
         self._notifier = notifier
-        self._next: Settings | None = None
+        self._next: Next | None = None
+        self._reloading = threading.Lock()
         self._ended = threading.Event()
         self._wanted = threading.Event()  # something for the main loop to do
         self._reload_asked = False
@@ -129,6 +160,7 @@ class App:
         self._heartbeats = Heartbeats()
         self._watchdog = Watchdog(notifier, self._heartbeats)
         self.database, self._failures = open_database(settings)
+        self._made.callback(self.database.close)
         self.database.on_failure(self._wanted.set)
         self.events = Events(self.database)
         self._rotation = Rotation(self.database)
@@ -141,18 +173,25 @@ class App:
             models_directory(settings.vision.models),
             needed_files(used, settings.vision.liveness, former),
         )
-        self.engine = VisionEngine.load(settings.vision, former)
+        if engine is None or (engine.former and engine.former.name) != former:
+            engine = VisionEngine.load(settings.vision, former)
+        self.engine = engine
         memory.return_freed()
         roster = roster_of(self.users, self.engine, risk_of(settings.access))
         self.people = People(self.users, self.events, roster)
         self._synchronised = Synchronised()
-        self._relays = open_relays(settings)
+        self._relays = open_relays(settings, held)
+        alarms = open_alarms(settings, held)
+        for output in self._relays.values():
+            self._made.callback(output.close)
+        for alarm in alarms.values():
+            self._made.callback(alarm.release)
         door_modes = DoorModes(self.database)
         self._recording = Recording(self.database, self.events, door_modes, self.people)
         modes = {each.name: door_modes.get(each.name) for each in settings.cameras}
         self.doors = Doors(
             settings,
-            Hardware(self._relays, open_alarms(settings)),
+            Hardware(self._relays, alarms),
             self._record_at_door,
             lambda state: self.mqtt.publish_entrance(state),
             before=before.entrances,
@@ -192,6 +231,7 @@ class App:
         self._decoder = Decoder(
             ImageLimits(taken.payload_limit_bytes, taken.image_pixel_limit, taken.image_side_limit)
         )
+        self._made.callback(self._decoder.close)
         room = Room(
             settings,
             self.people,
@@ -228,10 +268,10 @@ class App:
         self._counted = (self.people.count(), self.events.queue_length(), self._dropped_before)
         self._store_failure = ""
 
-    def run(self) -> Settings | None:
+    def run(self) -> Next | None:
         """Work until `stop` or a reload, and close within two seconds.
 
-        Returns the settings to start anew with, None to end.
+        Returns what to start anew with, None to end.
         """
         with ExitStack() as closing:
             closing.callback(self._close)
@@ -330,7 +370,10 @@ class App:
             self.events.queue_length,
         )
         if settings.metrics_port:
-            self.metrics.serve(settings.metrics_port)
+            try:
+                self.metrics.serve(settings.metrics_port)
+            except ConfigError as error:  # a port that is taken keeps nobody out of the house
+                log.error("metrics_not_served", reason=error.message)
         self.doors.start(self.presenting.submit)
         self.presenting.start()
         self.mqtt.start()
@@ -342,7 +385,7 @@ class App:
             try:
                 self._console.start()
                 log.info("console_served", address=self._console.url)
-            except ConfigError as error:  # a port that is taken keeps nobody out of the house
+            except ConfigError as error:  # likewise
                 log.error("console_not_served", reason=error.message)
 
     def _apply_access(self, access: AccessSettings) -> None:
@@ -380,10 +423,7 @@ class App:
             self._wanted.clear()
             if self._reload_asked:
                 self._reload_asked = False
-                try:
-                    self._reload()
-                except OstiaryError as error:
-                    log.error("reload_refused", code=error.code, reason=error.message)
+                threading.Thread(target=self._try_to_reload, name="reload", daemon=True).start()
 
     def _calibrated(self) -> dict[str, CalibratedCamera]:
         """Each camera's own last layer. Where the store does not open, or cannot be written, the
@@ -454,12 +494,35 @@ class App:
             log.error("forgetting_failed", code=error.code, reason=error.message)
             return False
 
+    def _try_to_reload(self) -> None:
+        try:
+            self._reload()
+        except Exception as error:  # noqa: BLE001 - whatever it is, this door goes on
+            _refuse(error)
+
     def _reload(self) -> None:
-        """End, to begin anew with the settings as they are now. Raises ConfigError: go on."""
-        settings = self._reread()
-        with_overrides(settings)
-        self._next = settings
-        self.stop()
+        """End, to begin anew with the settings as they are now: once an `App` could be made of
+        them whole, beside this one. Raises OstiaryError: go on."""
+        if not self._reloading.acquire(blocking=False):
+            raise Busy("The settings are being read already.")
+        try:
+            settings = self._reread()
+            made = App(settings, self._reread, self._notifier, held=lines_in(self._settings))
+            try:
+                made.mqtt.login()
+                is_locked = made.database.is_locked
+            finally:
+                made.dismiss()
+            if is_locked and not self.database.is_locked:
+                raise StoreLocked("With these settings the store's key is not to be had.")
+            self._next = Next(settings, made.engine)
+            self.stop()
+        finally:
+            self._reloading.release()
+
+    def dismiss(self) -> None:
+        """Let go of all that it has, where it was not run."""
+        self._made.close()
 
     def _record(self, told: Told, source: str) -> None:
         number = self._recording.decided(told, source)
@@ -554,14 +617,11 @@ class App:
             recognition.stop()
         self.doors.stop()
         self.presenting.stop()
-        for relay in self._relays.values():
-            relay.close()
         if self._site is not None:
             self._site.stop()
         self.mqtt.stop()
         self.metrics.close()
-        self._decoder.close()
-        self.database.close()
+        self._made.close()
         log.info("stopped")
 
 
@@ -569,18 +629,36 @@ def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
     """Be the daemon until SIGTERM or SIGINT. After a reload an `App` of the new settings goes on,
     with what the cameras remembered. Raises as `App` does."""
     memory.use_one_arena()
-    settings: Settings | None = read()
-    remembered = Remembered()
-    while settings is not None:
-        configure_logging(settings.log)
-        settings, remembered = _run(App(settings, read, notifier, remembered))
+    settings = read()
+    configure_logging(settings.log)
+    app: App | None = App(settings, read, notifier)
+    while app is not None:
+        following, remembered = _run(app)
+        app = None
         # The networks hang in cycles, and Python does not see how much memory they hold.
         gc.collect()
+        if following is None:
+            return
+        configure_logging(following.settings.log)
+        try:
+            app = App(following.settings, read, notifier, remembered, following.engine)
+        except Exception as error:  # noqa: BLE001 - taken by somebody in the moment between
+            _refuse(error)
+            app = App(settings, read, notifier, remembered)
+        else:
+            settings = following.settings
 
 
-def _run(app: App) -> tuple[Settings | None, Remembered]:
+def _run(app: App) -> tuple[Next | None, Remembered]:
     with signals_to(app):
         return app.run(), app.remembered()
+
+
+def _refuse(error: Exception) -> None:
+    if isinstance(error, OstiaryError):
+        log.error("reload_refused", code=error.code, reason=error.message)
+    else:
+        log.error("reload_refused", code=OstiaryError.code, exc_info=error)
 
 
 @contextmanager

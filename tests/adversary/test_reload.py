@@ -18,7 +18,7 @@ WARM_UP, RELOADS = 3, 12
 """The first ones fill what the allocator and the libraries keep for good; a leak goes on."""
 MORE = """\
 [access]
-cooldown_s = 120
+cooldown_s = 1200
 [http]
 enabled = true
 port = {port}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -143,6 +144,46 @@ def test_a_reload_takes_new_settings_and_refuses_broken_ones(config: Path, probe
         daemon.send(signal.SIGHUP)
         wait_until(lambda: daemon.log.count('"started"') == 2, "the new App")
         assert probe.ask(BASE, "ping", {})["status"] == "ok"
+
+
+WRONG = {
+    "no relay line": ("[relay]\nenabled = true\nchip = '/dev/nowhere'\n", "relay_unavailable"),
+    "no TLS": ("[http]\nenabled = true\nhost = '0.0.0.0'\n", "config_invalid"),
+    "no key": ("[commands]\nsigned = true\nsigning_keys = '/nowhere'\n", "config_invalid"),
+    "no password": ("password_file = '/nowhere'\nusername = 'door'\n", "config_invalid"),
+    "no models": ("[device]\n", "model_missing"),
+    "no hours": ("[[doors]]\nunlocked = ['mon-fri 08:00-08:00']\n", "config_invalid"),
+    "no folder": ("[store]\n", "config_invalid"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_reload_that_cannot_be_leaves_the_door_running(
+    config: Path, probe: Probe, wrong: str
+) -> None:
+    more, code = WRONG[wrong]
+    good = config.read_text(encoding="utf-8")
+    bad = good + more
+    if wrong == "no models":
+        bad = re.sub('models = ".*"', 'models = "/nowhere"', good)
+    elif wrong == "no password":
+        bad = good.replace("[mqtt]\n", "[mqtt]\n" + more)
+    elif wrong == "no folder":
+        bad = re.sub('path = ".*"', 'path = "/nowhere/ostiary.db"', good)
+    with DaemonProcess(config) as daemon:
+        probe.wait_for(AVAILABILITY, b"online")
+        config.write_text(bad, encoding="utf-8")
+        daemon.send(signal.SIGHUP)
+        wait_until(lambda: "reload_refused" in daemon.log, "the reload to be refused")
+        refused = [line for line in daemon.log.splitlines() if "reload_refused" in line]
+        assert [json.loads(line)["code"] for line in refused] == [code]
+        answer = probe.ask(BASE, "reload", {})
+        assert (answer["status"], answer["error"]["code"]) == ("error", code)
+        assert probe.ask(BASE, "ping", {})["status"] == "ok"
+        assert '"stopping"' not in daemon.log
+        config.write_text(good + "[access]\nvotes = 2\n", encoding="utf-8")
+        assert probe.ask(BASE, "reload", {})["status"] == "ok"
+        wait_until(lambda: daemon.log.count('"started"') == 2, "the new App")
 
 
 def test_a_damaged_database_is_put_aside_and_everybody_is_denied(

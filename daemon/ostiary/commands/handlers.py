@@ -224,11 +224,10 @@ def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect:
 
 
 def reload(room: Room, _request: ReloadRequest, _context: Context) -> Effect:
-    def effect() -> ReloadAnswer:
-        room.reload()
-        return ReloadAnswer(message="The door starts anew with the configuration as it is now.")
-
-    return effect
+    """What comes is made beside what is, which takes its time and the database."""
+    room.reload()
+    answer = ReloadAnswer(message="The door starts anew with the configuration as it is now.")
+    return lambda: answer
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -25,6 +25,9 @@ CONSUMER = "ostiary"
 RETRY_S = 0.05
 LONGEST_WAIT_S = 60.0
 
+Lines = frozenset[tuple[str, int | str]]
+"""Chips with their lines."""
+
 
 class Line(Protocol):
     """One output. Both may raise OSError."""
@@ -32,6 +35,16 @@ class Line(Protocol):
     def set_active(self, active: bool) -> None: ...
 
     def release(self) -> None: ...
+
+
+class NoLine:
+    """Stands for one that a door holds which still runs."""
+
+    def set_active(self, active: bool) -> None:
+        """Nothing is there to be set."""
+
+    def release(self) -> None:
+        """Nothing is held."""
 
 
 class GpioLine:
@@ -81,9 +94,9 @@ class Relay:
         self._thread.start()
 
     @classmethod
-    def open(cls, settings: RelaySettings) -> Self:
+    def open(cls, settings: RelaySettings, held: Lines = frozenset()) -> Self:
         """Raises RelayUnavailable."""
-        return cls(GpioLine.take(settings), settings.pulse_s)
+        return cls(_take(settings, held), settings.pulse_s)
 
     def pulse(self) -> None:
         """Open for `pulse_s`, or hold open longer. Returns at once and never raises."""
@@ -137,15 +150,33 @@ def lines_of(settings: Settings) -> dict[str, RelaySettings]:
     }
 
 
-def open_relays(settings: Settings) -> dict[str, Relay]:
-    """Take every line that a camera opens. By the cameras' names. Raises RelayUnavailable, and
-    then holds none."""
+def lines_in(settings: Settings) -> Lines:
+    """Every line of this machine that the settings name."""
+    relays = [(each.chip, each.line) for each in lines_of(settings).values()]
+    doors = [
+        (door.chip, line)
+        for door in settings.doors
+        for line in (door.contact_line, door.exit_line, door.alarm_line)
+    ]
+    readers = [(each.chip, line) for each in settings.readers for line in (each.d0, each.d1)]
+    named = [*relays, *doors, *readers]
+    return frozenset((str(chip), line) for chip, line in named if line is not None)
+
+
+def _take(settings: RelaySettings, held: Lines) -> Line:
+    is_held = (str(settings.chip), settings.line) in held
+    return NoLine() if is_held else GpioLine.take(settings)
+
+
+def open_relays(settings: Settings, held: Lines = frozenset()) -> dict[str, Relay]:
+    """Take every line that a camera opens, but for those that are `held`. By the cameras' names.
+    Raises RelayUnavailable, and then holds none."""
     opened: dict[int | str, Relay] = {}
     try:
         wanted = lines_of(settings)
         for each in wanted.values():
             if each.line not in opened:
-                opened[each.line] = Relay.open(each)
+                opened[each.line] = Relay.open(each, held)
     except RelayUnavailable:
         for relay in opened.values():
             relay.close()
@@ -153,17 +184,16 @@ def open_relays(settings: Settings) -> dict[str, Relay]:
     return {camera: opened[each.line] for camera, each in wanted.items()}
 
 
-def open_alarms(settings: Settings) -> dict[str, GpioLine]:
-    """Take the alarm's line of each door that has one, inactive. By the cameras' names. Raises
-    RelayUnavailable, and then holds none."""
-    opened: dict[str, GpioLine] = {}
+def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, Line]:
+    """Likewise the alarm's line of each door that has one, inactive."""
+    opened: dict[str, Line] = {}
     try:
         for door in settings.doors:
             if door.alarm_line is not None:
                 line = RelaySettings(
                     chip=door.chip, line=door.alarm_line, active_low=door.alarm_active_low
                 )
-                opened[door.camera] = GpioLine.take(line)
+                opened[door.camera] = _take(line, held)
     except RelayUnavailable:
         for each in opened.values():
             each.release()
