@@ -323,6 +323,7 @@ class App:
             one_template=self.people.roster.with_one_template,
             models=tuple(ModelState(name=name, sha256=sha) for name, sha in self._models.items()),
             doors=self.doors.problems,
+            too_slow=tuple(each.name for each in self.recognitions if each.is_too_slow),
             attacked=any(each.is_attacked(time.monotonic()) for each in self.doorways().values()),
             calibrations={
                 each.name: each.calibrated.record.state

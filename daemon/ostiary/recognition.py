@@ -50,6 +50,10 @@ from ostiary.vision.pose import Pose, landmarks_of, pose_of
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
+PACE_FRAMES = 4
+"""Frames by which it is told how fast they come."""
+PACE_MARGIN = 0.9
+"""Frames never come quite evenly: at `forget_after_s` apart every other face would be a new one."""
 FAILS_FOR_S = 60.0
 
 Show = Callable[[Asked | None, str], object]
@@ -150,6 +154,7 @@ class Recognition:
         self._changed = threading.Condition()
         self._view: View | None = None
         self._asked: str | None = None
+        self._clear_at: tuple[float, ...] = ()  # when the last frames that show something were made
         self._failed = ""  # what the last failure was, until a face was judged again
         self._failed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"recognition-{self.name}")
@@ -179,6 +184,18 @@ class Recognition:
     def is_failing(self) -> bool:
         """Whether judging a face failed, and none was judged since, nor a minute went by."""
         return bool(self._failed) and self._clock() - self._failed_at < FAILS_FOR_S
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether frames that show something come so rarely that nobody can be decided."""
+        seen, policy = self._clear_at, self._policy
+        if len(seen) < PACE_FRAMES:
+            return False
+        pace = max(seen[-1] - seen[0], self._clock() - seen[1]) / (PACE_FRAMES - 1)
+        return (
+            pace > PACE_MARGIN * policy.forget_after_s
+            or pace * (policy.votes - 1) > policy.decide_within_s
+        )
 
     def apply(self, policy: Policy) -> None:
         """Judge by another policy, from the next frame on."""
@@ -239,7 +256,7 @@ class Recognition:
             self._prompt(self._doorway.asked)
             frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
             if frame is None:
-                self._doorway = self._doorway.interrupted()
+                self._saw_nothing(self._clock())
                 continue
             number = frame.number
             self.see(frame)
@@ -274,9 +291,10 @@ class Recognition:
     def _look(self, frame: Frame) -> View:
         now = frame.captured_at
         if frame.view is not ViewCondition.CLEAR:
-            self._doorway = self._doorway.interrupted()
+            self._saw_nothing(now)
             return View(frame)
         self._check_calibration(frame)
+        self._clear_at = (*self._clear_at[1 - PACE_FRAMES :], now)
         self._motion, moved = motion_step(self._motion, frame.image, now)
         if not moved and not self._doorway.tracks:
             return View(frame)
@@ -318,6 +336,12 @@ class Recognition:
             self._drop(self.name, why)
         except OstiaryError as error:  # it is found again at the next start, and dropped then
             log.error("drop_not_recorded", camera=self.name, code=error.code)
+
+    def _saw_nothing(self, now: float) -> None:
+        """One bad frame, or the wait for a slow camera's next, is passed over. Faces that were seen
+        longer ago say nothing about those that are seen next."""
+        if not self._clear_at or now - self._clear_at[-1] > self._policy.forget_after_s:
+            self._doorway = self._doorway.interrupted()
 
     def _pose(self, bgr: BGRImage, face: Face) -> Pose | None:
         """How the head is held, as the person means left and right."""

@@ -40,6 +40,17 @@ def test_one_camera_of_two_that_is_away_degrades() -> None:
     assert status_text(state) == "front ok, back absent, 1 user, queue 3"
 
 
+def test_a_camera_at_whose_rate_nobody_can_be_decided_is_a_problem() -> None:
+    state = state_of(replace(WELL, too_slow=("front",)), NOW)
+    assert (state.health, state.problems) == ("failed", ("frames_too_rare",))
+    assert "frames_too_rare" in status_text(state)
+    state = state_of(replace(WELL, cameras=(FRONT, BACK), too_slow=("back",)), NOW)
+    assert (state.health, state.problems) == ("degraded", ("frames_too_rare",))
+    away = replace(FRONT, status=CameraStatus.STALLED)
+    state = state_of(replace(WELL, cameras=(away,), too_slow=("front",)), NOW)
+    assert state.problems == ("camera_stalled",)
+
+
 def test_a_broker_that_is_away_degrades_and_is_said() -> None:
     state = state_of(replace(WELL, broker_connected=False, queue_length=7), NOW)
     assert (state.health, state.problems) == ("degraded", ("broker_unavailable",))

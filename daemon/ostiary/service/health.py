@@ -22,8 +22,9 @@ class Readings:
     events were removed undelivered since the daemon started. `topics_refused`: what the broker
     does not let the door hear or say. `waiting`: people who are known by a former recogniser only;
     `unmatched`: by none that is loaded; `one_template`: people with one template only. `attacked`:
-    a camera was shown photos or screens a moment ago. `doors` and `broker_problems`: stable words
-    for what is wrong at the doors and with the broker. `calibrations` are those in force, by
+    a camera was shown photos or screens a moment ago. `too_slow`: cameras whose frames come so
+    rarely that nobody can be decided. `doors` and `broker_problems`: stable words for what is
+    wrong at the doors and with the broker. `calibrations` are those in force, by
     camera; `calibration_dropped`: a camera had one that is not for it any more.
     """
 
@@ -44,6 +45,7 @@ class Readings:
     unmatched: int = 0
     one_template: int = 0
     attacked: bool = False
+    too_slow: tuple[str, ...] = ()
     doors: tuple[str, ...] = ()
     models: tuple[ModelState, ...] = ()
     calibrations: Mapping[str, CalibrationState] = field(default_factory=dict)
@@ -106,7 +108,9 @@ def _recognition(readings: Readings) -> RecognitionState | None:
 
 
 def _health(readings: Readings, problems: tuple[str, ...]) -> Literal["ok", "degraded", "failed"]:
-    nobody_passes = not any(_sees(camera) for camera in readings.cameras)
+    nobody_passes = not any(
+        _sees(camera) and camera.camera not in readings.too_slow for camera in readings.cameras
+    )
     if readings.failures or readings.hanging or nobody_passes:
         return "failed"
     return "degraded" if problems else "ok"
@@ -125,6 +129,8 @@ def _problems(readings: Readings) -> Iterable[str]:
             yield f"camera_{camera.status.value}"
         if camera.view is not ViewCondition.CLEAR:
             yield f"camera_{camera.view.value}"
+        elif camera.camera in readings.too_slow and camera.status is CameraStatus.OK:
+            yield "frames_too_rare"
     yield from readings.doors
     if readings.attacked:
         yield "under_attack"
