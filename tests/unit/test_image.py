@@ -182,3 +182,43 @@ def test_encode_jpeg_writes_what_decode_image_reads() -> None:
 def test_an_empty_picture_is_not_written() -> None:
     with pytest.raises(ImageInvalid):
         encode_jpeg(np.zeros((0, 0, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x24ftypheix\0\0\0\0mif1MiHEheix", "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", "AVIF"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"GIF89a\x01\0\x01\0", "GIF"),
+        (b"II*\0\x08\0\0\0", "TIFF"),
+        (b"BM\x36\0\0\0", "BMP"),
+        (b"%PDF-1.7", "PDF"),
+    ],
+)
+def test_pictures_of_other_kinds_are_named_with_what_to_do(start: bytes, kind: str) -> None:
+    with pytest.raises(ImageInvalid, match=rf"{kind} pictures are not read. Export it as JPEG"):
+        decode_image(start + bytes(200))
+
+
+def test_an_avif_picture_is_named_though_the_decoder_could_read_it() -> None:
+    done, avif = cv2.imencode(".avif", np.zeros((64, 64, 3), np.uint8))
+    assert done
+    with pytest.raises(ImageInvalid, match="AVIF pictures"):
+        decode_image(avif.tobytes())
+
+
+def test_what_begins_like_a_film_or_like_nothing_is_no_picture() -> None:
+    for data in (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", b"", b"\0\0\0\x18ftyp", b"hello"):
+        with pytest.raises(ImageInvalid, match="Not an image"):
+            decode_image(data)
+
+
+def test_a_picture_of_fifty_megapixels_is_refused_with_what_to_do() -> None:
+    head = bytearray(cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes())
+    frame = head.index(b"\xff\xc0")
+    head[frame + 5 : frame + 9] = (6120).to_bytes(2, "big") + (8160).to_bytes(2, "big")
+    with pytest.raises(ImageTooLarge, match=r"8160×6120 pixels.*Shrink it"):
+        decode_image(bytes(head))

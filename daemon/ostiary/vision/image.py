@@ -30,6 +30,23 @@ JPEG_MOST_SCANS = 100
 """A progressive JPEG has about ten. Each more of them costs a pass over the whole picture, and
 hardly a byte."""
 
+BRANDS = {
+    "AVIF": frozenset({b"avif", b"avis"}),
+    "HEIC": frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}),
+}
+OTHER_KINDS = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"%PDF": "PDF",
+    b"8BPS": "Photoshop",
+}
+"""How files of other pictures begin that people send."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
@@ -48,12 +65,14 @@ def decode_image(data: bytes, limits: ImageLimits | None = None) -> BGRImage:
     """
     limits = limits or ImageLimits()
     if len(data) > limits.bytes:
-        raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.bytes} are taken.")
+        raise ImageTooLarge(
+            f"The image has {len(data)} bytes; at most {limits.bytes} are taken. Shrink it."
+        )
     width, height = _dimensions(data)
     if width > limits.side or height > limits.side or width * height > limits.pixels:
         raise ImageTooLarge(
             f"The image is {width}×{height} pixels; at most {limits.pixels} pixels and "
-            f"{limits.side} a side are taken."
+            f"{limits.side} a side are taken. Shrink it: a face of 250 pixels is enough."
         )
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -93,10 +112,22 @@ def _dimensions(data: bytes) -> tuple[int, int]:
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         size = _webp_size(data)
     else:
-        raise ImageInvalid("Not an image. Send a JPEG, PNG or WebP file.")
+        kind = _other_kind(data)
+        if kind is None:
+            raise ImageInvalid("Not an image. Send a JPEG, PNG or WebP file.")
+        raise ImageInvalid(f"{kind} pictures are not read. Export it as JPEG, and send that.")
     if size is None or min(size) < 1:
         raise ImageInvalid("The image is cut short or its header is damaged. Send a whole file.")
     return size
+
+
+def _other_kind(data: bytes) -> str | None:
+    """What kind of picture this is that is not read; None: none that is known here."""
+    if data[4:8] == b"ftyp":  # ISO/IEC 23008-12 (HEIF): the brand, and those it is compatible with
+        length = min(int.from_bytes(data[:4], "big"), 256)
+        brands = {data[at : at + 4] for at in (8, *range(16, length, 4))}
+        return next((kind for kind, named in BRANDS.items() if brands & named), None)
+    return next((kind for start, kind in OTHER_KINDS.items() if data.startswith(start)), None)
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
