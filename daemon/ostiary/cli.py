@@ -1,6 +1,7 @@
 """The command line: `ostiary run`, and what an operator needs beside it."""
 
 import json
+import socket
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from ostiary.client import credentials as client_credentials
 from ostiary.client import people_list as _people_list  # noqa: F401 - adds to `ostiary users`
 from ostiary.client import rules as client_rules
 from ostiary.config import Settings, load_settings
+from ostiary.config.device import DeviceSettings, proposed_id
 from ostiary.errors import OstiaryError, RecognizerMismatch
 from ostiary.service.logging import configure_logging
 
@@ -85,12 +87,25 @@ def doctor(
 def show_config(
     config: ConfigOption = None,
     defaults: Annotated[bool, typer.Option(help="The commented default file.")] = False,
+    new: Annotated[
+        bool, typer.Option(help="The same for this machine: the door's id is after its name.")
+    ] = False,
 ) -> None:
     """Check the settings and show them, as TOML."""
     from ostiary.config_file import render
 
-    settings = Settings.model_construct() if defaults else load_settings(config)
+    if new:
+        settings = Settings.model_construct(device=DeviceSettings(id=this_machines_id()))
+    else:
+        settings = Settings.model_construct() if defaults else load_settings(config)
     typer.echo(render(settings), nl=False)
+
+
+def this_machines_id() -> str:
+    """What this door may be called at the broker."""
+    machine = Path("/etc/machine-id")
+    known = machine.read_text(encoding="ascii") if machine.is_file() else ""
+    return proposed_id(socket.gethostname(), known)
 
 
 @app.command("import")

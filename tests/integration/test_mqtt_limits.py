@@ -1,6 +1,8 @@
 """Brokers that do not take everything: what is larger than their limit is never sent, and nothing
 waits for it."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -343,4 +346,51 @@ def test_a_command_too_large_for_the_broker_is_refused_by_name_and_the_next_is_s
             with pytest.raises(RequestTooLarge, match="3,500 bytes at most"):
                 remote.ask("login", large, LoginAnswer)
             assert remote.ask("ping", PingRequest(), PingAnswer)
+    never_ended(small)
+
+
+def test_enrolling_a_folder_shrinks_phone_photos_and_one_that_cannot_fit_stops_nobody(
+    tmp_path: Path, engine: VisionEngine, portraits: Path
+) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    for number, name in enumerate(("Ada", "Bo")):
+        portrait = cv2.imread(str(portraits / ("obama.jpg", "biden.jpg")[number]))
+        assert portrait is not None
+        large = cv2.resize(portrait, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(folder / f"{name}.png"), large)
+        assert (folder / f"{name}.png").stat().st_size > 1_900_000
+    (folder / "No picture.jpg").write_bytes(b"no picture" * 300_000)
+    with (
+        broker_that(tmp_path, "max_packet_size 2000000") as broker,
+        door_at(broker, tmp_path, engine, commands={"allow_unverified_enrolment": True}) as door,
+    ):
+        config = tmp_path / "ostiary.toml"
+        config.write_text(f'[device]\nid = "test"\n[mqtt]\nport = {broker.port}\n')
+        command = [sys.executable, "-m", "ostiary.cli", "enroll", str(folder), "--from-photo"]
+        ran = subprocess.run(
+            [*command, "--config", str(config)], capture_output=True, text=True, check=False
+        )
+        assert {user.username for user in door.people.list()} == {"Ada", "Bo"}, ran.stdout
+        assert ran.returncode == 1
+        assert "No picture.jpg" in ran.stdout
+    never_ended(broker)
+
+
+def test_a_broker_too_small_for_a_face_is_named_for_each_photo(
+    tmp_path: Path, small: Mosquitto, engine: VisionEngine, portraits: Path
+) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    for name in ("Ada", "Bo"):
+        (folder / f"{name}.jpg").write_bytes((portraits / "obama.jpg").read_bytes())
+    with door_at(small, tmp_path, engine):
+        config = tmp_path / "ostiary.toml"
+        config.write_text(f'[device]\nid = "test"\n[mqtt]\nport = {small.port}\n')
+        command = [sys.executable, "-m", "ostiary.cli", "enroll", str(folder), "--from-photo"]
+        ran = subprocess.run(
+            [*command, "--config", str(config)], capture_output=True, text=True, check=False
+        )
+    assert ran.stdout.count("request_too_large") == 2
+    assert "3,500" in ran.stdout
     never_ended(small)

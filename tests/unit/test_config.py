@@ -4,10 +4,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import Risk, risk_of
+from ostiary.cli import app, this_machines_id
 from ostiary.config import AccessSettings, Settings, load_settings
+from ostiary.config.device import DeviceSettings, proposed_id
 from ostiary.config_file import EXAMPLES, render
 from ostiary.errors import ConfigError, SettingInvalid
 from ostiary.overrides import adjusted, overrides_path, with_overrides, write_overrides
@@ -163,3 +166,36 @@ def test_a_distance_set_in_the_console_before_sface_is_dlibs(tmp_path: Path) -> 
 def test_a_threshold_at_which_anybody_passes_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="access"):
         load_settings(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("host", "proposed"),
+    [
+        ("lobby-pi", "lobby-pi"),
+        ("lobby-pi.example.org", "lobby-pi"),
+        ("Gate_2", "Gate_2"),
+        ("tür#1", "t-r-1"),
+        ("x" * 64, "x" * 48),
+    ],
+)
+def test_a_new_door_is_called_after_its_machine(host: str, proposed: str) -> None:
+    assert proposed_id(host, "1234") == proposed
+
+
+@pytest.mark.parametrize("host", ["raspberrypi", "localhost", "debian", "", "...", "door"])
+def test_two_machines_of_one_image_get_two_ids(host: str) -> None:
+    one, other = proposed_id(host, "1234"), proposed_id(host, "5678")
+    assert one != other
+    assert {DeviceSettings(id=each).id for each in (one, other)} == {one, other}
+    assert proposed_id(host, "1234\n") == one
+
+
+def test_the_file_for_a_new_door_has_an_id_and_is_otherwise_the_default(tmp_path: Path) -> None:
+    runner = CliRunner()
+    new, usual = (
+        runner.invoke(app, ["config", option]).stdout for option in ("--new", "--defaults")
+    )
+    path = tmp_path / "new.toml"
+    path.write_text(new, encoding="utf-8")
+    assert load_settings(path).device.id == this_machines_id()
+    assert new.replace(f'id = "{this_machines_id()}"', 'id = "door"', 1) == usual

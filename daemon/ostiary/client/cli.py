@@ -1,6 +1,5 @@
 """The commands of an operator, spoken to a running door over MQTT."""
 
-import base64
 import inspect
 import json
 import re
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ostiary.client.photos import read_photo
 from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.config import MqttSettings, Settings, describe_validation, load_settings
 from ostiary.errors import (
@@ -200,7 +200,8 @@ def login(
     as_json: AsJson = False,
 ) -> None:
     """Judge one photo as the door would; exit status 1 where it would be denied."""
-    request = LoginRequest.model_validate({"username": name, "image": read_photo(photo)})
+    image = read_photo(photo, door.packet_limit)
+    request = LoginRequest.model_validate({"username": name, "image": image})
     answer = door.ask("login", request, LoginAnswer)
     _show(answer, as_json)
     if not answer.success:
@@ -258,8 +259,9 @@ def _enrolled(
     for photo in photos:
         try:
             if is_registered:
+                image = read_photo(photo, door.packet_limit)
                 request = AddTemplateRequest.model_validate(
-                    {"username": name, "image": read_photo(photo), "require_live": not from_photo}
+                    {"username": name, "image": image, "require_live": not from_photo}
                 )
                 door.ask("add_template", request, AddTemplateAnswer)
             else:
@@ -377,25 +379,11 @@ def _register(
     if photo is None:
         picture: dict[str, object] = {"source": "camera", "camera": camera}
     else:
-        picture = {"image": read_photo(photo), "camera": camera}
+        picture = {"image": read_photo(photo, door.packet_limit), "camera": camera}
     request = RegisterRequest.model_validate(
         {"username": name, "require_live": not from_photo, "scope": scope, **picture}
     )
     return door.ask("register", request, RegisterAnswer)
-
-
-def read_photo(photo: Path) -> str:
-    """In base64. Raises ImageInvalid for one that cannot be read, or is empty."""
-    try:
-        data = photo.read_bytes()
-    except IsADirectoryError:
-        raise ImageInvalid(f"{photo}: no JPEG, PNG or WebP image that can be read.") from None
-    except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "no such file"
-        raise ImageInvalid(f"{photo}: {said}.") from error
-    if not data:
-        raise ImageInvalid(f"{photo}: the file is empty.")
-    return base64.b64encode(data).decode("ascii")
 
 
 def _is_image(path: Path) -> bool:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from ostiary.client.cli import AsJson, NotLive, everybody, on_a_door, read_photo, users
+from ostiary.client.cli import AsJson, NotLive, everybody, on_a_door, users
+from ostiary.client.photos import read_photo
 from ostiary.client.remote import RemoteDoor
 from ostiary.config import describe_validation
 from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
@@ -91,7 +92,7 @@ def _take(door: RemoteDoor, line: Line, folder: Path, from_photo: bool) -> Taken
     try:
         if line.problem is not None:
             raise PeopleListInvalid(line.problem)
-        image = None if line.photo is None else photo_of(line.photo, folder)
+        image = None if line.photo is None else photo_of(line.photo, folder, door.packet_limit)
         request = PutPersonRequest.model_validate(
             {
                 "username": line.name,
@@ -109,10 +110,10 @@ def _take(door: RemoteDoor, line: Line, folder: Path, from_photo: bool) -> Taken
     return Taken(line.number, answer.username, "registered" if answer.registered else "changed")
 
 
-def photo_of(name: str, folder: Path) -> str:
+def photo_of(name: str, folder: Path, packet_limit: int | None = None) -> str:
     r"""The photo in base64. Its name may have `\` for `/`, other capitals and another normal form
     than the file's, where that is one file only. Raises PhotoMissing for one that is not in
-    `folder` or below it, ImageInvalid for one that is empty or cannot be read."""
+    `folder` or below it, else as `read_photo`."""
     try:
         path = _found(name, folder).resolve(strict=True)
         if not path.is_relative_to(folder) or not path.is_file():
@@ -120,7 +121,7 @@ def photo_of(name: str, folder: Path) -> str:
     except (OSError, ValueError, RuntimeError) as error:
         said = error.strerror if isinstance(error, OSError) else "no such file"
         raise PhotoMissing(f"{name}: {said}.") from error
-    return read_photo(path)
+    return read_photo(path, packet_limit)
 
 
 def _found(name: str, folder: Path) -> Path:

@@ -1,5 +1,7 @@
 """The door itself, and the daemon that is it."""
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -7,12 +9,26 @@ from pydantic import Field
 
 from ostiary.config.section import Section, TopicLevel
 
+_OF_AN_IMAGE = {"debian", "localhost", "orangepi", "raspberrypi", "ubuntu"}
+"""What every machine is called that was made from the same image."""
+
+
+def proposed_id(host: str, machine: str) -> str:
+    """An id that no other door has: the host's name, and where that is everybody's, with four
+    digits of its machine id (`/etc/machine-id`)."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", host.partition(".")[0]).strip("-")[:48] or "door"
+    if name.lower() not in {*_OF_AN_IMAGE, "door"}:
+        return name
+    return f"{name}-{hashlib.sha256(machine.strip().encode()).hexdigest()[:4]}"
+
 
 class DeviceSettings(Section):
     """Which door this is."""
 
     id: TopicLevel = Field(
-        "door", description="Names this door in every topic: ostiary/<id>/…  No /, +, # or space."
+        "door",
+        description="Names this door in every topic: ostiary/<id>/…  No /, +, # or space. Each "
+        "door at a broker has its own; `ostiary config --new` proposes one.",
     )
     name: str = Field("Door", description="How people call it; shown in Home Assistant.")
     key_file: Path | None = Field(

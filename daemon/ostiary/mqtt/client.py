@@ -33,7 +33,7 @@ _TEND_EVERY_S = 5.0
 _SHORT_S = 30.0
 _ADVICE = {
     Suspicion.TWIN: "Another client connects with this client id: is there a second door with this "
-    "device.id? Give each its own.",
+    "device.id? Give each its own; `ostiary config --new` proposes one.",
     Suspicion.KICKED: "The broker ends each connection soon; its log says more.",
 }
 _LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default

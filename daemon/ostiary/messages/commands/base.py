@@ -15,6 +15,9 @@ Transaction = (
 )
 
 
+_WHITE_SPACE = dict.fromkeys(map(ord, " \t\r\n"))
+
+
 def _decoded_base64(value: object) -> bytes:
     if isinstance(value, bytes):  # never so in JSON; an answer is made from the image itself
         return value
@@ -23,6 +26,7 @@ def _decoded_base64(value: object) -> bytes:
     text = value
     if text.startswith("data:"):  # as a browser's canvas gives it
         _, _, text = text.partition(";base64,")
+    text = text.translate(_WHITE_SPACE)  # lines of 76, as MIME and `base64` write them
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

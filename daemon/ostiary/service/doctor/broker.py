@@ -122,7 +122,7 @@ def _running(topics: Topics, kept: bytes | None) -> Iterator[Check]:
         yield red(
             "broker twin",
             f"another client connects as {topics.base}, and each throws the other off",
-            "Two doors have one device.id: give each its own; the host's name does well.",
+            "Two doors have one device.id: give each its own. `ostiary config --new` proposes one.",
         )
     if Suspicion.KICKED in state.problems:
         yield red(
