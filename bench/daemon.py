@@ -49,7 +49,7 @@ port = {port}
 
 
 def run() -> Iterator[Measure]:
-    """Idle share of a core, resident memory while deciding, and time to the first decision."""
+    """Idle share of a core, memory while deciding, time to the first decision and to the end."""
     with TemporaryDirectory() as folder, embedded_broker(Path(folder)) as port:
         yield idle(Path(folder), port)
         yield from deciding(Path(folder), port)
@@ -85,8 +85,11 @@ def deciding(folder: Path, port: int) -> Iterator[Measure]:
                 camera.show(nobody if number % 4 == 3 else here)
                 time.sleep(0.5)
                 highest = max(highest, resident_mib(process.pid))
+            ending = time.monotonic()
+        stop_s = time.monotonic() - ending
     yield Measure("start_to_first_decision", start_s, "s", 2.0)
     yield Measure("resident_while_deciding", highest, "MiB", 220.0)
+    yield Measure("sigterm_to_end", stop_s, "s", 2.0)
 
 
 @contextmanager

@@ -24,10 +24,10 @@ def progressive(scans: int) -> bytes:
 
 def test_a_progressive_jpeg_of_many_scans_is_refused_at_once() -> None:
     bomb = progressive(1500)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(ImageTooLarge, match="scans"):
         decode_image(bomb)
-    assert time.monotonic() - begun < 0.3
+    assert time.process_time() - begun < 1.0  # it is not decoded
 
 
 def test_an_ordinary_progressive_jpeg_is_taken(portraits: Path) -> None:

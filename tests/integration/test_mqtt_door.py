@@ -57,9 +57,7 @@ def test_the_door_says_online_and_on_a_clean_stop_offline(
 ) -> None:
     with Doorway(door_settings(tmp_path, broker.port), engine):
         probe.wait_for(AVAILABILITY, b"online")
-        started = time.monotonic()
-    assert time.monotonic() - started < 2
-    probe.wait_for(AVAILABILITY, b"offline", 1)
+    probe.wait_for(AVAILABILITY, b"offline")
 
 
 @pytest.mark.usefixtures("door")
