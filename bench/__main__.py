@@ -22,6 +22,7 @@ BENCHES = (
     "frame",
     "gallery",
     "daemon",
+    "camera",
     "mqtt",
     "console",
     "store",

@@ -21,11 +21,11 @@ def test_nobody_is_let_in_on_the_heels_of_a_row_of_attacks(
     known = [portraits / "obama.jpg"]
     policy = Policy(attack_again_s=3.0, cooldown_s=1.0)
     with recognizing(tmp_path, engine, frames, known, policy, fps=FPS) as door:
-        until(lambda: "presentation_attack" in door.reasons, within=20)
+        until(lambda: "presentation_attack" in door.reasons)
         assert door.recognition.doorway.is_attacked(time.monotonic())
-        until(lambda: "after_attack" in door.reasons, within=20)
+        until(lambda: "after_attack" in door.reasons)
         refused_at = time.monotonic()
         assert "granted" not in door.reasons
-        until(lambda: "granted" in door.reasons, within=20)
+        until(lambda: "granted" in door.reasons)
         assert time.monotonic() - refused_at > 2.0
     assert door.reasons.count("presentation_attack") >= 2, "an attack that goes on is told again"

@@ -24,10 +24,10 @@ from testing.daemon import BASE, DaemonProcess, write_config
 from testing.faces import some_look
 from testing.ports import free_port
 from testing.probe import Probe
+from testing.waiting import PATIENCE_S, wait_until
 
 NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"
-SOON_S = 60.0
 PICTURES = "SELECT seq, jpeg FROM snapshots JOIN events USING (seq) WHERE username IS NOT NULL"
 
 
@@ -70,7 +70,7 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
         registered = probe.ask(BASE, "register", {"username": NAME, "source": "camera"}, 20)
         assert registered["status"] == "ok"
         probe.wait_until(lambda: NAME in str([h.payload for h in probe.of(f"{BASE}/door")]))
-        until(lambda: bool(rows(database, PICTURES)), 20)
+        until(lambda: bool(rows(database, PICTURES)))
         pictures = dict(rows(database, PICTURES))
         stored = [str(name).encode() for (name,) in rows(database, "SELECT username FROM users")]
         (sealed,) = rows(database, "SELECT descriptor FROM templates LIMIT 1")[0]
@@ -83,7 +83,7 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
         )
         assert probe.ask(BASE, "delete", {"username": NAME})["status"] == "ok"
         backup = home / "later.db"
-        until(lambda: not found(home, needles), SOON_S)
+        wait_until(lambda: not found(home, needles), "the name to be gone", 2 * PATIENCE_S)
         kept = dict(rows(database, "SELECT seq, jpeg FROM snapshots"))
         assert kept.keys().isdisjoint(pictures)
         subprocess.run(

@@ -13,6 +13,7 @@ from testing.daemon import BASE, DaemonProcess, write_config
 from testing.ports import free_port
 from testing.probe import Probe
 from testing.recognizing import written
+from testing.waiting import wait_until
 
 WARM_UP, RELOADS = 3, 12
 """The first ones fill what the allocator and the libraries keep for good; a leak goes on."""
@@ -47,16 +48,16 @@ def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
             probe.wait_for(f"{BASE}/availability", b"online")
             answer = probe.ask(BASE, "register", {"username": "obama", "source": "camera"})
             assert answer["status"] == "ok"
-            until(lambda: granted(tmp_path) == 1, within=30)
+            until(lambda: granted(tmp_path) == 1)
             before = (0.0, 0)
             for number in range(WARM_UP + RELOADS):
                 if number == WARM_UP:
                     before = memory_mb(daemon.pid), descriptors(daemon.pid)
                 daemon.send(signal.SIGHUP)
-                until(partial(has_started, daemon, number + 2), within=30)
+                wait_until(partial(has_started, daemon, number + 2), "the new App")
                 time.sleep(1.0)  # a few frames of the person who stands there
             # On a busy machine the networks of before take a moment to go.
-            until(lambda: memory_mb(daemon.pid) < before[0] + 40, within=20)
+            until(lambda: memory_mb(daemon.pid) < before[0] + 40)
             after = memory_mb(daemon.pid), descriptors(daemon.pid)
             assert granted(tmp_path) == 1
     assert after[0] < before[0] + 40, f"megabytes: {before[0]:.0f}, then {after[0]:.0f}"

@@ -107,7 +107,7 @@ def test_a_disk_copied_without_its_key_tells_nobody_and_opens_for_nobody(
     with DaemonProcess(config, **key):
         granted = newer_than(probe, denied["seq"])
         assert rotate(door / "ostiary.db", KEY.encode(), utc_now()) == 2
-        until(lambda: data_keys_in(door / "ostiary.db") == [2], 20)
+        until(lambda: data_keys_in(door / "ostiary.db") == [2])
         assert probe.ask(BASE, "users", {})["data"]["users"][0]["username"] == NAME
     assert (granted["success"], granted["username"]) == (True, NAME)
     with closing(sqlite3.connect(door / "ostiary.db")) as connection:

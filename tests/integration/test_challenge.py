@@ -102,7 +102,7 @@ class Door:
 
     def _why(self, decided: dict[str, Any]) -> str | None:
         mine = f'"seq": {decided["seq"]},'
-        until(lambda: mine in self.daemon.log, 20)
+        until(lambda: mine in self.daemon.log)
         line = next(line for line in self.daemon.log.splitlines() if mine in line)
         why: str | None = json.loads(line)["challenge"]
         return why

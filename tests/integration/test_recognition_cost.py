@@ -23,7 +23,7 @@ def test_of_an_attack_only_the_first_frame_is_described(
     (attack,) = (scene for scene in visitors(portraits) if scene.name == "phone")
     known = [portraits / "obama.jpg"] if registered else []
     with recognizing(tmp_path, engine, attack.frames, known, loop=True) as door:
-        until(lambda: bool(door.told), within=20)
+        until(lambda: bool(door.told))
     (first, *_) = door.told
     assert first.decision.reason is Reason.PRESENTATION_ATTACK
     assert first.decision.username == ("obama" if registered else None)
