@@ -38,7 +38,7 @@ def test_frames_that_are_dark_or_glaring_now_and_then_are_passed_over(
     seen = standing(portraits, lamp, every)
     known = [portraits / "obama.jpg"]
     with recognizing(tmp_path / "door", engine, seen, known, loop=True) as door:
-        until(lambda: bool(door.told), 60)
+        until(lambda: bool(door.told))
         assert door.reasons == ["granted"]
 
 
@@ -51,7 +51,7 @@ def test_a_lens_that_is_covered_for_longer_than_a_face_is_remembered_ends_what_w
         tmp_path / "door", engine, seen, [portraits / "obama.jpg"], policy, loop=True
     ) as door:
         number = 3 * len(seen)
-        until(lambda: door.recognition.wait_view(number, 1) is not None, 60)
+        until(lambda: door.recognition.wait_view(number, 1) is not None)
         assert door.told == []
 
 
@@ -62,7 +62,7 @@ def test_a_camera_below_two_frames_a_second_is_enough_where_faces_are_remembered
     with recognizing(
         tmp_path / "door", engine, seen, known, Policy(forget_after_s=2.5), fps=0.8, loop=True
     ) as door:
-        until(lambda: bool(door.told), 60)
+        until(lambda: bool(door.told))
         assert door.reasons == ["granted"]
         assert not door.recognition.is_too_slow
 
@@ -72,5 +72,5 @@ def test_a_camera_at_whose_rate_nobody_can_be_decided_is_told(
 ) -> None:
     known, seen = [portraits / "obama.jpg"], standing(portraits)
     with recognizing(tmp_path / "door", engine, seen, known, fps=0.9, loop=True) as door:
-        until(lambda: door.recognition.is_too_slow, 60)
+        until(lambda: door.recognition.is_too_slow)
         assert door.told == []
