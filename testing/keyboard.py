@@ -2,7 +2,12 @@
 
 from ostiary.entrance.input_device import EV_KEY, EV_SYN, EVENT
 
-CODES = {**{digit: 2 + place for place, digit in enumerate("1234567890")}, "\n": 28, "*": 55}
+CODES = {
+    **{digit: 2 + place for place, digit in enumerate("1234567890")},
+    "\n": 28,
+    "\t": 15,
+    "*": 55,
+}
 SHIFT, THREE = 42, 4
 
 

@@ -178,7 +178,7 @@ def restore(
 
     def words() -> str:
         if words_file is not None:
-            return words_file.read_text(encoding="utf-8")
+            return words_file.read_text(encoding="utf-8-sig")
         return str(typer.prompt("Recovery words", hide_input=True, err=True))
 
     settings = _settings(config)

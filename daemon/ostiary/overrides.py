@@ -41,7 +41,7 @@ def overrides_path(settings: Settings) -> Path:
 def read_overrides(path: Path) -> Values:
     """What was set; empty where nothing was. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

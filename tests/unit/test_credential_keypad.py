@@ -1,9 +1,10 @@
 """Keys become entries: PINs of people, numbers of cards."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.keypad import LONGEST, Entry, Keypad, Kind
+from ostiary.access.keypad import LONGEST, Entry, Keypad, Kind, printed_number
 
 
 def typed(text: str, pace_s: float = 0.4, keypad: Keypad | None = None) -> list[Entry]:
@@ -89,3 +90,46 @@ def test_neither_shows_its_secret_where_it_is_printed() -> None:
 )
 def test_what_is_typed_is_what_is_presented(text: str, kind: Kind) -> None:
     assert typed(f"{text}\n", keypad=Keypad(kind=kind)) == [Entry(kind, text)]
+
+
+def silent_after(text: str, pace_s: float, kind: Kind | None = None) -> Entry | None:
+    keypad, now = Keypad(kind), 100.0
+    for key in text:
+        now += pace_s
+        keypad, _ = keypad.pressed(key, now)
+    return keypad.fell_silent()[1]
+
+
+def test_a_reader_that_ends_with_nothing_has_ended_when_it_falls_silent() -> None:
+    assert silent_after("0012345678", 0.004) == Entry("card", "0012345678")
+    assert silent_after("0012345678", 0.004, "card") == Entry("card", "0012345678")
+    for unfinished in (("4711", 0.4), ("12345678", 0.3), ("", 0.0)):
+        assert silent_after(*unfinished) is None
+    assert silent_after("12345678", 0.001, "pin") is None
+    assert silent_after("1" * (LONGEST + 1), 0.004) is None
+
+
+@pytest.mark.parametrize(
+    ("printed", "number"),
+    [
+        ("0008154711", "8154711"),
+        ("123,45678", str(123 << 16 | 45678)),
+        ("018,54919", str(18 << 16 | 54919)),
+        ("123/45678", str(123 << 16 | 45678)),
+        ("04:A1:B2:C3", "4A1B2C3"),
+        ("04-a1-b2-c3", "4A1B2C3"),
+        ("04 A1 B2 C3 D4 E5 F6", "4A1B2C3D4E5F6"),
+        ("04A1B2C3", "4A1B2C3"),
+        (" 42 ", "42"),
+        ("123,65536", None),
+        ("1,2,3", None),
+        ("12.5", None),
+        ("04:A1-B2", None),
+        ("Ann", None),
+        ("", None),
+    ],
+)
+def test_a_card_may_be_given_by_the_number_that_is_printed_on_it(
+    printed: str, number: str | None
+) -> None:
+    assert printed_number(printed) == number

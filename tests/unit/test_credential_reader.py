@@ -104,6 +104,13 @@ def test_a_card_that_a_reader_types_is_a_credential_of_the_other_kind(desk: Desk
     wait_until(lambda: desk.entries == [("front", Entry("card", "0008154711"))], "the entry")
 
 
+def test_a_reader_may_end_with_tab_or_with_nothing(desk: Desk) -> None:
+    desk.type(pressed("0008154711\t", pace_s=0.005))
+    wait_until(lambda: desk.entries == [("front", Entry("card", "0008154711"))], "the first")
+    desk.type(pressed("0008154712", pace_s=0.005))
+    wait_until(lambda: desk.entries[1:] == [("front", Entry("card", "0008154712"))], "the second")
+
+
 def test_a_keypad_pulled_out_in_the_middle_is_told_and_its_half_credential_forgotten(
     desk: Desk,
 ) -> None:

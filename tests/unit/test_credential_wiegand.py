@@ -90,3 +90,42 @@ def test_noise_never_raises_and_two_readers_at_once_are_no_card(
         sent.append(Pulse(now, one))
     for word in read(sent):
         assert word is None or word in "0123456789*#" or word.isdecimal()
+
+
+def of(text: str) -> list[bool]:
+    return [bit == "1" for bit in text]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_serial_number_of_32_bits_is_read(number: int) -> None:
+    assert read(pulses(of(f"{number:032b}"))) == [str(number)]
+
+
+@given(st.integers(0, 2**35 - 1))
+def test_every_card_of_37_bits_is_read_and_no_toppled_bit(number: int) -> None:
+    data = of(f"{number:035b}")
+    bits = [sum(data[:18]) % 2 == 1, *data, sum(data[17:]) % 2 == 0]
+    assert read(pulses(bits)) == [str(number)]
+    for place in range(37):
+        toppled = [bit != (at == place) for at, bit in enumerate(bits)]
+        assert read(pulses(toppled)) == [None]
+
+
+def corporate(facility: int, number: int) -> list[bool]:
+    """35 bits, written down bit by bit as HID numbers them, from 1."""
+    bits = dict(enumerate(of(f"{facility:012b}{number:020b}"), 3))
+    even = (3, 4, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19, 21, 22, 24, 25, 27, 28, 30, 31, 33, 34)
+    bits[2] = sum(bits[at] for at in even) % 2 == 1
+    odd = (2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 23, 24, 26, 27, 29, 30, 32, 33)
+    bits[35] = sum(bits[at] for at in odd) % 2 == 0
+    bits[1] = sum(bits.values()) % 2 == 0
+    return [bits[at] for at in range(1, 36)]
+
+
+@given(st.integers(0, 2**12 - 1), st.integers(0, 2**20 - 1))
+def test_every_card_of_35_bits_is_read_and_no_toppled_bit(facility: int, number: int) -> None:
+    bits = corporate(facility, number)
+    assert read(pulses(bits)) == [str(facility << 20 | number)]
+    for place in range(35):
+        toppled = [bit != (at == place) for at, bit in enumerate(bits)]
+        assert read(pulses(toppled)) == [None]

@@ -1,15 +1,18 @@
 """The small parts of the MQTT side."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ostiary.config import MqttSettings
 from ostiary.mqtt.acks import AckOrder
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.security import read_password
 from ostiary.mqtt.topics import Topics
 
 TOPICS = Topics("ostiary/door")
@@ -74,3 +77,10 @@ def test_a_command_of_a_lost_connection_is_never_acknowledged_on_the_next() -> N
     assert (first.mids, second.mids) == ([], [])
     order.done(new)
     assert (first.mids, second.mids) == ([], [7])
+
+
+def test_a_password_file_that_windows_wrote_has_the_same_password(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes("\ufeffgeheim ß\r\n".encode())
+    settings = MqttSettings(username="door", password_file=path)
+    assert read_password(settings) == "geheim ß"

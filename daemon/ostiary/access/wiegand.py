@@ -1,9 +1,10 @@
 """What a reader says on its two Wiegand wires: a card's number, or a key of its keypad.
 
 Each bit is a pulse of some 50 µs on D0 (a zero) or D1 (a one), 1 to 2 ms apart; a pause ends the
-word. 26 bits (SIA AC-01) and 34 bits: an even parity bit over the first half, the facility code and
-the card's number, an odd parity bit over the second half. 4 bits are a key of the keypad; 8 bits
-the same with its complement before it.
+word. 26 bits (SIA AC-01), 34 and 37 bits (HID H10302, H10304): an even parity bit over the first
+half, the facility code and the card's number, an odd parity bit over the second half; of 37 bits
+the halves share one. 35 bits (HID Corporate 1000) have three parity bits, 32 bits none. 4 bits are
+a key of the keypad; 8 bits the same with its complement before it.
 """
 
 from collections.abc import Iterable
@@ -55,8 +56,8 @@ def read(pulses: Iterable[Pulse]) -> list[str | None]:
 
 def meaning(word: Word) -> str | None:
     """A card's number in decimal (facility code and number as one: facility × 65536 + number for 26
-    bits), or one of the keys 0–9, * and #. None for what is no whole word: a bit is missing, or a
-    parity is wrong."""
+    and 34 bits, × 2^19 for H10304, × 2^20 for 35 bits), or one of the keys 0–9, * and #. None for
+    what is no whole word: a bit is missing, or a parity is wrong."""
     if word.broken:
         return None
     bits = word.bits
@@ -67,12 +68,24 @@ def meaning(word: Word) -> str | None:
     if len(bits) == 4:
         key = _number(bits)
         return _KEYS[key] if key < len(_KEYS) else None
-    if len(bits) not in (26, 34):
+    if len(bits) == 32:
+        return str(_number(bits))
+    if len(bits) == 35:
+        return str(_number(bits[2:-1])) if _is_corporate(bits) else None
+    if len(bits) not in (26, 34, 37):
         return None
-    half = len(bits) // 2
-    if sum(bits[:half]) % 2 != 0 or sum(bits[half:]) % 2 != 1:
+    half = (len(bits) + 1) // 2
+    if sum(bits[:half]) % 2 != 0 or sum(bits[-half:]) % 2 != 1:
         return None
     return str(_number(bits[1:-1]))
+
+
+def _is_corporate(bits: tuple[bool, ...]) -> bool:
+    """Two of three bits are even with the second one, two of three odd with the last, and all of
+    them odd."""
+    even = bits[1] + sum(bit for at, bit in enumerate(bits[2:34], 2) if at % 3 != 1)
+    odd = bits[34] + sum(bit for at, bit in enumerate(bits[1:33], 1) if at % 3 != 0)
+    return even % 2 == 0 and odd % 2 == 1 and sum(bits) % 2 == 1
 
 
 def _number(bits: Iterable[bool]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ostiary.access.keypad import Entry, card_number
+from ostiary.access.keypad import Entry, printed_number
 from ostiary.commands.context import Context
 from ostiary.commands.pins import check_pin, hint_of
 from ostiary.commands.room import Presents, Room
@@ -119,9 +119,12 @@ def _presenting(room: Room) -> Presents:
 
 
 def _card(number: str) -> str:
-    known = card_number(number)
+    known = printed_number(number)
     if known is None:
-        raise RequestMalformed("card: digits only, or hexadecimal ones.")
+        raise RequestMalformed(
+            "card: digits, hexadecimal ones (04A1B2C3, 04:A1:B2:C3), or facility and number "
+            "(123,45678)."
+        )
     return known
 
 

@@ -29,6 +29,7 @@ _SHIFTS = (42, 54)
 _KEYS: dict[int, str] = {
     1: "\x1b",  # escape
     14: "\x1b",  # backspace: a keypad's "clear"
+    15: "\n",  # tab
     28: "\n",
     96: "\n",
     55: "*",

@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from ostiary.access.entrance import Contact
-from ostiary.access.keypad import Entry, Keypad
+from ostiary.access.keypad import PAUSE_S, Entry, Keypad
 from ostiary.access.wiegand import WORD_ENDS_AFTER_S, Pulse, Word, meaning
 from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSettings
 from ostiary.entrance.guard import Guard
@@ -167,7 +167,12 @@ class KeyboardReader:
 
     def read(self) -> None:
         assert self._device is not None
-        for at, key in self._device.read(_WAIT_S):
+        keys = self._device.read(PAUSE_S if self._keypad.typed else _WAIT_S)
+        if not keys:
+            self._keypad, entry = self._keypad.fell_silent()
+            if entry is not None:
+                self._present(self._guard.door, entry)
+        for at, key in keys:
             if key is None:
                 self._keypad = self._keypad.emptied()
                 continue

@@ -44,7 +44,7 @@ def read_password(settings: MqttSettings) -> str | None:
     """The password for the broker. Raises ConfigError."""
     secret = read_secret(settings.password_file, "mqtt-password")
     try:
-        return None if secret is None else secret.decode("utf-8")
+        return None if secret is None else secret.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ConfigError(f"{settings.password_file}: the password is not UTF-8.") from None
 

@@ -30,7 +30,14 @@ Card = Annotated[
     SecretStr,
     Field(min_length=1, max_length=32),
     _ON_THE_WIRE,
-    WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f]{1,32}$", "writeOnly": True}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[0-9A-Fa-f]{1,32}$|^[0-9]{1,4},[0-5]?[0-9]{1,4}$|"
+            "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){1,9}$",
+            "writeOnly": True,
+        }
+    ),
 ]
 DoorName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -68,7 +75,11 @@ class AddCardRequest(Request):
     """Give a person a card: by its number, or the one that is held to a door's reader next."""
 
     username: Username
-    card: Card | None = Field(default=None, description="Its number, as the reader gives it.")
+    card: Card | None = Field(
+        default=None,
+        description="Its number as the reader gives it, or as it is printed: `123,45678` (facility "
+        "and number), `04:A1:B2:C3`.",
+    )
     door: DoorName | None = Field(
         default=None, description="Instead of `card`: the camera's name of the reader's door."
     )
