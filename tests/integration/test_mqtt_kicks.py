@@ -11,6 +11,7 @@ import pytest
 
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings
+from ostiary.messages.commands import COMMANDS
 from ostiary.messages.state import CameraState, State
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level
@@ -156,3 +157,34 @@ def test_a_broker_that_is_restarted_is_no_twin(
                 assert time.monotonic() < deadline, "waited for the connection"
                 time.sleep(0.02)
         assert door.mqtt.problems == ()
+
+
+def test_a_broker_without_wildcards_is_asked_for_each_command_by_name(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    asked = bytearray()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = listening.accept()
+        with client:
+            client.recv(4096)
+            client.sendall(bytes([0x20, 5, 0, 0, 2, 0x28, 0]))
+            while data := client.recv(65536):
+                asked.extend(data)
+                if data[0] == 0x82:  # SUBSCRIBE, which comes alone
+                    client.sendall(bytes([0x90, 4, *data[2:4], 0, 1]))
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listening:
+        door = Doorway(door_settings(tmp_path, listening.getsockname()[1]), engine)
+        door.mqtt.start()
+        try:
+            deadline = time.monotonic() + 60
+            while not all(f"test/request/{name}".encode() in asked for name in COMMANDS):
+                assert time.monotonic() < deadline, "waited for all subscriptions"
+                time.sleep(0.05)
+            assert b"request/+" not in asked
+        finally:
+            door.mqtt.stop()
+            door.database.close()

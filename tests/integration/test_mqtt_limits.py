@@ -16,6 +16,7 @@ import pytest
 
 from ostiary.client.cli import everybody
 from ostiary.client.remote import RemoteDoor, new_client_id
+from ostiary.client.rules import whole_book
 from ostiary.errors import RequestTooLarge
 from ostiary.messages.commands import (
     EventsAnswer,
@@ -161,6 +162,13 @@ def test_lists_are_had_in_parts_that_fit(
                 found += [each[key] for each in data[item]]
                 request["cursor"] = data["cursor"]
             assert len(found) == len(set(found)) >= 30
+        groups: list[str] = []
+        request = {"limit": 7}
+        while not groups or request["cursor"] is not None:
+            book = probe.ask(BASE, "rules", request)["data"]
+            groups += [each["name"] for each in book["groups"]]
+            request["cursor"] = book["cursor"]
+        assert len(groups) == len(set(groups)) == 60
         picture = probe.ask(BASE, "snapshot", {"width": 32})["data"]
         assert (picture["width"], picture["height"]) == (32, 24)
     never_ended(small)
@@ -299,8 +307,10 @@ def test_a_broker_of_qos_0_is_spoken_to_at_qos_0_and_it_is_said(
 def test_a_brokers_own_keep_alive_is_kept(tmp_path: Path, engine: VisionEngine) -> None:
     with (
         broker_that(tmp_path, "max_keepalive 10", "log_type all") as broker,
-        door_at(broker, tmp_path, engine, mqtt={"keepalive_s": 3600}),
+        door_at(broker, tmp_path, engine, mqtt={"keepalive_s": 3600}) as door,
     ):
+        assert door.mqtt.broker is not None
+        assert door.mqtt.broker.keepalive_s == 10
         wait_for("a ping", lambda: "PINGREQ from ostiary-test" in broker.log)
     assert "exceeded timeout" not in broker.log
 
@@ -331,6 +341,7 @@ def test_the_command_line_has_everybody_whatever_the_brokers_limit(
             assert remote.packet_limit == LIMIT
             names = [user.username for user in everybody(remote).users]
             assert names == [f"Person {number:02}" for number in range(30)]
+            assert len(whole_book(remote).groups) == 60
             pages = remote.pages("events", EventsRequest(limit=100), EventsAnswer)
             assert len([event for page in pages for event in page.events]) == 60
     never_ended(small)

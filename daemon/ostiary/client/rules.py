@@ -47,6 +47,18 @@ Groups = Annotated[
 ]
 
 
+def whole_book(door: RemoteDoor) -> RulesAnswer:
+    """All groups, rules and holidays, in one answer, however many the broker made of it."""
+    pages = list(door.pages("rules", RulesRequest(), RulesAnswer))
+    return pages[-1].model_copy(
+        update={
+            "groups": tuple(group for page in pages for group in page.groups),
+            "rules": tuple(rule for page in pages for rule in page.rules),
+            "holidays": tuple(day for page in pages for day in page.holidays),
+        }
+    )
+
+
 @groups.command("add")
 @on_a_door
 def add_group(door: RemoteDoor, name: Label) -> None:
@@ -74,7 +86,7 @@ def remove_group(door: RemoteDoor, name: Label) -> None:
 @on_a_door
 def list_groups(door: RemoteDoor, as_json: AsJson = False) -> None:
     """The groups, with how many are in each and which rules are about it."""
-    answer = door.ask("rules", RulesRequest(), RulesAnswer)
+    answer = whole_book(door)
     table = Table("group", "people", "rules")
     for group in answer.groups:
         if as_json:
@@ -88,7 +100,7 @@ def list_groups(door: RemoteDoor, as_json: AsJson = False) -> None:
 @on_a_door
 def list_rules(door: RemoteDoor, as_json: AsJson = False) -> None:
     """The rules and holidays."""
-    answer = door.ask("rules", RulesRequest(), RulesAnswer)
+    answer = whole_book(door)
     if as_json:
         typer.echo(answer.model_dump_json())
         return
@@ -136,7 +148,7 @@ def set_rule(
         valid_from=since,
         valid_until=until,
     )
-    known = door.ask("rules", RulesRequest(), RulesAnswer).rules
+    known = whole_book(door).rules
     before = next((rule.model_dump() for rule in known if rule.name == same_name(name)), {})
     rule = AccessRule.model_validate({"groups": (), **before, "name": name, **said})
     door.ask("set_rule", SetRuleRequest(rule=rule, confirm=confirm), SetRuleAnswer)

@@ -11,6 +11,7 @@ from ostiary.messages.commands.people import RegisterRequest
 from ostiary.messages.commands.rules import (
     AccessAnswer,
     AccessRequest,
+    AccessRule,
     DeleteGroupAnswer,
     DeleteGroupRequest,
     DeleteRuleAnswer,
@@ -34,21 +35,27 @@ from ostiary.messages.username import same_name
 from ostiary.store.rules import StoredPerson
 
 
-def rules(room: Room, _request: RulesRequest, _context: Context) -> Effect:
+def rules(room: Room, request: RulesRequest, _context: Context) -> Effect:
     def effect() -> RulesAnswer:
         stored, known = room.rules.stored, room.rules.rules()
         members = Counter(group for each in stored.people.values() for group in each.groups)
+        groups = [
+            GroupRecord(
+                name=name,
+                members=members[name],
+                rules=tuple(rule.name for rule in known if name in rule.groups),
+            )
+            for name in sorted(stored.groups)
+        ]
+        everything = [*groups, *known, *_holidays(room)]
+        start = request.cursor or 0
+        end = len(everything) if request.limit is None else start + request.limit
+        page = everything[start:end]
         return RulesAnswer(
-            groups=tuple(
-                GroupRecord(
-                    name=name,
-                    members=members[name],
-                    rules=tuple(rule.name for rule in known if name in rule.groups),
-                )
-                for name in sorted(stored.groups)
-            ),
-            rules=known,
-            holidays=_holidays(room),
+            groups=tuple(each for each in page if isinstance(each, GroupRecord)),
+            rules=tuple(each for each in page if isinstance(each, AccessRule)),
+            holidays=tuple(each for each in page if isinstance(each, Holiday)),
+            cursor=end if end < len(everything) else None,
             doors=room.rules.doors,
             timezone=room.rules.timezone,
             without_group=room.rules.without_group,

@@ -93,6 +93,14 @@ class BrokerState(Message):
     )
     qos: int = Field(ge=0, le=2, description="The highest quality of service.")
     retain: bool = Field(description="Whether it keeps the last message of a topic.")
+    session_expiry_s: int | None = Field(
+        default=None,
+        description="How long it keeps commands for a door that is away, where that is not "
+        "`mqtt.session_expiry_s`.",
+    )
+    keepalive_s: int | None = Field(
+        default=None, description="How often it wants a sign of life; null: as offered."
+    )
     too_large: tuple[str, ...] = Field(
         default=(), description="Topics of messages that were not sent, being larger."
     )

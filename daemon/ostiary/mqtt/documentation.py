@@ -93,10 +93,11 @@ for `"kind": "duress"`.
 
 **What the broker does not take is not sent.** Its CONNACK says how large a message may be, and
 whether it keeps messages and takes QoS 1; `state` (`broker`) and `ostiary doctor` name it. A larger
-answer becomes the error `answer_too_large`, with `limit` in bytes: ask `users` and `events` for
-fewer (`limit`, then `cursor`), and `snapshot` for a smaller picture (`width`). `state` leaves out
-models, then more. A larger event waits for a broker that takes it, and those after it are sent. A
-broker that names no limit and hangs up on one message again and again is not sent it any more.
+answer becomes the error `answer_too_large`, with `limit` in bytes: ask `users`, `events` and
+`rules` for fewer (`limit`, then `cursor`), and `snapshot` for a smaller picture (`width`). `state`
+leaves out models, then more. A larger event waits for a broker that takes it, and those after it
+are sent. A broker that names no limit and hangs up on one message again and again is not sent it
+any more.
 
 **PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand
 in no answer, event, error or log line. Let nobody but the door read `…/request/#`.

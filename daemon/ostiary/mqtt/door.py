@@ -130,6 +130,8 @@ class MqttDoor:
             packet_limit=limits.packet_bytes,
             qos=limits.qos,
             retain=limits.retain,
+            session_expiry_s=limits.session_expiry_s,
+            keepalive_s=limits.keepalive_s,
             too_large=tuple(sorted({*connection.too_large, *self._publisher.left_out})),
         )
 

@@ -72,6 +72,16 @@ class Holiday(Message):
 class RulesRequest(Request):
     """Groups, rules and holidays."""
 
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="So many of them at once, groups first, then rules; unset: all.",
+    )
+    cursor: int | None = Field(
+        default=None, ge=0, le=2**31, description="Go on from here: the last answer's `cursor`."
+    )
+
 
 class RulesAnswer(Answer):
     groups: tuple[GroupRecord, ...]
@@ -83,6 +93,9 @@ class RulesAnswer(Answer):
     clock_trusted: bool = Field(
         description="false: the clock is not synchronised, and whoever has hours or an end is "
         "denied."
+    )
+    cursor: int | None = Field(
+        default=None, description="Ask with it for the next page; None after the last."
     )
 
 
