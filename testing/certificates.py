@@ -74,3 +74,15 @@ commonName = supplied
     @staticmethod
     def _openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def self_signed(folder: Path, name: str) -> tuple[str, str]:
+    """Certificate and key, as a camera makes them: for a name that is no address."""
+    certificate, key = str(folder / f"{name}.pem"), str(folder / f"{name}.key")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9"
+    subprocess.run(
+        [*command.split(), "-subj", f"/CN={name}", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key

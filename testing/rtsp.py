@@ -119,6 +119,33 @@ def clock_picture(width: int, height: int, milliseconds: int) -> bytes:
     return top * BLOCK + ramp * (height - BLOCK) + chroma
 
 
+def encode(options: argparse.Namespace) -> None:
+    """Write an H.264 byte stream of pictures that show their numbers (`shown_at` times 1000)."""
+    import gi  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    gi.require_version("Gst", "1.0")
+    from gi.repository import Gst  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    Gst.init([])
+    width, height, fps = options.width, options.height, options.fps
+    pipeline = Gst.parse_launch(
+        "appsrc name=source format=time caps=video/x-raw,format=I420,"
+        f"width={width},height={height},framerate={fps}/1 ! {ENCODER.format(fps=options.gop)} "
+        f"threads=1 ! video/x-h264,stream-format=byte-stream ! filesink location={options.write}"
+    )
+    pipeline.set_state(Gst.State.PLAYING)
+    source = pipeline.get_by_name("source")
+    for number in range(options.pictures):
+        buffer = Gst.Buffer.new_wrapped(clock_picture(width, height, number))
+        buffer.pts = number * Gst.SECOND // fps
+        source.emit("push-buffer", buffer)
+    source.emit("end-of-stream")
+    pipeline.get_bus().timed_pop_filtered(
+        Gst.CLOCK_TIME_NONE, Gst.MessageType.EOS | Gst.MessageType.ERROR
+    )
+    pipeline.set_state(Gst.State.NULL)
+
+
 def serve(options: argparse.Namespace) -> None:
     import gi  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
@@ -228,10 +255,14 @@ def serve(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int)
     parser.add_argument("--fps", type=int, default=15)
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--frames")
     parser.add_argument("--login")
-    serve(parser.parse_args())
+    parser.add_argument("--write")
+    parser.add_argument("--pictures", type=int)
+    parser.add_argument("--gop", type=int)
+    parsed = parser.parse_args()
+    encode(parsed) if parsed.write else serve(parsed)

@@ -33,6 +33,18 @@ THRESHOLDS = ("false_accept", "distance_threshold")
 Values = Mapping[str, float | int | bool]
 
 
+def ranges() -> dict[str, dict[str, float]]:
+    """What each of ADJUSTABLE may be, in the words of JSON Schema."""
+    words = {"Ge": "minimum", "Gt": "exclusiveMinimum", "Le": "maximum", "Lt": "exclusiveMaximum"}
+    return {
+        name: {
+            words[type(limit).__name__]: getattr(limit, type(limit).__name__.lower())
+            for limit in AccessSettings.model_fields[name].metadata
+        }
+        for name in ADJUSTABLE
+    }
+
+
 def overrides_path(settings: Settings) -> Path:
     """`ostiary.db` has its overrides in `ostiary.settings.toml`."""
     return settings.store.path.with_suffix(".settings.toml")

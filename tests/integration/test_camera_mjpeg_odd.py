@@ -1,6 +1,5 @@
 """Motion JPEG as real cameras send it, and as browsers read it; their logins and certificates."""
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from ostiary.camera.http_stream import open_stream
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 from testing.cameras import reader, until
-from testing.certificates import Authority
+from testing.certificates import Authority, self_signed
 from testing.odd_mjpeg import OddCamera, Oddity
 from testing.rtsp import shown_at
 from testing.waiting import PATIENCE_S
@@ -106,18 +105,6 @@ def test_a_login_never_goes_to_another_host() -> None:
 
 
 # --- certificates -----------------------------------------------------------------------------
-
-
-def self_signed(folder: Path, name: str) -> tuple[str, str]:
-    """Certificate and key, as a camera makes them: for a name that is no address."""
-    certificate, key = str(folder / f"{name}.pem"), str(folder / f"{name}.key")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9"
-    subprocess.run(
-        [*command.split(), "-subj", f"/CN={name}", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
 
 
 def test_a_self_signed_camera_is_refused_with_what_to_do_and_taken_once_it_is_known(

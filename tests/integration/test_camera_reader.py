@@ -11,7 +11,7 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.view import same_picture
+from ostiary.camera.view import same_picture, turned
 from ostiary.errors import CameraUnavailable
 from testing.cameras import MjpegCamera, ages, is_fresh, reader, until, watch
 from testing.ports import free_port
@@ -100,6 +100,20 @@ def test_a_folder_of_one_image_is_a_picture_again_and_again(folder: Path) -> Non
     with reader(folder, fps=50, loop=True) as camera:
         until(lambda: (frame := camera.newest()) is not None and frame.number > 5)
         assert camera.state.status is CameraStatus.OK
+
+
+@pytest.mark.parametrize(("degrees", "shape"), [(90, (480, 360)), (180, (360, 480))])
+def test_a_turned_camera_gives_upright_pictures(
+    folder: Path, degrees: int, shape: tuple[int, int]
+) -> None:
+    with reader(folder, fps=50, rotate=degrees) as camera:
+        until(lambda: camera.state.status is CameraStatus.ENDED)
+        frame = camera.newest()
+    assert frame is not None
+    assert frame.image.shape[:2] == shape
+    sent = cv2.imread(str(folder / "2.png"))
+    assert sent is not None
+    assert same_picture(frame.image, turned(sent.astype(np.uint8), degrees))
 
 
 def test_a_file_among_the_images_that_is_none_is_passed_over(folder: Path) -> None:

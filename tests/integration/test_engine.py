@@ -11,9 +11,10 @@ import pytest
 from ostiary.config import VisionSettings
 from ostiary.errors import ModelMissing
 from ostiary.vision.arrays import BGRImage, Descriptor
-from ostiary.vision.detect import HogDetector, Search
+from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box, Face
+from testing.hog import HogDetector
 
 pytestmark = pytest.mark.quick
 
@@ -159,23 +160,17 @@ def test_two_threads_may_share_the_engine(
         assert all(np.array_equal(row, expected[name]) for row in found[name])
 
 
-def test_without_yunet_the_engine_falls_back_to_hog(
-    models: Path, seen: dict[str, tuple[BGRImage, Face]], tmp_path: Path
-) -> None:
-    pytest.importorskip("dlib")
+@pytest.mark.parametrize("recognizer", ["sface", "dlib"])
+def test_without_yunet_there_is_no_engine(models: Path, tmp_path: Path, recognizer: str) -> None:
     for model in models.glob("*.*"):
         if "yunet" not in model.name:
             (tmp_path / model.name).symlink_to(model.resolve())
-    engine = VisionEngine.load(VisionSettings(models=tmp_path, recognizer="dlib"))
-    bgr, _ = seen["obama.jpg"]
-    (face,) = engine.detect(bgr)
-    assert engine.quality(bgr, face).good
-    assert engine.live_score(bgr, face) > 0.9
-    with pytest.raises(ModelMissing, match="yunet"):  # SFace aligns by its landmarks
-        VisionEngine.load(VisionSettings(models=tmp_path))
+    with pytest.raises(ModelMissing, match="yunet"):
+        VisionEngine.load(
+            VisionSettings.model_validate({"models": tmp_path, "recognizer": recognizer})
+        )
 
 
 def test_a_folder_without_models_says_how_to_build_them(tmp_path: Path) -> None:
-    pytest.importorskip("dlib")  # or the missing detector would be named first
     with pytest.raises(ModelMissing, match="ostiary-export"):
         VisionEngine.load(VisionSettings(models=tmp_path))

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.vision.arrays import RGBImage
-from ostiary.vision.detect import HogDetector, YuNetDetector
+from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.embed import Embedder
 from ostiary.vision.face import Box, square_of
 from ostiary.vision.landmarks import LandmarkPredictor
@@ -23,6 +23,7 @@ from ostiary_export.crops import ALIGNED, aligned_faces, chips_of, load_portrait
 from ostiary_export.dlib_models import model_path
 from ostiary_export.rates import FILE as RATES
 from ostiary_export.rates import rates_metadata
+from testing.hog import HogDetector
 
 WHOLE_FACES = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
 THRESHOLD = 0.6

@@ -5,11 +5,13 @@ import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import pytest
 
+from ostiary.camera.view import turned
 from ostiary.config import (
     AccessSettings,
     CameraSettings,
@@ -148,6 +150,41 @@ def test_a_covered_lens_is_red(tmp_path: Path) -> None:
     black = np.zeros((480, 640, 3), np.uint8)
     checks = list(check_camera(folder_camera(tmp_path / "camera", black, black + 1)))
     assert only(checks, "camera front picture").level is Level.RED
+
+
+@pytest.mark.parametrize(("seen", "set_to"), [(90, 270), (180, 180), (270, 90), (0, 0)])
+def test_faces_that_are_seen_sideways_or_upside_down_are_told_with_what_to_set(
+    tmp_path: Path, portraits: Path, models: Path, seen: int, set_to: int
+) -> None:
+    picture = turned(portrait(portraits), seen)
+    camera = folder_camera(tmp_path / "camera", picture, picture // 2 + picture // 3)
+    vision = VisionSettings(models=models)
+    if seen != 0:
+        check = only(list(check_camera(camera, vision)), "camera front faces")
+        assert check.level is Level.RED
+        assert ("upside down" if seen == 180 else "sideways") in check.found
+        assert check.advice == f"Set cameras.rotate = {set_to}."
+    righted = camera.model_copy(update={"rotate": set_to})
+    assert "camera front faces" not in levels(*check_camera(righted, vision))
+
+
+@pytest.mark.parametrize(
+    ("size", "level"),
+    [
+        ((96, 128), Level.RED),
+        ((128, 96), Level.RED),
+        ((160, 120), Level.YELLOW),
+        ((320, 240), None),
+    ],
+)
+def test_a_camera_whose_pictures_are_too_small_for_a_face_is_told(
+    tmp_path: Path, portraits: Path, size: tuple[int, int], level: Level | Literal[0]
+) -> None:
+    picture = np.asarray(cv2.resize(portrait(portraits), size), np.uint8)
+    camera = folder_camera(tmp_path / "camera", picture, picture[:, ::-1])
+    check = only(list(check_camera(camera)), "camera front")
+    assert ("too small" in check.found) == bool(level)
+    assert check.level is (level or Level.GREEN)
 
 
 @pytest.mark.parametrize("source", ["/dev/video-none", "http://127.0.0.1:9/video"])

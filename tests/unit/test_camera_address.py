@@ -179,6 +179,7 @@ def test_an_empty_folder_and_a_file_that_is_no_video_are_refused(tmp_path: Path)
     [
         ("http://10.0.0.5/video", True),
         ("rtsp://anna:secret@camera.lan/1", True),
+        ("rtsps://camera.lan/1", True),
         ("https://camera.lan/video", False),
         ("http://127.0.0.1:8080/", False),
         ("rtsp://localhost/1", False),
@@ -189,3 +190,8 @@ def test_a_network_camera_that_others_could_stand_in_for_is_known(
     source: str, is_open: bool
 ) -> None:
     assert is_open_on_the_way(source) is is_open
+
+
+def test_rtsps_is_verified_by_the_certificates_that_are_named_only() -> None:
+    assert not is_open_on_the_way("rtsps://camera.lan/1", Path("/etc/ostiary/camera.pem"))
+    assert is_open_on_the_way("rtsp://camera.lan/1", Path("/etc/ostiary/camera.pem"))

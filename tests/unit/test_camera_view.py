@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ostiary.camera.frame import ViewCondition
-from ostiary.camera.view import same_picture, view_condition
+from ostiary.camera.view import same_picture, turned, view_condition
 from ostiary.vision.arrays import BGRImage
 
 
@@ -65,3 +65,13 @@ def test_pictures_are_the_same_only_bit_for_bit() -> None:
     assert not same_picture(first, noisy(120, 4, seed=1))
     assert not same_picture(first, first[:240])
     assert not same_picture(None, first)
+
+
+def test_a_picture_is_turned_clockwise() -> None:
+    image = np.zeros((2, 3, 3), np.uint8)
+    image[0, 0] = 255
+    assert turned(image, 0) is image
+    corners = {90: (0, -1), 180: (-1, -1), 270: (-1, 0)}
+    for degrees, corner in corners.items():
+        assert turned(image, degrees)[corner].all(), degrees
+        assert turned(turned(image, degrees), 360 - degrees).tolist() == image.tolist()

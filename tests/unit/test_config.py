@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from ostiary.access.policy import policy_of
@@ -13,7 +14,8 @@ from ostiary.config import AccessSettings, Settings, load_settings
 from ostiary.config.device import DeviceSettings, proposed_id
 from ostiary.config_file import EXAMPLES, render
 from ostiary.errors import ConfigError, SettingInvalid
-from ostiary.overrides import adjusted, overrides_path, with_overrides, write_overrides
+from ostiary.http.messages import ThresholdValues
+from ostiary.overrides import ADJUSTABLE, adjusted, overrides_path, with_overrides, write_overrides
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
 
@@ -199,3 +201,20 @@ def test_the_file_for_a_new_door_has_an_id_and_is_otherwise_the_default(tmp_path
     path.write_text(new, encoding="utf-8")
     assert load_settings(path).device.id == this_machines_id()
     assert new.replace(f'id = "{this_machines_id()}"', 'id = "door"', 1) == usual
+
+
+@pytest.mark.parametrize("name", ADJUSTABLE)
+def test_the_console_takes_thresholds_in_the_ranges_of_the_settings(name: str) -> None:
+    limits = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+
+    def of(model: type[BaseModel]) -> dict[str, float]:
+        field = model.model_json_schema()["properties"][name]
+        return {
+            key: value
+            for part in (field, *field.get("anyOf", ()))
+            for key, value in part.items()
+            if key in limits
+        }
+
+    assert of(ThresholdValues) == of(AccessSettings)
+    assert of(AccessSettings) or name == "one_person_only"

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import (
-    HogDetector,
     Search,
     YuNetDetector,
     after_looking,
@@ -23,6 +22,7 @@ from ostiary.vision.detect import (
 )
 from ostiary.vision.face import Box, Face, square_of
 from ostiary.vision.models import YUNET
+from testing.hog import HogDetector
 
 WHOLE = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
 
@@ -129,10 +129,9 @@ def test_two_threads_with_pictures_of_different_sizes_do_not_disturb_each_other(
         assert boxes == [box] * 40
 
 
-def test_hog_finds_the_same_face_where_yunet_is_not_there(
+def test_dlibs_own_detector_draws_the_square_that_stands_in_for_it(
     yunet: YuNetDetector, portraits: Path
 ) -> None:
-    pytest.importorskip("dlib")
     bgr = portrait(portraits, "obama.jpg")
     (face,) = yunet.detect(bgr)
     (square,) = HogDetector().detect(bgr)

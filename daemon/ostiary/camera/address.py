@@ -71,16 +71,19 @@ def kind_of(source: str) -> SourceKind:
     )
 
 
-def is_open_on_the_way(source: str) -> bool:
+def is_open_on_the_way(source: str, tls_ca: Path | None = None) -> bool:
     """Whether somebody on the network between could put other pictures in the camera's place: it is
-    neither on this machine nor encrypted and verified."""
+    neither on this machine nor encrypted and verified (rtsps only by the certificates in `tls_ca`).
+    """
     kind = kind_of(source)
     if kind not in (SourceKind.HTTP, SourceKind.RTSP):
         return False
     parts = urlsplit(source)
     host = parts.hostname or ""
     here = host == "localhost" or host == "::1" or host.startswith("127.")
-    return not here and parts.scheme.lower() not in ("https", "rtsps")
+    scheme = parts.scheme.lower()
+    verified = scheme == "https" or (scheme == "rtsps" and tls_ca is not None)
+    return not here and not verified
 
 
 def digest_of(source: str) -> str:

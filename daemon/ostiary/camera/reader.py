@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Self
 
 import structlog
@@ -12,7 +13,7 @@ from ostiary.camera.address import digest_of, is_open_on_the_way, kind_of, redac
 from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
-from ostiary.camera.view import same_picture, view_condition
+from ostiary.camera.view import same_picture, turned, view_condition
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 
@@ -119,24 +120,27 @@ class CameraReader:
     def refuses_stills(self) -> bool:
         """Whether a face has to move as no flat picture can."""
         wanted = self._settings.refuse_stills
-        return is_open_on_the_way(self._settings.source) if wanted is None else wanted
+        if wanted is not None:
+            return wanted
+        return is_open_on_the_way(self._settings.source, self._settings.tls_ca)
 
     @property
     def state(self) -> CameraState:
         """How the camera is now; true even while its thread hangs in a read."""
         with self._changed:
             now, frame = time.monotonic(), self._frame
+            status = self._status(now)
             return CameraState(
                 camera=self._settings.name,
                 source=self._shown,
-                status=self._status(now),
+                status=status,
                 view=self._view(now),
                 width=frame.image.shape[1] if frame else None,
                 height=frame.image.shape[0] if frame else None,
                 fps=sum(arrived > now - 2.0 for arrived in self._arrivals) / 2.0,
                 age_s=now - frame.captured_at if frame else None,
                 reconnects=self._reconnects,
-                detail=self._detail,
+                detail=self._detail or self._waits_for(status),
             )
 
     # --- what the state is made of (with _changed held) ---------------------------------------
@@ -161,6 +165,16 @@ class CameraReader:
         if news_at < self._opened_at or self._fresh_at is None:
             return CameraStatus.RECONNECTING
         return CameraStatus.OK
+
+    def _waits_for(self, status: CameraStatus) -> str | None:
+        """Why a stream that is there brings nothing."""
+        brought = (self._fresh_at or 0.0) >= (self._opened_at or 0.0)
+        if status is not CameraStatus.STALLED or brought or not self._shown.startswith("rtsp"):
+            return None
+        return (
+            f"{self._shown}: connected; waits for a key frame. Let the camera send one every "
+            "second or two."
+        )
 
     def _stall_from(self) -> float:
         """A new connection has its own time to bring a picture, unless it repeats the old one."""
@@ -201,7 +215,7 @@ class CameraReader:
 
     def _pump(self, source: Source) -> None:
         """Read until stopped or ended. Raises CameraUnavailable when the source is lost."""
-        previous = self._frame.image if self._frame else None
+        previous = turned(self._frame.image, -self._settings.rotate % 360) if self._frame else None
         due = connected_at = time.monotonic()
         while not self._stopping.is_set():
             picture = source.read()
@@ -215,7 +229,8 @@ class CameraReader:
                 self._repeated(connected_at)
                 continue
             previous = picture.image
-            self._publish(picture)
+            image = turned(picture.image, self._settings.rotate)
+            self._publish(replace(picture, image=image))
             if source.pace is not None:
                 due = max(due + source.pace, time.monotonic() - source.pace)
                 self._stopping.wait(due - time.monotonic())

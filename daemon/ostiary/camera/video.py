@@ -6,21 +6,29 @@ wait for the next picture), and OpenCV has time-outs for opening and reading too
 """
 
 import os
+import resource
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 
 from ostiary.camera.address import redact
 from ostiary.camera.picture import Picture, hush_opencv
+from ostiary.camera.stream_clock import StreamClock
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
 from ostiary.vision.arrays import BGRImage
 
-OPEN_TIMEOUT_S = 3.0
+KEY_FRAME_S = 60.0
+"""So long a stream may flow without a picture that can be decoded."""
 LATE_S = 0.2
 """A picture that waited longer than this on its way is passed over undecoded."""
-LATE_FOR_S = 3.0
+LATE_FOR_S = 4.0
 """A stream that is late for so long will not catch up; only a new connection starts at its edge."""
+LATE_PICTURES = 12
+"""And for more pictures than this: a slow camera sends no more in that time."""
 
 
 class FileSource:
@@ -50,39 +58,36 @@ class FileSource:
         self._capture.release()
 
 
-class StreamClock:
-    """Tells when a picture was captured, from the time in the stream and the time of arrival.
+class _Options:
+    """FFmpeg's options go through the process's environment only: cameras that need the same ones
+    open at the same time, others one after another. What the operator set there wins."""
 
-    The quickest journey ever seen counts as no journey at all; a picture that took longer is that
-    much older than its arrival. So a backlog (FFmpeg's probing at the start, a network that hung)
-    is known for what it is although its pictures all arrive now.
-    """
-
-    SETTLED = 2
-    """After the start, pictures in a row that came no quicker than those before them: the edge."""
-    DRIFT = 0.001
-    """The camera's clock may run this much slower than ours."""
+    NAME = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
     def __init__(self) -> None:
-        self._offset: float | None = None
-        self._settled = 0
-        self._before = (0.0, 0.0)
+        self._is_ours = self.NAME not in os.environ
+        self._opening = 0
+        self._changed = threading.Condition()
 
-    def captured_at(self, arrived: float, stream_time: float) -> float | None:
-        """Seconds on the clock of `arrived`; None while the stream is still catching up."""
-        offset = arrived - stream_time
-        before, self._before = self._before, (arrived, stream_time)
-        if self._offset is None:
-            self._offset = offset
-            return None
-        if stream_time <= before[1]:  # the stream has no times, or began them anew
-            self._offset = offset
-        else:
-            self._offset += self.DRIFT * (arrived - before[0])
-        quicker = self._offset - offset
-        self._offset = min(self._offset, offset)
-        self._settled = 0 if quicker > 0.02 else self._settled + 1
-        return arrived - (offset - self._offset) if self._settled >= self.SETTLED else None
+    @contextmanager
+    def set_to(self, wanted: str) -> Iterator[None]:
+        """While a camera is opened."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._opening == 0 or os.environ.get(self.NAME) == wanted
+            )
+            if self._is_ours:
+                os.environ[self.NAME] = wanted
+            self._opening += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._opening -= 1
+                self._changed.notify_all()
+
+
+_OPTIONS = _Options()
 
 
 class RtspSource:
@@ -92,49 +97,58 @@ class RtspSource:
     device: str | None = None
 
     def __init__(self, settings: CameraSettings) -> None:
-        """Raises CameraUnavailable when nothing answers within three seconds."""
+        """Raises CameraUnavailable when nothing answers within `open_timeout_s`."""
         self._shown = redact(settings.source)
         self._clock = StreamClock()
         self._late_since: float | None = None
+        self._late = 0
+        self._is_running = False
+        self._silence_s = settings.stall_after_s + 0.5  # so that `stalled` is seen before
         hush_opencv()
-        # FFmpeg's options go through the process's environment only; what the operator set there
-        # wins. Half a second of probing and none for the frame rate: opening takes 0.6 s, not 3.4.
-        os.environ.setdefault(
-            "OPENCV_FFMPEG_CAPTURE_OPTIONS",
-            "rtsp_transport;tcp|fpsprobesize;0|analyzeduration;500000",
-        )
-        # Several decoder threads would hold back a picture each.
-        self._capture = cv2.VideoCapture(
-            settings.source,
-            cv2.CAP_FFMPEG,
-            [
-                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1000 * OPEN_TIMEOUT_S)),
-                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1000 * (settings.stall_after_s + 0.5))),
-                *(cv2.CAP_PROP_N_THREADS, 1),
-            ],
-        )
+        # FFmpeg gives up where nothing comes for `open_timeout_s`. OpenCV's own time-outs are for
+        # a whole picture, also while packets flow: until the first key frame that may be long.
+        patience_ms = int(1000 * max(KEY_FRAME_S, settings.open_timeout_s))
+        with _OPTIONS.set_to(_options(settings)):
+            self._capture = cv2.VideoCapture(
+                settings.source,
+                cv2.CAP_FFMPEG,
+                [
+                    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience_ms),
+                    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, patience_ms),
+                    *(cv2.CAP_PROP_N_THREADS, 1),  # several would hold back a picture each
+                ],
+            )
         if not self._capture.isOpened():
+            verified = (
+                "" if settings.tls_ca is None else " Its certificate must be in cameras.tls_ca."
+            )
             raise CameraUnavailable(
                 f"{self._shown}: no stream. Check that the camera is on, its address and path, "
                 "user and password (special characters percent-encoded), and that it serves RTSP "
-                "over TCP."
+                f"over TCP.{verified}"
             )
 
     def read(self) -> Picture | None:
         while True:
+            waits, asked_at = _waits(), time.monotonic()
             if not self._capture.grab():
-                raise CameraUnavailable(f"{self._shown}: the stream broke or fell silent.")
+                raise CameraUnavailable(f"{self._shown}: {self._why_not(asked_at)}")
             arrived = time.monotonic()
             stream_time = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-            captured_at = self._clock.captured_at(arrived, stream_time)
+            captured_at = self._clock.captured_at(arrived, stream_time, _waits() > waits)
             if captured_at is not None and arrived - captured_at <= LATE_S:
                 break
+            if self._is_running and arrived - asked_at > self._silence_s:
+                raise CameraUnavailable(
+                    f"{self._shown}: silent for {arrived - asked_at:.1f} s, and late since."
+                )
             self._late_since = self._late_since or arrived
-            if arrived - self._late_since > LATE_FOR_S:
+            self._late += 1
+            if arrived - self._late_since > LATE_FOR_S and self._late > LATE_PICTURES:
                 raise CameraUnavailable(
                     f"{self._shown}: its pictures come late. Lower its size, rate or bit rate."
                 )
-        self._late_since = None
+        self._late, self._late_since, self._is_running = 0, None, True
         there, image = self._capture.retrieve()
         if not there:
             raise CameraUnavailable(f"{self._shown}: a picture cannot be decoded.")
@@ -142,6 +156,25 @@ class RtspSource:
 
     def close(self) -> None:
         self._capture.release()
+
+    def _why_not(self, asked_at: float) -> str:
+        if time.monotonic() - asked_at < KEY_FRAME_S:
+            return "the stream broke or fell silent."
+        return f"no key frame in {KEY_FRAME_S:g} s. Let the camera send one every second or two."
+
+
+def _options(settings: CameraSettings) -> str:
+    # Half a second of probing and none for the frame rate: opening takes 0.6 s, not 3.4.
+    options = {"rtsp_transport": "tcp", "fpsprobesize": 0, "analyzeduration": 500_000}
+    options["timeout"] = int(1e6 * settings.open_timeout_s)
+    if settings.tls_ca is not None:
+        options |= {"tls_verify": 1, "ca_file": settings.tls_ca}
+    return "|".join(f"{name};{value}" for name, value in options.items())
+
+
+def _waits() -> int:
+    """How often this thread has waited for something outside of it."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _bgr(image: "cv2.typing.MatLike") -> BGRImage:

@@ -1,5 +1,6 @@
 """Whether a picture shows anything at all. Pure arithmetic on a picture."""
 
+import cv2
 import numpy as np
 
 from ostiary.camera.frame import ViewCondition
@@ -27,6 +28,16 @@ def view_condition(image: BGRImage) -> ViewCondition:
     if is_dark or gray.std() < 3 * FLAT:
         return ViewCondition.COVERED
     return ViewCondition.CLEAR
+
+
+def turned(image: BGRImage, degrees: int) -> BGRImage:
+    """`image` turned clockwise by 0, 90, 180 or 270 degrees."""
+    turns = {
+        90: cv2.ROTATE_90_CLOCKWISE,
+        180: cv2.ROTATE_180,
+        270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    }
+    return np.asarray(cv2.rotate(image, turns[degrees]), np.uint8) if degrees else image
 
 
 def same_picture(a: BGRImage | None, b: BGRImage) -> bool:

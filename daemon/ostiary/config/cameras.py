@@ -53,6 +53,11 @@ class CameraSettings(Section):
         "pictures; 0: no filter. Unset: left as the camera has it.",
     )
     loop: bool = Field(False, description="Begin a file or folder again when it ends.")
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0,
+        description="Degrees clockwise by which its pictures are turned, so that people stand "
+        "upright in them: 180 for a camera that hangs upside down. `ostiary doctor` says which.",
+    )
     mirrored: bool = Field(
         False,
         description="The camera's picture is a mirror image: then left is right in challenges.",

@@ -1,6 +1,6 @@
 """What the HTTP API takes and gives, where that is not a command's own model."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,6 +15,7 @@ from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.state import SiteScale
 from ostiary.messages.username import Username
+from ostiary.overrides import ranges
 from ostiary.store.accounts import Role
 
 # --- people ---------------------------------------------------------------------------------
@@ -148,23 +149,28 @@ class EventPage(Message):
 # --- thresholds -----------------------------------------------------------------------------
 
 
+def _as_the_settings_have_it(schema: dict[str, Any]) -> None:
+    """The ranges are those of the settings, which judge them (`setting_invalid`)."""
+    schema["examples"] = [{"false_accept": 0.001, "live_threshold": 0.9}]
+    for name, limits in ranges().items():
+        schema["properties"][name].update(limits)
+
+
 class ThresholdValues(Message):
     """Thresholds to set; those not named stay."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"false_accept": 0.001, "live_threshold": 0.9}]}
-    )
+    model_config = ConfigDict(json_schema_extra=_as_the_settings_have_it)
 
-    false_accept: float | None = Field(default=None, ge=1e-6, le=0.1)
+    false_accept: float | None = None
     distance_threshold: float | None = Field(
-        default=None, gt=0, le=2, description="Only where the configuration sets one."
+        default=None, description="Only where the configuration sets one."
     )
-    live_threshold: float | None = Field(default=None, ge=0, le=1)
-    attack_threshold: float | None = Field(default=None, ge=0, le=1)
-    votes: int | None = Field(default=None, ge=1, le=100)
-    window: int | None = Field(default=None, ge=1, le=100)
-    decide_within_s: float | None = Field(default=None, gt=0, le=3600)
-    cooldown_s: float | None = Field(default=None, ge=0, le=86400)
+    live_threshold: float | None = None
+    attack_threshold: float | None = None
+    votes: int | None = None
+    window: int | None = None
+    decide_within_s: float | None = None
+    cooldown_s: float | None = None
     one_person_only: bool | None = None
 
 

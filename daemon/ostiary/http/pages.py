@@ -16,7 +16,7 @@ from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
 from ostiary.http.thresholds import Thresholds
 from ostiary.messages.reason import Reason
-from ostiary.overrides import ADJUSTABLE
+from ostiary.overrides import ADJUSTABLE, ranges
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials
@@ -208,6 +208,7 @@ class Pages:
             "distance": self._thresholds.distance,
             "people": self._parts.people.count(),
             "cameras": self._parts.state().cameras,
+            "ranges": ranges(),
         }
         return self._render(request, "thresholds", session, values)
 

@@ -82,43 +82,6 @@ class YuNetDetector:
         return network
 
 
-class HogDetector:
-    """dlib's frontal HOG detector, for where YuNet's file is not at hand (extra `ostiary[dlib]`).
-
-    Finds frontal faces of 80 pixels and more, gives no landmarks, and takes no notice of `side`
-    below 640: its smallest face does not shrink with the picture. Safe to share.
-    """
-
-    def __init__(self) -> None:
-        try:
-            import dlib
-        except ImportError as error:
-            raise ModelMissing(
-                "Neither YuNet's file nor dlib is there to find faces. Build the models with "
-                "`ostiary-export all`, or install `ostiary[dlib]`."
-            ) from error
-        self._hog = dlib.get_frontal_face_detector()
-        self._lock = threading.Lock()
-
-    def detect(self, bgr: BGRImage, side: int = PICTURE_SIDE) -> tuple[Face, ...]:
-        """As `Detector.detect`; no face has landmarks."""
-        small, scale = shrink(bgr, max(side, 640))
-        with self._lock:
-            rectangles, scores, _ = self._hog.run(np.ascontiguousarray(small[..., ::-1]), 0, 0.0)
-        return largest_first(
-            Face(
-                Box(
-                    rectangle.left() / scale,
-                    rectangle.top() / scale,
-                    rectangle.width() / scale,
-                    rectangle.height() / scale,
-                ),
-                float(score),
-            )
-            for rectangle, score in zip(rectangles, scores, strict=True)
-        )
-
-
 def side_for(bgr: BGRImage, smallest_face: float) -> int:
     """The smallest side at which faces of `smallest_face` pixels are found in the image."""
     longer: int = max(bgr.shape[0], bgr.shape[1])

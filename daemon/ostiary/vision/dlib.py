@@ -49,7 +49,7 @@ class DlibRecognizer:
     def align(self, bgr: BGRImage, face: Face) -> RGBImage:
         """(150, 150, 3) uint8 RGB, within one grey level of dlib's own chip."""
         rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-        # HOG's boxes, which come without landmarks, are such squares already.
+        # A box without landmarks is dlib's own detector's, and such a square already.
         box = face.box if face.landmarks is None else square_of(face.box)
         return face_chip(rgb, self.predictor.predict(rgb, box))
 

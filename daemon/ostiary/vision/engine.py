@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Self
 
 import cv2
-import structlog
 
 from ostiary.config import VisionSettings
 from ostiary.messages.calibration import MadeFor
@@ -13,7 +12,6 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (
     Detector,
-    HogDetector,
     Search,
     YuNetDetector,
     after_looking,
@@ -29,8 +27,6 @@ from ostiary.vision.models import YUNET, model_path, models_directory
 from ostiary.vision.quality import Quality, assess
 from ostiary.vision.recognizer import Recognizer
 from ostiary.vision.sface import SFaceRecognizer
-
-log = structlog.get_logger(__name__)
 
 NEAR_SHARE = 0.75
 
@@ -64,7 +60,7 @@ class VisionEngine:
         directory = models_directory(settings.models)
         return cls(
             settings,
-            _load_detector(directory, settings.recognizer),
+            YuNetDetector(model_path(directory, YUNET)),
             _load_recognizer(settings.recognizer, directory, settings),
             None if former is None else _load_recognizer(former, directory, settings),
             LivenessModel.load(directory, settings.liveness, settings.provider, settings.threads),
@@ -127,11 +123,3 @@ class VisionEngine:
 
 def _load_recognizer(name: RecognizerName, directory: Path, settings: VisionSettings) -> Recognizer:
     return RECOGNIZERS[name].load(directory, settings.provider, settings.threads)
-
-
-def _load_detector(directory: Path, recognizer: RecognizerName) -> Detector:
-    # SFace aligns by YuNet's landmarks; only dlib has a predictor of its own.
-    if recognizer != "dlib" or (directory / YUNET).is_file():
-        return YuNetDetector(model_path(directory, YUNET))
-    log.warning("detector_fallback", missing=YUNET, using="dlib HOG")
-    return HogDetector()

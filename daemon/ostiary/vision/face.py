@@ -44,7 +44,7 @@ class Box:
 class Face:
     """One face in an image.
 
-    `score` is the detector's own confidence (YuNet: 0 to 1; HOG: a margin, above 0).
+    `score` is the detector's own confidence (YuNet: 0 to 1).
     `landmarks` is (5, 2) float32, x and y in pixels, in the order right eye, left eye, tip of the
     nose, right and left corner of the mouth (right and left are the person's own), or None where
     the detector gives none.

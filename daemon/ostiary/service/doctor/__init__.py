@@ -28,7 +28,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_models(settings.vision)
     yield from check_devices(settings)
     for camera in settings.cameras:
-        yield from check_camera(camera)
+        yield from check_camera(camera, settings.vision)
     yield from check_budget(settings.vision, settings.cameras)
     yield from check_decoder()
     yield from check_database(settings)

@@ -10,13 +10,21 @@ import numpy as np
 from ostiary.camera.address import is_open_on_the_way, redact
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings
+from ostiary.camera.view import turned
+from ostiary.config import CameraSettings, VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.vision.detect import YuNetDetector
+from ostiary.vision.models import YUNET, model_path, models_directory
 from ostiary.vision.quality import sharpness_of
 
 FIRST_WITHIN_S = 5.0
+PATIENCE_S = 30.0
+"""How long a camera is waited for that has answered, or may still."""
 WATCHED_S = 2.5
+LEAST_ROOM, ROOM_FOR_A_FACE = 1.5, 2.5
+"""Widths of the smallest face that is judged, in the shorter side of a picture: a nearer one does
+not fit, or hardly. Liveness is judged on 2.7 of them."""
 SLOW = 0.6
 """Below this share of the wanted rate a camera is called slow."""
 DARK, BRIGHT = 40.0, 215.0
@@ -24,10 +32,13 @@ BLURRED = 0.005
 """Of `sharpness_of` for the whole picture; a scene in focus has several times as much."""
 
 
-def check_camera(settings: CameraSettings) -> Iterator[Check]:
+def check_camera(settings: CameraSettings, vision: VisionSettings | None = None) -> Iterator[Check]:
+    """`vision` says how large a face must be, and where the models are that find it."""
     name = f"camera {settings.name}"
+    vision = vision or VisionSettings()
     try:
-        yield from _way(name, settings.source)
+        yield from _way(name, settings)
+        began = time.monotonic()
         with CameraReader(settings) as reader:
             frames = _watch(reader)
             state = reader.state
@@ -43,7 +54,18 @@ def check_camera(settings: CameraSettings) -> Iterator[Check]:
         )
         return
     opened = f"{state.source}: {state.width} × {state.height}, {state.fps:.1f} frames a second"
-    if state.status is not CameraStatus.ENDED and state.fps < SLOW * settings.fps:
+    side, late_s = min(frames[-1].image.shape[:2]), frames[0].captured_at - began
+    if side < ROOM_FOR_A_FACE * vision.min_face_px:
+        needed = f"a face has to be {vision.min_face_px:g} pixels wide, with room about it"
+        level = yellow if side >= LEAST_ROOM * vision.min_face_px else red
+        yield level(name, f"{opened}: too small; {needed}", "Let the camera send 640 × 480.")
+    elif late_s > FIRST_WITHIN_S:
+        yield yellow(
+            name,
+            f"{opened}; the first after {late_s:.0f} s",
+            "Let the camera send a key frame every second or two, and look why it answers late.",
+        )
+    elif state.status is not CameraStatus.ENDED and state.fps < SLOW * settings.fps:
         yield yellow(
             name,
             f"{opened}, {settings.fps:g} wanted",
@@ -52,23 +74,27 @@ def check_camera(settings: CameraSettings) -> Iterator[Check]:
     else:
         yield green(name, opened)
     yield _picture(f"{name} picture", frames)
+    yield from _faces(f"{name} faces", settings, frames, vision)
 
 
-def _way(name: str, source: str) -> Iterator[Check]:
-    if is_open_on_the_way(source):
+def _way(name: str, settings: CameraSettings) -> Iterator[Check]:
+    if is_open_on_the_way(settings.source, settings.tls_ca):
+        lacks = "not verified" if settings.source.lower().startswith("rtsps") else "not encrypted"
         yield yellow(
             f"{name} network",
-            f"{redact(source)}: neither encrypted nor verified; who is on its network can show the "
-            "door other pictures",
-            "Use https:// where the camera speaks it, or give it a network of its own (a cable, a "
-            "VLAN) and a login.",
+            f"{redact(settings.source)}: {lacks}; who is on its network can show the door other "
+            "pictures",
+            "Use https://, or rtsps:// with cameras.tls_ca, where the camera speaks it, or give it "
+            "a network of its own (a cable, a VLAN) and a login.",
         )
 
 
 def _watch(reader: CameraReader) -> list[Frame]:
-    first = reader.newest(0, FIRST_WITHIN_S)
-    if first is None:
-        return []
+    began = time.monotonic()
+    while (first := reader.newest(0, 0.5)) is None:
+        waited, is_absent = time.monotonic() - began, reader.state.status is CameraStatus.ABSENT
+        if waited > (FIRST_WITHIN_S if is_absent else PATIENCE_S):
+            return []
     frames = [first]
     until = time.monotonic() + WATCHED_S
     while (left := until - time.monotonic()) > 0:
@@ -95,3 +121,28 @@ def _picture(name: str, frames: list[Frame]) -> Check:
     if sharpness < BLURRED:
         return yellow(name, f"blurred: {measured}", "Clean the lens; focus it on a face's place.")
     return green(name, measured)
+
+
+def _faces(
+    name: str, settings: CameraSettings, frames: list[Frame], vision: VisionSettings
+) -> Iterator[Check]:
+    """Whether faces are seen that do not stand upright. Of the four ways to turn a picture, the
+    detector is surest of the one in which they do."""
+    try:
+        detector = YuNetDetector(model_path(models_directory(vision.models), YUNET))
+    except OstiaryError:
+        return  # the models have a check of their own
+    seen = {
+        degrees: [
+            face.score
+            for frame in frames[-3:]
+            for face in detector.detect(turned(frame.image, degrees))
+        ]
+        for degrees in (0, 90, 180, 270)
+    }
+    surest = max(seen, key=lambda degrees: max(seen[degrees], default=0.0))
+    if surest == 0:  # also where nobody is in view
+        return
+    how = "upside down" if surest == 180 else "sideways"
+    right = (settings.rotate + surest) % 360
+    yield red(name, f"seen {how}: nobody is recognised so", f"Set cameras.rotate = {right}.")

@@ -1,0 +1,114 @@
+"""RTSP as real cameras send it: stamps of another rate, rare key frames, late answers."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ostiary.camera.frame import CameraStatus
+from testing.cameras import reader, until
+from testing.certificates import self_signed
+from testing.odd_rtsp import OddRtsp, encoded
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A key frame every 15 pictures."""
+    return encoded(tmp_path_factory.mktemp("rtsp") / "often.264", gop=15)
+
+
+@pytest.fixture(scope="module")
+def rare(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A key frame every 120 pictures."""
+    return encoded(tmp_path_factory.mktemp("rtsp") / "rare.264", gop=120)
+
+
+@pytest.mark.parametrize(
+    ("fps", "stamped"), [(21, 25), (15, 15.3), (25, 15), (10, 15), (12.5, 25), (30, 25), (5, 25)]
+)
+def test_a_camera_whose_stamps_do_not_fit_its_rate_is_kept_and_its_pictures_are_new(
+    stream: bytes, fps: float, stamped: float
+) -> None:
+    with OddRtsp(stream, fps=fps, stamped_fps=stamped) as served, reader(served.url) as camera:
+        number, ages, began = 0, [], time.monotonic()
+        while time.monotonic() - began < 7:
+            frame = camera.newest(number, 10)
+            assert frame is not None, camera.state
+            number = frame.number
+            ages.append(served.age_of(frame.image))
+        assert (camera.state.status, camera.state.reconnects) == (CameraStatus.OK, 0)
+        assert served.connections == 1
+    assert sorted(ages)[len(ages) // 2] < 0.3
+
+
+def test_stamps_that_are_all_the_same_or_begin_anew_are_survived(stream: bytes) -> None:
+    for stamp_of in (lambda _number: 0.0, lambda number: number % 20 / 15):
+        with OddRtsp(stream, stamp_of=stamp_of) as served, reader(served.url) as camera:
+            until(lambda: camera.state.status is CameraStatus.OK)
+            time.sleep(4)
+            assert (camera.state.status, camera.state.reconnects) == (CameraStatus.OK, 0)
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["sets announced", "sets in the stream"])
+def test_a_camera_with_rare_key_frames_is_waited_for_while_packets_flow(
+    rare: bytes, announced: bool
+) -> None:
+    with (
+        OddRtsp(rare, runs_on=True, sets_announced=announced) as served,
+        reader(served.url, stall_after_s=1, open_timeout_s=3) as camera,
+    ):
+        until(lambda: camera.state.status is CameraStatus.OK)
+        assert (served.connections, camera.state.reconnects) == (1, 0)
+
+
+def test_while_a_key_frame_is_waited_for_the_state_says_so(rare: bytes) -> None:
+    # It starts just after a key frame: the next is eight seconds away.
+    while int(time.monotonic() * 15) % 120 not in range(2, 20):
+        time.sleep(0.05)
+    with (
+        OddRtsp(rare, runs_on=True) as served,
+        reader(served.url, stall_after_s=1) as camera,
+    ):
+        until(lambda: camera.state.status is CameraStatus.STALLED)
+        assert "key frame" in (camera.state.detail or "")
+        until(lambda: camera.state.status is CameraStatus.OK)
+        assert camera.state.detail is None
+
+
+def test_a_camera_that_answers_late_opens(stream: bytes) -> None:
+    with OddRtsp(stream, answers_after=5) as served, reader(served.url) as camera:
+        until(lambda: camera.state.status is CameraStatus.OK)
+        assert served.connections == 1
+
+
+def test_how_late_a_camera_may_answer_is_a_setting(stream: bytes) -> None:
+    with (
+        OddRtsp(stream, answers_after=5) as served,
+        reader(served.url, open_timeout_s=2) as camera,
+    ):
+        until(lambda: "no stream" in (camera.state.detail or ""))
+
+
+def test_a_camera_that_falls_silent_is_stalled_and_then_connected_anew(stream: bytes) -> None:
+    with (
+        OddRtsp(stream) as served,
+        reader(served.url, stall_after_s=1, open_timeout_s=2) as camera,
+    ):
+        until(lambda: camera.state.status is CameraStatus.OK)
+        served.silent.set()
+        until(lambda: camera.state.status is CameraStatus.STALLED)
+        until(lambda: camera.state.reconnects == 1)
+        served.silent.clear()
+        until(lambda: camera.state.status is CameraStatus.OK)
+
+
+def test_an_rtsps_camera_is_read_and_verified_by_its_certificate(
+    stream: bytes, tmp_path: Path
+) -> None:
+    own, other = self_signed(tmp_path, "IPC-0815"), self_signed(tmp_path, "IPC-0816")
+    for trusted in (None, own[0]):
+        with OddRtsp(stream, tls=own) as served, reader(served.url, tls_ca=trusted) as camera:
+            assert camera.newest(0, 30) is not None, camera.state
+    with OddRtsp(stream, tls=own) as served, reader(served.url, tls_ca=other[0]) as camera:
+        until(lambda: "cameras.tls_ca" in (camera.state.detail or ""))
+        assert camera.newest(0, 1) is None
