@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ from ostiary.errors import ConfigError, InvitationInvalid, SiteNotJoined, SiteRe
 from ostiary.service.logging import configure_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from ostiary.client.site_desk import SiteDesk
     from ostiary.site.identity import Identity
@@ -39,17 +41,15 @@ def init(
 ) -> None:
     """Begin a site: make the key-holder's key here, and admit this door."""
     from ostiary.client.site_office import SiteOffice
-    from ostiary.mqtt.security import door_key
-    from ostiary.site.identity import Identity
     from ostiary.site.members import Role
 
     settings, name = _settings(config)
     path = _authority_file(settings)
-    with _desk(settings, name) as desk:
+    with _desk(settings, name) as desk, _in_folder_of_key(settings):
         authority = _authority(settings, make=True)
         office = SiteOffice.begin(authority, name, _members_file(path), desk, _now())
         if door:
-            own = Identity.of(door_key(settings).private)
+            own = _own_identity(settings)
             office.admit(desk, settings.device.id, Role.ENROLLER, own.public, own.box, _now())
             _remember(settings, name, authority.public, office.payload)
     typer.echo(f"The site {name} has begun. Its key-holder's key: {path}")
@@ -77,7 +77,7 @@ def admit(
     path = _members_file(_authority_file(settings))
     code = new_code()
     invitation = Invitation.of(code, name)
-    with _desk(settings, name) as desk:
+    with _desk(settings, name) as desk, _in_folder_of_key(settings):
         office = SiteOffice.open(authority, name, path, desk)
         asking, answering = (desk.topics.asking, desk.topics.answering)
         desk.listen(asking(invitation.tag))
@@ -120,8 +120,7 @@ def join(
     seconds: Annotated[float, typer.Option(min=1, help="Wait so long for the answer.")] = 60.0,
 ) -> None:
     """Make this door one of the site in the settings; the daemon may be running."""
-    from ostiary.mqtt.security import door_key
-    from ostiary.site.identity import Identity, fingerprint, from_text, to_text
+    from ostiary.site.identity import fingerprint, from_text, to_text
     from ostiary.site.invitation import Invitation, JoinAnswer, JoinAsk
     from ostiary.site.members import read_members
     from ostiary.site.refusal import Refused
@@ -131,7 +130,7 @@ def join(
         invitation = Invitation.of(code, name)
     except ValueError as error:
         raise InvitationInvalid(str(error)) from error
-    own = Identity.of(door_key(settings).private)
+    own = _own_identity(settings)
     ask = JoinAsk(name=settings.device.id, public=to_text(own.public), box=to_text(own.box))
     with _desk(settings, name) as desk:
         asking, answering = (
@@ -184,7 +183,7 @@ def revoke(
     authority = _authority(settings)
     path = _members_file(_authority_file(settings))
     moment = None if since is None else since.replace(tzinfo=since.tzinfo or UTC)
-    with _desk(settings, name) as desk:
+    with _desk(settings, name) as desk, _in_folder_of_key(settings):
         office = SiteOffice.open(authority, name, path, desk)
         done = office.revoke(desk, door, moment, _now(), _heard(settings, name))
     typer.echo(f"{door} is revoked. {done.people} people signed anew, {done.removed} deleted.")
@@ -200,7 +199,7 @@ def rotate_key(config: ConfigOption = None) -> None:
 
     settings, name = _settings(config)
     authority = _authority(settings)
-    with _desk(settings, name) as desk:
+    with _desk(settings, name) as desk, _in_folder_of_key(settings):
         office = SiteOffice.open(authority, name, _members_file(_authority_file(settings)), desk)
         done = office.rotate(desk, _now())
     typer.echo(f"Key {office.members.key} is in use. {done.people} people sealed anew.")
@@ -280,6 +279,7 @@ def _members_file(authority_file: Path) -> Path:
 
 def _authority(settings: Settings, *, make: bool = False) -> "Identity":
     """Raises SiteRefused where the key-holder's key is not here."""
+    from ostiary.service.owner import as_owner_of
     from ostiary.site.identity import Identity
     from ostiary.store.door_key import DoorKey
 
@@ -288,14 +288,40 @@ def _authority(settings: Settings, *, make: bool = False) -> "Identity":
         raise SiteRefused(
             f"{path}: the key-holder's key is not here. Run this where `ostiary site init` was run."
         )
-    return Identity.of(DoorKey.load_or_make(path).private)
+    with as_owner_of(path.parent):
+        return Identity.of(DoorKey.load_or_make(path).private)
 
 
-def _database(settings: Settings) -> "Database":
+def _in_folder_of_key(settings: Settings) -> "AbstractContextManager[None]":
+    """As whoever the folder is of in which the key-holder's key and list are."""
+    from ostiary.service.owner import as_owner_of
+
+    return as_owner_of(_authority_file(settings).parent)
+
+
+@contextmanager
+def _database(settings: Settings) -> "Iterator[Database]":
+    """Opened, and made, as whoever the folder is of."""
     from ostiary.mqtt.security import door_key, store_key
+    from ostiary.service.owner import as_owner_of
     from ostiary.store.database import Database
 
-    return Database.open(settings.store.path, store_key(settings), door_key(settings))
+    path = settings.store.path
+    with (
+        as_owner_of(path.parent),
+        Database.open(path, store_key(settings), door_key(settings)) as database,
+    ):
+        yield database
+
+
+def _own_identity(settings: Settings) -> "Identity":
+    """Of this door; its key is made where there is none, as whoever the folder is of."""
+    from ostiary.mqtt.security import door_key
+    from ostiary.service.owner import as_owner_of
+    from ostiary.site.identity import Identity
+
+    with as_owner_of(settings.store.path.parent):
+        return Identity.of(door_key(settings).private)
 
 
 def _remember(settings: Settings, name: str, authority: bytes, members: bytes) -> None:
@@ -307,8 +333,6 @@ def _remember(settings: Settings, name: str, authority: bytes, members: bytes) -
 
 def _membership(settings: Settings, name: str) -> "Membership":
     """As this door, or as the key-holder. Raises SiteNotJoined."""
-    from ostiary.mqtt.security import door_key
-    from ostiary.site.identity import Identity
     from ostiary.site.members import Membership, read_members
     from ostiary.store.site import SiteStore
 
@@ -317,12 +341,13 @@ def _membership(settings: Settings, name: str) -> "Membership":
             joined = SiteStore(database).joined()
         if joined is not None and joined.site == name:
             members = read_members(joined.members, joined.authority, name)
-            own = Identity.of(door_key(settings).private)
+            own = _own_identity(settings)
             return Membership.of(joined.authority, members, own)
     path = _members_file(_authority_file(settings))
     if path.exists():
         authority = _authority(settings)
-        members = read_members(path.read_bytes(), authority.public, name)
+        with _in_folder_of_key(settings):
+            members = read_members(path.read_bytes(), authority.public, name)
         return Membership.of(authority.public, members, authority)
     raise SiteNotJoined(f"This machine knows nothing of {name}: join it, or bring its key here.")
 

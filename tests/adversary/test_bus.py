@@ -349,9 +349,10 @@ def test_a_head_of_somebody_elses_making_is_no_alarm(
         "door": TEST, "position": 10**9, "link": "0" * 64, "signature": "AAAA",
         "signed_at": "2026-05-01T00:00:00.000Z",
     }  # fmt: skip
-    with Probe(broker.port) as vandal:
+    with Probe(broker.port, f"{TEST}/log") as vandal:
         for payload in (b"\xff", b"[" * 10_000, json.dumps(forged).encode()):
             vandal.send(f"{TEST}/log", payload, retain=True)
+        vandal.wait(f"{TEST}/log", 3)
     with Doorway(settings, engine) as door:
         grant(door.events)
         wait_until(lambda: head_on(broker)["position"] == 1, "the door's own head to be told")
