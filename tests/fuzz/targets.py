@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from ostiary.camera.mjpeg import NewestJpeg, decode_whole
-from ostiary.commands.log_check import told_heads
+from ostiary.commands.log_check import check, told_heads
 from ostiary.config import load_settings
 from ostiary.errors import OstiaryError
 from ostiary.http.legacy import face_form
@@ -26,14 +26,20 @@ from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.requests import parse
 from ostiary.mqtt.signing import Signer, Verifier
+from ostiary.site.clock import Version
 from ostiary.site.envelope import read
 from ostiary.site.identity import Identity
 from ostiary.site.invitation import read_code
 from ostiary.site.members import Membership, first_members, read_members
 from ostiary.site.person import read_person
 from ostiary.site.refusal import Refused
+from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
+from ostiary.store.audit import Audit
 from ostiary.store.database import Database
+from ostiary.store.door_key import DoorKey
+from ostiary.store.events import Events
+from ostiary.store.forgetting import Forgetting
 from ostiary.store.import_v1 import import_database
 from ostiary.store.restore import restore
 from ostiary.store.users import Users
@@ -48,6 +54,7 @@ BOUNDARY = "x"
 SITE = "house"
 HOLDER = Identity.of(Ed25519PrivateKey.from_private_bytes(b"the key-holder of the fuzzed one"))
 MEMBERS = first_members(HOLDER, "office", SITE, NOW)
+DOOR_KEY = DoorKey(HOLDER.signing)
 PERSON = SiteTopics(SITE).person("0" * 32)
 
 
@@ -121,9 +128,18 @@ def database(data: bytes) -> None:
         with suppress(OstiaryError), Database.open(target) as opened:
             import_database(path, Users(opened), NOW)
         with suppress(OstiaryError):
-            restore(path, target, NOW)
-        with Database.open(path):
-            pass
+            restore(path, target, NOW, door_key=DOOR_KEY)
+        with Database.open(path, None, DOOR_KEY) as opened:
+            audit = Audit(opened)
+            audit.add(actor="x", action="user_deleted", subject="x", address="x", now=NOW)
+            audit.prune(NOW, keep_for=timedelta(days=1))
+            events = Events(opened)
+            events.prune(NOW, keep_for=timedelta(days=1), keep_at_most=10, queue_limit=10)
+            events.chain.sign(DOOR_KEY, "x", NOW)
+            forgetting = Forgetting(opened, DOOR_KEY, timedelta(0))
+            while forgetting.step(NOW):
+                pass
+        check(path, DOOR_KEY.public_text, (), None, DOOR_KEY)
 
 
 def people_list(data: bytes) -> None:
@@ -147,7 +163,10 @@ def site(data: bytes) -> None:
         if kind == b"m":
             read_members(rest, HOLDER.public, SITE)
         elif kind == b"p":
-            read_person(rest)
+            read_person(rest, Version(1, 1, "0" * 16))
+        elif kind == b"r":
+            with suppress(ValueError):
+                DoorReport.model_validate_json(rest)
         elif kind == b"c":
             with suppress(ValueError):
                 read_code(rest.decode("utf-8", errors="surrogateescape"))
