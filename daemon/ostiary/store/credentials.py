@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +13,8 @@ from ostiary.errors import CardTaken, CredentialUnknown, SealBroken, UserUnknown
 from ostiary.messages.username import same_name
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number
+from ostiary.store.pin_rows import PinRow, hint_text, pin_place, pin_rows, write_pins
+from ostiary.store.sealed_rows import opened_hint
 from ostiary.store.stored_names import known_name, marks
 
 log = structlog.get_logger(__name__)
@@ -48,24 +51,30 @@ class Credentials:
     ) -> None:
         """Give a person a PIN instead of the one before. `hint`: some bits of it, by which it is
         found without a name. Raises UserUnknown."""
+        row = PinRow(None, kind, hint_text(hint), pin_hash.encode())
         with self._database.transaction() as connection:
             stored = known_name(connection, self._database.seal, username)
-            connection.execute(
-                "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
-            )
-            lookup = self._database.seal.name(_hint(hint))
-            self._insert(connection, same_name(username), kind, lookup, pin_hash.encode(), now)
+            self._put_pin(connection, stored, same_name(username), row, now)
 
     def remove_pin(self, username: str, kind: PinKind) -> None:
         """Raises UserUnknown, CredentialUnknown."""
+        name, seal = same_name(username), self._database.seal
         with self._database.transaction() as connection:
-            stored = known_name(connection, self._database.seal, username)
-            removed = connection.execute(
-                "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
-            ).rowcount
-        if not removed:
-            what = "PIN" if kind == "pin" else "duress PIN"
-            raise CredentialUnknown(f"{same_name(username)} has no {what}.")
+            stored = known_name(connection, seal, username)
+            rows, _ = pin_rows(connection, seal, stored, name)
+            if kind not in rows or not rows[kind].is_real:
+                what = "PIN" if kind == "pin" else "duress PIN"
+                raise CredentialUnknown(f"{name} has no {what}.")
+            rows[kind] = replace(rows[kind], secret=b"")
+            write_pins(connection, seal, stored, name, rows, "")
+
+    def _put_pin(
+        self, connection: sqlite3.Connection, stored: str, name: str, row: PinRow, now: datetime
+    ) -> None:
+        rows, _ = pin_rows(connection, self._database.seal, stored, name)
+        before = rows.get(row.kind)
+        rows[row.kind] = replace(row, id=None if before is None else before.id)
+        write_pins(connection, self._database.seal, stored, name, rows, moment.to_text(now))
 
     def add_card(self, username: str, number: str, now: datetime) -> None:
         """Raises UserUnknown, or CardTaken where it is anybody's already."""
@@ -99,8 +108,9 @@ class Credentials:
             rows = connection.execute(
                 "SELECT kind, COUNT(*) FROM credentials WHERE username = ? GROUP BY kind", (stored,)
             ).fetchall()
-        counts = dict(rows)
-        return Holding("pin" in counts, "duress" in counts, counts.get("card", 0))
+            pins = self._pins(connection, stored)
+        cards = dict(rows).get("card", 0)
+        return Holding(pins.pin is not None, pins.duress is not None, cards)
 
     def pins_of(self, username: str) -> Pins:
         """Without any for who has none, or is not registered."""
@@ -113,13 +123,17 @@ class Credentials:
 
     def pins_like(self, hint: int) -> tuple[Pins, ...]:
         """Of everybody with a PIN of that hint."""
-        lookups = self._database.seal.names(_hint(hint))
+        seal, wanted = self._database.seal, hint_text(hint)
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT DISTINCT username FROM credentials WHERE lookup IN ({marks(lookups)})",
-                lookups,
+                "SELECT id, username, lookup FROM credentials WHERE kind != 'card'"
             ).fetchall()
-            return tuple(self._pins(connection, stored) for (stored,) in rows)
+            found = {}
+            for number, stored, lookup in rows:
+                with suppress(SealBroken):
+                    if opened_hint(number, lookup, seal) == wanted:
+                        found[stored] = self._pins(connection, stored)
+        return tuple(sorted(found.values(), key=lambda each: each.username))
 
     def owner_of(self, number: str) -> str | None:
         """Whose card it is; None where it is nobody's, or its row was altered."""
@@ -128,7 +142,7 @@ class Credentials:
         for number_of_row, stored, secret in rows:
             try:
                 name = self._database.seal.opened_name(stored)
-                self._database.seal.opened_value(secret, *_place(number_of_row, "card", name))
+                self._database.seal.opened_value(secret, *pin_place(number_of_row, "card", name))
             except SealBroken as error:
                 log.error("credential_not_opened", id=number_of_row, code=error.code)
                 continue
@@ -150,8 +164,8 @@ class Credentials:
                 [
                     (
                         seal.value(
-                            seal.opened_value(secret, *_place(number, kind, before)),
-                            *_place(number, kind, after),
+                            seal.opened_value(secret, *pin_place(number, kind, before)),
+                            *pin_place(number, kind, after),
                         ),
                         number,
                     )
@@ -169,7 +183,7 @@ class Credentials:
         now: datetime,
     ) -> None:
         number = next_number(connection, "credentials")
-        sealed = self._database.seal.value(secret, *_place(number, kind, name))
+        sealed = self._database.seal.value(secret, *pin_place(number, kind, name))
         connection.execute(
             "INSERT INTO credentials (id, username, kind, lookup, secret, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -187,16 +201,10 @@ class Credentials:
         """Of a row of `users`; a hash that was altered is none."""
         seal = self._database.seal
         name = seal.opened_name(stored)
-        rows = connection.execute(
-            "SELECT id, kind, secret FROM credentials WHERE username = ? AND kind != 'card'",
-            (stored,),
-        ).fetchall()
-        found: dict[str, str] = {}
-        for number, kind, secret in rows:
-            try:
-                found[kind] = seal.opened_value(secret, *_place(number, kind, name)).decode()
-            except SealBroken as error:
-                log.error("credential_not_opened", id=number, code=error.code)
+        rows, broken = pin_rows(connection, seal, stored, name)
+        for number in broken:
+            log.error("credential_not_opened", id=number)
+        found = {kind: row.secret.decode() for kind, row in rows.items() if row.is_real}
         return Pins(name, found.get("pin"), found.get("duress"))
 
     def _card_rows(
@@ -208,14 +216,6 @@ class Credentials:
             f" WHERE kind = 'card' AND lookup IN ({marks(lookups)})",
             lookups,
         ).fetchall()
-
-
-def _place(number: int, kind: str, name: str) -> tuple[object, ...]:
-    return ("credential", number, kind, name)
-
-
-def _hint(hint: int) -> str:
-    return f"pin {hint}"
 
 
 def _card(number: str) -> str:

@@ -4,10 +4,11 @@ Every write happens in `Database.transaction()`. A commit has reached the disk w
 (WAL with synchronous=FULL), so what was acknowledged survives a power cut.
 """
 
+import mmap
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,12 +25,15 @@ from ostiary.store.door_key import DoorKey
 from ostiary.store.leaving import adopt_leaving
 from ostiary.store.links import adopt_rows
 from ostiary.store.own_entries import CHAIN, End, adopt, heads_in, is_head_of
+from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import announce, create
 from ostiary.store.seal import LockedSeal, Seal
+from ostiary.store.sealed_rows import seal_alike
 
 log = structlog.get_logger(__name__)
 
 _BUSY_TIMEOUT_S = 5.0
+_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
 _ROOM = 64 * 1024  # bytes
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -142,6 +146,9 @@ class Database:
             if not self.seal.is_sealing:
                 adopt_users(connection)
                 self._seal_if_new(connection)
+            if self.seal.is_sealing and not self.is_locked:
+                seal_alike(connection, self.seal)
+                complete_pins(connection, self.seal)
             is_keyed = before < schema.KEYED_SINCE <= schema.version(connection)
             if is_keyed and self._is_of_this_door(connection):
                 adopt(connection, self.chain_key)
@@ -322,15 +329,29 @@ class Database:
                 self._refresh_seal(self._reader)
             yield self._reader
 
-    def scrub(self) -> bool:
+    def scrub(self, gone: Collection[str] = ()) -> bool:
         """Bring what was deleted out of the WAL and the file's pages now, not at the next restart;
         whether it is done. Deleted content is overwritten (`secure_delete`), but only a checkpoint
-        writes that to the file, and only truncating the WAL takes the old pages from it."""
+        writes that to the file, and only truncating the WAL takes the old pages from it. Where rows
+        grew, SQLite has moved some to other pages and left copies in the gaps of the old ones: a
+        file that holds a name that is `gone` is written anew."""
         with self._write_lock, self._read_lock, explained(self.path):
             if self._depth > 0:
                 return False
-            (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            (busy, _, _) = self._writer.execute(_CHECKPOINT).fetchone()
+            if not busy and self._holds(gone):
+                self._writer.execute("VACUUM")
+                (busy, _, _) = self._writer.execute(_CHECKPOINT).fetchone()
         return not busy
+
+    def _holds(self, texts: Collection[str]) -> bool:
+        if not texts:
+            return False
+        with (
+            self.path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return any(content.find(each.encode("utf-8", "surrogatepass")) >= 0 for each in texts)
 
     def _owns_transaction(self) -> bool:
         if not self._write_lock.acquire(blocking=False):

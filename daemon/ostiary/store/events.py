@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Literal
 from uuid import UUID
 
@@ -36,6 +37,9 @@ EventKind = Literal["login", "user", "door", "duress"]
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
 _COLUMNS = EVENT_COLUMNS
+_ACTION = EventRow._fields.index("action")
+_READABLE = "username IS NULL AND typeof(action) != 'blob'"
+"""What a locked store can open: nothing of it is sealed."""
 _ROWS_A_LOOK = 2000
 _FORGOTTEN = "Somebody who was deleted since."
 _WRITTEN = EventRow._fields[1:-1]
@@ -210,9 +214,13 @@ class Events:
         """What is to be told beside this login: that its person was forced; None: they were not."""
         with self._database.reading() as connection:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM events WHERE seq = ? AND action = 'duress'", (seq,)
+                f"SELECT {_COLUMNS} FROM events WHERE seq = ? AND kind = 'login' AND success = 1",
+                (seq,),
             ).fetchone()
-        return None if row is None else _duress_event(opened_event(row, self._database.seal))
+        if row is None:
+            return None
+        plain = opened_event(row, self._database.seal)
+        return _duress_event(plain) if _is_forced(plain) else None
 
     def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
         """By which of `doors` each person was let in last, since then and since it was forgiven."""
@@ -239,7 +247,7 @@ class Events:
         """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
         locked store those that name somebody wait until it has its key."""
         with self._database.reading() as connection:
-            readable = " AND username IS NULL" if self._database.is_locked else ""
+            readable = f" AND {_READABLE}" if self._database.is_locked else ""
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM events"
                 f" WHERE delivered_at IS NULL AND seq > ?{readable} ORDER BY seq LIMIT ?",
@@ -298,16 +306,19 @@ class Events:
             raise ValueError("a page holds at least one event")
         conditions, values = _conditions(where, self._database.seal)
         if self._database.is_locked:
-            conditions.append("username IS NULL")
+            conditions.append(_READABLE)
         if cursor is not None:
             conditions.append("seq < ?" if newest_first else "seq > ?")
             values.append(cursor)
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions) or 'TRUE'}"
                 f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
-                (*values, limit + 1),
-            ).fetchall()
+                (*values, -1 if where.kind == "duress" else limit + 1),
+            )
+            wanted = found if where.kind != "duress" else filter(self._tells_of_duress, found)
+            rows = list(islice(wanted, limit + 1))
+            found.close()
         as_told = _duress_event if where.kind == "duress" else _event
         events = self._events(rows[:limit], as_told)
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
@@ -388,6 +399,13 @@ class Events:
             after = rows[-1][1]
         return gone
 
+    def _tells_of_duress(self, row: Sequence[object]) -> bool:
+        """In a sealed file no query can tell."""
+        try:
+            return _is_forced(opened_event(row, self._database.seal))
+        except SealBroken:
+            return False
+
     def _events(
         self,
         rows: Iterable[Sequence[object]],
@@ -425,9 +443,8 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
     values: list[object] = []
     for condition, value in (
         ("kind = ?", "login" if where.kind == "duress" else where.kind),
-        ("action = ?", "duress" if where.kind == "duress" else None),
         ("reason = ?", where.reason),
-        ("success = ?", where.success),
+        ("success = ?", True if where.kind == "duress" else where.success),
         ("timestamp >= ?", where.since and moment.to_text(where.since)),
         ("timestamp < ?", where.until and moment.to_text(where.until)),
     ):
@@ -441,6 +458,11 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
         )
         values += names
     return conditions, values
+
+
+def _is_forced(row: Sequence[object]) -> bool:
+    """Of an opened row of a login."""
+    return row[_ACTION] == "duress"
 
 
 def _event(row: Sequence[object]) -> AnyEvent:

@@ -50,6 +50,10 @@ from ostiary.store.stored_names import marks, stored_name
 
 log = structlog.get_logger(__name__)
 
+_BLANK = (
+    "CASE typeof({0}) WHEN 'blob' THEN zeroblob(length({0}))"
+    " WHEN 'text' THEN CAST(zeroblob(length(CAST({0} AS BLOB))) AS TEXT) ELSE {0} END"
+)
 _ROWS_A_STEP = 100
 _ROWS_READ = 500
 _END = "~"  # after every moment
@@ -88,14 +92,15 @@ class _UserEvent:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where rows of a kind are. `nameless` gives an opened row without its name, `emptied` what is
-    stored in the columns of `assignments` then."""
+    """Where rows of a kind are. `nameless` gives an opened row without its name; of the columns
+    that are `named`, `emptied` is what is stored in those of `assignments` then."""
 
     table: str
     number: str
     columns: str
     opened: Callable[[Row, Seal], Row]
     nameless: Callable[[Row], Row]
+    named: tuple[str, ...]
     assignments: str
     emptied: Callable[[Row, Seal], tuple[object, ...]]
 
@@ -103,11 +108,13 @@ class _Place:
 _PLACES: Mapping[Kind, _Place] = {
     "event": _Place(
         *("events", "seq", EVENT_COLUMNS, opened_event, nameless_event),
+        ("username", "message", "previous_username", "salt"),
         "username = ?, message = ?, previous_username = ?",
         lambda _row, _seal: (None, None, None),
     ),
     "audit": _Place(
         *("audit", "id", AUDIT_COLUMNS, opened_audit, nameless_audit),
+        ("subject", "detail", "salt"),
         "subject = ?, detail = ?",
         emptied_audit,
     ),
@@ -128,6 +135,7 @@ class Forgetting:
         self._looked_back = False
         self._refused: set[int] = set()
         self._to_scrub = False
+        self._gone: set[str] = set()  # names as they are stored, of who was forgotten
 
     def step(self, now: datetime) -> bool:
         """Whether there is more to do at once. Raises DatabaseUnwritable."""
@@ -169,7 +177,8 @@ class Forgetting:
                 continue
             yield from self._forget_one(spans, leaving, now)
         if self._to_scrub:
-            self._to_scrub = not self._database.scrub()
+            self._to_scrub = not self._database.scrub(self._gone)
+            self._gone = set() if not self._to_scrub else self._gone
 
     def _forget_one(
         self, spans: Sequence[_Span], leaving: Leaving, now: datetime
@@ -191,6 +200,7 @@ class Forgetting:
             for _ in self._take_out("event", [seq for seq in settled if seq in bounds]):
                 pass
             connection.execute("DELETE FROM leaving WHERE id = ?", (leaving.id,))
+        self._gone |= {each for span in spans for each in self._database.seal.names(span.name)}
         self._to_scrub = True
 
     def _settled_at(self, waiting: Sequence[str | None], now: datetime) -> datetime:
@@ -338,7 +348,14 @@ class Forgetting:
             if not signature:
                 log.error("forgotten_without_proof", kind=kind, row=row[0])
             changed.append((*place.emptied(row, seal), signature, row[0]))
+        # First over what is there, byte by byte: SQLite moves rows that shrink, and leaves copies.
+        blank = ", ".join(f"{each} = {_BLANK.format(each)}" for each in place.named)
         with self._database.transaction() as connection:
+            connection.execute(
+                f"UPDATE {place.table} SET {blank} WHERE {place.number} IN"
+                f" (SELECT value FROM json_each(?))",
+                (json.dumps([row[0] for row in rows]),),
+            )
             connection.executemany(
                 f"UPDATE {place.table} SET {place.assignments}, salt = NULL, forgotten = ?"
                 f" WHERE {place.number} = ?",

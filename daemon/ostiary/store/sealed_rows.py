@@ -2,8 +2,10 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from ostiary.errors import SealBroken
 from ostiary.store.door_key import DoorKey
 from ostiary.store.links import (
     AUDIT_COLUMNS,
@@ -21,7 +23,10 @@ from ostiary.store.seal import Seal
 
 Row = Sequence[object]
 
-_EVENT_ID, _USERNAME, _MESSAGE, _PREVIOUS = 1, 4, 5, 14
+_EVENT_ID, _KIND, _USERNAME, _MESSAGE, _SUCCESS, _ACTION, _PREVIOUS = 1, 2, 4, 5, 7, 13, 14
+_HINT_LENGTH = 8
+_FREELY = "freely"
+"""What is sealed in the place of `duress`, and is as long: a file does not tell who was forced."""
 _NAMELESS = ("", "{}")
 _AUDIT_TEXTS = {2: "actor", 3: "action", 4: "subject", 5: "detail", 6: "address"}
 
@@ -34,21 +39,28 @@ def names_somebody(kind: Kind, row: Row) -> bool:
 
 def sealed_event(row: Row, seal: Seal) -> Row:
     """A row in EVENT_COLUMNS as it is stored."""
-    if not seal.is_sealing or not names_somebody("event", row):
+    is_granted = row[_KIND] == "login" and bool(row[_SUCCESS])
+    if not seal.is_sealing or not (names_somebody("event", row) or is_granted):
         return row
     stored = list(row)
     for column in (_USERNAME, _PREVIOUS):
         stored[column] = seal.name(str(row[column])) if row[column] is not None else None
     if row[_MESSAGE] is not None:
         stored[_MESSAGE] = seal.text(str(row[_MESSAGE]), "event", row[_EVENT_ID])
+    if is_granted:
+        stored[_ACTION] = seal.text(str(row[_ACTION] or _FREELY), "event action", row[_EVENT_ID])
     return stored
 
 
 def opened_event(row: Row, seal: Seal) -> Row:
     """A row in EVENT_COLUMNS as it was before it was sealed. Raises StoreLocked, SealBroken."""
-    if not seal.is_sealing or not names_somebody("event", row):
+    action = row[_ACTION]
+    if not seal.is_sealing or not (names_somebody("event", row) or isinstance(action, bytes)):
         return row
     plain = list(row)
+    if isinstance(action, bytes):
+        opened = seal.opened_text(action, "event action", row[_EVENT_ID])
+        plain[_ACTION] = None if opened == _FREELY else opened
     for column in (_USERNAME, _PREVIOUS):
         plain[column] = seal.opened_name(str(row[column])) if row[column] is not None else None
     message = row[_MESSAGE]
@@ -128,18 +140,62 @@ def _template(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return (new.value(old.opened_value(descriptor, *place), *place),)
 
 
+def sealed_hint(number: object, hint: str, seal: Seal) -> str | bytes:
+    """The text by which a PIN is found, as it is stored: equal ones do not look alike, and all are
+    of one length."""
+    if not seal.is_sealing:
+        return hint
+    return seal.text(hint.ljust(_HINT_LENGTH), *_hint_place(number))
+
+
+def _hint_place(number: object) -> tuple[object, ...]:
+    return ("hint", number)
+
+
 def _credential(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     number, username, kind, lookup, secret = row
     assert isinstance(secret, bytes)
     place = ("credential", number, kind, new.opened_name(str(username)))
     value = new.value(old.opened_value(secret, *place), *place)
-    return new.name(old.opened_name(str(lookup))), value
+    if kind == "card":
+        return new.name(old.opened_name(str(lookup))), value
+    return sealed_hint(number, opened_hint(number, lookup, old), new), value
+
+
+def opened_hint(number: object, lookup: object, seal: Seal) -> str:
+    """The text by which a PIN is found. Raises SealBroken."""
+    if isinstance(lookup, bytes):
+        return seal.opened_text(lookup, *_hint_place(number)).rstrip()
+    return seal.opened_name(str(lookup))  # as it was sealed before, alike every time
+
+
+def seal_alike(connection: sqlite3.Connection, seal: Seal) -> None:
+    """Seal what a version before this left open or alike: whether somebody was forced, and the
+    hints of PINs. Call it inside a transaction."""
+    rows = connection.execute(
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE kind = 'login' AND success = 1"
+        " AND typeof(action) != 'blob'"
+    ).fetchall()
+    connection.executemany(
+        "UPDATE events SET action = ? WHERE seq = ?",
+        [
+            (seal.text(str(row[_ACTION] or _FREELY), "event action", row[_EVENT_ID]), row[0])
+            for row in rows
+        ],
+    )
+    pins = connection.execute(
+        "SELECT id, lookup FROM credentials WHERE kind != 'card' AND typeof(lookup) = 'text'"
+    ).fetchall()
+    for number, lookup in pins:
+        with suppress(SealBroken):
+            sealed = sealed_hint(number, opened_hint(number, lookup, seal), seal)
+            connection.execute("UPDATE credentials SET lookup = ? WHERE id = ?", (sealed, number))
 
 
 def _event(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     plain = opened_event(row, old)
     stored = sealed_event(plain, new)
-    return stored[_USERNAME], stored[_MESSAGE], stored[_PREVIOUS]
+    return stored[_USERNAME], stored[_MESSAGE], stored[_ACTION], stored[_PREVIOUS]
 
 
 def _audit(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
@@ -217,7 +273,9 @@ TABLES = (
     SealedTable(
         "credentials", "id, username, kind, lookup, secret", ("lookup", "secret"), _credential
     ),
-    SealedTable("events", EVENT_COLUMNS, ("username", "message", "previous_username"), _event),
+    SealedTable(
+        "events", EVENT_COLUMNS, ("username", "message", "action", "previous_username"), _event
+    ),
     SealedTable(
         "audit", AUDIT_COLUMNS, ("actor", "action", "subject", "detail", "address"), _audit
     ),

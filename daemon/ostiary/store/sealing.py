@@ -14,6 +14,7 @@ from ostiary.store.chain import Chain
 from ostiary.store.database import Database, explained
 from ostiary.store.door_key import DoorKey
 from ostiary.store.log_check import check_log
+from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import alone
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import TABLES, chain_anew, reseal
@@ -63,6 +64,8 @@ def _turn(
                 after = keyring.seal_of(connection, store_key)
             for table in TABLES:
                 reseal(connection, table, before, after)
+            if seal_it:
+                complete_pins(connection, after)
             chain_anew(connection, after, door_key)
             if not seal_it:
                 connection.execute("DELETE FROM seals")
