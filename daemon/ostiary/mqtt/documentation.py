@@ -59,8 +59,11 @@ from `mqtt.tls_ca`, `mqtt.tls_certificate` and `mqtt.tls_key`; TLS is 1.2 or new
 certificate is always checked. A broker on another machine without user name and certificate is
 refused unless `mqtt.allow_anonymous` is set. `config/mosquitto/` has a broker with TLS and the
 roles *door*, *operator*, *lock*, *reader* and *home-assistant*, each with no more rights than it
-needs. With `mqtt.discovery` Home Assistant finds the door by itself; `config/home-assistant/` has
-automations for it. A name with other characters than letters and digits of ASCII, `_` and `-` has
+needs. There each certificate is one client, by its CN (`use_username_as_clientid`): nobody connects
+under the door's client id and ends its connection. So no two clients share a certificate: the door,
+its second connection where it is one of a site (`site.tls_certificate`), each keypad, and whoever
+types commands have one each. With `mqtt.discovery` Home Assistant finds the door by itself;
+`config/home-assistant/` has automations for it. A name with other characters than letters and digits of ASCII, `_` and `-` has
 a digest of itself in the ids there. What is announced or retained is taken back once the settings
 have no such camera, door or prefix any more.
 
@@ -116,7 +119,8 @@ and wrong types are refused by name. The response is
 ```
 
 MQTT 5 clients may set a Response Topic, under `…/response/` or a beginning that
-`mqtt.response_prefixes` permits, and Correlation Data, which comes back.
+`mqtt.response_prefixes` permits, and Correlation Data, which comes back. The response topic of
+another command is refused: nobody's answer is taken for another's.
 
 """
 
