@@ -532,6 +532,8 @@ class App:
         if self._console is not None:
             self._console.decided(number, source)
         self._recording.let_come_over(told, self._access.live_threshold)
+        if self._access.learn_second:
+            self._recording.let_learn(told, self._access.live_threshold)
 
     def _prompt(self, asked: Asked | None, source: str) -> None:
         """What is asked at a camera, for everything that shows or says it."""

@@ -6,6 +6,7 @@ import structlog
 
 from ostiary.access.doorway import Told
 from ostiary.access.entrance import Happening
+from ostiary.commands.learning import Learning
 from ostiary.commands.migration import come_over
 from ostiary.commands.people import People
 from ostiary.commands.room import utc_now
@@ -31,6 +32,7 @@ class Recording:
         self._door_modes = door_modes
         self._people = people
         self._audit = Audit(database)
+        self._learning = Learning(people, self._audit)
 
     def decided(self, told: Told, source: str) -> int:
         """One login event; its number. Raises DatabaseUnwritable, and then there is none."""
@@ -88,3 +90,14 @@ class Recording:
             return
         if templates:
             log.info("migrated", templates=templates)
+
+    def let_learn(self, told: Told, live_from: float) -> None:
+        """Keep a look of somebody who has one template only as their second, where the visit is
+        safe to learn from. Likewise, a template that could not be stored changes nothing."""
+        try:
+            learned = self._learning.visited(told, live_from, utc_now())
+        except OstiaryError as error:
+            log.error("learning_failed", code=error.code, reason=error.message)
+            return
+        if learned:
+            log.info("template_learned")

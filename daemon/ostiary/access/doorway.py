@@ -44,6 +44,7 @@ def _nobody(_username: str) -> bool:
 class Told:
     """A decision to be told, and the frames of the track that led to it (none for a denial of
     another kind). `challenged`: and a challenge, which was passed, or not for that `failure`.
+    `moved`: their frames show a head that moves, and no flat picture.
     `duress`: they said that they are forced; only the building is to know."""
 
     decision: Decision
@@ -51,6 +52,7 @@ class Told:
     challenged: bool = False
     failure: Failure | None = None
     duress: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ class Doorway:
             again = state._was_told(track, decision, now)
             spoken: tuple[Told, ...] = ()
             if not again:
-                state, spoken = state._tell(Told(decision, track.observations), now)
+                state, spoken = state._tell(
+                    Told(decision, track.observations, moved=track.bends), now
+                )
             outcomes += spoken
             told = decision if again or spoken else track.told
             state = state._with(track.resting(now + self.policy.recheck_s, told))

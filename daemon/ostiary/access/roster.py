@@ -24,8 +24,8 @@ LOOKS_DIFFER = 0.25
 """Looks worth keeping beside each other are apart by this share of that distance."""
 CLEAR_MARGIN = 0.05
 """By how much of the threshold the nearest must be nearer than anybody else."""
-SAFE_MIGRATION = 0.01
-"""What share of the door's risk a match may have to earn a template of the other recogniser."""
+SAFE = 0.01
+"""What share of the door's risk a match may have to earn a template."""
 
 Describe = Callable[[RecognizerName], Descriptor]
 Template = tuple[RecognizerName, Descriptor]
@@ -33,12 +33,13 @@ Template = tuple[RecognizerName, Descriptor]
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What is in force now: by recogniser, and the distance up to which a match of the former
-    recogniser is safe enough to learn from (None without one)."""
+    """What is in force now: by recogniser, and the distances up to which a match is safe enough to
+    learn from: one of the former recogniser (None without one), and one of that in use."""
 
     used: Threshold
     former: Threshold | None
     migration_distance: float | None
+    learning_distance: float
 
 
 class Roster:
@@ -237,10 +238,11 @@ class Roster:
         each = comparison_risk(risk, rates, count)
         alike = {name: each.measured() for name, each in self._resemblances.items()}
         used = threshold_at(each, self.used, rates, count, risk.distance, alike[self.used])
+        learning = threshold_at(SAFE * each, self.used, rates, count, likeness=alike[self.used])
         if self.former is None:
-            return Thresholds(used, None, None)
+            return Thresholds(used, None, None, learning.distance)
         old = self._rates[self.former]
         its = alike[self.former]
         former = threshold_at(each, self.former, old, count, likeness=its)
-        safe = threshold_at(SAFE_MIGRATION * each, self.former, old, count, likeness=its)
-        return Thresholds(used, former, safe.distance)
+        safe = threshold_at(SAFE * each, self.former, old, count, likeness=its)
+        return Thresholds(used, former, safe.distance, learning.distance)

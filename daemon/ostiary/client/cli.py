@@ -156,7 +156,8 @@ def list_users(
     for user in answer.users:
         since = "" if user.created_at is None else f"{user.created_at:%Y-%m-%d %H:%M}"
         of, alike = ", ".join(user.recognizers), ", ".join(user.look_alikes)
-        table.add_row(user.username, since, user.scope, str(user.templates), of, alike)
+        count = "1: a second is wanted" if user.templates == 1 else str(user.templates)
+        table.add_row(user.username, since, user.scope, count, of, alike)
     Console().print(table)
     typer.echo(
         f"{answer.recognizer}: near enough is a distance of {answer.threshold:.3f}; one stranger "

@@ -23,6 +23,12 @@ from ostiary.store.rules import StoredPerson
 
 Effect = Callable[[], Answer]
 
+LACKING = {
+    "look_left": "Nobody turned the head to the left.",
+    "look_right": "Nobody turned the head to the right.",
+    "second_picture": "Add a picture in other light, with glasses, or turned a little.",
+}
+
 
 def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
     """Raises UserExists before anything costly, and again where somebody was quicker;
@@ -51,9 +57,10 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
             distance=None,
             similarity=None,
             recognizer=room.people.roster.used,
-            message=f"{user.username} is registered.",
+            message=f"{user.username} is registered.{_lacking(looks)}",
             templates=user.templates,
             liveness=looks.liveness,
+            missing=looks.missing,
         )
 
     return effect
@@ -105,6 +112,14 @@ def remove_template(room: Room, request: RemoveTemplateRequest, context: Context
         return RemoveTemplateAnswer(username=username, template=request.template)
 
     return effect
+
+
+def _lacking(looks: Looks) -> str:
+    """What is to be said where one template was kept only."""
+    if not looks.missing:
+        return ""
+    lacks = " ".join(LACKING[each] for each in looks.missing)
+    return f" One template only could be kept, and two are the rule: {lacks}"
 
 
 def _check_allowed(room: Room, request: PicturesRequest) -> None:

@@ -23,10 +23,12 @@ POSES = {0: "look_front", 1: "look_left", -1: "look_right"}
 @dataclass(frozen=True, slots=True)
 class Looks:
     """`kept`: what becomes templates, the best first. `liveness`: the least P(live) of all looks,
-    None where a network gave no number."""
+    None where a network gave no number. `missing`: where one was kept only, what a second one
+    lacks: looks that the camera did not see, or `second_picture`."""
 
     kept: tuple[Probe, ...]
     liveness: float | None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,17 @@ def looks_at(room: Room, request: PicturesRequest, context: Context) -> Looks:
     roster = room.people.roster
     kept = differing([each.probe for each in looks], roster.used, roster.looks_differ_distance)
     least = min(each.liveness for each in looks)
-    return Looks(tuple(kept[:LOOKS]), least if 0.0 <= least <= 1.0 else None)
+    missing = _missing(request, looks) if len(kept) == 1 else ()
+    return Looks(tuple(kept[:LOOKS]), least if 0.0 <= least <= 1.0 else None, missing)
+
+
+def _missing(request: PicturesRequest, looks: list[_Look]) -> tuple[str, ...]:
+    """What a second template lacks."""
+    if request.source is None:
+        return ("second_picture",)
+    seen = {_side(each.yaw) for each in looks}
+    sides = [side for side in POSES if side]
+    return tuple(POSES[side] for side in sides if side not in seen or len(seen) == len(POSES))
 
 
 def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:

@@ -218,8 +218,20 @@ class People:
             self._after_commit.append(partial(self._match_anew, name))
             return template
 
-    def learn(self, username: str, looks: Sequence[Probe], now: datetime) -> None:
-        """The door itself gives a person templates of the recogniser in use, from their visit.
+    def lacks_second(self, username: str) -> bool:
+        """Whether a person has one template only, never had two, and this door may give them
+        another."""
+        return (
+            self.roster.has_one_template(username)
+            and self.may_change(username)
+            and not self._users.had_two(username)
+        )
+
+    def learn(
+        self, username: str, looks: Sequence[Probe], now: datetime, *, source: str = MIGRATION
+    ) -> None:
+        """The door itself gives a person templates of the recogniser in use, from their visit. The
+        site is told of those that are not of a migration.
 
         Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable.
         """
@@ -231,10 +243,12 @@ class People:
                     look.descriptors[used],
                     now,
                     recognizer=used,
-                    source=MIGRATION,
+                    source=source,
                     quality=look.quality,
                 )
-            self._events.append_user(action="updated", username=username, source=MIGRATION, now=now)
+            self._events.append_user(action="updated", username=username, source=source, now=now)
+            if source != MIGRATION:
+                self._tell_site(username, now)
             self._after_commit.append(partial(self._match_anew, username))
 
     def remove_template(

@@ -44,6 +44,12 @@ class AccessSettings(Section):
         description="People with templates of another recogniser only are still known by it, and "
         "get a template of this one when they are granted by a safe margin.",
     )
+    learn_second: bool = Field(
+        True,
+        description="Two templates a person are the rule. Who has one only gets the second from "
+        "their first two visits that were granted by a safe margin, an hour or more apart; then it "
+        "ends. It is told and audited, and can be removed as any other.",
+    )
     live_threshold: float = Field(
         0.8,
         ge=LEAST_LIVE,

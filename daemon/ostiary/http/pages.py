@@ -75,15 +75,20 @@ class Pages:
             {"cameras": tuple(self._parts.cameras), "events": page.events},
         )
 
-    def people(self, request: Request, q: Name = "") -> Response:
+    def people(self, request: Request, q: Name = "", one: Literal["", "1"] = "") -> Response:
+        """Everybody; with `one`, who has one template only."""
         session = self._session(request)
         operator = session.role is Role.OPERATOR
         everybody = self._parts.people.list()
         wanted = q.strip().casefold()
         shown = tuple(user for user in everybody if wanted in user.username.casefold())
         roster = self._parts.people.roster
+        if one:
+            shown = tuple(user for user in shown if roster.has_one_template(user.username))
         values = {
             "people": shown,
+            "one": len(shown) if one else 0,
+            "one_template": roster.with_one_template,
             "count": len(everybody),
             "q": q,
             "alike": roster.look_alikes().pairs[:LOOK_ALIKES] if operator else (),

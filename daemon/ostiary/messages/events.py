@@ -79,8 +79,9 @@ class UserEvent(LoggedEvent):
     username: str | None = Field(description="None only where it is `forgotten`.")
     previous_username: str | None = Field(default=None, description="Set when renamed.")
     source: str = Field(
-        description="Who asked: `mqtt`, `http` or `cli`; `migration` or `expiry`: the door itself, "
-        "for a template of a newer recogniser, or for somebody whose time was over."
+        description="Who asked: `mqtt`, `http` or `cli`; `migration`, `visit` or `expiry`: the "
+        "door itself, for a template of a newer recogniser, for somebody's second template, or "
+        "for somebody whose time was over."
     )
 
 

@@ -1,4 +1,5 @@
-"""A list of people as CSV: name, groups, from, until, photo.
+"""A list of people as CSV: name, groups, from, until, photo; and templates, how many there are,
+which is written only: two are the rule.
 
 What spreadsheets write is taken: UTF-8 with or without a mark, UTF-16 with one, any line ends;
 commas, semicolons or tabs, also where the first line says so (`sep=;`); empty cells and columns at
@@ -20,7 +21,7 @@ from ostiary.messages.commands.people import UserRecord
 from ostiary.messages.dates import iso_moment
 from ostiary.messages.username import same_name
 
-COLUMNS = ("name", "groups", "from", "until", "photo")
+COLUMNS = ("name", "groups", "from", "until", "photo", "templates")
 MOST_LINES = 10_000
 MOST_BYTES = 4 * 1024 * 1024
 _FORMULA = "=+-@\t\r"
@@ -43,6 +44,7 @@ class Line:
     valid_until: str | None = None
     photo: str | None = None
     problem: str | None = None
+    templates: int | None = None
 
     @property
     def access(self) -> dict[str, object]:
@@ -119,6 +121,7 @@ def line_of(user: UserRecord) -> Line:
         user.groups,
         None if user.valid_from is None else user.valid_from.isoformat(),
         None if user.valid_until is None else user.valid_until.isoformat(),
+        templates=user.templates,
     )
 
 
@@ -129,7 +132,8 @@ def write_list(people: Iterable[Line]) -> str:
     writer.writerow(COLUMNS)
     for each in people:
         groups = "; ".join(each.groups or ())
-        cells = (each.name, groups, each.valid_from or "", each.valid_until or "", "")
+        count = "" if each.templates is None else str(each.templates)
+        cells = (each.name, groups, each.valid_from or "", each.valid_until or "", "", count)
         writer.writerow([_quoted(cell) for cell in cells])
     return text.getvalue()
 

@@ -31,6 +31,7 @@ ABOUT_PEOPLE = frozenset(
         "pin_removed",
         "pin_set",
         "template_added",
+        "template_learned",
         "template_removed",
         "templates_migrated",
         "user_deleted",

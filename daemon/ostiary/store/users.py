@@ -37,6 +37,9 @@ from ostiary.store.stored_names import known_name, stored_name
 
 log = structlog.get_logger(__name__)
 
+VISIT = "visit"
+"""The source of the one template that a door takes from a person's visits."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -209,6 +212,15 @@ class Users:
                 self._keep_encoding_in_step(connection, name)
             return self.get(name)
 
+    def had_two(self, username: str) -> bool:
+        """Whether a person ever had two templates of one recogniser. Raises UserUnknown."""
+        with self.database.reading() as connection:
+            _, stored = self._known(connection, username)
+            (at,) = connection.execute(
+                "SELECT second_at FROM users WHERE username = ?", (stored,)
+            ).fetchone()
+        return at is not None
+
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
         with self.database.reading() as connection:
@@ -342,6 +354,12 @@ class Users:
                 recognizer,
                 quality,
             ),
+        )
+        stored = self._stored(connection, name)
+        connection.execute(
+            "UPDATE users SET second_at = ? WHERE username = ? AND second_at IS NULL AND"
+            " (SELECT COUNT(*) FROM templates WHERE username = ? AND recognizer = ?) > 1",
+            (moment.to_text(now), stored, stored, recognizer),
         )
         return number
 

@@ -48,6 +48,10 @@ function succeeded(answer) {
   if (answer.looks_like) {
     notice.append(element("p", "", say("enrol.looks_like", { name: answer.looks_like })));
   }
+  if (answer.missing?.length) {
+    const lacks = answer.missing.map((what) => say(`enrol.missing_${what}`)).join(" ");
+    notice.append(element("p", "", `${say("enrol.missing")} ${lacks}`));
+  }
   const quoted = encodeURIComponent(name);
   const onward = element("p", "row");
   onward.append(link(`/person?name=${quoted}`, say("enrol.to_person", { name })));

@@ -122,6 +122,11 @@ class RegisterRequest(Allowance, PicturesRequest):
 
 class RegisterAnswer(FirstVersionAnswer):
     templates: int = Field(ge=1, description="How many looks were kept.")
+    missing: tuple[str, ...] = Field(
+        default=(),
+        description="Where one was kept only, and two are the rule: `look_left`, `look_right`, "
+        "which the camera did not see; of pictures, `second_picture`.",
+    )
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
 
 
@@ -169,7 +174,7 @@ class TemplateRecord(Message):
     created_at: Timestamp | None = Field(description="None where an old database does not say.")
     source: str = Field(
         description="Who asked: `mqtt`, `http` or `cli`; `migration`: the door itself, when "
-        "somebody known by a former recogniser was granted."
+        "somebody known by a former recogniser was granted; `visit`: their second, from visits."
     )
     recognizer: str = Field(description="Which network made it.")
     quality: float | None = Field(description="Of the picture, 0 to 1; null where unknown.")
