@@ -216,10 +216,10 @@ class Users:
         """Whether a person ever had two templates of one recogniser. Raises UserUnknown."""
         with self.database.reading() as connection:
             _, stored = self._known(connection, username)
-            (at,) = connection.execute(
-                "SELECT second_at FROM users WHERE username = ?", (stored,)
+            row = connection.execute(
+                "SELECT 1 FROM had_two WHERE username = ?", (stored,)
             ).fetchone()
-        return at is not None
+        return row is not None
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
@@ -357,9 +357,9 @@ class Users:
         )
         stored = self._stored(connection, name)
         connection.execute(
-            "UPDATE users SET second_at = ? WHERE username = ? AND second_at IS NULL AND"
-            " (SELECT COUNT(*) FROM templates WHERE username = ? AND recognizer = ?) > 1",
-            (moment.to_text(now), stored, stored, recognizer),
+            "INSERT OR IGNORE INTO had_two SELECT username FROM templates"
+            " WHERE username = ? AND recognizer = ? GROUP BY username HAVING COUNT(*) > 1",
+            (stored, recognizer),
         )
         return number
 

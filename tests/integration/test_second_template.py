@@ -1,0 +1,78 @@
+"""Two templates are the rule: what enrolment says of who has one only."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from ostiary.access.risk import Risk
+from ostiary.commands.context import Context
+from ostiary.commands.enrol import register
+from ostiary.commands.people import People, roster_of
+from ostiary.commands.room import Room
+from ostiary.config import CommandSettings, Settings
+from ostiary.messages.commands import RegisterAnswer, RegisterRequest
+from ostiary.store.database import Database
+from ostiary.store.events import Events
+from ostiary.store.users import Users
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import decode_image
+
+
+class Standing:
+    """Somebody before the camera who shows one portrait after another."""
+
+    latest: BGRImage | None = None
+
+    def __init__(self, *portraits: Path) -> None:
+        self._shown = cycle([decode_image(each.read_bytes()) for each in portraits])
+
+    def ask(self, pose: str | None) -> None:
+        """They do not listen."""
+
+    def capture(self, timeout: float) -> BGRImage:
+        assert timeout > 0
+        return next(self._shown)
+
+
+@pytest.fixture
+def room(tmp_path: Path, engine: VisionEngine) -> Iterator[Room]:
+    settings = Settings(commands=CommandSettings(enrol_s=2, allow_unverified_enrolment=True))
+    with Database.open(tmp_path / "door.db") as database:
+        users = Users(database)
+        people = People(users, Events(database), roster_of(users, engine, Risk()))
+        yield Room(settings, people, Events(database), engine)
+
+
+def enrolled(room: Room, **asked: object) -> RegisterAnswer:
+    request = RegisterRequest.model_validate({"username": "Barack", "require_live": False, **asked})
+    answer = register(room, request, Context("cli"))()
+    assert isinstance(answer, RegisterAnswer)
+    return answer
+
+
+def test_who_never_turns_is_kept_with_one_template_and_it_is_said_what_is_missing(
+    room: Room, portraits: Path
+) -> None:
+    before_it = replace(room, cameras={"door": Standing(portraits / "obama.jpg")})
+    answer = enrolled(before_it, source="camera")
+    assert (answer.templates, answer.missing) == (1, ("look_left", "look_right"))
+    assert "Nobody turned the head to the left." in answer.message
+    assert room.people.roster.with_one_template == 1
+
+
+def test_one_picture_asks_for_a_second_and_two_that_differ_are_enough(
+    room: Room, portraits: Path
+) -> None:
+    pictures = [b64encode((portraits / f"{name}.jpg").read_bytes()) for name in ("obama", "obama2")]
+    texts = [each.decode() for each in pictures]
+    one = enrolled(room, username="One", image=texts[0])
+    assert (one.templates, one.missing) == (1, ("second_picture",))
+    two = enrolled(room, username="Two", images=texts, allow_twin=True)
+    assert (two.templates, two.missing) == (2, ())
+    assert two.message == "Two is registered."
+    assert room.people.roster.with_one_template == 1
