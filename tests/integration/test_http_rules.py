@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from ostiary.access.probe import Probe
 from ostiary.vision.engine import VisionEngine
 from testing.console import Browser, ConsoleDoor, console_settings
-from testing.faces import some_look
+from testing.faces import of_one_family, some_look
 
 STRANGE = "</script><img src=x onerror=alert(1)>\"'/..?&#%2f"
 HOURS = [{"days": ["mon"], "start": "08:00", "end": "18:00"}]
@@ -113,3 +114,38 @@ def test_a_list_is_read_and_written_over_http_and_audited(
     actions = [row["action"] for row in operator.ask("GET", "/api/v1/audit").json()["rows"]]
     assert actions[:4] == ["access_set", "person_put", "access_set", "group_set"]
     assert door.room.rules.person("Ann").groups == {"Staff"}
+
+
+def page(operator: Browser, path: str) -> str:
+    html = operator.ask("GET", path, headers={"Accept": "text/html"})
+    assert html.status_code == 200, path
+    return html.text
+
+
+def test_people_with_one_template_are_counted_and_can_be_shown_alone(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    door.people.register("Ben", [some_look(2), some_look(3)], datetime.now(UTC), source="http")
+    every = page(operator, "/people")
+    assert "1 with one picture only" in every
+    assert "Ben" in every
+    alone = page(operator, "/people?one=1")
+    assert "Ann" in alone
+    assert "Ben" not in alone
+    row = operator.ask("GET", "/api/v1/people.csv").text.splitlines()[1]
+    assert row.split(",")[0] == "Ann"
+    assert row.split(",")[-1] == "1"
+
+
+def test_people_who_resemble_each_other_are_told_wherever_the_distance_is(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    assert "resemble each other" not in page(operator, "/people")
+    for number, row in enumerate(of_one_family(40, 0.6)):
+        look = Probe({"sface": row})
+        door.people.register(f"{number}", [look], datetime.now(UTC), source="http")
+    for path in ("/people", "/thresholds"):
+        assert "resemble each other more than most (as 1." in page(operator, path)
+    said = operator.ask("GET", "/api/v1/settings").json()
+    assert said["scale"]["reference"] > said["threshold"]
+    assert said["promised"] is True
