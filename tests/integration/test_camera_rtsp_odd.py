@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from ostiary.camera.frame import CameraStatus
+from ostiary.config import CameraSettings
+from ostiary.service.doctor import Level
+from ostiary.service.doctor.cameras import check_camera
 from testing.cameras import reader, until
 from testing.certificates import self_signed
 from testing.odd_rtsp import OddRtsp, encoded
@@ -112,3 +115,10 @@ def test_an_rtsps_camera_is_read_and_verified_by_its_certificate(
     with OddRtsp(stream, tls=own) as served, reader(served.url, tls_ca=other[0]) as camera:
         until(lambda: "cameras.tls_ca" in (camera.state.detail or ""))
         assert camera.newest(0, 1) is None
+
+
+def test_the_doctor_waits_for_a_late_camera_and_tells_that_it_is_late(stream: bytes) -> None:
+    with OddRtsp(stream, answers_after=6) as served:
+        check = next(check_camera(CameraSettings(source=served.url)))
+    assert check.level is Level.YELLOW
+    assert "the first after" in check.found
