@@ -28,8 +28,9 @@ from ostiary.messages.commands import (
 )
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, ModelState, State
-from ostiary.mqtt.connection import MQTT311
+from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login
 from ostiary.mqtt.login import login_of
+from ostiary.mqtt.losses import Loss
 from ostiary.mqtt.topics import Topics
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
@@ -405,3 +406,33 @@ def test_a_broker_too_small_for_a_face_is_named_for_each_photo(
     assert ran.stdout.count("request_too_large") == 2
     assert "3,500" in ran.stdout
     never_ended(small)
+
+
+class _Nobody:
+    def message(self, incoming: Incoming) -> None: ...
+
+    def lost(self, connection: Connection, loss: Loss) -> None: ...
+
+
+@pytest.mark.parametrize("limit", [120, 129, 130, 16_386, 16_387, 16_388])
+@pytest.mark.parametrize("more", [{}, {"expiry_s": 60}, {"expiry_s": 60, "correlation": b"x" * 9}])
+def test_a_message_of_exactly_the_limit_is_sent_and_one_of_a_byte_more_is_not(
+    tmp_path: Path, limit: int, more: dict[str, Any]
+) -> None:
+    with broker_that(tmp_path, f"max_packet_size {limit}") as broker:
+        login = Login("127.0.0.1", broker.port, "exact", 15, 0, 20, 1_000_000)
+        connection = Connection(login, MQTT5, 20, _Nobody())
+        connection.open()
+        try:
+            sent = [
+                size
+                for size in range(max(0, limit - 60), limit + 1)
+                if connection.publish("a/b", b"x" * size, **more)
+            ]
+            assert sent == list(range(sent[0], sent[-1] + 1))
+            assert not connection.fits("a/b", b"x" * (sent[-1] + 1), **more)
+            assert connection.publish_and_wait("a/b", b"x", timeout_s=30)
+            assert connection.too_large == {}
+        finally:
+            connection.close()
+    never_ended(broker)
