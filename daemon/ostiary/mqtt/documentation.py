@@ -63,9 +63,9 @@ needs. There each certificate is one client, by its CN (`use_username_as_clienti
 under the door's client id and ends its connection. So no two clients share a certificate: the door,
 its second connection where it is one of a site (`site.tls_certificate`), each keypad, and whoever
 types commands have one each. With `mqtt.discovery` Home Assistant finds the door by itself;
-`config/home-assistant/` has automations for it. A name with other characters than letters and digits of ASCII, `_` and `-` has
-a digest of itself in the ids there. What is announced or retained is taken back once the settings
-have no such camera, door or prefix any more.
+`config/home-assistant/` has automations for it. A name with other characters than letters and
+digits of ASCII, `_` and `-` has a digest of itself in the ids there. What is announced or retained
+is taken back once the settings have no such camera, door or prefix any more.
 
 ## What you can rely on
 
