@@ -18,6 +18,7 @@ from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
 from ostiary.errors import TimedOut
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.face import Face
 from testing.rtsp import clock_picture, shown_at
 from testing.waiting import PATIENCE_S, wait_until
 
@@ -162,5 +163,10 @@ class Still:
     def ask(self, pose: str | None) -> None:
         """Nobody is there to read it."""
 
-    def capture(self, timeout: float) -> BGRImage:
+    requires_movement: bool = True
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:  # noqa: ARG002
+        return 0.0
+
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
         raise TimedOut(f"Nobody came within {timeout:g} s.")

@@ -6,7 +6,7 @@ loop goes on with the next frame.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,6 +43,7 @@ from ostiary.vision.bending import Bending
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
+from ostiary.vision.last_layer import OF_NOBODY
 from ostiary.vision.motion import Motion
 from ostiary.vision.motion import step as motion_step
 from ostiary.vision.pose import Pose, landmarks_of, pose_of
@@ -84,11 +85,13 @@ class Meter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SeenFace:
-    """One face as it is shown to people; what was not judged on this frame is None."""
+    """One face as it is shown to people; what was not judged on this frame is None. `alive`: it
+    shows what a grant needs of a live person."""
 
     face: Face
     observation: Observation | None = None
     decision: Decision | None = None
+    alive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,10 @@ class Recognition:
         self._keeper = keeper or Doorkeeper(record)
         self._metrics = metrics
         self._beat = beat
-        self._policy = self._for_this_camera(policy)
-        self._show = show
         self._calibrated = calibrated
         self._drop = drop
+        self._policy = self._for_this_camera(policy)
+        self._show = show
         self._clock = clock
         self._shown: Asked | None = None
         doorway = Doorway(
@@ -153,6 +156,7 @@ class Recognition:
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._view: View | None = None
+        self._shows_life: View | None = None  # the newest with one face that does
         self._asked: str | None = None
         self._clear_at: tuple[float, ...] = ()  # when the last frames that show something were made
         self._failed = ""  # what the last failure was, until a face was judged again
@@ -202,7 +206,12 @@ class Recognition:
         self._policy = self._for_this_camera(policy)
 
     def _for_this_camera(self, policy: Policy) -> Policy:
-        return replace(policy, refuse_stills=self.camera.refuses_stills)
+        own = self._calibrated
+        return replace(
+            policy,
+            refuse_stills=self.camera.refuses_stills,
+            sure_threshold=OF_NOBODY if own is None else own.layer.sure,
+        )
 
     def start(self) -> None:
         self.camera.start()
@@ -226,25 +235,28 @@ class Recognition:
         """Show this beside the next frames, as `commands.room.Camera` says."""
         self._asked = pose
 
-    def capture(self, timeout: float) -> BGRImage:
-        """The next frame with exactly one good face, as `commands.room.Camera` asks.
-
-        Liveness is for the caller to demand. Raises TimedOut, or CameraUnavailable where there is
-        no picture at all.
-        """
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
+        """The next frame with exactly one good face, as `commands.room.Camera` asks. Raises
+        TimedOut, or CameraUnavailable where there is no picture at all."""
         until = time.monotonic() + timeout
         view = self._view
-        after = 0 if view is None else view.frame.number
+        first = after = 0 if view is None else view.frame.number
         while (left := until - time.monotonic()) > 0:
             view = self.wait_view(after, left)
             if view is None:
                 break
             after = view.frame.number
-            if len(view.faces) == 1 and view.faces[0].observation is not None:
-                return view.frame.image
+            shown = self._shows_life if alive else view  # nobody shows it for long
+            if shown is None or shown.frame.number <= first or len(shown.faces) != 1:
+                continue
+            if shown.faces[0].observation is not None:
+                return shown.frame.image
         if self.camera.state.status is not CameraStatus.OK:
             raise CameraUnavailable(f"Camera {self.name} gives no picture; see `ostiary doctor`.")
-        raise TimedOut(f"No good picture of exactly one face within {timeout:g} s. Come nearer.")
+        raise TimedOut(
+            f"No good picture of exactly one live face within {timeout:g} s. Come nearer, and move "
+            "your head a little."
+        )
 
     def _is_newer(self, after: int) -> bool:
         return self._view is not None and self._view.frame.number > after
@@ -276,6 +288,8 @@ class Recognition:
         prompt = self._doorway.asked
         with self._changed:
             self._view = replace(view, asked=self._asked, prompt=prompt.prompt if prompt else None)
+            if len(view.faces) == 1 and view.faces[0].alive:
+                self._shows_life = self._view
             self._changed.notify_all()
 
     def _prompt(self, asked: Asked | None) -> None:
@@ -311,6 +325,7 @@ class Recognition:
             if self._doorway.is_challenged(track.id):
                 look = Look(now, self._pose(frame.image, track.face), observation)
                 self._doorway = self._doorway.looked(track.id, look)
+        alive = {each.id for each in self._doorway.tracks if self._doorway.is_alive(each, now)}
         concluded, outcomes = self._doorway.conclude(now)
         if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
             concluded, outcomes = self._doorway.conclude(now)
@@ -319,7 +334,7 @@ class Recognition:
                 self._metrics.decision(final.decision.reason, self._clock() - now)
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
-        return View(frame, tuple(self._seen(track, judged) for track in tracks))
+        return View(frame, tuple(self._seen(track, judged, alive) for track in tracks))
 
     def _check_calibration(self, frame: Frame) -> None:
         """A last layer is for one camera only; another one's faces are judged without it."""
@@ -330,6 +345,7 @@ class Recognition:
         if why is None:
             return
         self._calibrated = None
+        self._policy = self._for_this_camera(self._policy)
         self._doorway = self._doorway.interrupted()
         log.error("calibration_dropped", camera=self.name, why=why)
         try:
@@ -351,8 +367,13 @@ class Recognition:
         return pose.mirrored() if pose is not None and self.camera.is_mirrored else pose
 
     def _watch_bending(self, bgr: BGRImage, now: float) -> None:
-        """Mark the faces that are seen to move as no flat picture can; each attempt begins anew."""
-        watched = [track for track in self._doorway.to_judge(now) if not track.bends]
+        """Mark the faces that are seen to move as no flat picture can; each attempt begins anew.
+        Who is being enrolled is watched all the time: they are told that nobody knows them at every
+        few frames, too few to have moved in."""
+        here = [track for track in self._doorway.tracks if track.seen == now]
+        enrolling = self._asked is not None
+        judged = here if enrolling else self._doorway.to_judge(now)
+        watched = [track for track in judged if not track.bends]
         before = self._bendings
         self._bendings = {}
         for track in watched:
@@ -394,7 +415,7 @@ class Recognition:
         if not quality.good:
             return None
         with self._metrics.stage("liveness"):
-            liveness = self._live_score(bgr, track.face)
+            liveness = self.live_score(bgr, track.face)
         alone = Observation(liveness, None)
         if alone.is_attack(self._policy) and any(
             seen.is_attack(self._policy) and seen.probe for seen in track.observations
@@ -413,7 +434,14 @@ class Recognition:
             return seen
         return replace(seen, together=self._roster.match(fused([*earlier, probe])))
 
-    def _live_score(self, bgr: BGRImage, face: Face) -> float:
+    @property
+    def requires_movement(self) -> bool:
+        """Whether a grant here needs a head that moves."""
+        return self._policy.refuse_stills
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:
+        """P(live), 0 to 1, of a face in a picture of this camera: by its own last layer, where it
+        has one in force."""
         if self._calibrated is None:
             return self._engine.live_score(bgr, face)
         return self._engine.live_score_by(self._calibrated.layer, bgr, face)
@@ -442,6 +470,6 @@ class Recognition:
             except OstiaryError as unrecorded:
                 log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
 
-    def _seen(self, track: Track, judged: dict[int, Observation]) -> SeenFace:
+    def _seen(self, track: Track, judged: dict[int, Observation], alive: Set[int]) -> SeenFace:
         answer = self._keeper.answer(track.told, self.name)
-        return SeenFace(track.face, judged.get(track.id), answer)
+        return SeenFace(track.face, judged.get(track.id), answer, track.id in alive)

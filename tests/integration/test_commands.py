@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 
 from ostiary.errors import TimedOut, UserExists
+from ostiary.store.audit import Audit
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.face import Face
 from testing.broker import Mosquitto
 from testing.cameras import Still
 from testing.doorway import BASE, Doorway, door_settings
@@ -103,6 +106,63 @@ def test_register_login_users_and_delete(probe: Probe, portraits: Path) -> None:
     assert after["reason"] == "unknown_face"
     actions = [heard.json["action"] for heard in probe.wait(f"{BASE}/event/user", 2)]
     assert actions == ["registered", "deleted"]
+
+
+def test_a_picture_that_was_sent_is_enrolled_but_not_verified(
+    door: Doorway, probe: Probe, portraits: Path
+) -> None:
+    image = base64_of(portraits / "obama.jpg")
+    registered = probe.ask(BASE, "register", {"username": "Ada", "image": image})["data"]
+    more = base64_of(portraits / "obama2.jpg")
+    added = probe.ask(BASE, "add_template", {"username": "Ada", "image": more})["data"]
+    for answer in (registered, added):
+        assert answer["verified"] is False
+        assert answer["liveness"] > 0.9  # which proves nothing
+    deeds = [(row.action, row.subject, row.detail) for row in Audit(door.database).newest(2)]
+    assert deeds == [
+        ("template_added", "Ada", {"verified": False}),
+        ("user_registered", "Ada", {"verified": False}),
+    ]
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A camera before which somebody shows what a grant needs, as the loop would find it."""
+
+    latest: BGRImage
+    requires_movement: bool = True
+
+    def ask(self, pose: str | None) -> None:
+        """They look as they do."""
+
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
+        return self.latest
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:  # noqa: ARG002
+        return 0.97
+
+
+@pytest.mark.parametrize("movement", [True, False])
+def test_who_stood_at_the_camera_and_moved_is_verified(
+    tmp_path: Path,
+    broker: Mosquitto,
+    probe: Probe,
+    engine: VisionEngine,
+    portraits: Path,
+    movement: bool,
+) -> None:
+    picture = np.asarray(cv2.imread(str(portraits / "obama.jpg")), np.uint8)
+    camera = Watching(picture, requires_movement=movement)
+    settings = door_settings(
+        tmp_path, broker.port, commands={"enrol_s": 0, "allow_unverified_enrolment": True}
+    )
+    with Doorway(settings, engine, ("front", camera)) as door:
+        request = {"username": "Ada", "source": "camera"}
+        answer = probe.ask(BASE, "register", request)["data"]
+        assert (answer["verified"], answer["liveness"]) == (movement, 0.97)
+        assert Audit(door.database).newest(1)[0].detail == {"verified": movement}
+        unverified = request | {"username": "Ben", "require_live": False, "allow_twin": True}
+        assert probe.ask(BASE, "register", unverified)["data"]["verified"] is False
 
 
 def test_a_replayed_photo_neither_registers_nor_logs_in(
@@ -361,7 +421,12 @@ class SlowCamera:
     def __init__(self) -> None:
         self.may_come = threading.Event()
 
-    def capture(self, timeout: float) -> BGRImage:
+    requires_movement = True
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:  # noqa: ARG002
+        return 0.0
+
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
         if not self.may_come.wait(timeout):
             raise TimedOut("Nobody came.")
         return np.zeros((48, 64, 3), np.uint8)

@@ -131,6 +131,10 @@ class Doorway:
         """The frames of that face show a head that moves, and no flat picture."""
         return self._changed(track_id, lambda track: replace(track, bends=True))
 
+    def is_alive(self, track: Track, now: float) -> bool:
+        """Whether a face shows what a grant needs of a live person, whoever it is."""
+        return vote.are_live(track.observations, self.policy) and self._has_moved(track, now)
+
     def looked(self, track_id: int, look: Look) -> "Doorway":
         """What a frame shows of how a face that is challenged is held."""
         step_up = self.step_up.looked(track_id, look, self.policy, self.is_one_person)
@@ -243,9 +247,15 @@ class Doorway:
             return decision
         if self._is_paused(now):
             return replace(decision, reason=Reason.AFTER_ATTACK)
-        if self.policy.refuse_stills and not track.bends:
+        if not self._has_moved(track, now):
             return replace(decision, reason=Reason.STILL_PICTURE) if is_late else None
         return self.ruled(decision)
+
+    def _has_moved(self, track: Track, _now: float) -> bool:
+        """Or need not."""
+        if not self.policy.refuse_stills or track.bends:
+            return True
+        return vote.are_surely_live(track.observations, self.policy)
 
     def _is_paused(self, now: float) -> bool:
         return self.attacks is not None and now < self.attacks.pause_until(self.policy)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ostiary.config import AccessSettings
 from ostiary.config.access import ChallengeMode
+from ostiary.vision.last_layer import OF_NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Policy:
 
     `refuse_stills`: nobody passes whose face was not seen to bend, as a head does that moves.
 
+    `sure_threshold`: whose frames have that P(live), by a camera's own last layer, need not move;
+    above 1: everybody has to.
+
     How near a face must be to somebody's template is not here: that follows the roster
     (`ostiary.access.risk`) and comes with every candidate.
     """
@@ -35,6 +39,7 @@ class Policy:
     forget_after_s: float = 1.0
     one_person_only: bool = True
     refuse_stills: bool = False
+    sure_threshold: float = OF_NOBODY
     attack_pause_first_s: float = 2.0
     attack_pause_s: float = 15.0
     attack_over_s: float = 60.0

@@ -95,6 +95,22 @@ def _decided(
     return _said(reason, who, median(seen.liveness for seen in agreeing))
 
 
+def are_live(observations: Sequence[Observation], policy: Policy) -> bool:
+    """Whether they could grant, whoever it is: enough live frames, and no clear attack."""
+    return _enough(observations, policy, policy.live_threshold)
+
+
+def are_surely_live(observations: Sequence[Observation], policy: Policy) -> bool:
+    """The same, and so many of which the camera's own last layer is sure."""
+    return _enough(observations, policy, policy.sure_threshold)
+
+
+def _enough(observations: Sequence[Observation], policy: Policy, least: float) -> bool:
+    window = observations[-policy.window :]
+    votes = sum(seen.liveness >= least for seen in window)
+    return votes >= policy.votes and not any(seen.is_attack(policy) for seen in window)
+
+
 def give_up(observations: Sequence[Observation], policy: Policy) -> Decision:
     """The denial for a face that could not be decided in time."""
     window = observations[-policy.window :]

@@ -83,7 +83,7 @@ class Commands:
                 return answer
             with self._room.people.changing():
                 answer = effect()
-                context.also()
+                context.also(answer)
                 self._remember(kind, context, _OK + answer.model_dump_json().encode())
         except OstiaryError as error:
             if isinstance(error, _PASSING):

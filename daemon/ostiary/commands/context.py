@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ostiary.errors import TimedOut
+from ostiary.messages.commands import Answer
 from ostiary.store.command_log import CommandKey
 
 
-def _nothing() -> None:
+def _nothing(_answer: Answer) -> None:
     pass
 
 
@@ -28,7 +29,8 @@ class Context:
     `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
     signature, which counts once, unless `redelivered` says that it is the same delivery again.
     `operator`: whether they may be told who is registered. `asker`: who they are. `also` is called
-    in the transaction of a command that changes something, once it has: both happen or neither."""
+    with the answer in the transaction of a command that changes something, once it has: both happen
+    or neither."""
 
     source: Literal["mqtt", "http", "cli"]
     key: CommandKey | None = None
@@ -37,7 +39,7 @@ class Context:
     redelivered: bool = False
     operator: bool = True
     asker: Asker = Asker()
-    also: Callable[[], object] = _nothing
+    also: Callable[[Answer], object] = _nothing
 
     def check_deadline(self) -> None:
         """Raises TimedOut."""

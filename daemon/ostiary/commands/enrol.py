@@ -49,6 +49,7 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
             source=context.source,
             scope=request.scope,
         )
+        _note(room, context, "user_registered", user.username, looks)
         if allowed != StoredPerson():
             room.rules.set_person(user.username, request, context.source, confirm=True)
         return RegisterAnswer(
@@ -61,6 +62,7 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
             templates=user.templates,
             liveness=looks.liveness,
             missing=looks.missing,
+            verified=looks.verified,
         )
 
     return effect
@@ -79,14 +81,7 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
     def effect() -> AddTemplateAnswer:
         now = room.clock()
         template = room.people.add_template(username, look, now, source=context.source)
-        if context.source == "mqtt":  # who asks over HTTP is noted there, with an address
-            Audit(room.people.database).add(
-                actor=context.asker.name or "mqtt",
-                action="template_added",
-                subject=username,
-                address="",
-                now=now,
-            )
+        _note(room, context, "template_added", username, looks)
         return AddTemplateAnswer(
             username=username,
             template=TemplateRecord(
@@ -99,6 +94,7 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
             distance=None if apart is None else round(apart, 2),
             looks_like=_twin(room, looks, username) if context.operator else None,
             liveness=looks.liveness,
+            verified=looks.verified,
         )
 
     return effect
@@ -120,6 +116,20 @@ def _lacking(looks: Looks) -> str:
         return ""
     lacks = " ".join(LACKING[each] for each in looks.missing)
     return f" One template only could be kept, and two are the rule: {lacks}"
+
+
+def _note(room: Room, context: Context, action: str, username: str, looks: Looks) -> None:
+    """Who asks over HTTP is noted there, with an address."""
+    if context.source != "mqtt":
+        return
+    Audit(room.people.database).add(
+        actor=context.asker.name or "mqtt",
+        action=action,
+        subject=username,
+        address="",
+        now=room.clock(),
+        detail={"verified": looks.verified},
+    )
 
 
 def _check_allowed(room: Room, request: PicturesRequest) -> None:

@@ -23,11 +23,14 @@ POSES = {0: "look_front", 1: "look_left", -1: "look_right"}
 @dataclass(frozen=True, slots=True)
 class Looks:
     """`kept`: what becomes templates, the best first. `liveness`: the least P(live) of all looks,
-    None where a network gave no number. `missing`: where one was kept only, what a second one
-    lacks: looks that the camera did not see, or `second_picture`."""
+    None where a network gave no number. `verified`: a live person was seen at the door's camera, as
+    a grant asks it; where a picture that was sent comes from, nobody knows. `missing`: where one
+    was kept only, what a second one lacks: looks that the camera did not see, or
+    `second_picture`."""
 
     kept: tuple[Probe, ...]
     liveness: float | None
+    verified: bool
     missing: tuple[str, ...] = ()
 
 
@@ -54,8 +57,12 @@ def looks_at(room: Room, request: PicturesRequest, context: Context) -> Looks:
     roster = room.people.roster
     kept = differing([each.probe for each in looks], roster.used, roster.looks_differ_distance)
     least = min(each.liveness for each in looks)
-    missing = _missing(request, looks) if len(kept) == 1 else ()
-    return Looks(tuple(kept[:LOOKS]), least if 0.0 <= least <= 1.0 else None, missing)
+    return Looks(
+        tuple(kept[:LOOKS]),
+        least if 0.0 <= least <= 1.0 else None,
+        _verified(room, request),
+        _missing(request, looks) if len(kept) == 1 else (),
+    )
 
 
 def _missing(request: PicturesRequest, looks: list[_Look]) -> tuple[str, ...]:
@@ -67,9 +74,17 @@ def _missing(request: PicturesRequest, looks: list[_Look]) -> tuple[str, ...]:
     return tuple(POSES[side] for side in sides if side not in seen or len(seen) == len(POSES))
 
 
+def _verified(room: Room, request: PicturesRequest) -> bool:
+    if request.source is None or not request.require_live:
+        return False
+    _, camera = room.camera(request.camera)
+    return camera.requires_movement
+
+
 def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:
     face = one_face(room.engine, image)
-    liveness = room.engine.live_score(image, face)
+    by = room.engine if request.source is None else room.camera(request.camera)[1]
+    liveness = by.live_score(image, face)
     if request.require_live and not is_live(liveness, room.access):
         raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
     quality = room.engine.quality(image, face)
@@ -89,11 +104,17 @@ def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Itera
     limits = room.settings.commands
     try:
         camera.ask(POSES[0])
-        yield camera.capture(limits.camera_timeout_s)
+        yield _first(camera, limits.camera_timeout_s, request)
         until = time.monotonic() + limits.enrol_s
         yield from _turning(room, camera, until, looks)
     finally:
         camera.ask(None)
+
+
+def _first(camera: Camera, timeout_s: float, request: PicturesRequest) -> BGRImage:
+    if request.require_live:
+        return camera.capture(timeout_s)
+    return camera.capture(timeout_s, alive=False)
 
 
 def _turning(room: Room, camera: Camera, until: float, looks: list[_Look]) -> Iterator[BGRImage]:
@@ -101,7 +122,7 @@ def _turning(room: Room, camera: Camera, until: float, looks: list[_Look]) -> It
     while wanted and (left := until - time.monotonic()) > 0:
         camera.ask(POSES[min(wanted, key=abs)])
         try:
-            image = camera.capture(left)
+            image = camera.capture(left, alive=False)  # `_examined` demands it of each look
             quality = room.engine.quality(image, one_face(room.engine, image))
         except TimedOut:
             return

@@ -20,6 +20,7 @@ from ostiary.store.credentials import Credentials
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.face import Face
 from ostiary.vision.image import ImageLimits, decode_image
 
 
@@ -36,11 +37,21 @@ class Camera(Protocol):
         look_left, look_right); None: nothing is asked any more."""
         ...
 
-    def capture(self, timeout: float) -> BGRImage:
-        """The next frame with exactly one good, live face, within `timeout` seconds.
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
+        """The next frame with exactly one good face, within `timeout` seconds; `alive`: which shows
+        what a grant needs of a live person, movement too.
 
         Raises TimedOut where none came, CameraUnavailable where there is no picture at all.
         """
+        ...
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:
+        """P(live), 0 to 1, of a face in a picture of this camera."""
+        ...
+
+    @property
+    def requires_movement(self) -> bool:
+        """Whether a grant here needs a head that moves."""
         ...
 
 

@@ -5,14 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 from ostiary.commands.context import Context
 from ostiary.errors import Busy
 from ostiary.http.gate import Caller, Gate
 from ostiary.http.parts import ConsoleParts
-from ostiary.messages.commands import Answer, Request
+from ostiary.messages.commands import AddTemplateAnswer, Answer, RegisterAnswer, Request
 from ostiary.store.audit import Detail
 
 AT_ONCE = 2
@@ -48,12 +47,19 @@ class Work:
         detail: Detail | None = None,
     ) -> A:
         """Run a command that changes something, and write who did it. Raises OstiaryError."""
+
+        def note(told: Answer) -> None:
+            said = dict(detail or {})
+            if isinstance(told, RegisterAnswer | AddTemplateAnswer):
+                said["verified"] = told.verified
+            self._gate.note(caller, action, subject, said)
+
         with self._place() as context:
             noted = replace(
                 context,
                 operator=caller.knows_people,
                 asker=self._gate.asker(caller),
-                also=partial(self._gate.note, caller, action, subject, detail),
+                also=note,
             )
             result = self._parts.commands.run(name, request, noted)
             assert isinstance(result, answer)

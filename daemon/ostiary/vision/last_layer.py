@@ -17,6 +17,8 @@ from ostiary.errors import LastLayerInvalid
 from ostiary.vision.arrays import FloatArray
 
 FEATURES = 512
+OF_NOBODY = 2.0
+"""As P(live) from which a layer is sure: of nobody."""
 VETO = 0.05
 """At most so large a P(live) of the networks themselves is an attack, whatever the layer says."""
 FIT = 1.0
@@ -36,7 +38,7 @@ class LastLayer:
 
     weights: FloatArray
     bias: float
-    sure: float = 2.0
+    sure: float = OF_NOBODY
 
     def __post_init__(self) -> None:
         if self.weights.shape != (FEATURES,):

@@ -45,6 +45,7 @@ function succeeded(answer) {
   const name = answer.username;
   const notice = element("div", "notice good");
   notice.append(element("p", "", say(known ? "enrol.done_more" : "enrol.done", { name })));
+  if (!answer.verified) notice.append(element("p", "", say("enrol.unverified")));
   if (answer.looks_like) {
     notice.append(element("p", "", say("enrol.looks_like", { name: answer.looks_like })));
   }

@@ -120,6 +120,12 @@ class RegisterRequest(Allowance, PicturesRequest):
     )
 
 
+VERIFIED = (
+    "Whether a live person stood at the door's camera, as a grant asks it: with a head that moved. "
+    "A picture that was sent proves no life, whatever its P(live)."
+)
+
+
 class RegisterAnswer(FirstVersionAnswer):
     templates: int = Field(ge=1, description="How many looks were kept.")
     missing: tuple[str, ...] = Field(
@@ -128,6 +134,7 @@ class RegisterAnswer(FirstVersionAnswer):
         "which the camera did not see; of pictures, `second_picture`.",
     )
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+    verified: bool = Field(default=False, description=VERIFIED)
 
 
 class DeleteRequest(Request):
@@ -189,6 +196,7 @@ class AddTemplateAnswer(Answer):
     )
     looks_like: str | None = Field(description="Who it looks more like, if somebody else.")
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
+    verified: bool = Field(default=False, description=VERIFIED)
 
 
 class RemoveTemplateRequest(Request):
