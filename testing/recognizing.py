@@ -14,6 +14,7 @@ from ostiary.camera.reader import CameraReader
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import utc_now
 from ostiary.config import CameraSettings
+from ostiary.doorkeeper import Doorkeeper, Ruler, everybody
 from ostiary.recognition import Drop, Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.store.database import Database
@@ -31,6 +32,7 @@ class Recognizing:
 
     recognition: Recognition
     metrics: Metrics
+    keeper: Doorkeeper
     told: list[Told] = field(default_factory=list)
 
     @property
@@ -58,10 +60,12 @@ def recognizing(
     loop: bool = False,
     calibrated: CalibratedCamera | None = None,
     drop: Drop = lambda _camera, _why: None,
+    rule: Ruler = everybody,
     **camera: object,
 ) -> Iterator[Recognizing]:
     """A door in `folder` that sees `frames` and knows each of `registered` by the file's name.
-    `calibrated` is its camera's own last layer, `camera` are further settings of it."""
+    `calibrated` is its camera's own last layer, `camera` are further settings of it, `rule` says
+    what is asked besides the face."""
     metrics = Metrics()
     told: list[Told] = []
     folder.mkdir(exist_ok=True)
@@ -74,6 +78,7 @@ def recognizing(
             face, *_ = engine.detect(bgr)
             probe, _ = people.roster.identify(partial(engine.describe, bgr, face))
             people.register(portrait.stem, [probe], utc_now(), source="test")
+        keeper = Doorkeeper(lambda each, _camera: told.append(each), rule)
         recognition = Recognition(
             CameraReader(
                 CameraSettings.model_validate(
@@ -85,11 +90,12 @@ def recognizing(
             lambda each, _camera: told.append(each),
             policy,
             metrics,
+            keeper=keeper,
             calibrated=calibrated,
             drop=drop,
         )
         recognition.start()
         try:
-            yield Recognizing(recognition, metrics, told)
+            yield Recognizing(recognition, metrics, keeper, told)
         finally:
             recognition.stop()

@@ -204,13 +204,21 @@ class App:
         last = self._last_passages(gates)
         self._calibrations = Calibrations(self.database, self.events)
         calibrated = self._calibrated()
-        self.doorkeeper = Doorkeeper(self._record, self._rule, gates, patience, last)
+        self.doorkeeper = Doorkeeper(
+            self._recording.decided,
+            self._rule,
+            gates,
+            patience,
+            last,
+            self.database.transaction,
+            self._follow,
+        )
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
                 self.engine,
                 roster,
-                self._record,
+                self._recording.decided,
                 policy,
                 self.metrics,
                 self._heartbeats.expect(f"recognition-{camera.name}", RECOGNITION_BEAT_S),
@@ -525,11 +533,10 @@ class App:
         """Let go of all that it has, where it was not run."""
         self._made.close()
 
-    def _record(self, told: Told, source: str) -> None:
-        number = self._recording.decided(told, source)
+    def _follow(self, told: Told, source: str, number: object) -> None:
         if told.decision.success:
             self.doors.granted(source, told.decision.username)
-        if self._console is not None:
+        if self._console is not None and isinstance(number, int):
             self._console.decided(number, source)
         self._recording.let_come_over(told, self._access.live_threshold)
         if self._access.learn_second:

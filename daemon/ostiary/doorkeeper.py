@@ -6,7 +6,8 @@ nobody is let in, and where a decision cannot be recorded it was never made.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from ostiary.access.admission import (
@@ -27,10 +28,16 @@ from ostiary.messages.rule_words import Factor
 Ruler = Callable[[str, str], Ruling]
 """What the rules say now of a person (by name) before a door (by its camera's name)."""
 Record = Callable[[Told, str], object]
-"""Commits a decision with its camera's name; only then it exists."""
+"""Writes a decision down with its camera's name; only once that is committed it exists."""
+Follow = Callable[[Told, str, object], object]
+"""Does what follows from a decision that exists (the door opens), with what recording it gave."""
 
 Final = tuple[Told, ...]
 """Decisions that were recorded, in order."""
+
+
+def _nothing(_told: Told, _door: str, _recorded: object) -> None:
+    pass
 
 
 def everybody(_username: str, _door: str) -> Ruling:
@@ -54,9 +61,14 @@ class Doorkeeper:
         gates: Mapping[str, Gate] | None = None,
         patience: Patience = PATIENCE,
         last: Mapping[str, Direction] | None = None,
+        together: Callable[[], AbstractContextManager[object]] = nullcontext,
+        follow: Follow = _nothing,
     ) -> None:
-        """`last`: which way each person passed last, as far as that is known."""
+        """`last`: which way each person passed last, as far as that is known. `together` makes what
+        is recorded in its block one: of two people neither is let in alone."""
         self._record = record
+        self._together = together
+        self._follow = follow
         self._rule = rule
         self._gates = dict(gates or {})
         self._patience = patience
@@ -122,8 +134,20 @@ class Doorkeeper:
             admission = self._admission(door)
             if reason is Reason.LOCKED_OUT and admission.waiting is not None:
                 return self._advance(door, *admission.refused(reason, now))
-            told = Told(Decision(reason, username))
-            return self._advance(door, *admission.decided(told, ALWAYS, now))
+            after, late = admission.elapsed(now)
+            return self._advance(door, after, (*late, Told(Decision(reason, username))))
+
+    def stands(self, door: str, tracks: Collection[int], now: float) -> Final:
+        """These faces stand before `door`: who waits is one of them, or waits no longer. Returns and
+        raises as `decided`."""
+        with self._lock:
+            return self._advance(door, *self._admission(door).stands(tracks, now))
+
+    def is_attentive(self, door: str) -> bool:
+        """Whether somebody is waited for at `door`, or what they showed is held."""
+        with self._lock:
+            admission = self._admission(door)
+            return admission.waiting is not None or bool(admission.held)
 
     def refused(self, door: str, reason: Reason, now: float) -> Final:
         """What was shown at `door` was wrong for good. Returns and raises as `decided`."""
@@ -165,8 +189,10 @@ class Doorkeeper:
         before = self._admission(door).waiting
         # Somebody may have waited for minutes: what the rules say now is what counts.
         final = tuple(replace(told, decision=self.ruled(told.decision, door)) for told in final)
-        for told in final:
-            self._record(told, door)
+        recorded: list[object] = []
+        if final:
+            with self._together():
+                recorded = [self._record(told, door) for told in final]
         self._admissions[door] = after
         direction = self._gates.get(door, Gate()).direction
         for told in final:
@@ -175,4 +201,6 @@ class Doorkeeper:
                 self._last[told.decision.username] = direction
         if after.waiting != before:
             self.waits(door, after.waiting)
+        for told, number in zip(final, recorded, strict=True):
+            self._follow(told, door, number)
         return final

@@ -269,6 +269,7 @@ class Recognition:
             frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
             if frame is None:
                 self._saw_nothing(self._clock())
+                self._see_who_stays(self._clock())
                 continue
             number = frame.number
             self.see(frame)
@@ -277,9 +278,11 @@ class Recognition:
     def see(self, frame: Frame) -> None:
         """Judge one frame and do what follows: what the thread does with each. For whoever plays a
         recording to a door that was not started."""
-        self._doorway = replace(self._doorway, policy=self._policy)
+        attentive = self._keeper.is_attentive(self.name)
+        self._doorway = replace(self._doorway, policy=self._policy, attentive=attentive)
         try:
             view = self._look(frame)
+            self._see_who_stays(frame.captured_at)
         except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
             self._fail(error, frame)
             return
@@ -291,6 +294,19 @@ class Recognition:
             if len(view.faces) == 1 and view.faces[0].alive:
                 self._shows_life = self._view
             self._changed.notify_all()
+
+    def _see_who_stays(self, now: float) -> None:
+        """Whoever is waited for goes on standing there, or is waited for no longer."""
+        if not self._keeper.is_attentive(self.name):
+            return
+        tracks = self._doorway.before_it(now)
+        try:
+            final = self._keeper.stands(self.name, tracks, self._clock())
+        except OstiaryError as error:  # it is tried again with the next frame
+            log.error("decision_not_recorded", camera=self.name, code=error.code)
+            return
+        for told in final:
+            self._metrics.decision(told.decision.reason)
 
     def _prompt(self, asked: Asked | None) -> None:
         """Show what is asked now, where that has changed."""
@@ -332,6 +348,8 @@ class Recognition:
         for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
             for final in self._keeper.decided(told, self.name, self._clock()):
                 self._metrics.decision(final.decision.reason, self._clock() - now)
+            if told.decision.success and self._keeper.is_attentive(self.name):
+                concluded = concluded.untold(told.decision.username)
         self._doorway = concluded
         tracks = (track for track in self._doorway.tracks if track.seen == now)
         return View(frame, tuple(self._seen(track, judged, alive) for track in tracks))

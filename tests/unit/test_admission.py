@@ -141,8 +141,8 @@ def test_one_person_twice_is_not_two_people() -> None:
 def test_a_second_person_who_may_not_pass_helps_nobody() -> None:
     state, _ = Admission().decided(granted("Anna"), TWO, 0.0)
     state, final = state.decided(granted("Bo"), Ruling(Reason.NOT_ALLOWED_HERE), 5.0)
-    assert said(final) == [(Reason.NOT_ALLOWED_HERE, "Bo")]
-    assert state.waiting is not None
+    assert said(final) == [(Reason.SECOND_PERSON_MISSING, "Anna"), (Reason.NOT_ALLOWED_HERE, "Bo")]
+    assert state.waiting is None
 
 
 def test_a_second_person_who_comes_late_is_a_first_one() -> None:

@@ -1,11 +1,13 @@
 """What comes after a face was granted: what the rules ask besides, until it is there or time is up.
 
 One `Admission` a door. A granted face with a ruling that asks for more waits here; whatever is not
-shown in time ends in a denial. A face that was denied never waits, and ends somebody else's waiting
-where it was an attack. A PIN or a card that is shown before its face is held for as long.
+shown in time ends in a denial. So does who does not stay: the PIN is to be shown by the face. Any
+face that is denied meanwhile and is not known to be theirs ends the waiting, and so do several
+faces, or that nobody stands there any more; of two persons only the second stands there. A PIN or
+a card that is shown before its face is held for as long, and not past the face of a stranger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -32,6 +34,10 @@ MISSING: Mapping[Need, Reason] = {
     Need.SECOND_PERSON: Reason.SECOND_PERSON_MISSING,
 }
 
+OTHERS = frozenset({Reason.UNKNOWN_FACE, Reason.SEVERAL_FACES, Reason.PRESENTATION_ATTACK})
+"""Denials of faces that are certainly not the one of whom a PIN or a card is held. One that is
+turned to the keypad may be."""
+
 Direction = Literal["in", "out"]
 
 
@@ -50,6 +56,11 @@ class Waiting:
     @property
     def username(self) -> str | None:
         return self.told.decision.username
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no second person is waited for, nor has come."""
+        return self.partner is None and self.needs[0] is not Need.SECOND_PERSON
 
     def denied(self, reason: Reason | None = None) -> tuple[Told, ...]:
         """Everybody who waits here, denied: for what is missing, unless `reason` says otherwise."""
@@ -98,7 +109,7 @@ class Admission:
         if not told.decision.success:
             return state._beside_a_denial(told, late)
         if not ruling.allowed:
-            return state, (*late, _as(told, ruling.reason))
+            return state._beside_a_denial(_as(told, ruling.reason), late)
         waiting = state.waiting
         if waiting is not None and waiting.username == told.decision.username:
             return state, late  # the same person, who is already being waited for
@@ -144,6 +155,19 @@ class Admission:
         """A PIN or a card that is enough without a face was shown by the person of `told`."""
         asked = replace(ruling, needs=Factor.FACE, step_up=False)
         return self.decided(told, asked, now)
+
+    def stands(
+        self, tracks: Collection[int], now: float
+    ) -> tuple["Admission", tuple[Told, ...]]:
+        """These faces stand before the door. Who waits and is not among them has gone, and whoever
+        has come shows nothing for them."""
+        state, late = self.elapsed(now)
+        waiting = state.waiting
+        if waiting is None or waiting.told.track is None or waiting.told.track in tracks:
+            return state, late
+        if waiting.needs[0] is Need.SECOND_PERSON:  # the first steps aside
+            return state, late
+        return replace(state, waiting=None), (*late, *waiting.denied())
 
     def refused(self, reason: Reason, now: float) -> tuple["Admission", tuple[Told, ...]]:
         """What was shown was wrong for good (a failed challenge, a locked PIN): not to wait any
@@ -199,9 +223,20 @@ class Admission:
     def _beside_a_denial(
         self, told: Told, late: tuple[Told, ...]
     ) -> tuple["Admission", tuple[Told, ...]]:
-        if self.waiting is None or told.decision.reason is not Reason.PRESENTATION_ATTACK:
-            return self, (*late, told)
-        return replace(self, waiting=None), (*late, *self.waiting.denied(), told)
+        """Who is not known to be the one who waits is somebody else; between two people nobody is
+        denied."""
+        who, waiting = told.decision.username, self.waiting
+        is_attack = told.decision.reason is Reason.PRESENTATION_ATTACK
+        gone = tuple(
+            held
+            for held in self.held
+            if who != held.username and (who is not None or told.decision.reason in OTHERS)
+        )
+        without = tuple(Told(Decision(Reason.FACE_MISSING, held.username)) for held in gone)
+        state = replace(self, held=tuple(held for held in self.held if held not in gone))
+        if waiting is None or (waiting.is_alone and who == waiting.username and not is_attack):
+            return state, (*late, *without, told)
+        return replace(state, waiting=None), (*late, *waiting.denied(), *without, told)
 
     def _second(
         self,

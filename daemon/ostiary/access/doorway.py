@@ -45,7 +45,8 @@ class Told:
     """A decision to be told, and the frames of the track that led to it (none for a denial of
     another kind). `challenged`: and a challenge, which was passed, or not for that `failure`.
     `moved`: their frames show a head that moves, and no flat picture.
-    `duress`: they said that they are forced; only the building is to know."""
+    `duress`: they said that they are forced; only the building is to know. `track`: of which face;
+    None for a denial of no one face, and for what came without one."""
 
     decision: Decision
     observations: tuple[Observation, ...] = ()
@@ -53,6 +54,7 @@ class Told:
     failure: Failure | None = None
     duress: bool = False
     moved: bool = False
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Doorway:
     `is_one_person` says whether two looks of one track may be of the same face, `ruled` turns the
     grant of a person whom the rules do not let pass now into its denial, `wants_challenge` says
     whether they ask a challenge of one whom they let pass, and `below(n)` gives a random number
-    from 0 to n - 1, by which it is drawn.
+    from 0 to n - 1, by which it is drawn. `attentive`: the door waits for what somebody has to show
+    besides the face. So long a face that was granted does not rest, and each denial is told, also
+    within the cool-down: whoever stands there has to stay who they are.
     """
 
     policy: Policy
@@ -76,6 +80,7 @@ class Doorway:
     told: Mapping[Outcome, float] = field(default_factory=lambda: MappingProxyType({}))
     attacks: Attacks | None = None
     step_up: StepUp = field(default_factory=StepUp)
+    attentive: bool = False
 
     def remembering(self, before: "Doorway") -> "Doorway":
         """What this door said, and how it was attacked and tried, as `before` knew it at a
@@ -121,7 +126,21 @@ class Doorway:
         """The faces of this frame whose liveness and descriptor are wanted."""
         if self.crowded_frames:
             return ()
-        return tuple(track for track in self.tracks if track.seen == now and track.is_judged(now))
+        return tuple(
+            track for track in self.tracks if track.seen == now and self._is_judged(track, now)
+        )
+
+    def before_it(self, now: float) -> frozenset[int]:
+        """The faces (their tracks) that stand there: of this frame, or, where it shows none, those
+        that were there a moment ago."""
+        seen = frozenset(track.id for track in self.tracks if track.seen == now)
+        return seen or frozenset(track.id for track in self.tracks)
+
+    def untold(self, username: str | None) -> "Doorway":
+        """The grant of this person did not let them in: who comes back is decided anew."""
+        outcome = (Reason.GRANTED, username)
+        kept = {each: at for each, at in self.told.items() if each != outcome}
+        return replace(self, told=MappingProxyType(kept))
 
     def observed(self, track_id: int, observation: Observation) -> "Doorway":
         """One face was judged. Looks at two different people void all votes of the track."""
@@ -168,9 +187,10 @@ class Doorway:
             again = state._was_told(track, decision, now)
             spoken: tuple[Told, ...] = ()
             if not again:
-                state, spoken = state._tell(
-                    Told(decision, track.observations, moved=track.bends), now
+                told_now = Told(
+                    decision, track.observations, moved=track.bends, track=track.id
                 )
+                state, spoken = state._tell(told_now, now)
             outcomes += spoken
             told = decision if again or spoken else track.told
             state = state._with(track.resting(now + self.policy.recheck_s, told))
@@ -227,7 +247,9 @@ class Doorway:
         if decision.success and self._is_paused(now):
             decision = replace(decision, reason=Reason.AFTER_ATTACK)
         decision = self.ruled(decision)
-        told = Told(decision, over.observations, True, over.challenge.failure)
+        told = Told(
+            decision, over.observations, True, over.challenge.failure, track=over.track_id
+        )
         state = replace(self, step_up=step_up, told=self._told_at(decision, now))
         for track in self.tracks:
             if track.id == over.track_id:
@@ -235,7 +257,7 @@ class Doorway:
         return state, (told,)
 
     def _decide(self, track: Track, now: float) -> Decision | None:
-        if track.seen != now or not track.is_judged(now) or self.is_challenged(track.id):
+        if track.seen != now or not self._is_judged(track, now) or self.is_challenged(track.id):
             return None
         if track.swapped:
             return replace(vote.summarise(Reason.UNCERTAIN, track.observations), username=None)
@@ -257,12 +279,24 @@ class Doorway:
             return True
         return vote.are_surely_live(track.observations, self.policy)
 
+    def _is_judged(self, track: Track, now: float) -> bool:
+        let_in = track.told is not None and track.told.success
+        return (self.attentive and let_in) or track.is_judged(now)
+
+    def _is_silent(self, decision: Decision, now: float) -> bool:
+        """Whether the same was told within the cool-down."""
+        if self.attentive and not decision.success:
+            return False
+        return now - self.told.get(_outcome(decision), -math.inf) < self.policy.cooldown_s
+
     def _is_paused(self, now: float) -> bool:
         return self.attacks is not None and now < self.attacks.pause_until(self.policy)
 
     def _was_told(self, track: Track, decision: Decision, now: float) -> bool:
         """An attack that goes on is told again from time to time, everything else once."""
         if track.told is None or _outcome(track.told) != _outcome(decision):
+            return False
+        if self.attentive and not decision.success:
             return False
         is_attack = decision.reason is Reason.PRESENTATION_ATTACK
         return not (is_attack and self.attacks and self.attacks.is_news(now, self.policy))
@@ -278,7 +312,7 @@ class Doorway:
         return replace(observed, swapped=True)
 
     def _tell(self, told: Told, now: float) -> tuple["Doorway", tuple[Told, ...]]:
-        if now - self.told.get(_outcome(told.decision), -math.inf) < self.policy.cooldown_s:
+        if self._is_silent(told.decision, now):
             return self, ()
         attacks = self.attacks
         if attacks is not None and told.decision.reason is Reason.PRESENTATION_ATTACK:

@@ -1,0 +1,167 @@
+"""The face of one with the PIN of another: who is recognised and leaves lets nobody else in."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ostiary.access.admission import Admission, Need
+from ostiary.access.decision import Decision
+from ostiary.access.doorway import Told
+from ostiary.access.policy import Policy
+from ostiary.access.rules import Factor, Ruling
+from ostiary.doorkeeper import Doorkeeper
+from ostiary.errors import DatabaseUnwritable
+from ostiary.messages.reason import Reason
+from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import decode_image, encode_jpeg
+from testing.cameras import until
+from testing.recognizing import Recognizing, recognizing
+from tests.adversary.test_tailgating import standing
+
+PIN = Ruling(needs=Factor.FACE_AND_PIN)
+TWO = Ruling(two_person=True)
+FPS = 10
+
+
+def pictures(engine: VisionEngine, portraits: Path, *names: str) -> dict[str, bytes]:
+    """A door with each of them before it, and (`nobody`) with none."""
+    seen = {name: standing(portraits / f"{name}.jpg", engine) for name in names}
+    nobody = np.full_like(next(iter(seen.values())), 90)
+    nobody[::7] = 60
+    both = np.hstack(list(seen.values())) if len(seen) > 1 else nobody
+    shown = {name: np.hstack([bgr, nobody]) for name, bgr in seen.items()}
+    shown |= {"nobody": np.hstack([nobody, nobody]), "both": both}
+    return {name: encode_jpeg(np.asarray(bgr, np.uint8), 95) for name, bgr in shown.items()}
+
+
+def frames(shown: dict[str, bytes], *scene: tuple[str, float]) -> list[bytes]:
+    """Each of the scene for so many seconds."""
+    return [shown[name] for name, seconds in scene for _ in range(round(seconds * FPS))]
+
+
+def typed(door: Recognizing, who: str) -> None:
+    door.keeper.presented("front", Need.PIN, who, time.monotonic())
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        ("nobody", "the one who was recognised has gone"),
+        ("biden", "somebody else stands there"),
+        ("both", "somebody else stands beside"),
+    ],
+)
+def test_a_pin_after_its_owners_face_has_gone_opens_nothing(
+    tmp_path: Path, engine: VisionEngine, portraits: Path, then: str, why: str
+) -> None:
+    scene = frames(pictures(engine, portraits, "obama2", "biden"), ("obama2", 3), (then, 60))
+    known = [portraits / "obama.jpg"]
+    policy = Policy(one_person_only=True)
+    with recognizing(tmp_path, engine, scene, known, policy, fps=FPS, rule=lambda *_: PIN) as door:
+        until(lambda: door.keeper.waiting("front") is not None, within=30)
+        until(lambda: door.keeper.waiting("front") is None, within=12)  # 15 s is all one has
+        assert door.reasons[0] == "credential_missing", why
+        typed(door, "obama")
+        assert "granted" not in door.reasons
+
+
+def test_a_stranger_denied_a_moment_ago_is_a_stranger_still(
+    tmp_path: Path, engine: VisionEngine, portraits: Path
+) -> None:
+    """That they were told so within the cool-down changes nothing."""
+    shown = pictures(engine, portraits, "obama2", "biden")
+    scene = frames(shown, ("biden", 2), ("nobody", 2), ("obama2", 2), ("biden", 60))
+    known = [portraits / "obama.jpg"]
+    policy = Policy(cooldown_s=60.0)
+    with recognizing(tmp_path, engine, scene, known, policy, fps=FPS, rule=lambda *_: PIN) as door:
+        until(lambda: door.keeper.waiting("front") is not None, within=30)
+        until(lambda: door.keeper.waiting("front") is None, within=12)
+        typed(door, "obama")
+        assert "granted" not in door.reasons
+
+
+def test_whoever_stays_before_the_door_passes_with_their_pin_and_may_come_back(
+    tmp_path: Path, engine: VisionEngine, portraits: Path
+) -> None:
+    shown = pictures(engine, portraits, "obama2", "biden")
+    scene = frames(shown, ("obama2", 3), ("nobody", 3), ("obama2", 60))
+    known = [portraits / "obama.jpg"]
+    policy = Policy(cooldown_s=60.0)
+    with recognizing(tmp_path, engine, scene, known, policy, fps=FPS, rule=lambda *_: PIN) as door:
+        until(lambda: door.reasons == ["credential_missing"], within=30)
+        until(lambda: door.keeper.waiting("front") is not None, within=30)
+        typed(door, "obama")
+        assert door.reasons == ["credential_missing", "granted"]
+
+
+def denied(reason: Reason, name: str | None = None) -> Told:
+    return Told(Decision(reason, name))
+
+
+ADA = Told(Decision(Reason.GRANTED, "Ada", 0.4, 0.99))
+BO = Told(Decision(Reason.GRANTED, "Bo", 0.4, 0.99))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        denied(Reason.UNKNOWN_FACE),
+        denied(Reason.SEVERAL_FACES),
+        denied(Reason.UNCERTAIN),
+        denied(Reason.LOW_QUALITY),
+        denied(Reason.PIPELINE_ERROR),
+        denied(Reason.PRESENTATION_ATTACK, "Ada"),
+        denied(Reason.OUTSIDE_SCHEDULE, "Bo"),
+    ],
+    ids=lambda told: f"{told.decision.reason}",
+)
+@pytest.mark.parametrize("ruling", [PIN, TWO])
+def test_a_denied_face_ends_somebody_elses_waiting(seen: Told, ruling: Ruling) -> None:
+    state, _ = Admission().decided(ADA, ruling, 0.0)
+    state, _ = state.decided(seen, ruling, 1.0)
+    assert state.waiting is None
+    _, final = state.presented(Need.PIN, "Ada", 2.0)
+    assert not [told for told in final if told.decision.success]
+
+
+def test_between_two_people_nobody_is_denied_not_even_the_first_again() -> None:
+    state, _ = Admission().decided(ADA, TWO, 0.0)
+    state, _ = state.decided(denied(Reason.UNCERTAIN, "Ada"), TWO, 1.0)
+    _, final = state.decided(BO, TWO, 2.0)
+    assert final == ()
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_FACE, Reason.SEVERAL_FACES])
+def test_a_pin_that_a_stranger_typed_is_not_held_for_its_owners_face(reason: Reason) -> None:
+    state, _ = Admission().presented(Need.PIN, "Ada", 0.0)
+    state, final = state.decided(denied(reason), PIN, 1.0)
+    assert [told.decision.reason for told in final] == [Reason.FACE_MISSING, reason]
+    _, final = state.decided(ADA, PIN, 2.0)
+    assert final == ()
+
+
+def test_a_wrong_pin_is_no_other_face() -> None:
+    keeper = Doorkeeper(lambda _told, _door: None, lambda _name, _door: PIN)
+    keeper.decided(ADA, "front", 0.0)
+    keeper.mistaken("front", Reason.WRONG_CREDENTIAL, 1.0, "Ada")
+    assert keeper.waiting("front") is not None
+
+
+def test_of_two_people_neither_is_let_in_where_one_cannot_be_recorded() -> None:
+    opened: list[str | None] = []
+
+    def record(told: Told, _door: str) -> None:
+        if told.decision.username == "Bo":
+            raise DatabaseUnwritable("The disk is full.")
+
+    keeper = Doorkeeper(
+        record,
+        lambda _name, _door: TWO,
+        follow=lambda told, _door, _number: opened.append(told.decision.username),
+    )
+    keeper.decided(ADA, "front", 0.0)
+    with pytest.raises(DatabaseUnwritable):
+        keeper.decided(BO, "front", 1.0)
+    assert opened == []
