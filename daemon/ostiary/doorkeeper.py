@@ -138,8 +138,8 @@ class Doorkeeper:
             return self._advance(door, after, (*late, Told(Decision(reason, username))))
 
     def stands(self, door: str, tracks: Collection[int], now: float) -> Final:
-        """These faces stand before `door`: who waits is one of them, or waits no longer. Returns and
-        raises as `decided`."""
+        """These faces stand before `door`: who waits is one of them, or waits no longer. Returns
+        and raises as `decided`."""
         with self._lock:
             return self._advance(door, *self._admission(door).stands(tracks, now))
 

@@ -15,7 +15,7 @@ from ostiary.doorkeeper import Doorkeeper
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
-from ostiary.vision.image import decode_image, encode_jpeg
+from ostiary.vision.image import encode_jpeg
 from testing.cameras import until
 from testing.recognizing import Recognizing, recognizing
 from tests.adversary.test_tailgating import standing

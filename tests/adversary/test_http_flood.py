@@ -112,3 +112,54 @@ def test_one_host_of_ipv6_is_one_address() -> None:
     assert connections.admit(("2001:db8::1", 1), lambda: closed.append(1))
     assert connections.admit(("2001:db8::2", 1), lambda: closed.append(2))
     assert closed == [1]
+
+
+SLOW_POST = (
+    b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname=a"
+)
+SOCKET = (
+    b"GET /api/v1/cameras/front/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+READS_NOTHING = b"GET /static/console.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [SLOW_POST, SOCKET, READS_NOTHING],
+    ids=["slow bodies", "sockets that part without a word", "answers that nobody takes"],
+)
+def test_nobody_is_shut_out_by_whose_turn_it_is_and_who_does_nothing(
+    tmp_path: Path, engine: VisionEngine, sent: bytes
+) -> None:
+    settings = console_settings(tmp_path, http={"request_timeout_s": 60.0})
+    with ConsoleDoor(settings, engine) as door, ExitStack() as stack:
+        unfinished(door, stack, settings.http.connections_per_address, sent)
+        for _ in range(5):
+            assert requests.get(f"{door.url}/sign-in", timeout=20).status_code == 200
+
+
+def test_who_sends_or_takes_slowly_gives_way() -> None:
+    closed: list[int] = []
+    connections = Connections(10, 2, patience_s=1, answer_s=10, clock=lambda: 0.0)
+    assert connections.admit(("192.0.2.1", 1), lambda: closed.append(1))
+    assert connections.admit(("192.0.2.1", 2), lambda: closed.append(2))
+    with connections.answering(("192.0.2.1", 1)), connections.answering(("192.0.2.1", 2)):
+        assert not connections.admit(("192.0.2.1", 3), lambda: closed.append(3))
+        connections.yields(("192.0.2.1", 2))
+        assert connections.admit(("192.0.2.1", 3), lambda: closed.append(3))
+        connections.yields(("192.0.2.1", 1))
+        connections.holds(("192.0.2.1", 1))
+    assert closed == [2]
+
+
+def test_of_all_addresses_the_one_with_most_connections_gives_way() -> None:
+    closed: list[str] = []
+    connections = Connections(6, 5, patience_s=1, answer_s=10)
+    assert connections.admit(("192.0.2.9", 1), lambda: closed.append("quiet"))
+    for port in range(5):
+        assert connections.admit(("192.0.2.66", port), lambda: closed.append("loud"))
+    assert connections.admit(("192.0.2.10", 1), lambda: closed.append("new"))
+    assert closed == ["loud"]

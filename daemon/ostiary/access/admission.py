@@ -156,9 +156,7 @@ class Admission:
         asked = replace(ruling, needs=Factor.FACE, step_up=False)
         return self.decided(told, asked, now)
 
-    def stands(
-        self, tracks: Collection[int], now: float
-    ) -> tuple["Admission", tuple[Told, ...]]:
+    def stands(self, tracks: Collection[int], now: float) -> tuple["Admission", tuple[Told, ...]]:
         """These faces stand before the door. Who waits and is not among them has gone, and whoever
         has come shows nothing for them."""
         state, late = self.elapsed(now)

@@ -247,9 +247,7 @@ class Doorway:
         if decision.success and self._is_paused(now):
             decision = replace(decision, reason=Reason.AFTER_ATTACK)
         decision = self.ruled(decision)
-        told = Told(
-            decision, over.observations, True, over.challenge.failure, track=over.track_id
-        )
+        told = Told(decision, over.observations, True, over.challenge.failure, track=over.track_id)
         state = replace(self, step_up=step_up, told=self._told_at(decision, now))
         for track in self.tracks:
             if track.id == over.track_id:

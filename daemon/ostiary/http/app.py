@@ -30,11 +30,12 @@ from ostiary.http.pages import Pages
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords
 from ostiary.http.render import Elsewhere, Renderer
-from ostiary.http.shield import Shield
+from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
 from ostiary.http.texts import Texts
 from ostiary.http.thresholds import Thresholds
 from ostiary.http.work import Work
+from ostiary.store.accounts import Role
 
 API = "/api/v1"
 OPENAPI = f"{API}/openapi.json"
@@ -42,6 +43,9 @@ BURST = 3.0
 """Seconds' worth of requests that may come at once."""
 FORM_OVERHEAD = 64 * 1024
 """What a form or base64 adds to an image."""
+FIRST_VERSION = "POST /(register|login)"
+LARGE = f"POST {API}/(users|users/.+/templates|login|people/(line|read))|PUT {API}/holidays"
+"""Where pictures and lists come."""
 
 DESCRIPTION = """\
 The same commands as over MQTT. Send an API token (`Authorization: Bearer …`) from the console's
@@ -97,7 +101,11 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         Shield,
         host=http.host,
         tls=gate.secure,
-        body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
+        large=LargeBodies(
+            body_limit * 4 // 3 + FORM_OVERHEAD,
+            LARGE if http.legacy_api == "off" else f"{LARGE}|{FIRST_VERSION}",
+            lambda connection: gate.require(connection, Role.OPERATOR),
+        ),
         body_within_s=http.request_timeout_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
@@ -120,7 +128,7 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
         Shield,
         host="",
         tls=False,
-        body_limit=body_limit * 4 // 3 + FORM_OVERHEAD,
+        large=LargeBodies(body_limit * 4 // 3 + FORM_OVERHEAD, FIRST_VERSION, gate.require_legacy),
         body_within_s=http.request_timeout_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,

@@ -9,6 +9,7 @@ import resource
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -59,21 +60,23 @@ class Connections:
 
     def admit(self, peer: Peer, close: Callable[[], object]) -> bool:
         """Whether there is a place for a new connection. Where there is none, the one that has
-        waited longest for a request is closed for it, first of those of the same address."""
-        now, address = self._clock(), _neighbourhood(peer[0])
+        waited longest for a request is closed for it: of the same address where that has its share,
+        otherwise of the address that has most."""
+        now, address = self._clock(), neighbourhood(peer[0])
         with self._lock:
-            own = [each for each, one in self._open.items() if one.address == address]
-            for full, among in (
-                (len(own) >= self._of_one_address, own),
-                (len(self._open) >= self._at_most, list(self._open)),
-            ):
-                if not full:
-                    continue
-                idle = next((each for each in among if not self._open[each].answering), None)
-                if idle is None:
-                    return False
-                self._open.pop(idle).close()
-                break
+            own = sum(one.address == address for one in self._open.values())
+            idle = [(one.address, each) for each, one in self._open.items() if not one.answering]
+            if own >= self._of_one_address:
+                idle = [each for each in idle if each[0] == address]
+            elif len(self._open) >= self._at_most:
+                most = Counter(of for of, _ in idle).most_common(1)
+                idle = [each for each in idle if each[0] == most[0][0]]
+            else:
+                idle = [(address, peer)]
+            if not idle:
+                return False
+            if (longest := idle[0][1]) != peer:
+                self._open.pop(longest).close()
             self._open[peer] = _Open(address, now + self._patience_s, close=close)
         return True
 
@@ -81,11 +84,19 @@ class Connections:
     def answering(self, peer: Peer | None, *, for_long: bool = False) -> Iterator[None]:
         """While a request of this connection is answered it does not give way; `for_long`: and
         may last."""
-        self._change(peer, self._answer_s if not for_long else float("inf"), answering=True)
+        self.holds(peer, for_long=for_long)
         try:
             yield
         finally:
             self._change(peer, self._patience_s, answering=False)
+
+    def yields(self, peer: Peer | None) -> None:
+        """It is the client's turn to send or to take something: so long it gives way."""
+        self._change(peer, self._answer_s, answering=False)
+
+    def holds(self, peer: Peer | None, *, for_long: bool = False) -> None:
+        """It is the door's turn again."""
+        self._change(peer, float("inf") if for_long else self._answer_s, answering=True)
 
     def gone(self, peer: Peer) -> None:
         with self._lock:
@@ -154,7 +165,7 @@ def places(wanted: int) -> int:
     return max(1, min(wanted, usable // SHARE_OF_DESCRIPTORS))
 
 
-def _neighbourhood(address: str) -> str:
+def neighbourhood(address: str) -> str:
     """The address; of IPv6 the /64, all of which one host has."""
     try:
         parsed = ip_address(address)

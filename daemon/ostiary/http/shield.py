@@ -1,21 +1,29 @@
 """What every request and answer goes through, before any route."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from re import fullmatch
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostiary.commands.attempts import Wait
 from ostiary.commands.rate import RateLimit
 from ostiary.errors import (
+    Busy,
     NotAllowed,
     OstiaryError,
     RequestLate,
     RequestMalformed,
     RequestTooLarge,
 )
-from ostiary.http.connections import Connections
+from ostiary.http.connections import Connections, Peer
 from ostiary.http.gate import LOOPBACK, SAFE
 from ostiary.http.problems import answer, headers_of, problem_of
 
@@ -43,19 +51,43 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+SMALL = 128 * 1024
+"""Bytes of a body that anybody may send, to any route."""
+LARGE_AT_ONCE = 2
+"""Larger ones that are read and answered at the same time."""
+MOST_PARTS = 500_000
+"""In the lists and objects of a large JSON body: each is a few letters, and much more in memory."""
+DRAIN_PAUSE_S = 0.005
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 """RFC 6797. Not for subdomains: a door's certificate speaks for one name."""
 
 
+@dataclass(frozen=True, slots=True)
+class LargeBodies:
+    """Who may send more than `SMALL`, and where: method and path match `routes`, and `admit`, which
+    may read the database, does not raise NotSignedIn or NotAllowed."""
+
+    limit: int
+    routes: str  # a regular expression
+    admit: Callable[[HTTPConnection], object]
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
+
+    def is_for(self, scope: Scope) -> bool:
+        return fullmatch(self.routes, f"{scope['method']} {scope['path']}") is not None
+
+
 class Shield:
-    """Refuses strange hosts, foreign pages, haste and large bodies; adds the security headers."""
+    """Refuses strange hosts, foreign pages, haste and large bodies; adds the security headers.
+
+    A large body is read only where one is expected, from who may send it, and of few at once.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         host: str,
         tls: bool,
-        body_limit: int,
+        large: LargeBodies,
         body_within_s: float,
         rate: RateLimit,
         connections: Connections,
@@ -63,7 +95,8 @@ class Shield:
         self._app = app
         self._loopback = host in LOOPBACK
         self._headers = SECURITY_HEADERS | (TLS_HEADERS if tls else {})
-        self._body_limit = body_limit
+        self._large = large
+        self._draining = asyncio.Lock()
         self._body_within_s = body_within_s
         self._rate = rate
         self._connections = connections
@@ -74,32 +107,113 @@ class Shield:
             return
         client = scope.get("client")
         peer = None if client is None else (client[0], client[1])
-        with self._connections.answering(peer, for_long=scope["type"] == "websocket"):
-            await self._answer(scope, receive, send)
+        with self._connections.answering(peer):
+            await self._answer(scope, receive, send, peer)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, peer: Peer | None) -> None:
         headers = Headers(scope=scope)
-        guarded = self._guarded(send, scope["path"])
+        guarded = self._guarded(send, scope["path"], peer)
         try:
             self._check(scope, headers)
+            is_large = await self._is_large(scope, headers)
         except OstiaryError as error:
-            ends = {"Connection": "close"} if isinstance(error, _TwoLengths) else {}
-            refused = answer(problem_of(error), headers_of(error) | ends)
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})
             else:
-                await refused(scope, receive, guarded)
+                await self._refuse(error, headers, scope, receive, guarded)
             return
         if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, guarded)
             return
-        body = _Body(receive, self._body_limit, self._body_within_s)
-        await self._app(scope, body, body.instead(guarded))
-        if body.refused is not None:
-            refused = answer(problem_of(body.refused), {"Connection": "close"})
-            await refused(scope, receive, guarded)
+        if not is_large:
+            await self._serve(SMALL, scope, receive, guarded, peer)
+            return
+        try:
+            async with self._place():
+                await self._serve(self._large.limit, scope, receive, guarded, peer)
+        except Busy as error:
+            await self._refuse(error, headers, scope, receive, guarded)
 
-    def _guarded(self, send: Send, path: str) -> Send:
+    async def _is_large(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a large body comes, and may. Nothing of it was read."""
+        if scope["type"] == "websocket":
+            return False
+        length = _length(headers)
+        if "transfer-encoding" not in headers and length <= SMALL:
+            return False
+        if not self._large.is_for(scope):
+            return False
+        if length > self._large.limit:
+            raise too_large(self._large.limit)
+        await run_in_threadpool(self._large.admit, HTTPConnection(scope))
+        return True
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the few for large bodies. Raises Busy."""
+        places = self._large.places
+        try:
+            await asyncio.wait_for(places.acquire(), self._body_within_s)
+        except TimeoutError:
+            raise Busy("Others are sending pictures; try again in a moment.") from None
+        try:
+            yield
+        finally:
+            places.release()
+
+    async def _serve(
+        self, limit: int, scope: Scope, receive: Receive, send: Send, peer: Peer | None
+    ) -> None:
+        headers = Headers(scope=scope)
+        came = partial(self._connections.holds, peer)
+        body = _Body(receive, limit, _length(headers), self._body_within_s, came)
+        if _has_body(headers):
+            self._connections.yields(peer)
+        await self._app(scope, body, body.instead(send))
+        if body.refused is not None:
+            await self._refuse(body.refused, headers, scope, receive, send)
+
+    async def _refuse(
+        self,
+        error: OstiaryError,
+        headers: Headers,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """The answer, without the body. Who is still sending that would not see it, were the
+        connection closed at once; so one at a time may send on, slowly, and nothing is kept."""
+        ends = _has_body(headers)
+        refused = answer(
+            problem_of(error), headers_of(error) | ({"Connection": "close"} if ends else {})
+        )
+        no_use = isinstance(error, _TwoLengths | RequestLate) or self._draining.locked()
+        if not ends or no_use:
+            await refused(scope, receive, send)
+            return
+
+        async def open_ended(message: Message) -> None:
+            await send(message | {"more_body": True} if "body" in message else message)
+
+        async with self._draining:
+            await refused(scope, receive, open_ended)
+            await self._drain(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _drain(self, receive: Receive) -> None:
+        left = self._large.limit
+        try:
+            async with asyncio.timeout(self._body_within_s):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+                    await asyncio.sleep(DRAIN_PAUSE_S)
+        except TimeoutError:
+            return
+
+    def _guarded(self, send: Send, path: str, peer: Peer | None) -> Send:
         # A static file may be kept if it is asked for anew each time (ETag); nothing else is kept.
         keeping = "no-cache" if path.startswith(STATIC) else "no-store"
 
@@ -109,6 +223,9 @@ class Shield:
                 for name, value in self._headers.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", keeping)
+                self._connections.yields(peer)  # who takes the answer slowly keeps nobody out
+            elif message["type"] == "websocket.send":
+                self._connections.holds(peer, for_long=True)  # was let in
             await send(message)
 
         return sent
@@ -126,13 +243,22 @@ class Shield:
         if "content-length" in headers and "transfer-encoding" in headers:
             # Two lengths are how a request is hidden in another (RFC 9112, 6.3).
             raise _TwoLengths("Content-Length and Transfer-Encoding exclude each other.")
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._body_limit:
-            raise too_large(self._body_limit)
 
 
 class _TwoLengths(RequestMalformed):
     """Nothing that comes after it on the same connection can be trusted."""
+
+
+def _length(headers: Headers) -> int:
+    """Bytes announced, 0 for none. Raises RequestMalformed."""
+    length = headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise RequestMalformed("Content-Length is no number.")
+    return int(length)
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def too_large(limit: int) -> RequestTooLarge:
@@ -152,10 +278,21 @@ def _check_same_origin(headers: Headers) -> None:
 
 class _Body:
     """A body as it comes in: counted, where it came without its length, and in time. Past a limit
-    there is no more of it, and what the application answers to that is not sent."""
+    there is no more of it, and what the application answers to that is not sent. `came` is called
+    once it is whole."""
 
-    def __init__(self, receive: Receive, limit: int, within_s: float) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        limit: int,
+        announced: int,
+        within_s: float,
+        came: Callable[[], object],
+    ) -> None:
+        self._announced = announced
         self._receive = receive
+        self._came = came
+        self._parts = MOST_PARTS
         self._limit = limit
         self._left = limit
         self._until = asyncio.get_running_loop().time() + within_s
@@ -166,6 +303,9 @@ class _Body:
     async def __call__(self) -> Message:
         if self._whole:  # what comes now is that the client goes
             return await self._receive()
+        if self._announced > self._limit:
+            self.refused = too_large(self._limit)
+            return _NOTHING
         try:
             async with asyncio.timeout_at(self._until):
                 message = await self._receive()
@@ -175,11 +315,18 @@ class _Body:
             )
             return _NOTHING
         if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
+            part = message.get("body", b"")
+            self._left -= len(part)
+            self._parts -= sum(map(part.count, (b",", b"{", b"[")))
             if self._left < 0:
                 self.refused = too_large(self._limit)
                 return _NOTHING
+            if self._parts < 0:
+                self.refused = RequestTooLarge(f"At most {MOST_PARTS} values are taken.")
+                return _NOTHING
             self._whole = not message.get("more_body", False)
+            if self._whole:
+                self._came()
         return message
 
     def instead(self, send: Send) -> Send:
