@@ -1,6 +1,8 @@
 """Pictures of strangers are decoded by a process that can do nothing else, and that may die."""
 
+import ctypes
 import os
+import platform
 import signal
 import statistics
 import threading
@@ -208,3 +210,57 @@ def test_a_decoded_command_costs_at_most_two_milliseconds_more(
     more_ms = 1000 * (statistics.median(times["ours"]) - statistics.median(times["reference"]))
     print(f"{more_ms:.2f} ms more")  # noqa: T201
     assert more_ms < 20  # the bench holds it to 2 ms
+
+
+def test_the_decoding_process_signals_nobody_but_itself() -> None:
+    """abort(3) needs tgkill(2); the daemon is a process of the same user."""
+    tgkill = ctypes.CDLL(None).syscall
+    number = {"x86_64": 234, "aarch64": 131}[platform.machine()]
+    for target, ends_by in ((os.getpid(), signal.SIGSYS), (0, signal.SIGSYS), (None, None)):
+        child = os.fork()
+        if child == 0:
+            own = os.getpid()
+            sandbox.give_up_system_calls()
+            tgkill(number, own if target is None else target, own if target is None else target, 0)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert (os.WTERMSIG(status) or None) == ends_by
+
+
+def test_what_was_no_picture_had_its_decoder_to_itself(decoder: Decoder, portraits: Path) -> None:
+    """Whatever it made of it, that is not there for the next."""
+    seen: set[int] = set()
+    for _ in range(5):
+        decoder.decode((portraits / "obama.jpg").read_bytes())
+        before = child_of(decoder)
+        assert before not in seen
+        seen.add(before)
+        with pytest.raises(ImageInvalid):
+            decoder.decode(b"\xff\xd8\xff\xe0 no picture")
+        assert child_of(decoder) != before
+
+
+def test_what_passes_for_a_picture_does_not_keep_its_decoder_for_long(
+    decoder: Decoder, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ostiary.decoding.decoder.SERVES_S", 0.0)
+    data = (portraits / "obama.jpg").read_bytes()
+    before = child_of(decoder)
+    assert decoder.decode(data).shape == decoder.decode(data).shape
+    deadline = time.monotonic() + 30
+    while child_of(decoder) == before:
+        assert time.monotonic() < deadline, "the decoder of the first picture lives on"
+        time.sleep(0.001)
+
+
+def test_a_decoding_process_has_nothing_of_the_next_ones(decoder: Decoder) -> None:
+    """Neither its memory nor its socket, nor the one by which processes are handed out."""
+    child = child_of(decoder)
+    deadline = time.monotonic() + 30
+    while not is_shut_in(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    maps = Path(f"/proc/{child}/maps").read_text()
+    assert len({line.split()[4] for line in maps.splitlines() if "ostiary-decoder" in line}) == 1
+    files = [str(each.readlink()) for each in Path(f"/proc/{child}/fd").iterdir()]
+    assert len([each for each in files if each.startswith("socket:")]) == 1

@@ -1,16 +1,21 @@
 """Decodes pictures of strangers in a process of its own, which can do nothing else.
 
-A picture that crashes a decoder, or takes it too long, is an error response; the door goes on.
+A picture that crashes a decoder, or takes it too long, is an error response; the door goes on. What
+was no picture may have taken its decoder over: the next has a fresh one.
 """
 
 import mmap
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -27,9 +32,19 @@ log = structlog.get_logger(__name__)
 START_LIMIT_S = 20.0
 SPARE_S = 2.0
 ATTEMPTS = 2
-MOST_NUMBER = 2**31
+SERVES_S = 3.0
+"""After so long a process is ended, also one that refused nothing: it may be somebody's."""
 KEPT_BYTES = 8_000_000
 """More than so many bytes of pixels are given back to the system after use."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """One that decodes, the socket by which to ask it, and since when it does (monotonic s)."""
+
+    number: int
+    talk: socket.socket
+    since: float
 
 
 class Decoder:
@@ -40,11 +55,12 @@ class Decoder:
         self._most = limits or ImageLimits()
         self._lock = threading.Lock()
         self._closed = False
-        self._number = 0
+        self._used: _Process | None = None
         size = wire.shared_size(self._most.bytes, self._most.pixels)
-        self._memory_file = os.memfd_create("ostiary-decoder")
-        os.ftruncate(self._memory_file, size)
-        self._memory = mmap.mmap(self._memory_file, size)
+        self._memory_files = [os.memfd_create("ostiary-decoder") for _ in range(wire.SLOTS)]
+        for each in self._memory_files:
+            os.ftruncate(each, size)
+        self._memories = [mmap.mmap(each, size) for each in self._memory_files]
         self._start()
 
     def __enter__(self) -> Self:
@@ -71,30 +87,19 @@ class Decoder:
         with self._lock:
             if self._closed:
                 raise DecoderUnavailable("The door is stopping.")
-            self._await_ready()
-            self._memory[: len(data)] = data
             request = (
                 len(data),
                 asked.bytes,
                 min(asked.pixels, self._most.pixels),
                 asked.side,
             )
-            try:
-                kind, height, width, text = self._ask(request)
-            except OSError as error:  # it does not even end when its time is over
-                self._end()
-                self._start()
-                raise ImageTooLarge(
-                    "The image takes too long to decode. Save it anew, smaller."
-                ) from error
-            if kind == wire.DONE:
-                return self._copied(height, width)
-        if kind == wire.TOO_LARGE:
-            raise ImageTooLarge(text)
-        if kind == wire.DIED:
-            log.warning("decoder_died")
-            text = "The image ended its decoder. Save it anew as a baseline JPEG or PNG."
-        raise ImageInvalid(text)
+            for _ in range(ATTEMPTS):
+                try:
+                    return self._decoded(data, request)
+                except ConnectionError:  # maybe it died before it saw the picture
+                    continue
+        log.warning("decoder_died")
+        raise ImageInvalid("The image ended its decoder. Save it anew as a baseline JPEG or PNG.")
 
     def close(self) -> None:
         """End the process. May be called twice."""
@@ -103,70 +108,78 @@ class Decoder:
                 return
             self._closed = True
             self._end()
-            self._memory.close()
-            os.close(self._memory_file)
+            for memory, file in zip(self._memories, self._memory_files, strict=True):
+                memory.close()
+                os.close(file)
 
-    def _ask(self, request: tuple[int, int, int, int]) -> tuple[int, int, int, str]:
-        """How it went, height, width and message. Asked again where the process died: it may have
-        been before it saw the picture. Raises OSError where nothing answers in time."""
-        for _ in range(ATTEMPTS):
-            self._number = self._number % MOST_NUMBER + 1
-            self._talk.settimeout(DECODE_LIMIT_S + SPARE_S)
-            self._talk.send(wire.REQUEST.pack(self._number, *request))
-            while True:
-                answer = self._talk.recv(wire.ANSWER.size + wire.TEXT_BYTES)
-                if not answer:
-                    raise ConnectionError("its process ended")
-                if answer == wire.READY:
-                    continue
-                kind, number, height, width = wire.ANSWER.unpack_from(answer)
-                if kind == wire.DIED:
-                    break
-                if number == self._number:
-                    text = answer[wire.ANSWER.size :].decode("utf-8", errors="replace")
-                    return kind, height, width, text
-        self._ready = False
-        return wire.DIED, 0, 0, ""
-
-    def _copied(self, height: int, width: int) -> BGRImage:
-        size = 3 * height * width
-        if not 0 < size <= 3 * self._most.pixels:
-            raise ImageInvalid("The image cannot be decoded.")
-        start = wire.pixels_at(self._most.bytes)
-        shared = np.frombuffer(self._memory, np.uint8, size, start)
-        image = shared.reshape(height, width, 3).copy()
-        del shared
-        if size > KEPT_BYTES:
-            with suppress(OSError, ValueError):
-                self._memory.madvise(mmap.MADV_REMOVE, start, size // mmap.PAGESIZE * mmap.PAGESIZE)
-        return image
-
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        numbers = (theirs.fileno(), self._memory_file, self._most.bytes, self._most.pixels)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ostiary.decoding.worker", *map(str, numbers)],
-                pass_fds=(theirs.fileno(), self._memory_file),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._talk = ours
-        self._ready = False
-
-    def _await_ready(self) -> None:
-        """A child that died before, while nothing was asked of it, has left a message."""
+    def _decoded(self, data: bytes, request: tuple[int, int, int, int]) -> BGRImage:
+        """Raises ConnectionError where the process ended by itself, and what `decode` raises."""
+        used = self._process_in_use()
+        memory = self._memories[used.number % wire.SLOTS]
+        memory[: len(data)] = data
         try:
-            self._talk.settimeout(0 if self._ready else START_LIMIT_S)
+            used.talk.send(wire.REQUEST.pack(*request))
+            used.talk.settimeout(DECODE_LIMIT_S + SPARE_S)
+            answer = used.talk.recv(wire.ANSWER.size + wire.TEXT_BYTES)
+        except TimeoutError as error:
+            self._end_process(used)
+            raise ImageTooLarge(
+                "The image takes too long to decode. Save it anew, smaller."
+            ) from error
+        except ConnectionError:
+            self._end_process(used)
+            raise
+        if len(answer) < wire.ANSWER.size:
+            self._end_process(used)
+            raise ConnectionError("it ended")
+        kind, height, width = wire.ANSWER.unpack_from(answer)
+        if kind == wire.DONE and 0 < 3 * height * width <= 3 * self._most.pixels:
+            self._used = used
+            return self._copied(memory, height, width)
+        self._end_process(used)
+        if kind == wire.DONE:
+            raise ImageInvalid("The image cannot be decoded.")
+        text = answer[wire.ANSWER.size :].decode("utf-8", errors="replace")
+        raise ImageTooLarge(text) if kind == wire.TOO_LARGE else ImageInvalid(text)
+
+    def _process_in_use(self) -> _Process:
+        """The one of the last picture, if that was a picture and it has not served for long; or a
+        fresh one. Raises DecoderUnavailable."""
+        used = self._used
+        self._used = None
+        if used is None:
+            return self._next_process()
+        if time.monotonic() - used.since < SERVES_S and not _is_hung_up(used.talk):
+            return used
+        with suppress(OSError):  # the next process has another memory: nobody waits for the end
+            self._control.send(wire.NUMBER.pack(used.number))
+        used.talk.close()
+        return self._next_process()
+
+    def _end_process(self, used: _Process) -> None:
+        """It has ended when this returns; where all of them have, the next time says so."""
+        used.talk.close()
+        until = time.monotonic() + SPARE_S
+        with suppress(OSError):
+            self._control.send(wire.NUMBER.pack(used.number))
+            while self._hear(until) != used.number:
+                continue
+
+    def _next_process(self) -> _Process:
+        """The number of one that waits for a picture, and what to talk to it by. Those that died
+        while nothing was asked of them are passed over. Raises DecoderUnavailable."""
+        until = time.monotonic() + START_LIMIT_S
+        try:
             while True:
-                message = self._talk.recv(wire.ANSWER.size + wire.TEXT_BYTES)
-                if not message:
-                    raise ConnectionError("its process ended")
-                self._ready = message == wire.READY
-                self._talk.settimeout(0 if self._ready else START_LIMIT_S)
-        except BlockingIOError:
-            return
+                if not self._waiting:
+                    self._hear(until)
+                    continue
+                number, talk = self._waiting.popleft()
+                talk.settimeout(max(0.01, until - time.monotonic()))
+                with suppress(ConnectionError):
+                    if talk.recv(len(wire.READY)) == wire.READY and not _is_hung_up(talk):
+                        return _Process(number, talk, time.monotonic())
+                talk.close()
         except OSError as error:
             self._end()
             self._start()
@@ -175,8 +188,59 @@ class Decoder:
                 "`ostiary doctor` (libseccomp2 is needed)."
             ) from error
 
+    def _hear(self, until: float) -> int | None:
+        """The number of a process that has ended; None: another is there, and waits. Raises
+        OSError."""
+        self._control.settimeout(max(0.01, until - time.monotonic()))
+        message, files, _, _ = socket.recv_fds(self._control, wire.NUMBER.size, 1)
+        if not message:
+            raise ConnectionError("it ended")
+        (number,) = wire.NUMBER.unpack(message)
+        if not files:
+            return int(number)
+        self._waiting.append((number, socket.socket(fileno=files[0])))
+        return None
+
+    def _copied(self, memory: mmap.mmap, height: int, width: int) -> BGRImage:
+        size = 3 * height * width
+        start = wire.pixels_at(self._most.bytes)
+        shared = np.frombuffer(memory, np.uint8, size, start)
+        image = shared.reshape(height, width, 3).copy()
+        del shared
+        if size > KEPT_BYTES:
+            with suppress(OSError, ValueError):
+                memory.madvise(mmap.MADV_REMOVE, start, size // mmap.PAGESIZE * mmap.PAGESIZE)
+        return image
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        handed = (theirs.fileno(), *self._memory_files)
+        numbers = (*handed, self._most.bytes, self._most.pixels)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ostiary.decoding.worker", *map(str, numbers)],
+                pass_fds=handed,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._control = ours
+        self._used = None
+        self._waiting: deque[tuple[int, socket.socket]] = deque()
+
     def _end(self) -> None:
-        self._talk.close()
+        self._control.close()
+        for _, talk in self._waiting:
+            talk.close()
+        if self._used is not None:
+            self._used.talk.close()
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _is_hung_up(talk: socket.socket) -> bool:
+    """Whether whoever was at the other end has gone."""
+    poll = select.poll()
+    poll.register(talk, select.POLLIN)
+    return bool(poll.poll(0))  # nothing is to come before it is asked

@@ -5,6 +5,7 @@ to read and answer messages and to allocate memory.
 """
 
 import ctypes
+import os
 import resource
 from pathlib import Path
 
@@ -34,16 +35,31 @@ ALLOWED = (
     "sendto",
     "setitimer",
     "sigaltstack",
-    "tgkill",
     "write",
 )
 """To open a file, to connect anywhere, or to start a program is not among them."""
+OWN_THREADS = "tgkill"
+"""By which abort(3) ends the process: allowed for its own threads, and for nobody else's."""
 
 _ALLOW = 0x7FFF0000
 _KILL = 0
 """Of the thread, and there is one only. To kill the whole process has to be asked for by a system
 call that the daemon's own filter forbids."""
 _UNKNOWN_HERE = -1
+
+
+class _Comparison(ctypes.Structure):
+    """struct scmp_arg_cmp of seccomp(3): an argument that must be equal to a number."""
+
+    _fields_ = (
+        ("argument", ctypes.c_uint),
+        ("operation", ctypes.c_int),
+        ("number", ctypes.c_uint64),
+        ("unused", ctypes.c_uint64),
+    )
+
+
+_EQUAL = 4
 
 
 # mallopt(3)
@@ -79,6 +95,13 @@ def give_up_system_calls() -> None:
         ctypes.c_int,
         ctypes.c_uint,
     ]
+    library.seccomp_rule_add_array.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_uint32,
+        ctypes.c_int,
+        ctypes.c_uint,
+        ctypes.POINTER(_Comparison),
+    ]
     context = library.seccomp_init(_KILL)
     if not context:
         raise OSError("libseccomp makes no filter here.")
@@ -88,5 +111,9 @@ def give_up_system_calls() -> None:
             continue
         if (code := library.seccomp_rule_add(context, _ALLOW, number, 0)) != 0:
             raise OSError(-code, f"the system call {name} cannot be allowed")
+    own = _Comparison(0, _EQUAL, os.getpid(), 0)
+    number = library.seccomp_syscall_resolve_name(OWN_THREADS.encode())
+    if (code := library.seccomp_rule_add_array(context, _ALLOW, number, 1, ctypes.byref(own))) != 0:
+        raise OSError(-code, f"the system call {OWN_THREADS} cannot be allowed")
     if (code := library.seccomp_load(context)) != 0:
         raise OSError(-code, "the filter of system calls is not taken by this kernel")

@@ -1,14 +1,16 @@
 """The process that decodes pictures of strangers: `python -m ostiary.decoding.worker`.
 
-It starts OpenCV once and forks a child that gives up everything (`sandbox`) and decodes. Where a
-picture ends that child, the next is there within milliseconds, and the daemon hears of it.
+It starts OpenCV once and forks children that give up everything (`sandbox`). The daemon says which
+of them is to be ended, and another is always there in advance, with a memory of its own.
 """
 
 import mmap
 import os
+import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -27,29 +29,101 @@ MOST_COPIES = 3
 
 
 def main(arguments: list[str]) -> int:
-    """`arguments`: file descriptors of the socket and of the memory, largest file, most pixels."""
-    descriptor, memory_descriptor, most_bytes, most_pixels = map(int, arguments)
+    """`arguments`: file descriptors of the daemon's socket and of the memories, largest file, most
+    pixels."""
+    descriptor, *memory_descriptors, most_bytes, most_pixels = map(int, arguments)
     cv2.setNumThreads(1)
-    talk = socket.socket(fileno=descriptor)
-    memory = mmap.mmap(memory_descriptor, wire.shared_size(most_bytes, most_pixels))
-    os.close(memory_descriptor)
-    served = mmap.mmap(-1, 1)  # whether a child came as far as to serve
-    unserved = 0
-    while True:
-        served[0] = 0
+    size = wire.shared_size(most_bytes, most_pixels)
+    memories = [mmap.mmap(each, size) for each in memory_descriptors]
+    for each in memory_descriptors:
+        os.close(each)
+    control = socket.socket(fileno=descriptor)
+    return Nursery(control, memories, most_bytes, most_pixels).run()
+
+
+class Nursery:
+    """Forks processes that decode, one ahead, and sees that they end."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        memories: list[mmap.mmap],
+        most_bytes: int,
+        most_pixels: int,
+    ) -> None:
+        self._control = control
+        self._memories = memories
+        self._most = (most_bytes, most_pixels)
+        self._numbers: dict[int, int] = {}  # of the living, by their process
+        self._ended: list[int] = []
+        self._served = mmap.mmap(-1, 1)  # whether the newest came as far as to serve
+        self._unserved = 0
+        self._woken, wakes = socket.socketpair()
+        for each in (self._woken, wakes):
+            each.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(wakes.fileno())
+        self._wakes = wakes
+
+    def run(self) -> int:
+        """Until the daemon has gone (0), or no process serves (1)."""
+        try:
+            for number in range(len(self._memories)):
+                self._fork(number)
+            while True:
+                select.select([self._control, self._woken], [], [])
+                with suppress(BlockingIOError):
+                    while self._woken.recv(64):
+                        pass
+                with suppress(BlockingIOError):
+                    message = self._control.recv(wire.NUMBER.size, socket.MSG_DONTWAIT)
+                    if not message:
+                        return 0
+                    self._end(*wire.NUMBER.unpack(message))
+                    self._control.send(message)
+                self._reap(os.WNOHANG)
+                while self._ended and self._unserved < MOST_UNSERVED:
+                    self._fork(self._ended.pop(0) + len(self._memories))
+                if self._unserved >= MOST_UNSERVED:  # the next would not serve either
+                    return 1
+        except OSError:  # the daemon has gone
+            return 0
+        finally:
+            for process in self._numbers:
+                os.kill(process, signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        for process, known in list(self._numbers.items()):
+            if known == number:
+                os.kill(process, signal.SIGKILL)
+                while number in self._numbers.values():
+                    self._reap(0)
+
+    def _reap(self, options: int) -> None:
+        """Note whose memory is nobody's now."""
+        while self._numbers:
+            process, _ = os.waitpid(-1, options)
+            if process == 0:
+                return
+            self._ended.append(self._numbers.pop(process))
+            self._unserved = 0 if self._served[0] else self._unserved + 1
+            options = os.WNOHANG
+
+    def _fork(self, number: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._served[0] = 0
         child = os.fork()
         if child == 0:
-            _serve(talk, memory, served, most_bytes, most_pixels)
-        _, status = os.waitpid(child, 0)
-        if os.waitstatus_to_exitcode(status) == 0:  # the daemon has gone
-            return 0
-        unserved = 0 if served[0] else unserved + 1
-        if unserved == MOST_UNSERVED:  # the next would not serve either
-            return 1
-        try:
-            talk.send(wire.ANSWER.pack(wire.DIED, 0, 0, 0))
-        except OSError:
-            return 0
+            for each in (self._control, self._woken, self._wakes, ours):
+                each.close()
+            own = self._memories[number % len(self._memories)]
+            for memory in self._memories:
+                if memory is not own:
+                    memory.close()
+            _serve(theirs, own, self._served, *self._most)
+        self._numbers[child] = number
+        with ours, theirs:
+            socket.send_fds(self._control, [wire.NUMBER.pack(number)], [ours.fileno()])
 
 
 def _serve(
@@ -58,6 +132,8 @@ def _serve(
     """The child's life. Never returns."""
     status = 1
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         complaints, written = os.pipe()
         os.set_blocking(complaints, False)
@@ -72,7 +148,7 @@ def _serve(
             signal.setitimer(signal.ITIMER_REAL, DECODE_LIMIT_S)
             answer = _answer(request, memory, most_bytes, most_pixels)
             if _was_cut_short(complaints):
-                answer = _refused(wire.INVALID, request, CUT_SHORT)
+                answer = _refused(wire.INVALID, CUT_SHORT)
             signal.setitimer(signal.ITIMER_REAL, 0)
             talk.send(answer)
         status = 0
@@ -91,26 +167,25 @@ def _was_cut_short(complaints: int) -> bool:
     return b"premature end" in said.lower()
 
 
-def _refused(kind: int, request: bytes, text: str) -> bytes:
-    number = wire.REQUEST.unpack(request)[0]
-    return wire.ANSWER.pack(kind, number, 0, 0) + text.encode()[: wire.TEXT_BYTES]
+def _refused(kind: int, text: str) -> bytes:
+    return wire.ANSWER.pack(kind, 0, 0) + text.encode()[: wire.TEXT_BYTES]
 
 
 def _answer(request: bytes, memory: mmap.mmap, most_bytes: int, most_pixels: int) -> bytes:
-    number, length, limit, pixels, side = wire.REQUEST.unpack(request)
+    length, limit, pixels, side = wire.REQUEST.unpack(request)
     try:
         image = decode_image(memory[:length], ImageLimits(limit, pixels, side))
         if image.size > 3 * most_pixels:
             raise ImageTooLarge(f"The image has more than {most_pixels} pixels.")
     except (ImageInvalid, ImageTooLarge) as error:
         kind = wire.TOO_LARGE if isinstance(error, ImageTooLarge) else wire.INVALID
-        return _refused(kind, request, error.message)
+        return _refused(kind, error.message)
     except MemoryError:
-        return _refused(wire.TOO_LARGE, request, "The image takes too much memory.")
+        return _refused(wire.TOO_LARGE, "The image takes too much memory.")
     start = wire.pixels_at(most_bytes)
     pixels_out = np.frombuffer(memory, np.uint8, image.size, start)
     pixels_out[:] = image.reshape(-1)
-    return wire.ANSWER.pack(wire.DONE, number, image.shape[0], image.shape[1])
+    return wire.ANSWER.pack(wire.DONE, image.shape[0], image.shape[1])
 
 
 if __name__ == "__main__":
