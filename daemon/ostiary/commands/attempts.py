@@ -9,8 +9,10 @@ from ostiary.errors import TooManyAttempts
 
 FIRST_LOCK_S = 60.0
 LONGEST_LOCK_S = 900.0
-FORGET_AFTER_S = 3600.0
+FORGIVE_ONE_S = 900.0
+"""After each so many seconds without a failure one of them is forgiven."""
 REMEMBERED = 10_000
+MOST_LOCKED = 10 * REMEMBERED
 
 
 class Wait(TooManyAttempts):
@@ -27,10 +29,15 @@ class _Tries:
     locked_until: float
     last: float
 
+    def left(self, now: float) -> int:
+        """Failures that are not forgiven yet."""
+        return max(0, self.failures - int((now - self.last) // FORGIVE_ONE_S))
+
 
 class LockOut:
     """After so many failures in a row a key (an account at an address, an address) is locked for a
-    minute, and for twice as long after each further one, up to a quarter of an hour."""
+    minute, and for twice as long after each further one, up to a quarter of an hour. Of too many
+    keys those are forgotten that failed least; those that are locked are not."""
 
     def __init__(self, tries: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._tries = tries
@@ -43,15 +50,11 @@ class LockOut:
         are let through than one after the other. Raises TooManyAttempts while a key is locked."""
         now = self._clock()
         with self._lock:
-            until = max(
-                (self._known[key].locked_until for key in keys if key in self._known), default=0.0
-            )
-            if until > now:
-                raise Wait(f"Too many wrong tries. Wait {_in_words(until - now)}.", until - now)
+            self._check(keys, now)
             self._forget(now)
             for key in keys:
                 before = self._known.get(key)
-                failures = 1 if before is None else before.failures + 1
+                failures = 1 if before is None else before.left(now) + 1
                 beyond = failures - self._tries
                 locked = (
                     0.0
@@ -59,6 +62,30 @@ class LockOut:
                     else min(FIRST_LOCK_S * 2.0 ** min(beyond, 10), LONGEST_LOCK_S)
                 )
                 self._known[key] = _Tries(failures, now + locked, now)
+
+    def check(self, *keys: str) -> None:
+        """Raises TooManyAttempts while a key is locked; counts nothing."""
+        with self._lock:
+            self._check(keys, self._clock())
+
+    def _check(self, keys: tuple[str, ...], now: float) -> None:
+        until = max(
+            (self._known[key].locked_until for key in keys if key in self._known), default=0.0
+        )
+        if until > now:
+            raise Wait(f"Too many wrong tries. Wait {_in_words(until - now)}.", until - now)
+
+    def take_back(self, *keys: str) -> None:
+        """The try that was just counted was no failure."""
+        with self._lock:
+            for key in keys:
+                each = self._known.get(key)
+                if each is None:
+                    continue
+                if each.failures > 1:  # where this one locked, none came after it
+                    self._known[key] = _Tries(each.failures - 1, 0.0, each.last)
+                else:
+                    del self._known[key]
 
     def succeeded(self, *keys: str) -> None:
         with self._lock:
@@ -68,13 +95,17 @@ class LockOut:
     def _forget(self, now: float) -> None:
         if len(self._known) < REMEMBERED:
             return
-        self._known = {
-            key: each
+        locked = {key: each for key, each in self._known.items() if each.locked_until > now}
+        if len(locked) >= MOST_LOCKED:
+            locked = dict(sorted(locked.items(), key=lambda item: item[1].locked_until)[1:])
+        others = [
+            (key, each)
             for key, each in self._known.items()
-            if each.locked_until > now or now - each.last < FORGET_AFTER_S
-        }
-        while len(self._known) >= REMEMBERED:
-            del self._known[next(iter(self._known))]
+            if each.locked_until <= now and each.left(now) > 0
+        ]
+        others.sort(key=lambda item: (item[1].left(now), item[1].last))
+        room = max(0, REMEMBERED - len(locked)) * 9 // 10  # not anew for each of a flood
+        self._known = locked | dict(others[max(0, len(others) - room) :])
 
 
 def _in_words(seconds: float) -> str:

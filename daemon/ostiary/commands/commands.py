@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from ostiary.commands.attempts import LockOut
 from ostiary.commands.confirmation import check_confirmed
 from ostiary.commands.context import Context
 from ostiary.commands.handlers import HANDLERS
@@ -22,8 +23,15 @@ from ostiary.errors import (
     TransactionConflict,
     error_of,
 )
-from ostiary.messages.commands import COMMANDS, Answer, CommandKind, ErrorDetail, Request
-from ostiary.store.command_log import CommandLog
+from ostiary.messages.commands import (
+    COMMANDS,
+    Answer,
+    CommandKind,
+    CredentialRequest,
+    ErrorDetail,
+    Request,
+)
+from ostiary.store.command_log import CommandKey, CommandLog
 
 # What may go better next time is not kept as the answer for ever.
 _PASSING = (
@@ -45,6 +53,8 @@ _BEGUN = b""
 command ends."""
 _OK = b"ok "
 _ERROR = b"error "
+LONGEST_MESSAGE = 1000
+"""Letters of an error that are kept: it may say again what was sent."""
 
 
 class Commands:
@@ -53,6 +63,7 @@ class Commands:
     def __init__(self, room: Room, command_log: CommandLog) -> None:
         self._room = room
         self._log = command_log
+        self._repeats = LockOut(room.settings.credentials.tries)
 
     def run(self, name: str, request: Request, context: Context) -> Answer:
         """Run the command `name`, or give the answer it got when it ran.
@@ -67,14 +78,14 @@ class Commands:
         if answered == _BEGUN:  # the door went down while it ran: it had no effect
             answered = None
         if kind.recorded and answered is None and context.key is not None:
-            answered = self._log.answer(context.key)
+            answered = self._answer_again(kind, request, context.key)
         if kind.recorded and answered is not None:
             return _replayed(kind, answered)
         if context.nonce is not None and not self._log.is_known(context.nonce):
             self._log.record(context.nonce, _BEGUN, self._room.clock())
         try:
             context.check_deadline()
-            check_confirmed(self._room, kind, context)
+            check_confirmed(self._room, kind, request, context)
             effect = HANDLERS[name](self._room, request, context)
             context.check_deadline()
             if not kind.recorded:
@@ -91,6 +102,37 @@ class Commands:
             self._remember(kind, context, _recorded_error(error))
             raise
         return answer
+
+    def _answer_again(self, kind: CommandKind, request: Request, key: CommandKey) -> bytes | None:
+        """What was answered to this transaction, None where it is new. To say a known one again
+        with another PIN is to try that PIN. Raises TransactionConflict; after too many such tries
+        whatever was said."""
+        if not kind.secret or not self._log.is_known(key):
+            return self._log.answer(key)
+        try:
+            answered, conflict = self._log.answer(key), None
+        except TransactionConflict as error:
+            answered, conflict = None, error
+        presenting, is_same = self._room.presenting, conflict is None
+        if isinstance(request, CredentialRequest) and presenting is not None:
+            door = self._room.door_name(request.door)
+            taken = presenting.again(door, is_same=is_same)
+        else:
+            taken = self._again(kind, is_same=is_same)
+        if not taken:
+            raise conflict or TransactionConflict(
+                f"This transaction was used for another {kind.name} request; take a new one."
+            )
+        return answered
+
+    def _again(self, kind: CommandKind, *, is_same: bool) -> bool:
+        try:
+            self._repeats.attempt(kind.name)
+        except TooManyAttempts:
+            return False
+        if is_same:
+            self._repeats.take_back(kind.name)
+        return is_same
 
     def _nonce_answer(self, context: Context) -> bytes | None:
         """What was answered to this signature, None where it is new."""
@@ -113,7 +155,8 @@ class Commands:
 
 
 def _recorded_error(error: OstiaryError) -> bytes:
-    return _ERROR + ErrorDetail(code=error.code, message=error.message).model_dump_json().encode()
+    detail = ErrorDetail(code=error.code, message=error.message[:LONGEST_MESSAGE])
+    return _ERROR + detail.model_dump_json().encode()
 
 
 def _replayed(kind: CommandKind, recorded: bytes) -> Answer:

@@ -1,20 +1,21 @@
-"""Who gives somebody a way in confirms it: whoever got hold of a session or of a place on the
-broker, and of no more, is let nobody in by it."""
+"""Who widens access confirms it: whoever got hold of a session or of a place on the broker, and of
+no more, lets nobody in by it."""
 
 from ostiary.commands.context import Context
 from ostiary.commands.room import Room
 from ostiary.errors import ConfirmationNeeded
-from ostiary.messages.commands import CommandKind
+from ostiary.messages.commands import CommandKind, DoorRequest, Request
+from ostiary.messages.entrance import Mode
 from ostiary.store.accounts import Accounts
 
 SAY_PASSWORD = "Say your password again (POST /api/v1/confirmation), then ask once more."
 
 
-def check_confirmed(room: Room, kind: CommandKind, context: Context) -> None:
+def check_confirmed(room: Room, kind: CommandKind, request: Request, context: Context) -> None:
     """Raises ConfirmationNeeded, before anything costly."""
-    if not kind.admits or context.asker.confirmed:
+    if context.asker.confirmed:
         return
-    if context.source == "http":
+    if context.source == "http" and (kind.admits or _widens(room, request)):
         raise ConfirmationNeeded(SAY_PASSWORD)
     if kind.name == "add_template" and _signature_needed(room):
         raise ConfirmationNeeded(
@@ -22,6 +23,15 @@ def check_confirmed(room: Room, kind: CommandKind, context: Context) -> None:
             "accounts. Sign it (commands.signed), add it in the console, or set "
             'commands.add_template_needs = "nothing".'
         )
+
+
+def _widens(room: Room, request: Request) -> bool:
+    """A door that is opened once is not: that is seen, and over."""
+    if not isinstance(request, DoorRequest):
+        return False
+    if request.action == "lock":  # which ends a lockdown as well
+        return room.door(request.door).state().mode is Mode.LOCKDOWN
+    return request.action in ("unlock", "forgive")
 
 
 def _signature_needed(room: Room) -> bool:

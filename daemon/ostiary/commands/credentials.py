@@ -23,18 +23,19 @@ from ostiary.messages.commands import (
     SetPinRequest,
 )
 from ostiary.messages.username import same_name
+from ostiary.store.audit import Audit
 from ostiary.store.credentials import PinKind
 
 Effect = Callable[[], Answer]
 
 
 def set_pin(room: Room, request: SetPinRequest, context: Context) -> Effect:
-    """Raises UserUnknown, PinWeak."""
+    """Raises UserUnknown, PinWeak, TooManyAttempts."""
     name = room.people.get(request.username).username
     pin = request.pin.get_secret_value()
     check_pin(pin, room.settings.credentials.pin_digits)
     kind: PinKind = "duress" if request.duress else "pin"
-    _check_nobodys(room, pin, name, kind)
+    _check_nobodys(room, pin, name, kind, context)
     pin_hash = room.hasher.hash(pin)
     context.check_deadline()
 
@@ -128,13 +129,23 @@ def _card(number: str) -> str:
     return known
 
 
-def _check_nobodys(room: Room, pin: str, name: str, kind: PinKind) -> None:
-    """A PIN alone has to say who it is. Which person's it is, is not told."""
+def _check_nobodys(room: Room, pin: str, name: str, kind: PinKind, context: Context) -> None:
+    """A PIN alone has to say who it is. Whose it is, is not told; that it is somebody's, is told to
+    who asks seldom, and to the building each time."""
+    room.pins_taken.check("set_pin")
     for pins in room.credentials.pins_like(hint_of(pin)):
         hashes = {"pin": pins.pin, "duress": pins.duress}
         if pins.username == name:
             del hashes[kind]  # it is being replaced
         if any(each is not None and room.hasher.verify(each, pin) for each in hashes.values()):
+            Audit(room.people.database).add(
+                actor=context.asker.name or context.source,
+                action="pin_refused",
+                subject=name,
+                address="",
+                now=room.clock(),
+            )
+            room.pins_taken.attempt("set_pin")
             raise PinWeak("Take another PIN: this one cannot be used.")
 
 

@@ -42,6 +42,7 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
     _check_twin(room, request, context, looks.kept)
 
     def effect() -> RegisterAnswer:
+        _check_twin(room, request, context, looks.kept)  # another may have been as quick
         user = room.people.register(
             request.username,
             looks.kept,
@@ -79,6 +80,7 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
     apart = _check_this_person(room, username, look)
 
     def effect() -> AddTemplateAnswer:
+        _check_twin(room, request, context, looks.kept, other_than=username)
         now = room.clock()
         template = room.people.add_template(username, look, now, source=context.source)
         _note(room, context, "template_added", username, looks)

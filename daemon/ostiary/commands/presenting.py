@@ -102,6 +102,20 @@ class Presenting:
         finally:
             del self._wanted[door]
 
+    def again(self, door: str, *, is_same: bool) -> bool:
+        """As `commands.room.Presents` says."""
+        try:
+            self._locked.attempt(door)
+        except Wait:
+            self._refused(door, Reason.LOCKED_OUT, None, again=door in self._told_locked)
+            return False
+        self._told_locked.discard(door)
+        if is_same:
+            self._locked.take_back(door)
+        else:
+            self._refused(door, Reason.WRONG_CREDENTIAL, None)
+        return is_same
+
     def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome:
         """`claimed`: who says so. Raises OstiaryError where it cannot be decided: nobody passes."""
         person = claimed or (self._awaited(door) if entry.kind == "pin" else None)
@@ -114,10 +128,15 @@ class Presenting:
         username, duress = self._owner(entry, person)
         if username is None:
             return self._refused(door, Reason.WRONG_CREDENTIAL, person)
-        self._locked.succeeded(*keys)
         need = Need.PIN if entry.kind == "pin" else Need.CARD
         final = self._keeper.presented(door, need, username, self._monotonic(), duress=duress)
-        return _outcome(final, username)
+        # It was no wrong one, and takes nothing of those back that went before: anybody may have a
+        # PIN of their own, also who may not pass any more.
+        self._locked.take_back(*keys)
+        outcome = _outcome(final, username)
+        if outcome != "denied":
+            self._locked.succeeded(f"{door}\0{username}")
+        return outcome
 
     def _awaited(self, door: str) -> str | None:
         """Whose PIN is waited for: anybody else's is then a wrong one."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ostiary.access.entrance import Contact
 from ostiary.access.keypad import Entry
+from ostiary.commands.attempts import LockOut
 from ostiary.commands.logins import DeniedLogins
 from ostiary.commands.people import People
 from ostiary.commands.pins import PinHasher
@@ -80,6 +81,11 @@ class Presents(Protocol):
 
     def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome: ...
 
+    def again(self, door: str, *, is_same: bool) -> bool:
+        """A transaction that is known came again, with the same PIN or card or with another, which
+        is a wrong try. Whether it may be told so."""
+        ...
+
     def next_card(self, door: str, timeout_s: float) -> str:
         """The number of the next card held to a reader of that door, which opens nothing. Raises
         TimedOut."""
@@ -107,8 +113,8 @@ class Room:
     """`cameras` are by name, `doors` by their cameras' names.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
     where they can change while running. `decode` decodes what strangers send. `logins` counts those
-    that were denied. `forgive` lets anti-passback begin anew. `clock_trusted`: whether the
-    machine's clock is synchronised."""
+    that were denied, `pins_taken` PINs that were refused for being somebody's. `forgive` lets
+    anti-passback begin anew. `clock_trusted`: whether the machine's clock is synchronised."""
 
     settings: Settings
     people: People
@@ -126,10 +132,12 @@ class Room:
     hasher: PinHasher = field(default_factory=PinHasher)
     logins: DeniedLogins = field(init=False)
     rules: Rules = field(init=False)
+    pins_taken: LockOut = field(init=False)
 
     def __post_init__(self) -> None:
         per_minute = self.settings.commands.denied_logins_per_minute
         object.__setattr__(self, "logins", DeniedLogins(per_minute))
+        object.__setattr__(self, "pins_taken", LockOut(self.settings.credentials.tries))
         rules = Rules(self.people, self.settings, self.clock, self.clock_trusted)
         object.__setattr__(self, "rules", rules)
 

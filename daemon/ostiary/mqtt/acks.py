@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from dataclasses import replace
 
 from ostiary.mqtt.connection import Connection, Incoming
 
@@ -25,7 +26,7 @@ class AckOrder:
                 self._connection = incoming.connection
                 self._under_way.clear()
                 self._done.clear()
-            self._under_way.append(incoming)
+            self._under_way.append(replace(incoming, payload=b"", correlation=None))
 
     def done(self, incoming: Incoming) -> None:
         """Its effect is on disk and its answer with the broker (or it needs none)."""

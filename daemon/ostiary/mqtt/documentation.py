@@ -78,8 +78,10 @@ Only when more than `store.queue_limit` events wait do the oldest go; `state` co
 
 **A command that changes something runs once** if it has a `transaction` (or MQTT 5 Correlation
 Data): sent again, or delivered twice, it gets the first answer again for
-`store.keep_answers_hours`. The same transaction with another content is refused. Without one a
-command is run as often as it is delivered. The answers `busy` and `timed_out` mean that nothing
+`store.keep_answers_hours`. The same transaction with another content is refused; where that is a
+PIN or a card, it is a wrong try. Without one a command is run as often as it is delivered. A
+Response Topic has at most 256 bytes, and a command without pictures 256 kB. `door` does not wait
+for other commands. The answers `busy` and `timed_out` mean that nothing
 happened: ask again. A command is acknowledged to the broker after its answer has been, so one
 that was under way in a crash is delivered again. A retained command is ignored. Give a request a
 Message Expiry Interval if it is worth nothing later.

@@ -4,6 +4,10 @@ from ostiary.config import Settings
 from ostiary.mqtt.connection import Login, Will
 from ostiary.mqtt.security import read_password, tls_context
 
+URGENT = 4
+"""Commands taken in above those that may wait (most brokers have 20 under way): so a lockdown is
+heard behind them."""
+
 
 def login_of(
     settings: Settings,
@@ -21,7 +25,7 @@ def login_of(
         client_id=client_id,
         keepalive_s=mqtt.keepalive_s,
         session_expiry_s=session_expiry_s,
-        receive_maximum=receive_maximum or settings.commands.queue_limit,
+        receive_maximum=receive_maximum or settings.commands.queue_limit + URGENT,
         packet_limit=2 * settings.commands.payload_limit_bytes,
         will=will,
         username=mqtt.username,

@@ -1,7 +1,8 @@
 """Commands that come by MQTT: taken in, run one at a time by a worker, answered.
 
 A command is acknowledged to the broker only after its answer has been. So after a crash the
-broker delivers it again, and the command log keeps it from running twice.
+broker delivers it again, and the command log keeps it from running twice. What is to be done at a
+door has a worker of its own: a lockdown does not wait for pictures.
 """
 
 import queue
@@ -44,6 +45,15 @@ from ostiary.store.command_log import SIGNATURE, CommandKey
 log = structlog.get_logger(__name__)
 
 
+SMALL = 256 * 1024
+"""Bytes of a command that carries no picture."""
+PICTURES = frozenset({"register", "login", "add_template", "put_person"})
+URGENT = frozenset({"door"})
+"""Commands of the worker that nothing else keeps waiting."""
+LONGEST_PROPERTY = 256
+"""Bytes of a Response Topic or of Correlation Data."""
+
+
 class _TransactionOnly(BaseModel):
     """What is left to answer with where the rest of a request is wrong."""
 
@@ -58,8 +68,43 @@ class _Waiting:
     since: float  # monotonic seconds
 
 
+class _Lane:
+    """Commands that wait for one worker: so many at most, and so many bytes."""
+
+    def __init__(self, at_most: int, bytes_at_most: int) -> None:
+        self._at_most = at_most
+        self._bytes_at_most = bytes_at_most
+        self._lock = threading.Lock()
+        self._bytes = 0
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+
+    def put(self, waiting: _Waiting) -> bool:
+        """Whether there is room."""
+        size = len(waiting.incoming.payload)
+        with self._lock:
+            is_full = self._queue.qsize() >= self._at_most or (
+                self._bytes and self._bytes + size > self._bytes_at_most
+            )
+            if is_full:
+                return False
+            self._bytes += size
+            self._queue.put(waiting)
+        return True
+
+    def take(self) -> _Waiting | None:
+        """The next, as soon as there is one; None: it is over."""
+        waiting = self._queue.get()
+        if waiting is not None:
+            with self._lock:
+                self._bytes -= len(waiting.incoming.payload)
+        return waiting
+
+    def end(self) -> None:
+        self._queue.put(None)
+
+
 class Requests:
-    """The worker. `arrived` is called on the network thread, everything else happens on its own."""
+    """The workers. `arrived` is called on the network thread, everything else happens on theirs."""
 
     def __init__(
         self,
@@ -75,33 +120,55 @@ class Requests:
         self._verifier = verifier
         self._limits = settings.commands
         self._response_prefixes = (topics.response(""), *settings.mqtt.response_prefixes)
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        most = 8 * self._limits.payload_limit_bytes
+        self._lane, self._urgent = (_Lane(self._limits.queue_limit, most) for _ in range(2))
         self._acks = AckOrder()
-        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name=name, daemon=True)
+            for name, lane in (("commands", self._lane), ("commands-door", self._urgent))
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_s: float) -> None:
         """The command that runs may end; those that wait are delivered again later."""
-        self._queue.put(None)
-        self._thread.join(timeout_s)
+        self._lane.end()
+        self._urgent.end()
+        until = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def arrived(self, incoming: Incoming) -> None:
         """Take in one message, or say at once that there are too many."""
         self._acks.arrived(incoming)
-        if self._queue.qsize() >= self._limits.queue_limit:
-            self._answer(incoming, _failed(incoming.payload, Busy("Too many commands wait.")))
-        else:
-            self._queue.put(_Waiting(incoming, time.monotonic()))
+        name = self._topics.command_of(incoming.topic)
+        try:
+            self._check_size(name, incoming)
+            lane = self._urgent if name in URGENT else self._lane
+            if not lane.put(_Waiting(incoming, time.monotonic())):
+                raise Busy("Too many commands wait.")
+        except OstiaryError as error:
+            self._answer(incoming, _failed(incoming.payload, error))
 
     def seen(self, incoming: Incoming) -> None:
         """What came is no command: it is acknowledged in its turn."""
         self._acks.arrived(incoming)
         self._acks.done(incoming)
 
-    def _run(self) -> None:
-        while (waiting := self._queue.get()) is not None:
+    def _check_size(self, name: str | None, incoming: Incoming) -> None:
+        """Raises RequestTooLarge."""
+        limit = self._limits.payload_limit_bytes
+        if name in COMMANDS and name not in PICTURES:
+            limit = min(limit, SMALL)
+        if len(incoming.payload) > limit:
+            raise RequestTooLarge(
+                f"This command has at most {limit} bytes; it has {len(incoming.payload)}."
+            )
+
+    def _run(self, lane: _Lane) -> None:
+        while (waiting := lane.take()) is not None:
             incoming = waiting.incoming
             try:
                 response = self._handle(incoming, waiting.since)
@@ -128,11 +195,6 @@ class Requests:
         if kind is None:
             raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
         self._check_response_topic(incoming)
-        if len(incoming.payload) > self._limits.payload_limit_bytes:
-            raise RequestTooLarge(
-                f"A command has at most {self._limits.payload_limit_bytes} bytes; "
-                f"this has {len(incoming.payload)}."
-            )
         payload, nonce, asker = self._verified(name, incoming)
         request = parse(kind.request, payload)
         context = Context(
@@ -164,8 +226,8 @@ class Requests:
         topic = incoming.response_topic
         if topic is not None and not self._permitted(incoming, topic):
             raise NotAllowed(
-                f"A Response Topic must begin with {' or '.join(self._response_prefixes)}, and be "
-                "that of no other command."
+                f"A Response Topic has at most {LONGEST_PROPERTY} bytes, must begin with "
+                f"{' or '.join(self._response_prefixes)}, and be that of no other command."
             )
 
     def _permitted(self, incoming: Incoming, topic: str) -> bool:
@@ -176,7 +238,8 @@ class Requests:
             return False
         levels = topic.split("/")
         return (
-            topic.startswith(self._response_prefixes)
+            len(topic.encode("utf-8", "surrogatepass")) <= LONGEST_PROPERTY
+            and topic.startswith(self._response_prefixes)
             and not set(topic) & set("+#\0")
             and not {".", ".."} & set(levels)  # some brokers' bridges take topics for paths
         )
@@ -257,6 +320,8 @@ def _failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> by
 
 
 def _transaction_in(payload: bytes | str) -> Transaction | None:
+    if len(payload) > SMALL:  # it is not worth the time
+        return None
     try:
         found = _TransactionOnly.model_validate_json(payload)
     except ValidationError:

@@ -4,6 +4,8 @@ Recorded in the transaction of the command's effect: after a power cut there are
 """
 
 import hashlib
+import hmac
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -16,6 +18,9 @@ from ostiary.store.sealed_rows import command_place
 FORGOTTEN_ANSWER = b"forgotten"
 """What is kept, with an empty digest, in the place of an answer that named somebody who was deleted
 since."""
+LONGEST = 256
+"""Bytes of a transaction or requester that are kept; of a longer one its digest is."""
+_EPOCH_BYTES = 8
 SIGNATURE = "signature"
 """The requester of what stands for a signature, which counts once."""
 
@@ -32,6 +37,7 @@ class CommandKey:
     command: str
     transaction: bytes
     digest: bytes  # of the payload
+    secret: bool = False
 
     @classmethod
     def of(
@@ -43,14 +49,16 @@ class CommandKey:
         *,
         secret: bool = False,
     ) -> Self:
-        """The key of a request as it came. `secret`: it holds a PIN, which a quick digest would
-        tell to whoever tries all of them."""
+        """The key of a request as it came. `secret`: it holds a PIN, which any digest would tell to
+        whoever tries all of them: none is kept."""
         if isinstance(transaction, str):
             transaction = transaction.encode("utf-8", errors="surrogatepass")
-        digest = hashlib.sha256(payload).digest()
-        if secret:
-            digest = hashlib.scrypt(digest, salt=transaction, n=2**14, r=8, p=1, dklen=32)
-        return cls(requester, command, transaction, digest)
+        if len(transaction) > LONGEST:
+            transaction = b"sha256 " + hashlib.sha256(transaction).digest()
+        asker = requester.encode("utf-8", errors="surrogatepass")
+        if len(asker) > LONGEST:
+            requester = f"sha256 {hashlib.sha256(asker).hexdigest()}"
+        return cls(requester, command, transaction, hashlib.sha256(payload).digest(), secret)
 
 
 class CommandLog:
@@ -58,12 +66,16 @@ class CommandLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # What a secret request is compared by is of no use without this, which is kept nowhere.
+        self._key = secrets.token_bytes(32)
+        self._epoch = secrets.token_bytes(_EPOCH_BYTES)
 
     def answer(self, key: CommandKey) -> bytes | None:
         """The recorded answer, None where the command is new.
 
         Raises TransactionConflict where the transaction was used with another payload, UserUnknown
-        where the answer named somebody who was deleted since.
+        where the answer named somebody who was deleted since. A secret payload from before this
+        process began is compared with nothing.
         """
         with self._database.reading() as connection:
             row = connection.execute(
@@ -82,7 +94,11 @@ class CommandLog:
             seal.opened_value(value, *_place(key, column)) if value else value
             for column, value in zip(("digest", "answer"), row, strict=True)
         )
-        if digest != key.digest:
+        is_same = digest == key.digest
+        if key.secret:
+            is_older = not digest.startswith(self._epoch)
+            is_same = is_older or hmac.compare_digest(digest, self._kept(key))
+        if not is_same:
             raise TransactionConflict(
                 f"This transaction was used for another {key.command} request; take a new one."
             )
@@ -98,13 +114,19 @@ class CommandLog:
                     key.requester,
                     key.command,
                     key.transaction,
-                    seal.value(key.digest, *_place(key, "digest")),
+                    seal.value(self._kept(key), *_place(key, "digest")),
                     seal.value(answer, *_place(key, "answer")) if answer else answer,
                     moment.to_text(now),
                 ),
             ).rowcount
         if not changed:
             raise TransactionConflict(f"This {key.command} request was answered already.")
+
+    def _kept(self, key: CommandKey) -> bytes:
+        """By what another request of the same key is told."""
+        if not key.secret:
+            return key.digest
+        return self._epoch + hmac.digest(self._key, key.transaction + key.digest, "sha256")
 
     def is_known(self, key: CommandKey) -> bool:
         """Whether it was recorded, with whatever payload."""

@@ -174,7 +174,7 @@ __all__ = [
 class CommandKind:
     """A command's name and models. `recorded`: it changes something, so that its answer is kept
     and a second delivery is answered from there. `secret`: what it says must not be guessed from
-    what is kept of it. `admits`: it gives somebody a way in."""
+    what is kept of it. `admits`: it gives somebody a way in, or a wider one."""
 
     name: str
     request: type[Request]
@@ -197,7 +197,7 @@ COMMANDS: dict[str, CommandKind] = {
         ),
         CommandKind("remove_template", RemoveTemplateRequest, RemoveTemplateAnswer, recorded=True),
         CommandKind("rename", RenameRequest, RenameAnswer, recorded=True),
-        CommandKind("share", ShareRequest, ShareAnswer, recorded=True),
+        CommandKind("share", ShareRequest, ShareAnswer, recorded=True, admits=True),
         CommandKind("credential", CredentialRequest, CredentialAnswer, recorded=True, secret=True),
         CommandKind("credentials", CredentialsRequest, CredentialsAnswer),
         CommandKind(
@@ -217,11 +217,13 @@ COMMANDS: dict[str, CommandKind] = {
         CommandKind("rules", RulesRequest, RulesAnswer),
         CommandKind("set_group", SetGroupRequest, SetGroupAnswer, recorded=True),
         CommandKind("delete_group", DeleteGroupRequest, DeleteGroupAnswer, recorded=True),
-        CommandKind("set_rule", SetRuleRequest, SetRuleAnswer, recorded=True),
-        CommandKind("delete_rule", DeleteRuleRequest, DeleteRuleAnswer, recorded=True),
-        CommandKind("set_holidays", SetHolidaysRequest, SetHolidaysAnswer, recorded=True),
+        CommandKind("set_rule", SetRuleRequest, SetRuleAnswer, recorded=True, admits=True),
+        CommandKind("delete_rule", DeleteRuleRequest, DeleteRuleAnswer, recorded=True, admits=True),
+        CommandKind(
+            "set_holidays", SetHolidaysRequest, SetHolidaysAnswer, recorded=True, admits=True
+        ),
         CommandKind("access", AccessRequest, AccessAnswer),
-        CommandKind("set_access", SetAccessRequest, AccessAnswer, recorded=True),
+        CommandKind("set_access", SetAccessRequest, AccessAnswer, recorded=True, admits=True),
         CommandKind("put_person", PutPersonRequest, PutPersonAnswer, recorded=True, admits=True),
     )
 }
