@@ -200,7 +200,7 @@ def restore(
 
 @app.command("reset-console")
 def reset_console(config: ConfigOption = None) -> None:
-    """Forget all accounts of the console, so that it can be set up again with a new code."""
+    """Forget all accounts and API tokens, so that the console can be set up with a new code."""
     from ostiary.mqtt.security import door_key, store_key
     from ostiary.store.accounts import Accounts
     from ostiary.store.database import Database
@@ -208,7 +208,9 @@ def reset_console(config: ConfigOption = None) -> None:
     settings = _settings(config)
     with Database.open(settings.store.path, store_key(settings), door_key(settings)) as database:
         Accounts(database).delete_all()
-    typer.echo("No accounts any more. The code to set up the console is in the daemon's log.")
+    typer.echo(
+        "No accounts and tokens any more. The code to set up the console is in the daemon's log."
+    )
 
 
 @app.command()

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 import requests
@@ -96,8 +97,7 @@ def test_a_viewer_sends_no_large_body(door: ConsoleDoor) -> None:
 
 
 def test_another_sites_page_sends_none_by_a_browsers_cookie(door: ConsoleDoor) -> None:
-    browser = door.operator() if not door.accounts().count() else signed_in(door)
-    cookie = "; ".join(f"{each.name}={each.value}" for each in browser.cookies)
+    cookie = "; ".join(f"{each.name}={each.value}" for each in signed_in(door).cookies)
     with ExitStack() as stack:
         head = f"POST /api/v1/users HTTP/1.1\r\nContent-Length: {LARGE}\r\nCookie: {cookie}"
         assert asked(door, head, stack).recv(64).startswith(b"HTTP/1.1 403")
@@ -182,3 +182,10 @@ def test_ten_at_once_leave_the_console_answering(door: ConsoleDoor) -> None:
     with ThreadPoolExecutor(10) as senders:
         assert set(senders.map(send, range(10))) <= {401, None}
     assert requests.get(f"{door.url}/sign-in", timeout=10).status_code == 200
+
+
+def test_a_door_that_fell_often_comes_back_and_takes_no_disk_for_memory() -> None:
+    unit = Path(__file__).parents[2].joinpath("systemd/ostiary.service").read_text().splitlines()
+    assert "StartLimitIntervalSec=0" in unit
+    assert "Restart=always" in unit
+    assert "MemorySwapMax=0" in unit

@@ -108,6 +108,63 @@ def test_a_stolen_cookie_gives_nobody_another_way_in(
     assert thief.ask("GET", "/api/v1/tokens").json()["tokens"] == []
 
 
+RULE = {"name": "R", "groups": ["G"], "needs": "card"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", f"users/{NAME}/access", {"groups": []}),
+        ("PUT", f"users/{NAME}/access", {"groups": ["G"], "valid_until": "2099-01-01"}),
+        ("PUT", "rules", {"rule": RULE, "confirm": True}),
+        ("DELETE", "rules/R?confirm=true", None),
+        ("PUT", "holidays", {"holidays": [{"date": "2026-12-24"}]}),
+        ("PATCH", "settings", {"false_accept": 0.1}),
+        ("PATCH", "settings", {"one_person_only": False}),
+        ("DELETE", "settings", None),
+        ("DELETE", "accounts/anna", None),
+        ("POST", "doors/front", {"action": "unlock"}),
+        ("POST", "doors/front", {"action": "forgive"}),
+    ],
+)
+def test_a_stolen_cookie_widens_nothing(
+    tmp_path: Path,
+    engine: VisionEngine,
+    portraits: Path,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+) -> None:
+    clock = LaterClock()
+    camera = tmp_path / "camera"
+    camera.mkdir()
+    camera.joinpath("0.jpg").write_bytes(portraits.joinpath("obama.jpg").read_bytes())
+    with ConsoleDoor(console_settings(tmp_path), engine, camera, clock=clock) as door:
+        browser = door.operator()
+        clock.ahead = LATER
+        answer = browser.ask(method, f"/api/v1/{path}", json=body)
+        assert code_of(answer) == NEEDED
+        assert browser.ask("POST", "/api/v1/confirmation", json={"password": PASSWORD}).ok
+        again = browser.ask(method, f"/api/v1/{path}", json=body)
+        assert again.json().get("code") != "confirmation_needed"
+
+
+def test_a_lockdown_is_begun_at_once_and_ended_with_the_password(
+    tmp_path: Path, engine: VisionEngine, portraits: Path
+) -> None:
+    clock = LaterClock()
+    camera = tmp_path / "camera"
+    camera.mkdir()
+    camera.joinpath("0.jpg").write_bytes(portraits.joinpath("obama.jpg").read_bytes())
+    with ConsoleDoor(console_settings(tmp_path), engine, camera, clock=clock) as door:
+        browser = door.operator()
+        clock.ahead = LATER
+        path = "/api/v1/doors/front"
+        for action in ("lock", "silence", "lockdown"):
+            assert browser.ask("POST", path, json={"action": action}).status_code == 200
+        assert code_of(browser.ask("POST", path, json={"action": "lock"})) == NEEDED
+
+
 def test_a_stolen_cookie_registers_nobody_by_the_first_versions_api(
     door: ConsoleDoor, thief: Browser, portraits: Path
 ) -> None:

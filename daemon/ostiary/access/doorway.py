@@ -187,9 +187,7 @@ class Doorway:
             again = state._was_told(track, decision, now)
             spoken: tuple[Told, ...] = ()
             if not again:
-                told_now = Told(
-                    decision, track.observations, moved=track.bends, track=track.id
-                )
+                told_now = Told(decision, track.observations, moved=track.bends, track=track.id)
                 state, spoken = state._tell(told_now, now)
             outcomes += spoken
             told = decision if again or spoken else track.told

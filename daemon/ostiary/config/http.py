@@ -44,7 +44,15 @@ class HttpSettings(Section):
         gt=0,
         le=86_400,
         description="Whoever is signed in says the password again before giving somebody a way in "
-        "(a face, PIN, card, account or token), where that is so long ago.",
+        "(a face, PIN, card, account or token), or a wider one (rules, hours, thresholds, a door "
+        "left open), where that is so long ago.",
+    )
+    token_days: float = Field(
+        365.0,
+        gt=0,
+        le=3650,
+        description="An API token ends so long after it was made, and with the account that made "
+        "it.",
     )
     requests_per_second: float = Field(
         30.0, gt=0, le=10_000, description="Of one client, on average; three times as many at once."

@@ -34,7 +34,7 @@ from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
 from ostiary.http.texts import Texts
 from ostiary.http.thresholds import Thresholds
-from ostiary.http.work import Work
+from ostiary.http.work import Turns, Work
 from ostiary.store.accounts import Role
 
 API = "/api/v1"
@@ -71,7 +71,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     gate = Gate(parts)
     texts, passwords, lock_out = Texts(), Passwords(), LockOut(http.sign_in_tries)
     renderer = Renderer(parts, gate, texts)
-    work = Work(parts, gate)
+    work, turns = Work(parts, gate), Turns()
     body_limit = parts.settings.commands.payload_limit_bytes
     app.state.gate = gate
     app.state.connections = connections
@@ -84,14 +84,14 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         doors_router(work),
         rules_router(work),  # before the people, whose names may have a slash
         people_router(parts, work),
-        door_router(parts, gate, Audience(parts)),
-        thresholds_router(thresholds, parts, gate),
+        door_router(parts, gate, Audience(parts), turns),
+        thresholds_router(thresholds, parts, gate, turns),
         accounts_router(parts, gate, passwords, lock_out),
         tokens_router(parts, gate),
     ):
         app.include_router(router, prefix=API)
     app.include_router(sign_in_router(parts, gate, renderer, passwords, lock_out))
-    app.include_router(Pages(parts, gate, renderer, thresholds).router)
+    app.include_router(Pages(parts, gate, renderer, thresholds, turns).router)
     static = Path(str(files("ostiary.http") / "static"))
     app.mount("/static", StaticFiles(directory=static), name="static")
 
@@ -171,7 +171,7 @@ def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
     def ostiary_error(request: Request, error: OstiaryError) -> Response:
         problem = problems.problem_of(error)
         if problem.status == 500:
-            problems.log.error("http_failed", path=request.url.path, code=error.code)
+            problems.log.error("http_failed", path=problems.route_of(request), code=error.code)
         return told(request, problem, problems.headers_of(error))
 
     @app.exception_handler(RequestValidationError)

@@ -14,7 +14,7 @@ from ostiary.commands.context import Asker
 from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn
 from ostiary.http.confirmations import Confirmations
 from ostiary.http.parts import ConsoleParts
-from ostiary.store.accounts import ApiTokens, Role
+from ostiary.store.accounts import TOKEN, ApiTokens, Role
 from ostiary.store.audit import Audit, Detail
 from ostiary.store.sessions import Session, Sessions
 
@@ -48,9 +48,9 @@ class Gate:
         """`at_unix_socket`: whoever comes was let in by the permissions of the socket's file."""
         self._parts = parts
         self._sessions = Sessions(parts.database)
-        self._tokens = ApiTokens(parts.database)
         self._audit = Audit(parts.database)
         http = parts.settings.http
+        self.tokens = ApiTokens(parts.database, timedelta(days=http.token_days))
         self.secure = http.tls_certificate is not None
         # The __Host- prefix binds the cookie to this host and to TLS (RFC 6265bis, 4.1.3.2).
         self.cookie = "__Host-ostiary" if self.secure else "ostiary"
@@ -62,10 +62,10 @@ class Gate:
         header = connection.headers.get("authorization", "")
         kind, _, token = header.partition(" ")
         if kind.lower() == "bearer":
-            found = self._tokens.find(token.strip(), self._parts.clock())
+            found = self.tokens.find(token.strip(), self._parts.clock())
             if found is None:
                 return None
-            return Caller(f"token:{found.name}", found.role, address_of(connection))
+            return Caller(f"{TOKEN}{found.name}", found.role, address_of(connection))
         session = self.session(connection)
         if session is None:
             return None

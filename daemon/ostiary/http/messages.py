@@ -298,6 +298,7 @@ class TokenRecord(Message):
     created_by: str = Field(examples=["anna"])
     created_at: Timestamp
     last_used_at: Timestamp | None = Field(description="To the hour.")
+    expires_at: Timestamp
 
 
 class TokenMade(Message):

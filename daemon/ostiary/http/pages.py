@@ -15,9 +15,10 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
 from ostiary.http.thresholds import Thresholds
+from ostiary.http.work import Turns
 from ostiary.messages.reason import Reason
 from ostiary.overrides import ADJUSTABLE, ranges
-from ostiary.store.accounts import Accounts, ApiTokens, Role
+from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials
 from ostiary.store.events import EventFilter
@@ -35,18 +36,23 @@ class Pages:
     """`router` has them all. Somebody who is not signed in is sent to do so first."""
 
     def __init__(
-        self, parts: ConsoleParts, gate: Gate, renderer: Renderer, thresholds: Thresholds
+        self,
+        parts: ConsoleParts,
+        gate: Gate,
+        renderer: Renderer,
+        thresholds: Thresholds,
+        turns: Turns,
     ) -> None:
         self._parts = parts
         self._gate = gate
         self._render = renderer.page
         self._thresholds = thresholds
         self._accounts = Accounts(parts.database)
-        self._tokens = ApiTokens(parts.database)
+        self._tokens = gate.tokens
         self._audit = Audit(parts.database)
         self._credentials = Credentials(parts.database)
         self._snapshots = Snapshots(parts.database)
-        self._rules = RulePages(parts, renderer)
+        self._rules = RulePages(parts, renderer, turns)
         self.router = APIRouter(include_in_schema=False)
         for path, page in (
             ("/", self.live),
@@ -224,6 +230,7 @@ class Pages:
         values = {
             "accounts": self._accounts.list() if operator else (),
             "tokens": self._tokens.list() if operator else (),
+            "ends_at": self._tokens.ends_at,
             "rows": self._audit.newest(AUDIT_ROWS) if operator else (),
         }
         return self._render(request, "access", session, values)

@@ -4,6 +4,7 @@ import secrets
 
 from ostiary.commands.argon import Hasher
 from ostiary.errors import PasswordWeak
+from ostiary.http.connections import neighbourhood
 
 SHORTEST = 10
 LONGEST = 200
@@ -30,7 +31,8 @@ def check_strength(password: str, account: str) -> None:
 
 def guesses_of(account: str, address: str) -> tuple[str, str]:
     """Under what wrong passwords are counted. Not the account alone: whoever guesses it would lock
-    its owner out elsewhere."""
+    its owner out elsewhere. `address` stands for its neighbourhood, all of which one host has."""
+    address = neighbourhood(address)
     return f"account:{account.casefold()}@{address}", f"address:{address}"
 
 

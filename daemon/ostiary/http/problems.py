@@ -163,9 +163,14 @@ def of_http(error: HTTPException) -> Problem:
     return _problem(code, error.status_code, str(error.detail))
 
 
+def route_of(request: Request) -> str:
+    """The path as it is declared: in the one that was asked for stand people's names."""
+    return str(getattr(request.scope.get("route"), "path", "?"))
+
+
 def of_failure(request: Request, error: Exception) -> Problem:
     """A programming error: logged in full, told in one word."""
-    log.error("http_failed", path=request.url.path, method=request.method, exc_info=error)
+    log.error("http_failed", path=route_of(request), method=request.method, exc_info=error)
     return _problem(OstiaryError.code, 500, "Something failed inside; see the daemon's log.")
 
 

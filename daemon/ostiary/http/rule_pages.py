@@ -9,6 +9,7 @@ from ostiary.errors import NotAllowed, RuleUnknown
 from ostiary.http import charts, drawing
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Renderer, Say
+from ostiary.http.work import Turns
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
 from ostiary.messages.rule_words import Day, Factor
 from ostiary.store.accounts import Role
@@ -21,8 +22,9 @@ SPANS = (1, 7, 30)
 class RulePages:
     """What `Pages` shows of rules."""
 
-    def __init__(self, parts: ConsoleParts, renderer: Renderer) -> None:
+    def __init__(self, parts: ConsoleParts, renderer: Renderer, turns: Turns) -> None:
         self._parts = parts
+        self._turns = turns
         self._renderer = renderer
 
     def rules(self, request: Request, session: Session) -> Response:
@@ -69,8 +71,8 @@ class RulePages:
         parts = self._parts
         zone = parts.rules.zone
         since = charts.midnight(parts.clock(), int(days), zone)
-        found, is_cut = charts.logins(parts.events, since)
-        figures = charts.figures_of(found, zone, is_cut=is_cut)
+        with self._turns.turn():
+            figures = charts.figures(parts.events, since, zone)
         say = self._renderer.say(request)
         distance = parts.people.roster.thresholds.used.distance
         access = parts.access()

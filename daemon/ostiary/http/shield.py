@@ -23,7 +23,7 @@ from ostiary.errors import (
     RequestMalformed,
     RequestTooLarge,
 )
-from ostiary.http.connections import Connections, Peer
+from ostiary.http.connections import Connections, Peer, neighbourhood
 from ostiary.http.gate import LOOPBACK, SAFE
 from ostiary.http.problems import answer, headers_of, problem_of
 
@@ -193,7 +193,9 @@ class Shield:
             return
 
         async def open_ended(message: Message) -> None:
-            await send(message | {"more_body": True} if "body" in message else message)
+            if message["type"] == "http.response.body":
+                message["more_body"] = True
+            await send(message)
 
         async with self._draining:
             await refused(scope, receive, open_ended)
@@ -232,7 +234,10 @@ class Shield:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         client = scope["client"][0] if scope.get("client") else ""
-        if not scope["path"].startswith(STATIC) and (wait := self._rate.take(client)) > 0:
+        if (
+            not scope["path"].startswith(STATIC)
+            and (wait := self._rate.take(neighbourhood(client))) > 0
+        ):
             raise Wait("Too many requests at once; slow down.", wait)
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         # A foreign name that resolves to this machine is how a web page reaches into it.

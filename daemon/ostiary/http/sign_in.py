@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from ostiary.commands.attempts import LockOut
 from ostiary.errors import NotAllowed, OstiaryError, SignInFailed
+from ostiary.http.connections import neighbourhood
 from ostiary.http.gate import Caller, Gate, address_of, same_text
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of, new_code, same_code
@@ -96,7 +97,7 @@ def sign_in_router(
     def first_account(
         request: Request, code: Text = "", name: Text = "", password: Text = ""
     ) -> Response:
-        address = f"address:{address_of(request)}"
+        address = f"address:{neighbourhood(address_of(request))}"
         try:
             lock_out.attempt(address)
             set_up.check(code)
@@ -138,7 +139,8 @@ def sign_in_router(
             return again(request, "sign_in", error, name=name, next=own_page(next))
         lock_out.succeeded(*keys)
         account = accounts.get(name)
-        log.info("console_signed_in", account=account.name, address=address)
+        log.info("console_signed_in", address=address)
+        gate.note(Caller(account.name, account.role, address), "signed_in", account.name)
         return welcome(request, account, own_page(next))
 
     @router.post("/sign-out")

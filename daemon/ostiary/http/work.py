@@ -20,6 +20,30 @@ AT_ONCE = 2
 A = TypeVar("A", bound=Answer)
 
 
+class Turns:
+    """What goes over many events: one at a time. A few may wait for it."""
+
+    def __init__(self, waiting: int = 16, within_s: float = 10.0) -> None:
+        self._running = threading.Lock()
+        self._places = threading.Semaphore(1 + waiting)
+        self._within_s = within_s
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Raises Busy."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many requests are waiting; try again in a moment.")
+        try:
+            if not self._running.acquire(timeout=self._within_s):
+                raise Busy("Too many requests are waiting; try again in a moment.")
+            try:
+                yield
+            finally:
+                self._running.release()
+        finally:
+            self._places.release()
+
+
 class Work:
     """The commands, as routes use them."""
 

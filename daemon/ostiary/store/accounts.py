@@ -14,8 +14,13 @@ from ostiary.messages.username import checked_username, same_name
 from ostiary.store import moment
 from ostiary.store.database import Database
 
+TOKENS_LAST = timedelta(days=365)
 USED_AT_STEP = timedelta(hours=1)
 """How exactly it is known when a token was last used: not each use is worth a write."""
+
+
+TOKEN = "token:"
+"""Stands before the name of a token that does something."""
 
 
 class Role(StrEnum):
@@ -128,16 +133,22 @@ class Accounts:
             return account
 
     def delete_all(self) -> int:
-        """Begin anew with the set-up page: what to do about a forgotten password."""
+        """Begin anew with the set-up page: what to do about a forgotten password. API tokens go as
+        well: it may be one of them that is to be got rid of."""
         with self.database.transaction() as connection:
+            connection.execute("DELETE FROM api_tokens")
             return connection.execute("DELETE FROM accounts").rowcount
 
 
 class ApiTokens:
-    """The table `api_tokens`."""
+    """The table `api_tokens`. Each ends `lasting` after it was made."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lasting: timedelta = TOKENS_LAST) -> None:
         self.database = database
+        self._lasting = lasting
+
+    def ends_at(self, token: ApiToken) -> datetime:
+        return token.created_at + self._lasting
 
     def list(self) -> tuple[ApiToken, ...]:
         """All of them, by name."""
@@ -163,7 +174,7 @@ class ApiTokens:
         return _token(row)
 
     def find(self, token: str, now: datetime) -> ApiToken | None:
-        """Whose token this is, and note that it was used."""
+        """Whose token this is, and note that it was used. None where it has ended."""
         with self.database.reading() as connection:
             row = connection.execute(
                 "SELECT id, name, role, created_by, created_at, last_used_at"
@@ -173,6 +184,8 @@ class ApiTokens:
         if row is None:
             return None
         found = _token(row)
+        if now >= self.ends_at(found):
+            return None
         if found.last_used_at is None or now - found.last_used_at >= USED_AT_STEP:
             with self.database.transaction() as connection:
                 connection.execute(
@@ -189,9 +202,23 @@ class ApiTokens:
                 " RETURNING id, name, role, created_by, created_at, last_used_at",
                 (token_id,),
             ).fetchone()
-        if row is None:
-            raise TokenUnknown(f"There is no token {token_id}.")
-        return _token(row)
+            if row is None:
+                raise TokenUnknown(f"There is no token {token_id}.")
+            gone = _token(row)
+            self.delete_made_by(f"{TOKEN}{gone.name}")
+        return gone
+
+    def delete_made_by(self, maker: str) -> int:
+        """Those of an account, or of a token by its `TOKEN` name, and those which they made in
+        their turn; how many."""
+        with self.database.transaction() as connection:
+            return connection.execute(
+                "WITH RECURSIVE makers (name) AS (VALUES (?) UNION"
+                " SELECT ? || api_tokens.name FROM api_tokens"
+                " JOIN makers ON created_by = makers.name)"
+                " DELETE FROM api_tokens WHERE created_by IN (SELECT name FROM makers)",
+                (maker, TOKEN),
+            ).rowcount
 
 
 def _digest(token: str) -> bytes:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Literal
@@ -41,6 +41,7 @@ _ACTION = EventRow._fields.index("action")
 _READABLE = "username IS NULL AND typeof(action) != 'blob'"
 """What a locked store can open: nothing of it is sealed."""
 _ROWS_A_LOOK = 2000
+QUARTER_S = 900  # every zone's clocks differ from UTC by whole ones
 _FORGOTTEN = "Somebody who was deleted since."
 _WRITTEN = EventRow._fields[1:-1]
 _INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
@@ -73,6 +74,16 @@ class Recorded:
 
     event: AnyEvent
     forced: DuressEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many decisions of a quarter of an hour, from `since` on, came out so."""
+
+    since: datetime
+    success: bool
+    reason: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +333,23 @@ class Events:
         as_told = _duress_event if where.kind == "duress" else _event
         events = self._events(rows[:limit], as_told)
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
+
+    def tallies(self, since: datetime) -> tuple[Tally, ...]:
+        """All decisions since then, counted. A locked store leaves out those that name somebody."""
+        readable = " AND username IS NULL" if self._database.is_locked else ""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT CAST(strftime('%s', timestamp) AS INTEGER) / {QUARTER_S} AS quarter,"
+                " success, reason, COUNT(*) FROM events"
+                f" WHERE kind = 'login' AND timestamp >= ?{readable}"
+                " GROUP BY quarter, success, reason",
+                (moment.to_text(since),),
+            ).fetchall()
+        return tuple(
+            Tally(datetime.fromtimestamp(quarter * QUARTER_S, UTC), bool(success), reason, count)
+            for quarter, success, reason, count in rows
+            if quarter is not None  # a moment that cannot be read
+        )
 
     def prune(
         self, now: datetime, *, keep_for: timedelta | None, keep_at_most: int, queue_limit: int

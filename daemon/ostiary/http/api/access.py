@@ -29,6 +29,7 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of
 from ostiary.http.problems import responses
 from ostiary.http.thresholds import Thresholds
+from ostiary.http.work import Turns
 from ostiary.overrides import ADJUSTABLE, Values
 from ostiary.store.accounts import Account, Accounts, ApiToken, ApiTokens
 from ostiary.store.audit import Audit
@@ -37,7 +38,9 @@ from ostiary.store.sessions import Session, Sessions
 AccountName = Annotated[str, Path(min_length=1, examples=["anna"])]
 
 
-def thresholds_router(thresholds: Thresholds, parts: ConsoleParts, gate: Gate) -> APIRouter:
+def thresholds_router(
+    thresholds: Thresholds, parts: ConsoleParts, gate: Gate, turns: Turns
+) -> APIRouter:
     router = APIRouter(tags=["thresholds"], responses=responses(401, 429, 503))
 
     @router.get("/settings", summary="The thresholds in force")
@@ -51,7 +54,8 @@ def thresholds_router(thresholds: Thresholds, parts: ConsoleParts, gate: Gate) -
     )
     def preview(values: ThresholdValues, _caller: Viewer) -> ThresholdPreview:
         """Changes nothing. Nearly exact: an event keeps the medians of its frames."""
-        found = thresholds.preview(_values(values))
+        with turns.turn():
+            found = thresholds.preview(_values(values))
         return ThresholdPreview(
             judged=found.judged,
             unknown=found.unknown,
@@ -75,7 +79,7 @@ def thresholds_router(thresholds: Thresholds, parts: ConsoleParts, gate: Gate) -
         )
 
     @router.patch("/settings", summary="Set thresholds", responses=responses(403, 422))
-    def change(values: ThresholdValues, caller: Operator) -> ThresholdsAnswer:
+    def change(values: ThresholdValues, caller: Confirmed) -> ThresholdsAnswer:
         """At once and for good: kept beside the database, over the configuration file."""
         changed = _values(values)
         with parts.database.transaction():
@@ -84,7 +88,7 @@ def thresholds_router(thresholds: Thresholds, parts: ConsoleParts, gate: Gate) -
         return _thresholds(thresholds)
 
     @router.delete("/settings", summary="Back to the configuration", responses=responses(403))
-    def reset(caller: Operator) -> ThresholdsAnswer:
+    def reset(caller: Confirmed) -> ThresholdsAnswer:
         with parts.database.transaction():
             gate.note(caller, "thresholds_reset", "access")
             thresholds.reset()
@@ -98,6 +102,7 @@ def accounts_router(
 ) -> APIRouter:
     router = APIRouter(tags=["accounts"], responses=responses(401, 403, 429, 503))
     accounts, sessions = Accounts(parts.database), Sessions(parts.database)
+    tokens = ApiTokens(parts.database)
 
     def said(caller: Caller, password: str) -> Session:
         """Whose password it is. A wrong one counts as one at sign-in does."""
@@ -157,10 +162,12 @@ def accounts_router(
         summary="Somebody may no longer sign in",
         responses=responses(404, 409, 422),
     )
-    def delete(name: AccountName, caller: Operator) -> AccountRecord:
+    def delete(name: AccountName, caller: Confirmed) -> AccountRecord:
+        """The API tokens that they made go with them."""
         with parts.database.transaction():
             account = accounts.delete(name)
-            gate.note(caller, "account_deleted", account.name)
+            gone = tokens.delete_made_by(account.name)
+            gate.note(caller, "account_deleted", account.name, {"tokens": gone})
         return _account(account)
 
     return router
@@ -168,22 +175,34 @@ def accounts_router(
 
 def tokens_router(parts: ConsoleParts, gate: Gate) -> APIRouter:
     router = APIRouter(tags=["tokens"], responses=responses(401, 403, 429, 503))
-    tokens, audit = ApiTokens(parts.database), Audit(parts.database)
+    tokens, audit = gate.tokens, Audit(parts.database)
+
+    def record(token: ApiToken) -> TokenRecord:
+        return TokenRecord(
+            id=token.id,
+            name=token.name,
+            role=token.role,
+            created_by=token.created_by,
+            created_at=token.created_at,
+            last_used_at=token.last_used_at,
+            expires_at=tokens.ends_at(token),
+        )
 
     @router.get("/tokens", summary="Which programs may ask")
     def listed(_caller: Operator) -> TokenList:
-        return TokenList(tokens=tuple(map(_token, tokens.list())))
+        return TokenList(tokens=tuple(map(record, tokens.list())))
 
     @router.post(
         "/tokens", status_code=201, summary="Let a program ask", responses=responses(409, 422)
     )
     def add(new: NewToken, caller: Confirmed) -> TokenMade:
-        """The token is shown this once; only its SHA-256 is stored."""
+        """The token is shown this once; only its SHA-256 is stored. It ends with the account that
+        made it, and after `http.token_days`."""
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         with parts.database.transaction():
             made = tokens.add(new.name, token, new.role, caller.name, parts.clock())
             gate.note(caller, "token_added", made.name, {"role": made.role.value})
-        return TokenMade(token=token, record=_token(made))
+        return TokenMade(token=token, record=record(made))
 
     @router.delete(
         "/tokens/{token_id}",
@@ -191,10 +210,11 @@ def tokens_router(parts: ConsoleParts, gate: Gate) -> APIRouter:
         responses=responses(404, 422),
     )
     def delete(token_id: Annotated[int, Path(ge=1, le=2**62)], caller: Operator) -> TokenRecord:
+        """Nor may those that it made."""
         with parts.database.transaction():
             gone = tokens.delete(token_id)
             gate.note(caller, "token_deleted", gone.name)
-        return _token(gone)
+        return record(gone)
 
     @router.get("/audit", summary="Who changed what", responses=responses(422))
     def rows(
@@ -248,15 +268,4 @@ def _account(account: Account) -> AccountRecord:
         role=account.role,
         created_at=account.created_at,
         password_changed_at=account.password_changed_at,
-    )
-
-
-def _token(token: ApiToken) -> TokenRecord:
-    return TokenRecord(
-        id=token.id,
-        name=token.name,
-        role=token.role,
-        created_by=token.created_by,
-        created_at=token.created_at,
-        last_used_at=token.last_used_at,
     )

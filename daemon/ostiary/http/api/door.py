@@ -25,6 +25,7 @@ from ostiary.http.live import Viewer as LiveViewer
 from ostiary.http.messages import Cameras, EventPage
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
+from ostiary.http.work import Turns
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import State
 from ostiary.messages.username import Username
@@ -45,7 +46,7 @@ _JPEG: dict[int | str, dict[str, Any]] = {
 CameraName = Annotated[str, Path(description="The camera's name.", examples=["front"])]
 
 
-def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRouter:
+def door_router(parts: ConsoleParts, gate: Gate, audience: Audience, turns: Turns) -> APIRouter:
     router = APIRouter(tags=["door"], responses=responses(401, 422, 429, 503))
     snapshots = Snapshots(parts.database)
 
@@ -88,7 +89,8 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRoute
         newest_first: bool = True,
     ) -> EventPage:
         where = EventFilter(kind, reason, username, success, _utc(since), _utc(until))
-        page = parts.events.page(where, cursor=cursor, limit=limit, newest_first=newest_first)
+        with turns.turn():
+            page = parts.events.page(where, cursor=cursor, limit=limit, newest_first=newest_first)
         kept = snapshots.present(event.seq for event in page.events)
         return EventPage(events=page.events, cursor=page.cursor, snapshots=tuple(sorted(kept)))
 
@@ -109,7 +111,8 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRoute
         """The newest first, 20,000 at most."""
         where = EventFilter(kind, reason, username, None, _utc(since), _utc(until))
         headers = {"Content-Disposition": 'attachment; filename="events.csv"'}
-        text = events_as_csv(parts.events, where)
+        with turns.turn():
+            text = events_as_csv(parts.events, where)
         return Response(text.encode("utf-8-sig"), media_type="text/csv", headers=headers)
 
     @router.get(
@@ -122,9 +125,7 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience) -> APIRoute
         jpeg = snapshots.get(seq)
         if jpeg is None:
             raise SnapshotUnknown(f"No picture of event {seq} was kept.")
-        return Response(
-            jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
-        )
+        return Response(jpeg, media_type="image/jpeg")
 
     @router.websocket("/cameras/{camera}/live")
     async def live(socket: WebSocket, camera: str) -> None:
