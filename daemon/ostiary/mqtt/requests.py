@@ -320,8 +320,6 @@ def _failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> by
 
 
 def _transaction_in(payload: bytes | str) -> Transaction | None:
-    if len(payload) > SMALL:  # it is not worth the time
-        return None
     try:
         found = _TransactionOnly.model_validate_json(payload)
     except ValidationError:
