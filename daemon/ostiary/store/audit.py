@@ -29,6 +29,7 @@ ABOUT_PEOPLE = frozenset(
         "cards_removed",
         "person_put",
         "pin_removed",
+        "pin_refused",
         "pin_set",
         "template_added",
         "template_learned",
