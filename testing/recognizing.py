@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ostiary.access.admission import Patience
 from ostiary.access.calibration import CalibratedCamera
 from ostiary.access.doorway import Told
 from ostiary.access.policy import Policy
@@ -78,7 +79,9 @@ def recognizing(
             face, *_ = engine.detect(bgr)
             probe, _ = people.roster.identify(partial(engine.describe, bgr, face))
             people.register(portrait.stem, [probe], utc_now(), source="test")
-        keeper = Doorkeeper(lambda each, _camera: told.append(each), rule)
+        keeper = Doorkeeper(
+            lambda each, _camera: told.append(each), rule, patience=Patience(600.0, 600.0)
+        )
         recognition = Recognition(
             CameraReader(
                 CameraSettings.model_validate(
