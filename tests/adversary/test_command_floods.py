@@ -16,6 +16,7 @@ from ostiary.store.command_log import LONGEST, CommandKey, CommandLog
 from ostiary.store.database import Database
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.face import Face
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings
 from testing.probe import Probe
@@ -92,7 +93,12 @@ class Slow:
     def ask(self, pose: str | None) -> None:
         """They see it in their own time."""
 
-    def capture(self, timeout: float) -> BGRImage:
+    requires_movement = True
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:  # noqa: ARG002
+        return 0.0
+
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
         if not self.may_come.wait(timeout):
             raise TimedOut("Nobody came.")
         return np.zeros((48, 64, 3), np.uint8)
