@@ -253,14 +253,16 @@ def test_who_was_forced_is_told_as_soon_as_the_broker_takes_it(
     old = start_broker(tmp_path / "broker", authority, certificate, without_duress(ACL))
     settings = secure(tmp_path, old.port, authority)
     try:
-        with Doorway(settings, engine) as door:
+        with (
+            client(old, authority, "guard", EVERYTHING, client_id="guard") as guard,
+            Doorway(settings, engine) as door,
+        ):
             grant(door.events, duress=True)
             wait_until(lambda: door.events.queue_length() == 0, "it to be delivered")
             old.kill()
             (tmp_path / "broker" / "other.acl").write_text(ACL, encoding="utf-8")
             old.start()
-            with client(old, authority, "guard", EVERYTHING) as guard:
-                assert guard.wait(f"{BASE}/duress", timeout_s=30)[0].json["username"] == "Ada"
+            assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"
             assert "duress_refused" not in door.mqtt.problems
     finally:
         old.kill()
