@@ -179,6 +179,13 @@ class SeveralFaces(OstiaryError):
     exit_status = 65
 
 
+class FaceCovered(OstiaryError):
+    """The mouth or the eyes are covered; nobody is enrolled so: such faces resemble each other."""
+
+    code = "face_covered"
+    exit_status = 65
+
+
 class LowQuality(OstiaryError):
     """The face is too small, too blurred, too dark or turned away."""
 

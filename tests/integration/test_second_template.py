@@ -1,7 +1,7 @@
-"""Two templates are the rule: what enrolment says of who has one only."""
+"""What enrolment takes for a template: two that differ, of a face that is not covered."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -11,22 +11,27 @@ import pytest
 from ostiary.access.risk import Risk
 from ostiary.commands.context import Context
 from ostiary.commands.enrol import register
+from ostiary.commands.examine import one_face
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import Room
 from ostiary.config import CommandSettings, Settings
+from ostiary.errors import FaceCovered
 from ostiary.messages.commands import RegisterAnswer, RegisterRequest
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
-from ostiary.vision.arrays import BGRImage
+from ostiary.vision.arrays import BGRImage, FloatArray
 from ostiary.vision.engine import VisionEngine
-from ostiary.vision.image import decode_image
+from ostiary.vision.face import Face
+from ostiary.vision.image import decode_image, encode_jpeg
+from testing.covering import with_dark_glasses, with_mask
 
 
 class Standing:
     """Somebody before the camera who shows one portrait after another."""
 
     latest: BGRImage | None = None
+    requires_movement = False
 
     def __init__(self, *portraits: Path) -> None:
         self._shown = cycle([decode_image(each.read_bytes()) for each in portraits])
@@ -34,9 +39,13 @@ class Standing:
     def ask(self, pose: str | None) -> None:
         """They do not listen."""
 
-    def capture(self, timeout: float) -> BGRImage:
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
         assert timeout > 0
+        assert not alive  # a photo is taken for live here
         return next(self._shown)
+
+    def live_score(self, _bgr: BGRImage, _face: Face) -> float:
+        return 1.0
 
 
 @pytest.fixture
@@ -76,3 +85,21 @@ def test_one_picture_asks_for_a_second_and_two_that_differ_are_enough(
     assert (two.templates, two.missing) == (2, ())
     assert two.message == "Two is registered."
     assert room.people.roster.with_one_template == 1
+
+
+@pytest.mark.parametrize(
+    ("draw", "word"), [(with_mask, "mouth"), (with_dark_glasses, "eyes")], ids=["mask", "glasses"]
+)
+def test_nobody_is_enrolled_with_mouth_or_eyes_covered(
+    room: Room,
+    portraits: Path,
+    draw: Callable[[BGRImage, FloatArray], BGRImage],
+    word: str,
+) -> None:
+    bgr = decode_image((portraits / "obama.jpg").read_bytes())
+    landmarks = one_face(room.engine, bgr).landmarks
+    assert landmarks is not None
+    picture = b64encode(encode_jpeg(draw(bgr, landmarks), 95)).decode()
+    with pytest.raises(FaceCovered, match=f"The {word}"):
+        enrolled(room, image=picture)
+    assert room.people.count() == 0

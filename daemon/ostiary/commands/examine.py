@@ -9,9 +9,10 @@ from ostiary.access.vote import Observation, decide_single
 from ostiary.commands.people import People
 from ostiary.commands.room import Room
 from ostiary.config import AccessSettings
-from ostiary.errors import LowQuality, NoFace, SeveralFaces
+from ostiary.errors import FaceCovered, LowQuality, NoFace, SeveralFaces
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
+from ostiary.vision.covering import Cover, covered
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
 from ostiary.vision.image import ImageLimits
@@ -56,6 +57,20 @@ def one_face(engine: VisionEngine, image: BGRImage) -> Face:
     if flaw is not None:
         raise LowQuality(ADVICE[flaw])
     return face
+
+
+COVERED = {
+    Cover.MOUTH: "The mouth is covered. Take the mask off to enrol.",
+    Cover.EYES: "The eyes are covered. Take the dark glasses off to enrol.",
+}
+
+
+def check_uncovered(image: BGRImage, face: Face) -> None:
+    """Faces that are covered resemble each other: as templates they would let strangers in. Raises
+    FaceCovered."""
+    cover = covered(image, face)
+    if cover is not None:
+        raise FaceCovered(COVERED[cover])
 
 
 def is_live(score: float, access: AccessSettings) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 
 from ostiary.access.probe import Probe, differing
 from ostiary.commands.context import Context
-from ostiary.commands.examine import decoded, is_live, one_face
+from ostiary.commands.examine import check_uncovered, decoded, is_live, one_face
 from ostiary.commands.room import Camera, Room
 from ostiary.errors import NotLive, NotThisPerson, OstiaryError, TimedOut
 from ostiary.messages.commands import LOOKS, PicturesRequest
@@ -44,8 +44,8 @@ class _Look:
 def looks_at(room: Room, request: PicturesRequest, context: Context) -> Looks:
     """What the picture or pictures show, or the camera.
 
-    Raises NoFace, SeveralFaces, LowQuality, NotLive, ImageInvalid… for any of them, and
-    NotThisPerson where they are not all of one face.
+    Raises NoFace, SeveralFaces, LowQuality, FaceCovered, NotLive, ImageInvalid… for any of them,
+    and NotThisPerson where they are not all of one face.
     """
     looks: list[_Look] = []
     for image in _pictures(room, request, looks):
@@ -83,6 +83,7 @@ def _verified(room: Room, request: PicturesRequest) -> bool:
 
 def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:
     face = one_face(room.engine, image)
+    check_uncovered(image, face)
     by = room.engine if request.source is None else room.camera(request.camera)[1]
     liveness = by.live_score(image, face)
     if request.require_live and not is_live(liveness, room.access):
@@ -123,7 +124,9 @@ def _turning(room: Room, camera: Camera, until: float, looks: list[_Look]) -> It
         camera.ask(POSES[min(wanted, key=abs)])
         try:
             image = camera.capture(left, alive=False)  # `_examined` demands it of each look
-            quality = room.engine.quality(image, one_face(room.engine, image))
+            face = one_face(room.engine, image)
+            check_uncovered(image, face)
+            quality = room.engine.quality(image, face)
         except TimedOut:
             return
         except OstiaryError:  # who blinks out of view for a moment may go on

@@ -43,6 +43,7 @@ STATUS: Mapping[str, int] = {
     "locks_everybody_out": 409,
     "log_altered": 409,
     "low_quality": 422,
+    "face_covered": 422,
     "no_face": 422,
     "not_allowed": 403,
     "not_signed_in": 401,
