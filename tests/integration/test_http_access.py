@@ -275,6 +275,7 @@ def test_every_change_leaves_an_audit_row(door: ConsoleDoor, portraits: Path) ->
     assert [(row["actor"], row["action"], row["subject"]) for row in reversed(rows)] == [
         ("anna", "account_added", "anna"),
         ("anna", "account_added", "vera"),
+        ("vera", "signed_in", "vera"),
         ("token:test-operator", "user_registered", "张三"),
         ("anna", "user_renamed", "张三"),
         ("anna", "thresholds_set", "access"),
