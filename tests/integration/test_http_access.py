@@ -317,18 +317,23 @@ def test_haste_is_answered_with_429(tmp_path: Path, engine: VisionEngine) -> Non
 
 
 def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path, engine: VisionEngine) -> None:
-    settings = console_settings(tmp_path, commands={"payload_limit_bytes": 100_000})
+    settings = console_settings(
+        tmp_path, commands={"payload_limit_bytes": 100_000}, http={"legacy_api": "token"}
+    )
     with ConsoleDoor(settings, engine) as door:
         files = {"file": b"\xff\xd8" + b"x" * 400_000}
-        answer = requests.post(f"{door.url}/register", data={"username": "x"}, files=files)
+        bearer = {"Authorization": f"Bearer {door.token()}"}
+        answer = requests.post(
+            f"{door.url}/register", data={"username": "x"}, files=files, headers=bearer
+        )
         assert answer.status_code == 413
 
         def unannounced() -> Iterator[bytes]:
             for _ in range(100):
                 yield b"x" * 10_000
 
-        token = {"Authorization": f"Bearer {door.token()}", "Content-Type": "application/json"}
-        answer = requests.post(f"{door.url}/api/v1/users", data=unannounced(), headers=token)
+        json = {**bearer, "Content-Type": "application/json"}
+        answer = requests.post(f"{door.url}/api/v1/users", data=unannounced(), headers=json)
         assert answer.status_code == 413
         assert code_of(answer) == "request_too_large"
 
