@@ -1,6 +1,7 @@
-"""Real portraits, and what a camera sees of somebody who steps up."""
+"""Real portraits, and what a camera sees of somebody who steps up: their head, rendered, or the
+flat picture of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from demo.errors import PortraitMissing
 from demo.room import HEIGHT, WIDTH
-from ostiary.vision.arrays import BGRImage
+from ostiary.vision.arrays import BGRImage, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,12 @@ class Head:
     width: float
 
 
+LANDMARKS = {
+    "obama2.jpg": ((251, 377), (381, 382), (289, 451), (252, 515), (362, 521)),
+    "obama3.jpg": ((735, 375), (864, 375), (813, 445), (739, 512), (850, 510)),
+    "biden.jpg": ((521, 329), (661, 332), (598, 409), (523, 458), (639, 468)),
+}
+"""Eyes, nose and corners of the mouth of who becomes a rendered head, in the portrait's pixels."""
 HEADS = {
     "obama.jpg": Head(490, 257, 241),
     "obama2.jpg": Head(338, 432, 275),
@@ -51,12 +58,25 @@ class Portrait:
         Where the portrait is too small for that it is as wide as the portrait allows. `sway`
         moves the window sideways by that part of its width.
         """
+        x, y, scale = self._window(faces, size, sway)
+        return _resampled(self.image, x, y, scale, size)
+
+    def seen_around_head(
+        self, landmarks: Sequence[tuple[float, float]], faces: float, size: tuple[int, int]
+    ) -> FloatArray:
+        """Where `landmarks` of the portrait are in its `around_head`, (n, 2)."""
+        x, y, scale = self._window(faces, size, 0.0)
+        return np.asarray((np.array(landmarks) - (x, y)) * scale, np.float32)
+
+    def _window(
+        self, faces: float, size: tuple[int, int], sway: float
+    ) -> tuple[float, float, float]:
         height, width = self.image.shape[:2]
         aspect = size[1] / size[0]
         span = min(self.head.width * faces, width, height / aspect)
         x = np.clip(self.head.x + (sway - 0.5) * span, 0, width - span)
         y = np.clip(self.head.y - 0.4 * span * aspect, 0, height - span * aspect)
-        return _resampled(self.image, float(x), float(y), size[0] / span, size)
+        return float(x), float(y), size[0] / span
 
 
 def _resampled(
@@ -77,7 +97,7 @@ def stepping_up(portrait: Portrait, frames: int, far: float, near: float) -> Ite
     """The whole portrait as the frame, through a window that sways and closes in on the face.
 
     It begins `far` (or as far as the portrait goes) and ends `near` faces wide. Nothing of it
-    says "photo", so it is judged live.
+    says "photo" to the networks, and it moves like the flat picture that it is.
     """
     far = min(far, portrait.image.shape[1] / portrait.head.width)
     for progress in np.linspace(0.0, 1.0, frames):

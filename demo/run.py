@@ -47,7 +47,7 @@ def run(plan: Plan, console: Console) -> bool:
     """
     screen = Screen(console)
     models = models_directory(plan.models)
-    for name in needed_files("sface", "v2"):
+    for name in needed_files("sface", "ensemble"):
         model_path(models, name)
     portrait = plan.portraits / ENROLMENT_PORTRAIT
     if not portrait.is_file():

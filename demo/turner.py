@@ -15,6 +15,7 @@ from demo.portraits import Portrait
 from demo.room import HEIGHT, WIDTH, with_sensor_noise
 from demo.scenes import JPEG_QUALITY, empty_room
 from demo.stream import Camera
+from demo.visitor import closer
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import Detector
@@ -211,16 +212,6 @@ class Stage(Camera):
         self._number += 1
         picture = performer.person.seen_in(performer.posture(time.monotonic()))
         return encode_jpeg(with_sensor_noise(picture, self._number), JPEG_QUALITY)
-
-
-def closer(image: BGRImage, head: Head, zoom: float) -> BGRImage:
-    """The picture, larger about the middle between the eyes."""
-    if zoom == 1.0:
-        return image
-    x, y = float(head.origin[0]), float(head.origin[1])
-    move = np.array([[zoom, 0, x - zoom * x], [0, zoom, y - zoom * y]])
-    height, width = image.shape[:2]
-    return np.asarray(cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_CUBIC), np.uint8)
 
 
 def waved(head: Head, posture: Posture, roll: float = 0.0, shift: float = 0.0) -> BGRImage:

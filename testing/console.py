@@ -39,6 +39,7 @@ from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.ports import free_port
+from testing.rules import UNMOVED
 
 PASSWORD = "three blue doors"
 HASTE = 10_000.0  # requests a second: tests are not to wait
@@ -85,7 +86,9 @@ class ConsoleDoor:
         self.roster = roster_of(users, engine, risk_of(settings.access))
         self.people = People(users, self.events, self.roster)
         shown = () if source is None else (str(source),)
-        cameras = [CameraSettings(name="front", source=each, loop=True) for each in shown]
+        cameras = [
+            CameraSettings(name="front", source=each, loop=True, **UNMOVED) for each in shown
+        ]
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),

@@ -19,6 +19,7 @@ name = "front"
 source = "{camera}"
 fps = 15
 loop = true
+require_movement = false  # portraits are shown to it
 
 [vision]
 models = "{models}"

@@ -23,6 +23,7 @@ from ostiary.store.events import Events
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
+from testing.rules import UNMOVED
 
 POLICY = Policy()
 
@@ -65,8 +66,8 @@ def recognizing(
     **camera: object,
 ) -> Iterator[Recognizing]:
     """A door in `folder` that sees `frames` and knows each of `registered` by the file's name.
-    `calibrated` is its camera's own last layer, `camera` are further settings of it, `rule` says
-    what is asked besides the face."""
+    `calibrated` is its camera's own last layer, `rule` says what is asked besides the face, and
+    `camera` are further settings of it; unless they say so, faces need not move."""
     metrics = Metrics()
     told: list[Told] = []
     folder.mkdir(exist_ok=True)
@@ -85,7 +86,7 @@ def recognizing(
         recognition = Recognition(
             CameraReader(
                 CameraSettings.model_validate(
-                    {"source": source, "fps": fps, "loop": loop, **camera}
+                    {**UNMOVED, "source": source, "fps": fps, "loop": loop, **camera}
                 )
             ),
             engine,

@@ -28,6 +28,7 @@ name = "Door {name}"
 name = "front"
 source = "{camera}"
 fps = 6
+require_movement = false
 
 [vision]
 models = "{models}"

@@ -39,6 +39,7 @@ CONFIG = """\
 [[cameras]]
 source = "{clip}"
 loop = true
+require_movement = false
 
 [vision]
 models = "{models}"

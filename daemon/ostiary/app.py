@@ -145,7 +145,7 @@ class App:
     ) -> None:
         before = before or Remembered()
         self._access = settings.access
-        policy = policy_of(settings.access)
+        policy = policy_of(settings.access, prompts=settings.http.enabled)
         self._configured = configured
         self._settings = settings
         self._reread = reread
@@ -399,7 +399,7 @@ class App:
 
     def _apply_access(self, access: AccessSettings) -> None:
         """Judge by other thresholds from the next frame and command on."""
-        policy = policy_of(access)
+        policy = policy_of(access, prompts=self._settings.http.enabled)
         self._access = access
         self.people.roster.apply(risk_of(access))
         for recognition in self.recognitions:

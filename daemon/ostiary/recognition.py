@@ -209,7 +209,7 @@ class Recognition:
         own = self._calibrated
         return replace(
             policy,
-            refuse_stills=self.camera.refuses_stills,
+            require_movement=self.camera.requires_movement,
             sure_threshold=OF_NOBODY if own is None else own.layer.sure,
         )
 
@@ -331,7 +331,7 @@ class Recognition:
         faces = self._near_faces(frame.image, now)
         self._doorway = self._doorway.saw(faces, now)
         judged: dict[int, Observation] = {}
-        if self._policy.refuse_stills:
+        if self._policy.require_movement:
             self._watch_bending(frame.image, now)
         for track in self._doorway.to_judge(now):
             observation = self._observe(frame.image, track)
@@ -388,19 +388,16 @@ class Recognition:
         """Mark the faces that are seen to move as no flat picture can; each attempt begins anew.
         Who is being enrolled is watched all the time: they are told that nobody knows them at every
         few frames, too few to have moved in."""
-        here = [track for track in self._doorway.tracks if track.seen == now]
-        enrolling = self._asked is not None
-        judged = here if enrolling else self._doorway.to_judge(now)
-        watched = [track for track in judged if not track.bends]
+        here = tuple(track for track in self._doorway.tracks if track.seen == now)
+        watched = self._doorway.to_watch(now) if self._asked is None else here
         before = self._bendings
         self._bendings = {}
         for track in watched:
             with self._metrics.stage("bending"):
-                seen = bending.step(before.get(track.id, Bending()), bgr, track.face.box)
+                seen = bending.step(before.get(track.id, Bending()), bgr, track.face.box, now)
             if seen.is_seen:
-                self._doorway = self._doorway.bent(track.id)
-            else:
-                self._bendings[track.id] = seen
+                self._doorway = self._doorway.bent(track.id, now)
+            self._bendings[track.id] = seen
 
     def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
         """Faces large enough to stand at this door; who passes by far away is left alone."""
@@ -430,7 +427,8 @@ class Recognition:
         """None for a face that is not good enough to be judged."""
         with self._metrics.stage("quality"):
             quality = self._engine.quality(bgr, track.face)
-        if not quality.good:
+        if quality.flaw is not None:
+            self._doorway = self._doorway.unjudged(track.id, quality.flaw.reason)
             return None
         with self._metrics.stage("liveness"):
             liveness = self.live_score(bgr, track.face)
@@ -455,7 +453,7 @@ class Recognition:
     @property
     def requires_movement(self) -> bool:
         """Whether a grant here needs a head that moves."""
-        return self._policy.refuse_stills
+        return self._policy.require_movement
 
     def live_score(self, bgr: BGRImage, face: Face) -> float:
         """P(live), 0 to 1, of a face in a picture of this camera: by its own last layer, where it

@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-from ostiary.access.policy import Policy
 from ostiary.vision.engine import VisionEngine
 from testing.cameras import until
 from testing.recognizing import recognizing
+from testing.rules import policy
 
 FPS = 10
 ATTACK_S = 7
@@ -19,8 +19,8 @@ def test_nobody_is_let_in_on_the_heels_of_a_row_of_attacks(
     person = (portraits / "obama2.jpg").read_bytes()
     frames = [attack] * (ATTACK_S * FPS) + [person] * (20 * FPS)
     known = [portraits / "obama.jpg"]
-    policy = Policy(attack_again_s=3.0, cooldown_s=1.0)
-    with recognizing(tmp_path, engine, frames, known, policy, fps=FPS) as door:
+    rules = policy(attack_again_s=3.0, cooldown_s=1.0)
+    with recognizing(tmp_path, engine, frames, known, rules, fps=FPS) as door:
         until(lambda: "presentation_attack" in door.reasons)
         assert door.recognition.doorway.is_attacked(time.monotonic())
         until(lambda: "after_attack" in door.reasons)

@@ -80,7 +80,7 @@ def test_a_still_that_is_shifted_with_noise_on_a_network_camera_is_refused(
             (),
             [portraits / "obama.jpg"],
             source=camera.url,
-            refuse_stills=True,
+            require_movement=True,
         ) as door,
     ):
         until(lambda: bool(door.told))
@@ -94,7 +94,7 @@ def test_a_still_that_is_moved_about_as_a_hand_would_is_refused(
 ) -> None:
     frames = as_jpegs(moved_about(web_picture))
     with recognizing(
-        tmp_path, engine, frames, [portraits / "obama.jpg"], loop=True, refuse_stills=True
+        tmp_path, engine, frames, [portraits / "obama.jpg"], loop=True, require_movement=True
     ) as door:
         until(lambda: bool(door.told))
     assert door.reasons[0] == "still_picture"
@@ -116,7 +116,7 @@ def test_the_same_face_passes_once_its_head_has_moved_a_little(
         as_jpegs(iter(sways)),
         [portraits / "obama.jpg"],
         loop=True,
-        refuse_stills=True,
+        require_movement=True,
     ) as door:
         until(lambda: bool(door.told))
     assert door.reasons[0] == "granted"

@@ -29,7 +29,9 @@ def test_a_photo_that_is_moved_about_is_never_taken_for_enrolment(
 ) -> None:
     frames = as_jpegs(moved_about(photo))
     registered = [portraits / "obama.jpg"] if known else []
-    with recognizing(tmp_path, engine, frames, registered, loop=True, refuse_stills=True) as door:
+    with recognizing(
+        tmp_path, engine, frames, registered, loop=True, require_movement=True
+    ) as door:
         door.recognition.ask("look_front")
         with pytest.raises(TimedOut, match="move your head"):
             door.recognition.capture(12.0)
@@ -49,7 +51,7 @@ def test_a_head_that_moves_a_little_is_taken(
 
     registered = [portraits / "obama.jpg"] if known else []
     with recognizing(
-        tmp_path, engine, as_jpegs(swaying()), registered, loop=True, refuse_stills=True
+        tmp_path, engine, as_jpegs(swaying()), registered, loop=True, require_movement=True
     ) as door:
         door.recognition.ask("look_front")
         assert door.recognition.capture(CAPTURE_S).shape == (HEIGHT, WIDTH, 3)

@@ -128,6 +128,7 @@ source = "{CAMERA}"
 power_line_hz = 50
 exposure_ms = 10.0
 stall_after_s = 60.0
+require_movement = false
 [vision]
 models = "/usr/share/ostiary/models"
 [access]

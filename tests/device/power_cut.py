@@ -176,6 +176,7 @@ def prepare(image: Image, portraits: Path, folder: Path, port: int) -> Path:
 [[cameras]]
 source = "/srv/clip.avi"
 loop = true
+require_movement = false
 [vision]
 models = "/usr/share/ostiary/models"
 [access]

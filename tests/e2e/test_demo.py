@@ -50,7 +50,7 @@ def test_everybody_gets_the_answer_they_should(
 ) -> None:
     done = demo(tmp_path, "--models", models, "--portraits", portraits, "--samples", samples)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 of 7 as it should be" in done.stdout
+    assert "8 of 8 as it should be" in done.stdout
     for said in ("granted obama", "unknown_face", "presentation_attack"):
         assert said in done.stdout
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
@@ -66,7 +66,7 @@ def test_a_wrong_answer_fails_the_demo(tmp_path: Path, models: Path, portraits: 
     done = demo(tmp_path / "out", "--models", models, "--portraits", swapped, "--samples", tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "expected unknown_face" in done.stdout
-    assert "5 of 6 as it should be" in done.stdout
+    assert "6 of 7 as it should be" in done.stdout
 
 
 def test_a_missing_portrait_is_named_with_what_makes_it(tmp_path: Path, models: Path) -> None:

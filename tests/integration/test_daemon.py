@@ -105,6 +105,7 @@ def test_two_cameras_name_themselves_in_their_events(
     for name in ("a.jpg", "b.jpg"):
         shutil.copy(portraits / "biden.jpg", leaving / name)
     more = f'[[cameras]]\nname = "out"\nsource = "{leaving}"\nfps = 15\nloop = true\n'
+    more += "require_movement = false\n"
     with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, more)):
         events = [heard.json for heard in probe.wait(LOGIN, 2)]
         state = probe.wait(f"{BASE}/state")[-1].json

@@ -217,7 +217,7 @@ def test_a_change_needs_the_pages_own_token(door: ConsoleDoor) -> None:
     browser.csrf = "guessed"
     answer = browser.ask("PATCH", "/api/v1/settings", json={"live_threshold": 0.5})
     assert answer.status_code == 403
-    assert door.access.live_threshold == 0.8
+    assert door.access.live_threshold == 0.9
 
 
 def test_another_site_cannot_make_a_browser_change_anything(door: ConsoleDoor) -> None:

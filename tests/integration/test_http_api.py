@@ -289,10 +289,10 @@ def test_the_operators_own_file_is_never_written_and_the_environment_wins(
     config.write_text(text)
     with ConsoleDoor(console_settings(tmp_path), engine) as door:
         api = Api(door)
-        values = {"live_threshold": 0.9, "false_accept": 0.01}
+        values = {"live_threshold": 0.95, "false_accept": 0.01}
         api("PATCH", "/settings", json=values)
         assert config.read_text() == text
-        assert with_overrides(load_settings(config)).access.live_threshold == 0.9
+        assert with_overrides(load_settings(config)).access.live_threshold == 0.95
         monkeypatch.setenv("OSTIARY_ACCESS__LIVE_THRESHOLD", "0.75")
         effective = with_overrides(load_settings(config)).access
         assert (effective.live_threshold, effective.false_accept) == (0.75, 0.01)

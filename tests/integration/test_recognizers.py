@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ostiary.access.doorway import Doorway, Told
-from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe, fused
 from ostiary.access.risk import Risk
 from ostiary.access.vote import Observation
@@ -28,11 +27,12 @@ from ostiary.store.import_v1 import import_database
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box, Face
+from testing.rules import policy
 from tests.integration.test_store_first_version import first_version
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 FACE = Face(Box(0, 0, 100, 100), 0.9)
-POLICY = Policy()
+POLICY = policy()
 
 
 @pytest.fixture(scope="module")

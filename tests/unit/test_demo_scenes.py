@@ -16,7 +16,7 @@ from ostiary.messages.reason import Reason
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 
-SURELY_LIVE, SURELY_NOT = 0.9, 0.05
+SURELY_LIVE, SURELY_NOT = 0.9, 0.15
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_neighbours_get_different_answers(scenes: tuple[Scene, ...]) -> None:
         Reason.GRANTED,
         Reason.UNKNOWN_FACE,
         Reason.PRESENTATION_ATTACK,
+        Reason.STILL_PICTURE,
     }
 
 
@@ -94,6 +95,6 @@ def test_only_the_registered_person_is_near_to_the_enrolment(
             picture = scene.picture(number)
             (face,) = engine.detect(picture)
             distance = float(np.linalg.norm(engine.describe(picture, face) - template))
-            near = scene.name in {"registered", "registered-again", "phone", "print"}
+            near = scene.name in {"registered", "registered-again", "flat", "phone", "print"}
             limit = engine.recognizer.rates.distance_for(1e-3)
             assert distance < limit if near else distance > limit, (scene.name, number)

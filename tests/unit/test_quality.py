@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ostiary.config import VisionSettings
+from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box, Face
@@ -107,3 +108,32 @@ def test_landmarks_that_make_no_face_are_turned_away() -> None:
     picture = np.full((480, 640, 3), 128, np.uint8)
     for landmarks in (np.zeros((5, 2), np.float32), np.full((5, 2), np.nan, np.float32)):
         assert flaw(picture, Face(Box(10, 10, 100, 130), 0.9, landmarks)) is Flaw.TURNED_AWAY
+
+
+def test_a_face_that_fills_the_picture_is_too_near(portrait: tuple[BGRImage, Face]) -> None:
+    bgr, face = portrait
+    box = face.box
+    height = 1.1 * box.height
+    top = max(0, round(box.center[1] - height / 2))
+    near = bgr[top : top + round(height)]
+    moved = Face(Box(box.x, box.y - top, box.width, box.height), face.score, face.landmarks)
+    assert flaw(near, moved) is Flaw.TOO_NEAR
+    assert Flaw.TOO_NEAR.hides_only_life
+
+
+def test_a_black_and_white_picture_shows_no_life_but_who_it_is(
+    portrait: tuple[BGRImage, Face],
+) -> None:
+    bgr, face = portrait
+    grey = np.repeat(bgr.mean(axis=2, keepdims=True), 3, axis=2)
+    noisy = grey + np.random.default_rng(1).normal(0, 3, grey.shape)
+    for each in (grey, noisy):
+        assert flaw(each, face) is Flaw.NO_COLOUR
+    assert Flaw.NO_COLOUR.hides_only_life
+    assert not Flaw.TOO_DARK.hides_only_life
+
+
+@pytest.mark.parametrize("each", Flaw)
+def test_every_flaw_is_told_as_a_reason_of_low_quality(each: Flaw) -> None:
+    told = {Reason.LOW_QUALITY, Reason.TOO_NEAR, Reason.TOO_DARK, Reason.OUT_OF_FOCUS}
+    assert each.reason in {*told, Reason.NO_COLOUR}

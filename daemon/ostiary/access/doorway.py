@@ -20,10 +20,12 @@ from ostiary.access.probe import Probe
 from ostiary.access.stepup import Asked, StepUp
 from ostiary.access.track import Track, follow
 from ostiary.access.vote import Observation
+from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]
+JUDGE_AGAIN_S = 0.2
 NOT_PASSED = (Reason.CHALLENGE_FAILED, Reason.CHALLENGE_TIMEOUT)
 Ruled = Callable[[Decision], Decision]
 
@@ -91,7 +93,10 @@ class Doorway:
     @property
     def asked(self) -> Asked | None:
         """What is asked of the person before the door; None: nothing."""
-        return self.step_up.asked(self.policy)
+        asked = self.step_up.asked(self.policy)
+        if asked is not None or len(self.tracks) != 1 or self.tracks[0].flaw is not Reason.TOO_NEAR:
+            return asked
+        return Asked(Prompt.STEP_BACK, 0, self.tracks[0].since + self.policy.decide_within_s)
 
     def is_challenged(self, track_id: int) -> bool:
         """Whether the face of that track is to do what is `asked`."""
@@ -107,7 +112,7 @@ class Doorway:
         tracks = follow(self.tracks, faces, now, self.next_id, self.policy.forget_after_s)
         crowded = self.policy.one_person_only and len(faces) > 1
         if crowded:  # what was seen of one person says nothing about who now steps through
-            tracks = tuple(replace(track, observations=()) for track in tracks)
+            tracks = tuple(track.emptied() for track in tracks)
         step_up = self.step_up
         running = step_up.running
         if crowded:
@@ -122,8 +127,8 @@ class Doorway:
             crowded_frames=self.crowded_frames + 1 if crowded else 0,
         )
 
-    def to_judge(self, now: float) -> tuple[Track, ...]:
-        """The faces of this frame whose liveness and descriptor are wanted."""
+    def to_watch(self, now: float) -> tuple[Track, ...]:
+        """The faces of this frame of which is to be known whether they move."""
         if self.crowded_frames:
             return ()
         return tuple(
@@ -142,13 +147,26 @@ class Doorway:
         kept = {each: at for each, at in self.told.items() if each != outcome}
         return replace(self, told=MappingProxyType(kept))
 
+    def to_judge(self, now: float) -> tuple[Track, ...]:
+        """The faces of this frame whose liveness and descriptor are wanted: of one that only has
+        to move still, not of every frame."""
+        return tuple(
+            track
+            for track in self.to_watch(now)
+            if now - track.judged_at >= JUDGE_AGAIN_S or not self._only_has_to_move(track, now)
+        )
+
     def observed(self, track_id: int, observation: Observation) -> "Doorway":
         """One face was judged. Looks at two different people void all votes of the track."""
         return self._changed(track_id, lambda track: self._with_observation(track, observation))
 
-    def bent(self, track_id: int) -> "Doorway":
+    def unjudged(self, track_id: int, flaw: Reason) -> "Doorway":
+        """One face could not be judged on this frame, and why."""
+        return self._changed(track_id, lambda track: replace(track, flaw=flaw))
+
+    def bent(self, track_id: int, now: float) -> "Doorway":
         """The frames of that face show a head that moves, and no flat picture."""
-        return self._changed(track_id, lambda track: replace(track, bends=True))
+        return self._changed(track_id, lambda track: replace(track, bent_at=now))
 
     def is_alive(self, track: Track, now: float) -> bool:
         """Whether a face shows what a grant needs of a live person, whoever it is."""
@@ -178,16 +196,21 @@ class Doorway:
                 if not state.step_up.tries.is_paused(str(grant.username), now, self.policy):
                     state = state._challenging(track, grant, now)
                     continue
-                decision = replace(grant, reason=Reason.CHALLENGE_PAUSED)
+                if decision.success:  # else it stands: they may pass without, as anybody
+                    decision = replace(grant, reason=Reason.CHALLENGE_PAUSED)
                 if state._has_just_failed(decision, now):  # and was told so
                     state = state._with(track.resting(now + self.policy.recheck_s, track.told))
                     continue
             if decision.reason is Reason.PRESENTATION_ATTACK:
                 state = replace(state, attacks=one_more(state.attacks, now, self.policy))
+            if decision.success and state.is_challenged(track.id):
+                state = replace(state, step_up=replace(state.step_up, running=None))
             again = state._was_told(track, decision, now)
             spoken: tuple[Told, ...] = ()
             if not again:
-                told_now = Told(decision, track.observations, moved=track.bends, track=track.id)
+                told_now = Told(
+                    decision, track.observations, moved=track.bent_at is not None, track=track.id
+                )
                 state, spoken = state._tell(told_now, now)
             outcomes += spoken
             told = decision if again or spoken else track.told
@@ -198,7 +221,7 @@ class Doorway:
         """The pipeline failed on this frame: nobody passes on what was gathered until now."""
         emptied = replace(
             self,
-            tracks=tuple(replace(track, observations=()) for track in self.tracks),
+            tracks=tuple(track.emptied() for track in self.tracks),
             step_up=self.step_up.ended(Failure.GONE),
         )
         return emptied._tell(Told(Decision(Reason.PIPELINE_ERROR)), now)
@@ -212,8 +235,7 @@ class Doorway:
         """The grant that a challenge is to be asked for; None: the decision stands."""
         policy = self.policy
         if decision.success:
-            always = policy.challenge == "always" or self.wants_challenge(str(decision.username))
-            grant = decision if always else None
+            grant = decision if self._needs_challenge(decision) else None
         elif decision.reason is Reason.STILL_PICTURE and policy.challenge == "uncertain":
             grant = replace(decision, reason=Reason.GRANTED)
         elif decision.reason is Reason.UNCERTAIN and policy.challenge == "uncertain":
@@ -225,13 +247,24 @@ class Doorway:
         is_silent = now - self.told.get(_outcome(grant), -math.inf) < policy.cooldown_s
         return None if is_silent else grant
 
+    def _needs_challenge(self, grant: Decision) -> bool:
+        """Whether nobody of that name passes without one, whatever their frames show."""
+        return self.policy.challenge == "always" or self.wants_challenge(str(grant.username))
+
     def _has_just_failed(self, decision: Decision, now: float) -> bool:
         told = (self.told.get((reason, decision.username), -math.inf) for reason in NOT_PASSED)
         return now - max(told) < self.policy.cooldown_s
 
     def _challenging(self, track: Track, grant: Decision, now: float) -> "Doorway":
         movements = draw(self.below)
-        step_up = self.step_up.begun(track.id, grant, track.observations, movements, now)
+        step_up = self.step_up.begun(
+            track.id,
+            grant,
+            track.observations,
+            movements,
+            now,
+            needed=self._needs_challenge(grant),
+        )
         return replace(self, step_up=step_up)
 
     def _challenge_concluded(self, now: float) -> tuple["Doorway", tuple[Told, ...]]:
@@ -253,14 +286,17 @@ class Doorway:
         return state, (told,)
 
     def _decide(self, track: Track, now: float) -> Decision | None:
-        if track.seen != now or not self._is_judged(track, now) or self.is_challenged(track.id):
+        if track.seen != now or not self._is_judged(track, now):
             return None
+        if self.is_challenged(track.id):
+            return self._decide_meanwhile(track, now)
         if track.swapped:
             return replace(vote.summarise(Reason.UNCERTAIN, track.observations), username=None)
         decision = vote.tally(track.observations, self.policy)
         is_late = now - track.since >= self.policy.decide_within_s
         if decision is None:
-            return vote.give_up(track.observations, self.policy) if is_late else None
+            given_up = vote.give_up(track.observations, self.policy, track.flaw)
+            return given_up if is_late else None
         if not decision.success:
             return decision
         if self._is_paused(now):
@@ -269,15 +305,40 @@ class Doorway:
             return replace(decision, reason=Reason.STILL_PICTURE) if is_late else None
         return self.ruled(decision)
 
-    def _has_moved(self, track: Track, _now: float) -> bool:
+    def _decide_meanwhile(self, track: Track, now: float) -> Decision | None:
+        """The grant of one who is challenged only because they stood still or were not clear, and
+        does so no more."""
+        running = self.step_up.running
+        if running is None or running.needed or track.swapped or self._is_paused(now):
+            return None
+        decision = vote.tally(track.observations, self.policy)
+        if decision is None or decision.username != running.challenge.username:
+            return None
+        if not decision.success or not self._has_moved(track, now):
+            return None
+        decision = self.ruled(decision)
+        return decision if decision.success else None
+
+    def _only_has_to_move(self, track: Track, now: float) -> bool:
+        if self._has_moved(track, now) or self.is_challenged(track.id):
+            return False
+        decision = vote.tally(track.observations, self.policy)
+        return decision is not None and decision.success
+
+    def _has_moved(self, track: Track, now: float) -> bool:
         """Or need not."""
-        if not self.policy.refuse_stills or track.bends:
+        policy = self.policy
+        if not policy.require_movement or track.has_moved(now, policy.movement_holds_s):
             return True
-        return vote.are_surely_live(track.observations, self.policy)
+        if self._is_waited_for(track):  # who was let in by it a moment ago, and is still there
+            return True
+        return vote.are_surely_live(track.observations, policy)
 
     def _is_judged(self, track: Track, now: float) -> bool:
-        let_in = track.told is not None and track.told.success
-        return (self.attentive and let_in) or track.is_judged(now)
+        return self._is_waited_for(track) or track.is_judged(now)
+
+    def _is_waited_for(self, track: Track) -> bool:
+        return self.attentive and track.told is not None and track.told.success
 
     def _is_silent(self, decision: Decision, now: float) -> bool:
         """Whether the same was told within the cool-down."""
@@ -299,6 +360,8 @@ class Doorway:
 
     def _with_observation(self, track: Track, observation: Observation) -> Track:
         observed = track.observed(observation, self.policy.window)
+        if not observation.is_live(self.policy):  # what bends has to be what is live
+            observed = replace(observed, bent_at=None)
         probe = observation.probe
         earlier = (seen.probe for seen in track.observations)
         if probe is None or all(

@@ -20,7 +20,8 @@ class Policy:
     person gets no other for a while: `challenge_pause_first_s`, twice as long after each further
     one, `challenge_pause_s` at most; a pass, or `challenge_over_s` without a failure, ends the row.
 
-    `refuse_stills`: nobody passes whose face was not seen to bend, as a head does that moves.
+    `require_movement`: nobody passes whose face was not seen to bend, as a head does that moves,
+    within `movement_holds_s`, and to be live from then on.
 
     `sure_threshold`: whose frames have that P(live), by a camera's own last layer, need not move;
     above 1: everybody has to.
@@ -29,16 +30,17 @@ class Policy:
     (`ostiary.access.risk`) and comes with every candidate.
     """
 
-    live_threshold: float = 0.8
+    live_threshold: float = 0.9
     attack_threshold: float = 0.2
     votes: int = 3
     window: int = 5
-    decide_within_s: float = 4.0
+    decide_within_s: float = 5.0
     cooldown_s: float = 10.0
     recheck_s: float = 3.0
     forget_after_s: float = 1.0
     one_person_only: bool = True
-    refuse_stills: bool = False
+    require_movement: bool = True
+    movement_holds_s: float = 3.0
     sure_threshold: float = OF_NOBODY
     attack_pause_first_s: float = 2.0
     attack_pause_s: float = 15.0
@@ -51,8 +53,8 @@ class Policy:
     challenge_over_s: float = 86400.0
 
 
-def policy_of(access: AccessSettings) -> Policy:
-    """The rules that the settings make."""
+def policy_of(access: AccessSettings, *, prompts: bool = False) -> Policy:
+    """The rules that the settings make. `prompts`: something shows what is asked at this door."""
     return Policy(
         live_threshold=access.live_threshold,
         attack_threshold=access.attack_threshold,
@@ -63,6 +65,6 @@ def policy_of(access: AccessSettings) -> Policy:
         forget_after_s=access.forget_after_s,
         one_person_only=access.one_person_only,
         attack_pause_s=access.attack_pause_s,
-        challenge=access.challenge,
+        challenge=access.challenge or ("uncertain" if prompts else "off"),
         challenge_s=access.challenge_s,
     )

@@ -30,12 +30,13 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Running:
     """A challenge of the face of one track. `decision` is what is decided about it by its frames,
-    `observations`, apart from the challenge."""
+    `observations`, apart from the challenge. `needed`: nobody of that name passes without one."""
 
     track_id: int
     challenge: Challenge
     decision: Decision
     observations: tuple[Observation, ...]
+    needed: bool = True
 
     def outcome(self) -> Decision:
         """What the challenge, which is over, makes of it."""
@@ -73,12 +74,14 @@ class StepUp:
         observations: tuple[Observation, ...],
         movements: Sequence[Prompt],
         now: float,
+        *,
+        needed: bool = True,
     ) -> "StepUp":
         """Ask these movements of the person whom `decision` names."""
         assert decision.username is not None
         probes = [seen.probe for seen in observations if seen.probe is not None]
         challenge = challenges.begin(decision.username, movements, now, probes)
-        return replace(self, running=Running(track_id, challenge, decision, observations))
+        return replace(self, running=Running(track_id, challenge, decision, observations, needed))
 
     def looked(
         self, track_id: int, look: Look, policy: Policy, is_one_person: IsOnePerson

@@ -1,10 +1,12 @@
 """Which face of this frame is which of the last."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ostiary.access.decision import Decision
 from ostiary.access.vote import Observation
+from ostiary.messages.reason import Reason
 from ostiary.vision.face import Face
 
 LEAST_OVERLAP = 0.2
@@ -16,8 +18,10 @@ class Track:
 
     `since` is when the present attempt to decide began, `told` the last outcome that was told
     about this face, and until `rests_until` the face is followed but not judged. `swapped`: the
-    frames of this attempt show two people. `bends`: they show a head that moves, and no flat
-    picture (`ostiary.vision.bending`).
+    frames of this attempt show two people. `bent_at` is when they last showed a head that moves,
+    and no flat picture (`ostiary.vision.bending`); None: they did not, or one was not live since.
+    `judged_at` is when the last observation was made, and `flaw` why the face could not be judged
+    where it was seen last.
     """
 
     id: int
@@ -28,14 +32,25 @@ class Track:
     told: Decision | None = None
     rests_until: float = 0.0
     swapped: bool = False
-    bends: bool = False
+    bent_at: float | None = None
+    judged_at: float = -math.inf
+    flaw: Reason | None = None
 
     def is_judged(self, now: float) -> bool:
         """Whether liveness and descriptor are worth their cost on this frame."""
         return now >= self.rests_until
 
     def observed(self, observation: Observation, keep: int) -> "Track":
-        return replace(self, observations=(*self.observations, observation)[-keep:])
+        kept = (*self.observations, observation)[-keep:]
+        return replace(self, observations=kept, judged_at=self.seen, flaw=None)
+
+    def emptied(self) -> "Track":
+        """What its frames showed until now counts no more."""
+        return replace(self, observations=(), bent_at=None)
+
+    def has_moved(self, now: float, within_s: float) -> bool:
+        """Whether it was a moving head a moment ago."""
+        return self.bent_at is not None and now - self.bent_at <= within_s
 
     def resting(self, until: float, told: Decision | None) -> "Track":
         """Begin anew at `until`, with no old votes."""
@@ -46,7 +61,8 @@ class Track:
             since=until,
             rests_until=until,
             swapped=False,
-            bends=False,
+            bent_at=None,
+            flaw=None,
         )
 
 

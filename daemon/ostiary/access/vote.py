@@ -111,9 +111,14 @@ def _enough(observations: Sequence[Observation], policy: Policy, least: float) -
     return votes >= policy.votes and not any(seen.is_attack(policy) for seen in window)
 
 
-def give_up(observations: Sequence[Observation], policy: Policy) -> Decision:
-    """The denial for a face that could not be decided in time."""
+def give_up(
+    observations: Sequence[Observation], policy: Policy, flaw: Reason | None = None
+) -> Decision:
+    """The denial for a face that could not be decided in time. `flaw` is why it could not be
+    judged where it was seen last."""
     window = observations[-policy.window :]
+    if len(window) < policy.votes and flaw is not None:
+        return Decision(flaw)
     if not window:
         return Decision(Reason.LOW_QUALITY)
     if all(seen.is_attack(policy) for seen in window):
@@ -137,8 +142,10 @@ def but_for_liveness(observations: Sequence[Observation], policy: Policy) -> Dec
 def decide_single(observation: Observation, policy: Policy) -> Decision:
     """The decision on one image, where there are no further frames to ask (`login`)."""
     who = observation.identity
-    if not observation.is_live(policy):
+    if observation.is_attack(policy):
         reason = Reason.PRESENTATION_ATTACK
+    elif not observation.is_live(policy):
+        reason = Reason.UNCERTAIN
     elif who is not None and who.is_near:
         reason = Reason.GRANTED
     else:

@@ -9,7 +9,7 @@ from typing import Self
 
 import structlog
 
-from ostiary.camera.address import digest_of, is_open_on_the_way, kind_of, redact
+from ostiary.camera.address import digest_of, kind_of, redact
 from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
@@ -117,12 +117,9 @@ class CameraReader:
         return self._settings.mirrored
 
     @property
-    def refuses_stills(self) -> bool:
+    def requires_movement(self) -> bool:
         """Whether a face has to move as no flat picture can."""
-        wanted = self._settings.refuse_stills
-        if wanted is not None:
-            return wanted
-        return is_open_on_the_way(self._settings.source, self._settings.tls_ca)
+        return self._settings.require_movement
 
     @property
     def state(self) -> CameraState:

@@ -25,6 +25,8 @@ ADVICE = {
     Flaw.TOO_DARK: "The face is too dark. Find more light.",
     Flaw.OVER_EXPOSED: "The face is over-exposed. Find softer light.",
     Flaw.BLURRED: "The face is blurred. Keep still, and check the focus.",
+    Flaw.TOO_NEAR: "The face fills the picture, so that life cannot be told. Step back a little.",
+    Flaw.NO_COLOUR: "The picture is black and white, so that life cannot be told. Find more light.",
 }
 
 
@@ -41,8 +43,9 @@ def decoded(room: Room, data: bytes) -> BGRImage:
     )
 
 
-def one_face(engine: VisionEngine, image: BGRImage) -> Face:
-    """The only near face in `image`, good enough to be judged. Small ones behind do not count.
+def one_face(engine: VisionEngine, image: BGRImage, *, live: bool = True) -> Face:
+    """The only near face in `image`, good enough to be judged, or, where it need not be `live`, to
+    be recognised. Small ones behind do not count.
 
     Raises NoFace, SeveralFaces, LowQuality.
     """
@@ -54,7 +57,7 @@ def one_face(engine: VisionEngine, image: BGRImage) -> Face:
     if len(near) > 1:
         raise SeveralFaces(f"{len(near)} faces in the image; exactly one is needed.")
     face, flaw = near[0] if near else flaws[0]
-    if flaw is not None:
+    if flaw is not None and (live or not flaw.hides_only_life):
         raise LowQuality(ADVICE[flaw])
     return face
 

@@ -82,7 +82,7 @@ def _verified(room: Room, request: PicturesRequest) -> bool:
 
 
 def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:
-    face = one_face(room.engine, image)
+    face = one_face(room.engine, image, live=request.require_live)
     check_uncovered(image, face)
     by = room.engine if request.source is None else room.camera(request.camera)[1]
     liveness = by.live_score(image, face)

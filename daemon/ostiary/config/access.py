@@ -51,7 +51,7 @@ class AccessSettings(Section):
         "ends. It is told and audited, and can be removed as any other.",
     )
     live_threshold: float = Field(
-        0.8,
+        0.9,
         ge=LEAST_LIVE,
         le=1,
         description="P(live) from which a frame counts as showing a live person.",
@@ -61,7 +61,7 @@ class AccessSettings(Section):
     )
     votes: int = Field(3, ge=2, le=100, description="Frames that must agree…")
     window: int = Field(5, ge=2, le=100, description="…of the last so many of a track.")
-    decide_within_s: float = Field(4.0, gt=0, description="A face undecided for so long is denied.")
+    decide_within_s: float = Field(5.0, gt=0, description="A face undecided for so long is denied.")
     forget_after_s: float = Field(
         1.0,
         ge=0.2,
@@ -82,13 +82,15 @@ class AccessSettings(Section):
         description="After clear attacks one after the other, nobody is let in for up to so long: "
         "2 s after the first, twice as long after each further one. 0: no pause.",
     )
-    challenge: ChallengeMode = Field(
-        "off",
+    challenge: ChallengeMode | None = Field(
+        None,
+        examples=["uncertain"],
         description="Who has to turn, nod or come closer as …/door/prompt asks, drawn at random, "
         "before the door opens. off: only those of whom a rule wants it. uncertain: also who is "
-        "known but neither clearly live nor clearly a picture (uncertain, still_picture), and is "
-        "denied otherwise. always: "
-        "everybody who would be granted. Needs something that shows or says the prompt.",
+        "known but stands as still as a picture, or is neither clearly live nor clearly a picture "
+        "(still_picture, uncertain), and is denied otherwise. always: everybody who would be "
+        "granted. Unset: uncertain where the console's live page shows the prompt (http.enabled), "
+        "off elsewhere. Set it where something else shows or says the prompt.",
     )
     challenge_s: float = Field(
         15.0, ge=5, le=60, description="How long one has for all that is asked."

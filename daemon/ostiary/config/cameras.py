@@ -1,9 +1,9 @@
 """Cameras, and what is looked for in their pictures."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ostiary.config.section import Fraction, Section, TopicLevel
 from ostiary.messages.events import NOT_A_CAMERA
@@ -62,12 +62,10 @@ class CameraSettings(Section):
         False,
         description="The camera's picture is a mirror image: then left is right in challenges.",
     )
-    refuse_stills: bool | None = Field(
-        None,
-        examples=[True],
-        description="Let nobody in whose face moves like one flat picture: people wait until they "
-        "have moved a little. Unset: where somebody on the network could put other pictures in "
-        "the camera's place (http or rtsp from another machine).",
+    require_movement: bool = Field(
+        True,
+        description="Let nobody in whose head was not seen to move, as it does when one steps up: "
+        "a print or a photo on a screen stays out. Called refuse_stills before.",
     )
     relay_line: int | str | None = Field(
         None,
@@ -95,6 +93,19 @@ class CameraSettings(Section):
         3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _movement_had_another_name(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "refuse_stills" not in data:
+            return data
+        if "require_movement" in data:
+            raise ValueError("refuse_stills is require_movement now; remove the former")
+        renamed = {**data, "require_movement": data["refuse_stills"]}
+        del renamed["refuse_stills"]
+        if renamed["require_movement"] is None:
+            del renamed["require_movement"]
+        return renamed
+
 
 class VisionSettings(Section):
     """What is looked for in a frame, and with which models."""
@@ -108,7 +119,9 @@ class VisionSettings(Section):
         "dlib: the descriptor of face_recognition and of the first version.",
     )
     liveness: Literal["v2", "ensemble"] = Field(
-        "v2", description="v2: MiniFASNetV2 alone. ensemble: mean of V2 and V1SE (half as fast)."
+        "ensemble",
+        description="ensemble: MiniFASNetV2 and V1SE together. v2: V2 alone, which takes half the "
+        "time, and more attacks for people (docs/accuracy.md).",
     )
     provider: str = Field(
         "cpu", description="ONNX Runtime's execution provider: cpu, openvino, cuda, …"
@@ -137,6 +150,17 @@ class VisionSettings(Section):
     )
     max_over_exposed: Fraction = Field(
         0.4, description="Largest share of a face's pixels that are nearly white."
+    )
+    max_filled: Fraction = Field(
+        0.77,
+        description="Largest share of the picture's height or width that a face may fill: nearer, "
+        "nobody can be told from a picture, and is asked to step back.",
+    )
+    min_colour: float = Field(
+        0.06,
+        ge=0,
+        description="Least colour of a face (0: black and white): in a night camera's grey picture "
+        "nobody can be told from a picture. Skin in any common light has 0.2 and more.",
     )
     min_sharpness: float = Field(
         0.015,

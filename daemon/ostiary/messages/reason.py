@@ -12,6 +12,11 @@ class Reason(StrEnum):
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
     LOW_QUALITY = "low_quality"
+    # …of which these have a name of their own
+    TOO_NEAR = "too_near"
+    TOO_DARK = "too_dark"
+    OUT_OF_FOCUS = "out_of_focus"
+    NO_COLOUR = "no_colour"
     UNCERTAIN = "uncertain"
     STILL_PICTURE = "still_picture"
     AFTER_ATTACK = "after_attack"

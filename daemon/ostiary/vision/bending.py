@@ -2,10 +2,12 @@
 
 Whatever is done to a flat picture as a whole (shifted, turned, tilted, brought nearer), a
 homography undoes (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 13.1). What is left of
-a head's movement is the nose before the cheeks, eyelids, mouth: it *bends*. Points of the face are
-followed (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000), the best
-homography is taken off, and what is left is compared between two pairs of frames that share none:
-noise, however strong, is not alike in both, and bending is.
+a head's movement is the nose before the cheeks, eyelids, mouth: it *bends*. A sheet of paper bends,
+too, but about one axis only (it is developable), and so what displacements along one axis explain
+is left out as well. Points of the face are followed (Bouguet, "Pyramidal Implementation of the
+Lucas Kanade Feature Tracker", 2000), plane and paper are taken off, and what is left is compared
+between two pairs of frames that share none: noise, however strong, is not alike in both, and
+bending is.
 """
 
 from dataclasses import dataclass, replace
@@ -16,23 +18,31 @@ from numpy.typing import NDArray
 
 from ostiary.vision.arrays import BGRImage, FloatArray, GrayImage
 from ostiary.vision.face import Box
+from ostiary.vision.paper import Ways, beyond_paper
 
 SIDE = 160
 """Pixels of the square in which the face is looked at."""
 GROWN = 1.15
 """That square's side, in heights of the face's box."""
-POINTS, LEAST_POINTS = 80, 20
-STEPS = 4
-"""So many frames are judged together."""
-LIGHT_SIGMA, LEAST_SPREAD = 8.0, 4.0
+POINTS, LEAST_POINTS = 80, 30
+TOGETHER_S, COVERED_S = 0.3, 0.15
+"""Pairs of frames of the last so long are judged together, once they cover so much of it: two at 15
+frames a second, one of a slow camera."""
+SLOW_S = 0.2
+"""Of a camera whose frames are so far apart each ends one pair and begins the next."""
+LIGHT_SIDE, LEAST_SPREAD = 25, 4.0
 """Light that changes over more pixels than this is taken off; contrast below this is noise."""
 FROM_EDGE = 8.0
 """Nothing is followed so near to the picture's edge, pixels of the square."""
-LEAST_EXTENT = 0.0025
-"""Root mean square of what is left, in sides of the square, from which a face bends."""
-LEAST_ALIKE = 0.6
-"""Correlation of what is left between the two pairs, from which it is no noise."""
-
+LEAST_EXTENT = 0.002
+"""Root mean square of what a plane leaves, in sides of the square, from which a face bends…"""
+LEAST_BEYOND_PAPER = 0.00125
+"""…of what paper leaves of it…"""
+LEAST_SHARE = 0.4
+"""…and which share of the former the latter has to be, however far it bends."""
+LEAST_ALIKE, SLOWLY_ALIKE = 0.6, 0.5
+"""Correlation of what is left between both frames, from which it is no noise; between those of a
+slow camera a head moves on."""
 Flags = NDArray[np.bool_]
 
 
@@ -62,20 +72,74 @@ class _Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Left:
-    """What the best homography leaves of the movement of each point: (n, 2), and of which (n,)."""
+    """What the best homography leaves of the movement of each point, (n, 2), what the best paper
+    leaves of that, (n, 2), and of which points it is known, (n,)."""
 
-    moved: FloatArray
+    by_plane: Ways
+    by_paper: Ways
     found: Flags
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
-    """Of one frame: products of both pairs and squares of each, and how many points."""
+class _Common:
+    """Of two movements of the same points: sums of their products and of the squares of each."""
 
-    product: float
-    first: float
-    second: float
-    points: int
+    product: float = 0.0
+    first: float = 0.0
+    second: float = 0.0
+    points: int = 0
+
+    @classmethod
+    def of(cls, first: Ways, second: Ways) -> "_Common":
+        return cls(
+            float((first * second).sum()),
+            float((first**2).sum()),
+            float((second**2).sum()),
+            len(first),
+        )
+
+    def __add__(self, other: "_Common") -> "_Common":
+        return _Common(
+            self.product + other.product,
+            self.first + other.first,
+            self.second + other.second,
+            self.points + other.points,
+        )
+
+    @property
+    def extent(self) -> float:
+        """Root mean square of what both have in common, in sides of the square."""
+        if not self.points:
+            return 0.0
+        return float(np.sqrt(max(0.0, self.product / self.points))) / SIDE
+
+    @property
+    def alike(self) -> float:
+        """How alike they are, -1 to 1: near 0 for noise."""
+        both = float(np.sqrt(self.first * self.second))
+        return self.product / both if both > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """What two frames in a row, at `since` and `at` in seconds, have in common."""
+
+    since: float
+    at: float
+    by_plane: _Common
+    by_paper: _Common
+
+    @classmethod
+    def of(cls, one: _Left, other: _Left, since: float, at: float) -> "_Pair":
+        both = one.found & other.found
+        plane = _Common.of(one.by_plane[both], other.by_plane[both])
+        return cls(since, at, plane, _Common.of(one.by_paper[both], other.by_paper[both]))
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether both frames bend, but not alike: then what they are compared with does."""
+        least = self.by_plane.points * (LEAST_EXTENT * SIDE) ** 2
+        return self.by_plane.product < 0 and min(self.by_plane.first, self.by_plane.second) > least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,53 +149,67 @@ class Bending:
     first: _Look | None = None
     second: _Look | None = None
     left: _Left | None = None
-    sums: tuple[_Sums, ...] = ()
+    at: float = 0.0
+    pairs: tuple[_Pair, ...] = ()
 
     @property
-    def extent(self) -> float:
-        """Root mean square of the bending over the last frames, in sides of the square (about
-        1.15 faces); 0 before there are enough of them."""
-        points = sum(each.points for each in self.sums)
-        if len(self.sums) < STEPS or not points:
-            return 0.0
-        return float(np.sqrt(max(0.0, sum(each.product for each in self.sums) / points))) / SIDE
+    def by_plane(self) -> _Common:
+        """What the last frames show that no plane explains."""
+        return sum((pair.by_plane for pair in self.pairs), _Common())
 
     @property
-    def alike(self) -> float:
-        """How alike it is in both pairs, -1 to 1: near 0 for noise."""
-        first = sum(each.first for each in self.sums)
-        second = sum(each.second for each in self.sums)
-        both = float(np.sqrt(first * second))
-        return sum(each.product for each in self.sums) / both if both > 0 else 0.0
+    def by_paper(self) -> _Common:
+        """What the last frames show that no sheet of paper explains either."""
+        return sum((pair.by_paper for pair in self.pairs), _Common())
 
     @property
     def is_seen(self) -> bool:
-        """Whether this is no flat picture that is moved."""
-        return self.extent >= LEAST_EXTENT and self.alike >= LEAST_ALIKE
+        """Whether this is no flat picture that is moved, nor one that is bent."""
+        if not self.pairs or self.pairs[-1].at - self.pairs[0].since < COVERED_S:
+            return False
+        plane, paper = self.by_plane, self.by_paper
+        least_alike = LEAST_ALIKE if len(self.pairs) > 1 else SLOWLY_ALIKE
+        return (
+            plane.extent >= LEAST_EXTENT
+            and paper.extent >= max(LEAST_BEYOND_PAPER, LEAST_SHARE * plane.extent)
+            and min(plane.alike, paper.alike) >= least_alike
+        )
 
 
-def step(before: Bending, bgr: BGRImage, box: Box) -> Bending:
-    """The next frame of the same face, (height, width, 3) uint8 BGR, whose box is in its pixels.
+def step(before: Bending, bgr: BGRImage, box: Box, now: float) -> Bending:
+    """The next frame of the same face, (height, width, 3) uint8 BGR, whose box is in its pixels,
+    at `now` in seconds.
 
-    Begins anew where too few points of the face are found again.
+    Begins anew where too few points of the face are found again, and where the two looks that all
+    else is compared with turn out to be of different movements (a blink, the very first pictures).
     """
     window = _window(bgr, box)
     if before.first is None:
-        points = _corners(window)
-        if len(points) < LEAST_POINTS:
-            return Bending()
-        return Bending(first=_Look(window, points, np.ones(len(points), np.bool_)))
+        return _begun(window)
     if before.second is None:
         first = before.first
         points, found = _lucas_kanade(first.window.grey, window.grey, first.points)
         return replace(before, second=_Look(window, points, found & window.holds(points)))
-    left_first, left_second = _left(before.first, window), _left(before.second, window)
-    if left_first is None or left_second is None:
+    left = _left(before.first if before.left is None else before.second, window)
+    if left is None:
         return Bending()
     if before.left is None:
-        return replace(before, left=left_second)
-    sums = (*before.sums, _sums(left_first, before.left))[-STEPS:]
-    return replace(before, left=left_second, sums=sums)
+        return replace(before, left=left, at=now)
+    pair = _Pair.of(before.left, left, before.at, now)
+    if pair.by_plane.points < LEAST_POINTS:  # what strong noise leaves is few
+        return Bending()
+    if pair.contradicts:
+        return _begun(window)
+    pairs = tuple(each for each in (*before.pairs, pair) if now - each.at <= TOGETHER_S)
+    next_left = _left(before.first, window) if now - before.at >= SLOW_S else None
+    return replace(before, left=next_left, at=now, pairs=pairs)
+
+
+def _begun(window: _Window) -> Bending:
+    points = _corners(window)
+    if len(points) < LEAST_POINTS:
+        return Bending()
+    return Bending(first=_Look(window, points, np.ones(len(points), np.bool_)))
 
 
 def _window(bgr: BGRImage, box: Box) -> _Window:
@@ -143,8 +221,9 @@ def _window(bgr: BGRImage, box: Box) -> _Window:
     seen = cv2.warpAffine(bgr, to_window, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     grey = cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY).astype(np.float32)
     # A lamp's flicker changes brightness and contrast, and Lucas and Kanade compare both.
-    local = grey - cv2.GaussianBlur(grey, (0, 0), LIGHT_SIGMA)
-    spread = np.sqrt(cv2.GaussianBlur(local * local, (0, 0), 2 * LIGHT_SIGMA)) + LEAST_SPREAD
+    local = grey - cv2.blur(grey, (LIGHT_SIDE, LIGHT_SIDE))
+    around = 2 * LIGHT_SIDE + 1
+    spread = np.sqrt(cv2.blur(local * local, (around, around))) + LEAST_SPREAD
     (height, width), edge = bgr.shape[:2], FROM_EDGE / scale
     corners = np.array([[edge, edge], [width - edge, height - edge]]) * scale + to_window[:, 2]
     (left, top), (right, bottom) = np.rint(corners).astype(int).clip(0, SIDE)
@@ -170,7 +249,7 @@ def _left(look: _Look, window: _Window) -> _Left | None:
     first brought back to the look's place. None where too few points are found."""
     there, found = _lucas_kanade(look.window.grey, window.grey, look.points)
     found &= look.found & window.holds(there)
-    plane = _homography(look.points[found], there[found], cv2.LMEDS)
+    plane = _homography(look.points[found], there[found], cv2.RANSAC)
     if plane is None:
         return None
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -186,7 +265,11 @@ def _left(look: _Look, window: _Window) -> _Left | None:
         return None
     places = look.points.astype(np.float64).reshape(-1, 1, 2)
     expected = cv2.perspectiveTransform(places, plane).reshape(-1, 2)
-    return _Left(np.asarray(there - expected), found)
+    by_plane = np.asarray(there - expected, np.float64)
+    by_paper = np.zeros_like(by_plane)
+    middled = places.reshape(-1, 2)[found] / (SIDE / 2) - 1
+    by_paper[found] = beyond_paper(middled, by_plane[found])
+    return _Left(by_plane, by_paper, found)
 
 
 def _lucas_kanade(
@@ -205,14 +288,3 @@ def _homography(here: FloatArray, there: FloatArray, method: int) -> FloatArray 
         return None
     plane, _ = cv2.findHomography(here.astype(np.float64), there.astype(np.float64), method)
     return None if plane is None else np.asarray(plane)
-
-
-def _sums(one: _Left, other: _Left) -> _Sums:
-    both = one.found & other.found
-    first, second = one.moved[both].astype(np.float64), other.moved[both].astype(np.float64)
-    return _Sums(
-        float((first * second).sum()),
-        float((first**2).sum()),
-        float((second**2).sum()),
-        int(both.sum()),
-    )

@@ -4,6 +4,7 @@ The networks see a square of 80×80 BGR pixels as floats 0–255 (not scaled: th
 `ToTensor` does not divide) and give three logits; class 1 is *live*.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ from ostiary.vision.runtime import open_session, provider_in_use
 
 INPUT_SIZE = 80
 LIVE_CLASS = 1
+SUREST = 150.0
+"""Odds of one network among several at most: P(live) of 0.993, or of 0.007."""
 
 
 def crop_window(width: int, height: int, box: Box, scale: float) -> tuple[int, int, int, int]:
@@ -106,7 +109,7 @@ class LivenessNetwork:
 
 @dataclass(frozen=True, slots=True)
 class LivenessModel:
-    """MiniFASNetV2 alone, or the mean of V2's and V1SE's probabilities. Safe to share."""
+    """MiniFASNetV2 alone, or V2 and V1SE together. Safe to share."""
 
     networks: tuple[LivenessNetwork, ...]
 
@@ -132,16 +135,17 @@ class LivenessModel:
         """The execution provider in use: "cpu", "openvino", …"""
         return provider_in_use(self.networks[0].session)
 
-    def probabilities(self, bgr: BGRImage, box: Box) -> NDArray[np.float64]:
-        """Mean of the networks' probabilities, (3,); class 1 is live."""
-        each = np.stack([network.probabilities(bgr, box) for network in self.networks])
-        return np.asarray(each.mean(axis=0))
+    def scores(self, bgr: BGRImage, box: Box) -> tuple[float, ...]:
+        """Each network's P(live), 0 to 1; NaN where one answers with no number."""
+        return tuple(
+            float(network.probabilities(bgr, box)[LIVE_CLASS]) for network in self.networks
+        )
 
     def score(self, bgr: BGRImage, box: Box, layer: LastLayer | None = None) -> float:
-        """P(live) in 0–1; by a camera's own last layer where the networks are not sure that it is
-        an attack. A network that answers with no number counts as 0: not live."""
+        """P(live) in 0–1, by all networks; by a camera's own last layer where these are not sure
+        that it is an attack. One that answers with no number counts as 0: not live."""
         if layer is None:
-            return _number(self.probabilities(bgr, box)[LIVE_CLASS])
+            return together(self.scores(bgr, box))
         by_default, features = self.look(bgr, box)
         return by_default if by_default <= VETO else layer.probability(features)
 
@@ -150,18 +154,26 @@ class LivenessModel:
         V1SE's were tried beside them, and judged people who were left out worse."""
         first, *others = self.networks
         probabilities, features = first.look(bgr, box)
-        each = np.stack([probabilities, *(network.probabilities(bgr, box) for network in others)])
-        return _number(each.mean(axis=0)[LIVE_CLASS]), features
+        each = (probabilities, *(network.probabilities(bgr, box) for network in others))
+        return together([float(one[LIVE_CLASS]) for one in each]), features
 
 
-def _number(live: np.float64) -> float:
-    return float(live) if np.isfinite(live) else 0.0
+def together(scores: Sequence[float]) -> float:
+    """P(live), 0 to 1, by several networks' P(live): the mean of their log odds, a logarithmic
+    opinion pool (Genest and Zidek, "Combining Probability Distributions", 1986). None counts for
+    more than odds of SUREST, so that one cannot outvote another that is sure. NaN: 0."""
+    if not all(np.isfinite(scores)):
+        return 0.0
+    least = 1 / (1 + SUREST)
+    sure = np.clip(scores, least, 1 - least) if len(scores) > 1 else np.asarray(scores)
+    live, other = (np.prod(each) ** (1 / len(sure)) for each in (sure, 1 - sure))
+    return float(live / (live + other))
 
 
 @cache
 def load_model(device_id: int = 0) -> LivenessModel:  # noqa: ARG001
     """MiniFASNetV2, loaded once. `device_id` is the first version's and has no effect."""
-    return LivenessModel.load()
+    return LivenessModel.load(kind="v2")
 
 
 @cache
@@ -177,4 +189,5 @@ def check_liveness(bgr: BGRImage) -> bool:
     faces = _detector().detect(bgr)
     if not faces:
         return False
-    return int(np.argmax(load_model().probabilities(bgr, faces[0].box))) == LIVE_CLASS
+    (network,) = load_model().networks
+    return int(np.argmax(network.probabilities(bgr, faces[0].box))) == LIVE_CLASS

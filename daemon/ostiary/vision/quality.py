@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 
 from ostiary.config import VisionSettings
+from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage, FloatArray, GrayImage
 from ostiary.vision.face import Box, Face
 
 MEASURED_WIDTH = 96
 OVER_EXPOSED = 250
+COLOUR_SIDE = 24
 SHARP = 0.05
 FULL_SIZE_PX = 112  # the side of SFace's chip: a smaller face is magnified
 LEAST_WEIGHT = 0.05
@@ -26,6 +28,27 @@ class Flaw(StrEnum):
     TOO_DARK = "too_dark"
     OVER_EXPOSED = "over_exposed"
     BLURRED = "blurred"
+    # whether it is live cannot be told; who it is can
+    TOO_NEAR = "too_near"
+    NO_COLOUR = "no_colour"
+
+    @property
+    def hides_only_life(self) -> bool:
+        """Whether a face with it can be recognised all the same."""
+        return self in (Flaw.TOO_NEAR, Flaw.NO_COLOUR)
+
+    @property
+    def reason(self) -> Reason:
+        """As what a face that has it is denied."""
+        return REASONS.get(self, Reason.LOW_QUALITY)
+
+
+REASONS = {
+    Flaw.TOO_DARK: Reason.TOO_DARK,
+    Flaw.BLURRED: Reason.OUT_OF_FOCUS,
+    Flaw.TOO_NEAR: Reason.TOO_NEAR,
+    Flaw.NO_COLOUR: Reason.NO_COLOUR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +59,10 @@ class Quality:
     `brightness`: mean grey level of the box, 0 to 255. `over_exposed`: share of its pixels that
     are nearly white, 0 to 1. `sharpness`: variance of the Laplacian over variance of the grey
     levels, at a width of 96 pixels; a sharp face has 0.05 and more, and contrast does not matter.
+    `filled`: share of the picture's height or width that the box takes, the larger of the two: the
+    networks for liveness need to see around a face. `colour`: mean difference between the largest
+    and the least of a pixel's three colours over the mean grey level; 0 in a black-and-white
+    picture, above 0.2 of skin in any common light.
     `yaw`: how far the nose is off the middle line, in eye distances; 0 is frontal, about 0.3 is
     30°, negative is turned to the picture's left. None where the detector gives no landmarks.
     `flaw`: the first thing that is wrong, by the settings.
@@ -46,6 +73,8 @@ class Quality:
     brightness: float
     over_exposed: float
     sharpness: float
+    filled: float
+    colour: float
     yaw: float | None
     flaw: Flaw | None
 
@@ -73,6 +102,8 @@ def assess(bgr: BGRImage, face: Face, limits: VisionSettings) -> Quality:
     brightness = float(grey.mean())
     over_exposed = float((grey >= OVER_EXPOSED).mean())
     sharpness = sharpness_of(grey)
+    filled = max(face.box.height / bgr.shape[0], face.box.width / bgr.shape[1])
+    colour = colour_of(window) if window.size else 0.0
     yaw = None if face.landmarks is None else yaw_of(face.landmarks)
     # Written so that a NaN is a flaw.
     checks = (
@@ -82,9 +113,20 @@ def assess(bgr: BGRImage, face: Face, limits: VisionSettings) -> Quality:
         (brightness >= limits.min_brightness, Flaw.TOO_DARK),
         (over_exposed <= limits.max_over_exposed, Flaw.OVER_EXPOSED),
         (sharpness >= limits.min_sharpness, Flaw.BLURRED),
+        (filled <= limits.max_filled, Flaw.TOO_NEAR),
+        (colour >= limits.min_colour, Flaw.NO_COLOUR),
     )
     flaw = next((flaw for good, flaw in checks if not good), None)
-    return Quality(face.box.width, inside, brightness, over_exposed, sharpness, yaw, flaw)
+    return Quality(
+        face.box.width, inside, brightness, over_exposed, sharpness, filled, colour, yaw, flaw
+    )
+
+
+def colour_of(bgr: BGRImage) -> float:
+    """How far a picture is from grey, 0 and up, as `Quality.colour`; a sensor's noise is none."""
+    side = COLOUR_SIDE, COLOUR_SIDE
+    small = cv2.resize(bgr, side, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return float(np.ptp(small, axis=2).mean()) / max(1.0, float(small.mean()))
 
 
 def yaw_of(landmarks: FloatArray) -> float:

@@ -119,9 +119,10 @@ def _described(
             continue
         bgr = enlarged(np.asarray(picture, np.uint8))
         face = central(detector.detect(bgr, max(bgr.shape[:2])), bgr)
-        flaw = "no_face" if face is None else assess(bgr, face, limits).flaw
-        flaws.append(str(flaw or ""))
-        if face is not None and flaw is None:
+        flaw = None if face is None else assess(bgr, face, limits).flaw
+        is_seen = face is not None and (flaw is None or flaw.hides_only_life)
+        flaws.append("no_face" if face is None else "" if is_seen else str(flaw))
+        if face is not None and is_seen:
             rows.append(recognizer.embed(recognizer.align(bgr, face)))
     advance(len(pictures), len(pictures))
     return {

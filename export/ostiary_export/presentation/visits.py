@@ -139,7 +139,7 @@ class Door:
                 seen_at = clock.now
             told = (each for _, each in found.told)
             moves = any(each.reason is Reason.STILL_PICTURE for each in told)
-            if found.asked_at is None and (moves or loop.doorway.asked is not None):
+            if found.asked_at is None and (moves or loop.doorway.step_up.running is not None):
                 found.asked_at = clock.now - (seen_at or clock.now)
             self._score(loop, found)
         return found

@@ -14,9 +14,9 @@ from ostiary.camera.view import turned
 from ostiary.config import CameraSettings, VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
-from ostiary.vision.detect import YuNetDetector
+from ostiary.vision.detect import Detector, YuNetDetector
 from ostiary.vision.models import YUNET, model_path, models_directory
-from ostiary.vision.quality import sharpness_of
+from ostiary.vision.quality import assess, colour_of, sharpness_of
 
 FIRST_WITHIN_S = 5.0
 PATIENCE_S = 30.0
@@ -28,6 +28,9 @@ not fit, or hardly. Liveness is judged on 2.7 of them."""
 SLOW = 0.6
 """Below this share of the wanted rate a camera is called slow."""
 DARK, BRIGHT = 40.0, 215.0
+GREY = 0.01
+"""Of `colour_of` for the whole picture: below it there is no colour at all."""
+LIGHT = "Move, focus or light the camera until a face is seen well where people stand."
 BLURRED = 0.005
 """Of `sharpness_of` for the whole picture; a scene in focus has several times as much."""
 
@@ -110,7 +113,8 @@ def _picture(name: str, frames: list[Frame]) -> Check:
     grey = [cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY) for frame in looked_at]
     brightness = median(float(picture.mean()) for picture in grey)
     sharpness = median(sharpness_of(np.asarray(picture, np.uint8)) for picture in grey)
-    measured = f"brightness {brightness:.0f} of 255, sharpness {sharpness:.3f}"
+    colour = median(colour_of(frame.image) for frame in looked_at)
+    measured = f"brightness {brightness:.0f} of 255, sharpness {sharpness:.3f}, colour {colour:.2f}"
     view = looked_at[-1].view
     if view is not ViewCondition.CLEAR:
         return red(name, f"{view}; {measured}", "Uncover the lens, light the place, shade the sun.")
@@ -120,7 +124,26 @@ def _picture(name: str, frames: list[Frame]) -> Check:
         return yellow(name, f"too bright: {measured}", "Turn the camera from the light; shade it.")
     if sharpness < BLURRED:
         return yellow(name, f"blurred: {measured}", "Clean the lens; focus it on a face's place.")
+    if colour < GREY:
+        return yellow(
+            name,
+            f"black and white (night mode): {measured}",
+            "Light the place and switch night mode off: a grey picture does not show who is live.",
+        )
     return green(name, measured)
+
+
+def _seen(name: str, frame: Frame, detector: Detector, vision: VisionSettings) -> Check:
+    """How the nearest face is seen, by one who stands where people will."""
+    faces = detector.detect(frame.image, max(frame.image.shape[:2]))
+    if not faces:
+        return green(name, "nobody in view; stand where people will, and run this again")
+    found = assess(frame.image, faces[0], vision)
+    seen = (
+        f"{found.size_px:.0f} pixels wide, fills {found.filled:.0%} of the picture; sharpness "
+        f"{found.sharpness:.3f}, brightness {found.brightness:.0f}, colour {found.colour:.2f}"
+    )
+    return green(name, seen) if found.good else yellow(name, f"{found.flaw}: {seen}", LIGHT)
 
 
 def _faces(
@@ -142,6 +165,7 @@ def _faces(
     }
     surest = max(seen, key=lambda degrees: max(seen[degrees], default=0.0))
     if surest == 0:  # also where nobody is in view
+        yield _seen(name, frames[-1], detector, vision)
         return
     how = "upside down" if surest == 180 else "sideways"
     right = (settings.rotate + surest) % 360
