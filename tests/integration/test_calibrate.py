@@ -479,6 +479,25 @@ def test_nobody_sits_who_has_not_agreed(tmp_path: Path, portraits: Path, models:
     assert "each of them by print, phone, tablet" in refused.stderr
 
 
+@pytest.mark.long
+def test_a_sitting_at_the_camera_is_kept_presentation_by_presentation(
+    tmp_path: Path, scenes: dict[str, Scene], models: Path
+) -> None:
+    camera = tmp_path / "camera"
+    camera.mkdir()
+    for number, jpeg in enumerate(scenes["registered"].frames[:20]):
+        (camera / f"{number:03}.jpg").write_bytes(jpeg)
+    config = write_config(tmp_path, 1883, models, camera)
+    asked = ("--yes", "--people", "ann,ben", "--attacks", "phone", "--seconds", "7")
+    done = ostiary(config, *asked)
+    assert done.returncode == 65
+    assert "sitting_incomplete" in done.stderr
+    assert "2 people with 10 good frames or more; 4 needed" in done.stderr
+    with sqlite3.connect(tmp_path / "ostiary.db") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM presentations").fetchone() == (4,)
+        assert connection.execute("SELECT COUNT(*) FROM calibrations").fetchone() == (0,)
+
+
 def test_one_person_under_four_names_calibrates_nothing(
     tmp_path: Path, scenes: dict[str, Scene], models: Path
 ) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from demo.scenes import Scene, visitors
 from ostiary.access.presentation import share, threshold_for
 from ostiary.camera.clips import LIVE, clips_in
-from ostiary.errors import ClipsInvalid, ConfigError
+from ostiary.errors import ClipsInvalid, ConfigError, SittingIncomplete
 from ostiary_export.cli import app
 from ostiary_export.presentation.command import settings_of
 
@@ -153,3 +153,8 @@ def test_an_interval_is_honest_where_nothing_was_seen() -> None:
     assert (none.value, none.low) == (0.0, 0.0)
     assert none.high == pytest.approx(0.1611, abs=1e-3)  # Wilson, 20 trials
     assert (share(0, 0).low, share(0, 0).high) == (0.0, 1.0)
+
+
+def test_a_door_is_calibrated_only_by_a_whole_sitting(recorded: Path, tmp_path: Path) -> None:
+    with pytest.raises(SittingIncomplete, match="2 people"):
+        evaluated(recorded, tmp_path, "--site", str(recorded))
