@@ -52,7 +52,7 @@ from ostiary.store.events import EventFilter, Events
 from ostiary.store.log_check import check_log
 from ostiary.store.sealing import Rotation, encrypt, rotate
 from ostiary.vision.engine import VisionEngine
-from ostiary.vision.last_layer import FEATURES, LastLayer
+from ostiary.vision.last_layer import FEATURES, VETO, LastLayer
 from ostiary.vision.rates import ErrorRates
 from testing.daemon import write_config
 from testing.faces import RATES
@@ -553,7 +553,7 @@ def test_a_real_sitting_tells_other_people_at_that_camera_from_attacks_on_them(
     passed: dict[str, list[bool]] = {}
     for each in door:
         scores = [
-            score if score <= 0.05 else layer.probability(row)
+            score if score <= VETO else layer.probability(row)
             for row, score in zip(each.features, each.scores, strict=True)
         ]
         if scores:

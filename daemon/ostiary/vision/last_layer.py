@@ -19,7 +19,7 @@ from ostiary.vision.arrays import FloatArray
 FEATURES = 512
 OF_NOBODY = 2.0
 """As P(live) from which a layer is sure: of nobody."""
-VETO = 0.05
+VETO = 0.1
 """At most so large a P(live) of the networks themselves is an attack, whatever the layer says."""
 FIT = 1.0
 """How much all frames together weigh against the squared weights of the layer."""
