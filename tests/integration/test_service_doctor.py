@@ -128,8 +128,10 @@ def test_a_camera_that_shows_a_lit_sharp_picture_is_green(tmp_path: Path, portra
     picture = portrait(portraits)
     camera = folder_camera(tmp_path / "camera", picture, picture[:, ::-1])
     checks = list(check_camera(camera))
-    assert levels(*checks) == {"camera front": Level.GREEN, "camera front picture": Level.GREEN}
+    assert set(levels(*checks).values()) == {Level.GREEN}
     assert "frames a second" in checks[0].found
+    assert "colour" in only(checks, "camera front picture").found
+    assert "pixels wide, fills" in only(checks, "camera front faces").found
 
 
 def test_a_dark_picture_is_yellow_with_advice(tmp_path: Path, portraits: Path) -> None:
@@ -165,7 +167,15 @@ def test_faces_that_are_seen_sideways_or_upside_down_are_told_with_what_to_set(
         assert ("upside down" if seen == 180 else "sideways") in check.found
         assert check.advice == f"Set cameras.rotate = {set_to}."
     righted = camera.model_copy(update={"rotate": set_to})
-    assert "camera front faces" not in levels(*check_camera(righted, vision))
+    assert only(list(check_camera(righted, vision)), "camera front faces").level is Level.GREEN
+
+
+def test_a_night_cameras_grey_picture_is_told(tmp_path: Path, portraits: Path) -> None:
+    grey = np.repeat(portrait(portraits).mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    checks = list(check_camera(folder_camera(tmp_path / "camera", grey, grey[:, ::-1])))
+    picture = only(checks, "camera front picture")
+    assert (picture.level, picture.found[:15]) == (Level.YELLOW, "black and white")
+    assert only(checks, "camera front faces").found.startswith("no_colour")
 
 
 @pytest.mark.parametrize(
