@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -320,11 +321,13 @@ def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
 
 
 def test_an_auditor_checks_the_log_with_the_head_that_was_told(config: Path, probe: Probe) -> None:
+    told_of_the_log = partial(probe.wait, f"{BASE}/log")
     with DaemonProcess(config) as daemon:
-        probe.wait(LOGIN)
+        login = probe.wait(LOGIN)[0].json
         daemon.send(signal.SIGHUP)  # it signs what there is when it starts
         wait_until(lambda: daemon.log.count('"started"') == 2, "the new App")
-        head = probe.wait(f"{BASE}/log")[-1].payload
+        probe.wait_until(lambda: told_of_the_log()[-1].json["signed_at"] > login["timestamp"])
+        head = told_of_the_log()[-1].payload
         daemon.send(signal.SIGTERM)
         daemon.wait(60)
     kept = config.parent / "head.json"
