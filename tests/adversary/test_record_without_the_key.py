@@ -415,7 +415,7 @@ def test_every_deed_that_the_console_knows_is_about_people_or_is_not() -> None:
     others = {
         "thresholds_set", "thresholds_reset", "account_added", "account_deleted",
         "password_changed", "password_said", "signed_in", "token_added", "token_deleted",
-        "group_set", "group_renamed", "group_deleted", "door_run", "rule_set", "rule_deleted", "holidays_set",
-        "database_restored", "log_accepted", "store_encrypted", "store_decrypted",
+        "group_set", "group_renamed", "group_deleted", "door_run", "rule_set", "rule_deleted",
+        "holidays_set", "database_restored", "log_accepted", "store_encrypted", "store_decrypted",
     }  # fmt: skip
     assert set(said) - others <= ABOUT_PEOPLE
