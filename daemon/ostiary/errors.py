@@ -199,6 +199,9 @@ class NotLive(OstiaryError):
     code = "presentation_attack"
     exit_status = 65
 
+    def __init__(self) -> None:
+        super().__init__("The face is judged to be a photo or a screen; a live person is needed.")
+
 
 # --- people ---------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from ostiary.errors import (
     CameraUnavailable,
     DatabaseCorrupt,
     DatabaseUnwritable,
+    NotLive,
     OstiaryError,
     TimedOut,
 )
@@ -236,16 +237,19 @@ class Recognition:
         self._asked = pose
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
-        """The next frame with exactly one good face, as `commands.room.Camera` asks. Raises
-        TimedOut, or CameraUnavailable where there is no picture at all."""
+        """The next frame with exactly one good face, as `commands.room.Camera` asks. Raises NotLive
+        where the last one was a clear attack, TimedOut where there was none, CameraUnavailable
+        where there is no picture at all."""
         until = time.monotonic() + timeout
         view = self._view
         first = after = 0 if view is None else view.frame.number
+        judged: Observation | None = None
         while (left := until - time.monotonic()) > 0:
             view = self.wait_view(after, left)
             if view is None:
                 break
             after = view.frame.number
+            judged = next((seen.observation for seen in view.faces if seen.observation), judged)
             shown = self._shows_life if alive else view  # nobody shows it for long
             if shown is None or shown.frame.number <= first or len(shown.faces) != 1:
                 continue
@@ -253,6 +257,8 @@ class Recognition:
                 return shown.frame.image
         if self.camera.state.status is not CameraStatus.OK:
             raise CameraUnavailable(f"Camera {self.name} gives no picture; see `ostiary doctor`.")
+        if alive and judged is not None and judged.is_attack(self._policy):
+            raise NotLive
         raise TimedOut(
             f"No good picture of exactly one live face within {timeout:g} s. Come nearer, and move "
             "your head a little."

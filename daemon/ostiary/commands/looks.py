@@ -87,7 +87,7 @@ def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:
     by = room.engine if request.source is None else room.camera(request.camera)[1]
     liveness = by.live_score(image, face)
     if request.require_live and not is_live(liveness, room.access):
-        raise NotLive("The face is judged to be a photo or a screen; a live person is needed.")
+        raise NotLive
     quality = room.engine.quality(image, face)
     describe = partial(room.engine.describe, image, face)
     probe, _ = room.people.roster.identify(describe, quality.weight)
