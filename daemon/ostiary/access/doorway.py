@@ -301,7 +301,8 @@ class Doorway:
             return decision
         if self._is_paused(now):
             return replace(decision, reason=Reason.AFTER_ATTACK)
-        if not self._has_moved(track, now):
+        # Who has to do a challenge shows by it that they move.
+        if not self._has_moved(track, now) and not self._needs_challenge(decision):
             return replace(decision, reason=Reason.STILL_PICTURE) if is_late else None
         return self.ruled(decision)
 
