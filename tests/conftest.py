@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from ostiary.config import VisionSettings
 from ostiary.store.database import Database
@@ -18,6 +19,13 @@ def _folder(path: Path, made_by: str) -> Path:
     if not path.is_dir():
         pytest.fail(f"{path} is not there; {made_by} makes it")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command that runs in this process writes the log to what the test captures of it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
