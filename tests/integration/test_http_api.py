@@ -237,14 +237,15 @@ def test_a_preview_tells_what_thresholds_would_have_done(door: ConsoleDoor, api:
         success=False, reason="several_faces", message="", source="front", now=utc_now()
     )
 
-    def preview(**values: float) -> dict[str, Any]:
+    def preview(**values: float | bool) -> dict[str, Any]:
         answer = api("POST", "/settings/preview", json=values)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
         return body
 
     same = preview()
-    assert (same["judged"], same["unknown"], same["changes"]) == (4, 1, [])
+    assert (same["judged"], same["unknown"], same["changes"]) == (5, 0, [])
+    assert preview(one_person_only=False)["unknown"] == 1
     strict = preview(false_accept=1e-6)
     assert (strict["granted_before"], strict["granted_after"]) == (2, 1)
     assert [(each["seq"], each["after"]) for each in strict["changes"]] == [(near, "unknown_face")]

@@ -26,6 +26,12 @@ LOOK_BACK = 500
 """Events that a preview judges again, at most."""
 
 
+BY_THRESHOLDS = frozenset(
+    {Reason.GRANTED, Reason.UNKNOWN_FACE, Reason.PRESENTATION_ATTACK, Reason.UNCERTAIN}
+)
+"""The reasons that these thresholds decide; rules, credentials and failures decide the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejudged:
     """One recent event whose outcome would have been another."""
@@ -45,6 +51,32 @@ class Preview:
     granted_after: int
     changes: tuple[Rejudged, ...]
     threshold: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The thresholds that a recorded face is judged by."""
+
+    access: AccessSettings
+    distances: Distances
+
+    def reason(self, event: LoginEvent) -> Reason | None:
+        """What the medians of `event` come to; None where it does not say enough."""
+        if event.liveness is None:
+            return None
+        if event.liveness <= self.access.attack_threshold:
+            return Reason.PRESENTATION_ATTACK
+        if event.liveness < self.access.live_threshold:
+            return Reason.UNCERTAIN
+        if event.distance is None:
+            return Reason.UNKNOWN_FACE if event.reason is Reason.UNKNOWN_FACE else None
+        by = event.recognizer or "dlib"  # before there was another, events did not say
+        known = (self.distances.used, self.distances.former)
+        near = (each.distance for each in known if each is not None and each.recognizer == by)
+        threshold = next(near, None)
+        if threshold is None:
+            return None
+        return Reason.GRANTED if event.distance <= threshold else Reason.UNKNOWN_FACE
 
 
 class Thresholds:
@@ -77,7 +109,10 @@ class Thresholds:
         access = self._checked(values)
         page = self._parts.events.page(EventFilter(kind="login"), limit=LOOK_BACK)
         events = (event for event in page.events if isinstance(event, LoginEvent))
-        return preview(events, access, self._parts.people.roster.thresholds_for(risk_of(access)))
+        return preview(events, self._judge(self.current), self._judge(access))
+
+    def _judge(self, access: AccessSettings) -> Judge:
+        return Judge(access, self._parts.people.roster.thresholds_for(risk_of(access)))
 
     def set(self, values: Values) -> AccessSettings:
         """Put these in force and keep them. Raises SettingInvalid, DatabaseUnwritable."""
@@ -108,13 +143,13 @@ class Thresholds:
         return adjusted(self.current, values)
 
 
-def preview(events: Iterable[LoginEvent], access: AccessSettings, thresholds: Distances) -> Preview:
-    """Judge events again. An event keeps the medians of its frames, and the roster has changed
-    since, so this is nearly, not exactly, what the door would have said."""
+def preview(events: Iterable[LoginEvent], now: Judge, then: Judge) -> Preview:
+    """Judge events by other thresholds. An event keeps the medians of its frames, and the roster
+    has changed since, so this is nearly, not exactly, what the door would have said."""
     judged = unknown = before = after = 0
     changes = []
     for event in events:
-        reason = judged_again(event, access, thresholds)
+        reason = judged_again(event, now, then)
         if reason is None:
             unknown += 1
             continue
@@ -123,22 +158,16 @@ def preview(events: Iterable[LoginEvent], access: AccessSettings, thresholds: Di
         after += reason is Reason.GRANTED
         if event.success != (reason is Reason.GRANTED):
             changes.append(Rejudged(event, reason))
-    return Preview(judged, unknown, before, after, tuple(changes), thresholds.used)
+    return Preview(judged, unknown, before, after, tuple(changes), then.distances.used)
 
 
-def judged_again(event: LoginEvent, access: AccessSettings, thresholds: Distances) -> Reason | None:
-    """The reason that these would have given, None where the event does not say enough."""
-    if event.liveness is None:
-        return None
-    if event.liveness <= access.attack_threshold:
-        return Reason.PRESENTATION_ATTACK
-    if event.liveness < access.live_threshold:
-        return Reason.UNCERTAIN
-    if event.distance is None:
-        return Reason.UNKNOWN_FACE if event.reason is Reason.UNKNOWN_FACE else None
-    by = event.recognizer or "dlib"  # before there was another, events did not say
-    now = (thresholds.used, thresholds.former)
-    near = next((each.distance for each in now if each is not None and each.recognizer == by), None)
-    if near is None:
-        return None
-    return Reason.GRANTED if event.distance <= near else Reason.UNKNOWN_FACE
+def judged_again(event: LoginEvent, now: Judge, then: Judge) -> Reason | None:
+    """The reason that `then` would have given instead of `now`, None where the event does not say
+    enough. It is the event's own where they agree, and where no threshold decided it."""
+    if event.reason is Reason.SEVERAL_FACES:
+        same = now.access.one_person_only == then.access.one_person_only
+        return event.reason if same else None
+    if event.reason not in BY_THRESHOLDS or event.liveness is None:  # None: a card or PIN alone
+        return event.reason
+    before, after = now.reason(event), then.reason(event)
+    return event.reason if before is after is not None else after
