@@ -1,5 +1,6 @@
 """Groups, rules and lists over HTTP: who may, strange names, and what is on the pages."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +136,58 @@ def test_people_with_one_template_are_counted_and_can_be_shown_alone(
     row = operator.ask("GET", "/api/v1/people.csv").text.splitlines()[1]
     assert row.split(",")[0] == "Ann"
     assert row.split(",")[-1] == "1"
+
+
+def test_people_are_listed_a_page_at_a_time_and_found_by_name_group_and_pictures(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    for number in range(2, 131):
+        looks = [some_look(number), some_look(1000 + number)] if number % 2 else [some_look(number)]
+        door.people.register(f"Person {number:03}", looks, datetime.now(UTC), source="http")
+    operator.ask("POST", "/api/v1/groups", json={"group": "Night & day"})
+    access = {"groups": ["Night & day"], "valid_until": "2030-11-30"}
+    for number in range(40, 110):
+        operator.ask("PUT", f"/api/v1/users/Person {number:03}/access", json=access)
+
+    def listed(query: str) -> list[str]:
+        return re.findall(r'class="stretched" href="/person\?name=([^"]+)"', page(operator, query))
+
+    first, last = page(operator, "/people"), page(operator, "/people?page=3")
+    assert len(listed("/people")) == 60
+    assert "1 to 60 of 130" in first
+    assert 'rel="next"' in first
+    assert 'rel="prev"' not in first
+    assert listed("/people?page=3")[-1] == "Person%20130"
+    assert 'rel="next"' not in last
+    assert listed("/people?page=999") == listed("/people?page=3")
+    assert listed("/people?q=SON 12") == [f"Person%2012{digit}" for digit in range(10)]
+    night = page(operator, "/people?group=Night %26 day")
+    assert "1 to 60 of 70" in night
+    assert "/people?group=Night+%26+day&amp;page=2" in night
+    assert "until the end of <time" in night
+    assert '<time datetime="2030-11-30">' in night
+    assert len(listed("/people?group=;&q=person 0")) == 99 - 1 - 60
+    assert "1 to 35 of 35" in page(operator, "/people?group=Night %26 day&one=1")
+    assert "Nobody like that" in page(operator, "/people?q=zoe")
+
+
+@pytest.mark.parametrize("until", ["2030-11-30", "2030-11-30T17:30"])
+def test_a_rule_or_a_person_that_is_saved_as_it_was_shown_ends_when_it_did(
+    operator: Browser, until: str
+) -> None:
+    operator.ask("POST", "/api/v1/groups", json={"group": "Staff"})
+    rule = {"name": "Office", "groups": ["Staff"], "valid_until": until}
+    operator.ask("PUT", "/api/v1/rules", json={"rule": rule}).raise_for_status()
+    operator.ask("PUT", "/api/v1/users/Ann/access", json={"valid_until": until})
+    for path in ("/rule?name=Office", "/person?name=Ann"):
+        html = page(operator, path)
+        date = re.search(r'name="valid_until" value="([^"]*)"', html)
+        time = re.search(r'name="valid_until_time" value="([^"]*)"', html)
+        assert date is not None, path
+        assert time is not None, path
+        assert "T".join(filter(None, (date[1], time[1]))) == until
+    if "T" not in until:
+        assert "until the end of <time" in page(operator, "/rules")
 
 
 def test_people_who_resemble_each_other_are_told_wherever_the_distance_is(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.access.entrance import Contact
-from ostiary.access.schedule import WEEK, Calendar
+from ostiary.access.schedule import WEEK, Calendar, moment_of, text_of
 from ostiary.client.rules import week_hours
 from ostiary.commands.rulebook import hours_of
 from ostiary.config import CameraSettings, DoorSettings, Settings, load_settings
@@ -155,6 +155,32 @@ def test_a_sensor_that_chatters_a_thousand_times_ends_as_what_it_said_last() -> 
     assert street.guard.state().contact == "closed"
     assert "door_forced" not in street.guard.problems  # shut by now; the alarm goes on
     assert street.guard.state().alarm
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)).map(
+        lambda at: at.replace(second=0, microsecond=0, tzinfo=UTC)
+    ),
+    st.sampled_from(("Europe/Berlin", "Asia/Shanghai", "America/Sao_Paulo", "Asia/Kathmandu")),
+    st.booleans(),
+)
+def test_a_moment_that_is_written_and_read_again_is_the_same(
+    at: datetime, zone: str, is_end: bool
+) -> None:
+    clocks = ZoneInfo(zone)
+    once = text_of(at, clocks, is_end=is_end)
+    if at.astimezone(clocks).fold == 0:  # of the hour that comes twice, the first
+        assert moment_of(once, clocks, is_end=is_end) == at
+    assert text_of(moment_of(once, clocks, is_end=is_end), clocks, is_end=is_end) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "is_end"),
+    [("2026-11-30", True), ("2026-11-30", False), ("2026-11-30T18:00", True)],
+)
+def test_a_day_stays_that_day(text: str, is_end: bool) -> None:
+    for zone in (ZoneInfo("UTC"), ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")):
+        assert text_of(moment_of(text, zone, is_end=is_end), zone, is_end=is_end) == text
 
 
 @pytest.mark.parametrize(

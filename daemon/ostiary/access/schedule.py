@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from ostiary.messages.hours import MINUTES_A_DAY, Hours
 from ostiary.messages.rule_words import WEEK, Day
 
-__all__ = ["MINUTES_A_DAY", "WEEK", "Calendar", "Day", "Hours", "moment_of", "overlap"]
+__all__ = ["MINUTES_A_DAY", "WEEK", "Calendar", "Day", "Hours", "moment_of", "overlap", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,16 @@ def moment_of(text: str, zone: tzinfo, *, is_end: bool = False) -> datetime:
         return datetime.combine(on, time(), zone).astimezone(UTC)
     moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
     return moment.astimezone(UTC)
+
+
+def text_of(moment: datetime, zone: tzinfo, *, is_end: bool = False) -> str:
+    """What `moment_of` takes, as people write it by the clocks of `zone`: the date alone where that
+    is what it means, 2026-11-30 for an end at the midnight after it."""
+    local = moment.astimezone(zone)
+    on = local.date() - timedelta(days=1) if is_end else local.date()
+    if moment_of(on.isoformat(), zone, is_end=is_end) == moment:
+        return on.isoformat()
+    return local.replace(tzinfo=None).isoformat(timespec="minutes")
 
 
 def overlap(one: Hours, other: Hours) -> Day | None:

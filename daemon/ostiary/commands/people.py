@@ -134,6 +134,10 @@ class People:
         """Everybody, by name."""
         return self._users.list()
 
+    def names(self) -> tuple[str, ...]:
+        """Everybody's, in order, without a look into the store."""
+        return tuple(self._names)
+
     def count(self) -> int:
         return self._users.count()
 

@@ -12,6 +12,7 @@ from ostiary.errors import NotAllowed
 from ostiary.http import charts
 from ostiary.http.gate import Gate
 from ostiary.http.parts import ConsoleParts
+from ostiary.http.people_list import NO_GROUP, PeopleWanted, people_page
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
 from ostiary.http.thresholds import Thresholds
@@ -81,27 +82,28 @@ class Pages:
             {"cameras": tuple(self._parts.cameras), "events": page.events},
         )
 
-    def people(self, request: Request, q: Name = "", one: Literal["", "1"] = "") -> Response:
-        """Everybody; with `one`, who has one template only."""
+    def people(
+        self,
+        request: Request,
+        q: Name = "",
+        group: Name = "",
+        one: Literal["", "1"] = "",
+        page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+    ) -> Response:
+        """Everybody, a page at a time; `q`: whose name has it; `one`: who has one template only."""
         session = self._session(request)
         operator = session.role is Role.OPERATOR
-        everybody = self._parts.people.list()
-        wanted = q.strip().casefold()
-        shown = tuple(user for user in everybody if wanted in user.username.casefold())
+        wanted = PeopleWanted(q.strip(), group, bool(one))
         roster = self._parts.people.roster
-        if one:
-            shown = tuple(user for user in shown if roster.has_one_template(user.username))
         values = {
-            "people": shown,
-            "one": len(shown) if one else 0,
+            "wanted": wanted,
+            "list": people_page(self._parts, wanted, page),
+            "groups": sorted(self._parts.rules.stored.groups),
+            "no_group": NO_GROUP,
             "one_template": roster.with_one_template,
-            "count": len(everybody),
-            "q": q,
             "alike": roster.look_alikes().pairs[:LOOK_ALIKES] if operator else (),
             "distance": roster.thresholds.used,
             "waiting": roster.waiting(),
-            "access": self._parts.rules.stored.people,
-            "now": self._parts.clock(),
         }
         return self._render(request, "people", session, values)
 

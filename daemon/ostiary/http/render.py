@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ostiary import __version__
+from ostiary.access.schedule import text_of
 from ostiary.http.gate import Gate
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import SHORTEST
@@ -38,6 +40,10 @@ class Say:
 
     def __call__(self, key: str, **values: object) -> str:
         return self.texts.get(self.language, key, **values)
+
+    def html(self, key: str, **values: Markup) -> Markup:
+        """Likewise, with values that are HTML."""
+        return escape(self.texts.raw(self.language, key)).format(**values)
 
     def of(self, group: str, code: str) -> str:
         """The text of a code that may be newer than the texts: then the code itself."""
@@ -72,6 +78,10 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters["time"] = moment
+        self._environment.filters["wall"] = wall
+        zone = parts.rules.zone
+        for name, is_end in (("as_begin", False), ("as_end", True)):
+            self._environment.filters[name] = partial(written, zone=zone, is_end=is_end)
         self._environment.filters["quoted"] = lambda text: quote(text, safe="")
 
     def say(self, request: Request) -> Say:
@@ -123,6 +133,17 @@ class Renderer:
             problem.status,
             headers,
         )
+
+
+def written(moment: datetime | str | None, zone: tzinfo, *, is_end: bool) -> str:
+    """A first or last moment as an input takes it: a date, with a time where it has one."""
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return "" if at is None else text_of(at, zone, is_end=is_end)
+
+
+def wall(text: str) -> Markup:
+    """A date, or what the clocks of the site show, that a script writes as the visitor does."""
+    return Markup('<time datetime="{0}">{1}</time>').format(text, text.replace("T", " "))
 
 
 def moment(when: datetime | None) -> Markup:

@@ -103,8 +103,8 @@ class RulePages:
         return {
             "groups": sorted(rules.stored.groups),
             "member_of": person.groups,
-            "valid_from": _for_input(rules.local(person.valid_from)),
-            "valid_until": _for_input(rules.local(person.valid_until)),
+            "valid_from": person.valid_from,
+            "valid_until": person.valid_until,
             "always": not person.groups and rules.without_group == "always",
             "rules": own,
             "weeks": self.weeks(request, own),
@@ -130,8 +130,3 @@ def _said(hours: tuple[WeeklyHours, ...] | None, say: Say) -> str:
         f"{', '.join(say(f'week.{day.value}') for day in each.days)} {each.start}–{each.end}"
         for each in hours
     )
-
-
-def _for_input(local: str | None) -> str:
-    """As `<input type=datetime-local>` has it: without the offset."""
-    return "" if local is None else local[:16]

@@ -20,6 +20,10 @@ class Texts:
     def find(self, language: str, key: str) -> str | None:
         return self._words[language].get(key)
 
+    def raw(self, language: str, key: str) -> str:
+        """As it is written. KeyError where there is no such text."""
+        return self._words[language][key]
+
     def get(self, language: str, key: str, **values: object) -> str:
         """With `{name}` filled in. KeyError where there is no such text."""
         return self._words[language][key].format(**values)

@@ -1,7 +1,7 @@
 /* What a person may: groups, a first and a last moment. */
 
 import { ask, confirmed, explain } from "./api.js";
-import { onSubmit } from "./forms.js";
+import { momentOf, onSubmit } from "./forms.js";
 import { element } from "./texts.js";
 
 const form = document.getElementById("access");
@@ -11,8 +11,8 @@ onSubmit(form, async () => {
   const groups = [...form.querySelectorAll("[name=groups]:checked")].map((each) => each.value);
   const body = {
     groups,
-    valid_from: form.elements.valid_from.value || null,
-    valid_until: form.elements.valid_until.value || null,
+    valid_from: momentOf(form, "valid_from"),
+    valid_until: momentOf(form, "valid_until"),
   };
   try {
     if (await confirmed((confirm) => ask("PUT", form.dataset.url, { ...body, confirm }))) {

@@ -2,7 +2,7 @@
    Every form that a script sends is `inert` until `onSubmit`, so that no press is lost. */
 
 import { agreed, ask, confirmed, explain } from "./api.js";
-import { element, tell } from "./texts.js";
+import { element, say, tell } from "./texts.js";
 
 document.querySelectorAll("time").forEach(tell);
 
@@ -35,6 +35,34 @@ export function valuesOf(form) {
     else values[field.name] = field.value;
   }
   return values;
+}
+
+/* What `period` of parts.html asks: a date, with a time where one was given. */
+export function momentOf(form, name) {
+  const [date, time] = [form.elements[name].value, form.elements[`${name}_time`].value];
+  return (time ? `${date}T${time}` : date) || null;
+}
+
+/* A password can be seen while it is typed, and is compared where it is asked for twice. */
+for (const secret of document.querySelectorAll("input[type=password]")) {
+  const shown = element("button", "quiet", say("form.show"));
+  shown.type = "button";
+  shown.setAttribute("aria-pressed", "false");
+  shown.addEventListener("click", () => {
+    const hidden = secret.type === "password";
+    secret.type = hidden ? "text" : "password";
+    shown.setAttribute("aria-pressed", String(hidden));
+    shown.textContent = say(hidden ? "form.hide" : "form.show");
+    secret.focus();
+  });
+  const pair = element("div", "secret");
+  secret.replaceWith(pair);
+  pair.append(secret, shown);
+  const first = document.getElementById(secret.dataset.same);
+  const compare = () => {
+    secret.setCustomValidity(secret.value === first.value ? "" : say("problem.passwords_differ"));
+  };
+  if (first) for (const each of [first, secret]) each.addEventListener("input", compare);
 }
 
 function tellIn(form, kind, text) {

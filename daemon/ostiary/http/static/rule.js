@@ -1,7 +1,7 @@
 /* One rule, with a week to draw on: by pointer, by keyboard, or by exact times. */
 
 import { ask, confirmed, explain } from "./api.js";
-import { onSubmit } from "./forms.js";
+import { momentOf, onSubmit } from "./forms.js";
 import { element, say } from "./texts.js";
 import { DAY, hoursOf, minutesOf, timeText } from "./week.js";
 
@@ -213,8 +213,8 @@ function ruleOf() {
     doors: chosen.length === doors.length ? null : chosen,
     hours: always.checked ? null : hoursOf(week),
     needs: form.elements.needs.value,
-    valid_from: form.elements.valid_from.value || null,
-    valid_until: form.elements.valid_until.value || null,
+    valid_from: momentOf(form, "valid_from"),
+    valid_until: momentOf(form, "valid_until"),
   };
   for (const option of ["step_up", "two_person", "anti_passback"]) {
     values[option] = form.elements[option].checked;

@@ -21,10 +21,19 @@ const clock = new Intl.DateTimeFormat(document.documentElement.lang, {
 });
 const today = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" });
 
-/* A <time> of UTC as the visitor's own: only the hour where that is today. */
+const day = new Intl.DateTimeFormat(document.documentElement.lang, {
+  dateStyle: "medium",
+  timeZone: "UTC", // as it is written, wherever the visitor is
+});
+
+/* A <time> of UTC as the visitor's own: only the hour where that is today. A date stays that date. */
 export function tell(time) {
   const moment = new Date(time.dateTime);
   if (Number.isNaN(moment.getTime())) return;
+  if (time.dateTime.length === 10) {
+    time.textContent = day.format(moment);
+    return;
+  }
   const near = moment.toDateString() === new Date().toDateString();
   time.textContent = (near ? today : clock).format(moment);
   time.title = clock.format(moment);
