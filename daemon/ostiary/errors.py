@@ -516,8 +516,22 @@ class ConfirmationNeeded(OstiaryError):
     exit_status = 77
 
 
+class PasswordsDiffer(OstiaryError):
+    """A new password was typed twice, and differently."""
+
+    code = "passwords_differ"
+    exit_status = 65
+
+
+class SetUpCodeWrong(OstiaryError):
+    """That is not the console's one-time set-up code."""
+
+    code = "set_up_code_wrong"
+    exit_status = 77
+
+
 class SignInFailed(OstiaryError):
-    """Wrong name, password or set-up code."""
+    """Wrong name or password."""
 
     code = "sign_in_failed"
     exit_status = 77

@@ -46,9 +46,25 @@ def test_from_first_start_to_a_person_granted_live_and_deleted_again(
     page.goto(door.url)
     assert page.url == f"{door.url}/setup"
     shoot(page, "first-start")
-    page.get_by_label("Set-up code").fill(door.set_up_code or "")
+    page.get_by_label("Set-up code").fill("AAAA-BBBB-CCCC")
     page.get_by_label("Your name").fill("anna")
-    page.get_by_label("Password").fill(PASSWORD)
+    password = page.get_by_label("Password", exact=True)
+    password.fill(PASSWORD)
+    page.get_by_role("button", name="Show").first.click()
+    assert password.get_attribute("type") == "text"
+    again = page.get_by_label("Password again")
+    again.fill("three blue bricks")
+    shoot(page, "first-start-shown")
+    page.keyboard.press("Enter")
+    assert page.locator("input:invalid").evaluate("field => field.validationMessage") == (
+        "The two passwords are not the same."
+    )
+    again.fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The set-up code is wrong")
+    page.get_by_label("Set-up code").fill(door.set_up_code or "")
+    password.fill(PASSWORD)
+    again.fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.locator("#said .main")).to_have_text("Nobody is at the door")
 
@@ -177,7 +193,7 @@ def test_wrong_passwords_lock_the_account(stage: Stage, visit: Open) -> None:
         page.get_by_label("Name").fill("anna")
         page.get_by_label("Password").fill(f"wrong password {number}")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("alert")).to_contain_text("Wrong name, password or code")
+        expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("Too many tries")

@@ -60,6 +60,24 @@ def test_the_first_account_needs_the_code_from_the_journal(door: ConsoleDoor) ->
     assert [each.role for each in door.accounts().list()] == [Role.OPERATOR]
 
 
+@pytest.mark.parametrize(
+    ("language", "wrong", "differ"),
+    [("en", "set-up code is wrong", "not the same"), ("zh", "设置码不对", "不一致")],
+)
+def test_the_set_up_says_what_is_wrong(
+    door: ConsoleDoor, language: str, wrong: str, differ: str
+) -> None:
+    form = {"code": "AAAA-BBBB-CCCC", "name": "anna", "password": PASSWORD, "again": PASSWORD}
+    headers = {"Accept-Language": language}
+    answer = requests.post(f"{door.url}/setup", data=form, headers=headers)
+    assert wrong in answer.text
+    twice = {**form, "code": door.set_up_code, "again": f"{PASSWORD}!"}
+    answer = requests.post(f"{door.url}/setup", data=twice, headers=headers)
+    assert answer.status_code == 422
+    assert differ in answer.text
+    assert door.accounts().count() == 0
+
+
 def test_the_code_may_be_typed_in_any_way(door: ConsoleDoor) -> None:
     assert door.set_up_code is not None
     door.set_up_code = door.set_up_code.lower().replace("-", " ")

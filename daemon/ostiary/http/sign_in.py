@@ -10,7 +10,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from ostiary.commands.attempts import LockOut
-from ostiary.errors import NotAllowed, OstiaryError, SignInFailed
+from ostiary.errors import (
+    NotAllowed,
+    OstiaryError,
+    PasswordsDiffer,
+    SetUpCodeWrong,
+    SignInFailed,
+)
 from ostiary.http.connections import neighbourhood
 from ostiary.http.gate import Caller, Gate, address_of, same_text
 from ostiary.http.parts import ConsoleParts
@@ -43,9 +49,11 @@ class SetUp:
             self.code = None
 
     def check(self, given: str) -> None:
-        """Raises SignInFailed."""
+        """Raises SetUpCodeWrong."""
         if self.code is None or not same_code(given, self.code):
-            raise SignInFailed("The set-up code is wrong. It is in the daemon's journal.")
+            raise SetUpCodeWrong(
+                "The set-up code is wrong. Take the newest from the daemon's journal."
+            )
 
 
 def sign_in_router(
@@ -74,7 +82,7 @@ def sign_in_router(
         )
         return answer
 
-    def again(request: Request, page: str, error: OstiaryError, **values: str) -> Response:
+    def refused(request: Request, page: str, error: OstiaryError, **values: str) -> Response:
         return renderer.page(
             request,
             page,
@@ -95,8 +103,13 @@ def sign_in_router(
 
     @router.post("/setup")
     def first_account(
-        request: Request, code: Text = "", name: Text = "", password: Text = ""
+        request: Request,
+        code: Text = "",
+        name: Text = "",
+        password: Text = "",
+        again: Annotated[str | None, Form(max_length=1000)] = None,
     ) -> Response:
+        """A person is asked for the password twice; a program that says it once is not."""
         address = f"address:{neighbourhood(address_of(request))}"
         try:
             lock_out.attempt(address)
@@ -104,13 +117,15 @@ def sign_in_router(
             lock_out.succeeded(address)
             checked_username(name)
             check_strength(password, name)
+            if again not in (None, password):
+                raise PasswordsDiffer("The two passwords are not the same. Type both again.")
             hashed = passwords.hash(password)
             with parts.database.transaction():
                 account = accounts.add_first(name, hashed, parts.clock())
                 caller = Caller(account.name, account.role, address_of(request))
                 gate.note(caller, "account_added", account.name, {"role": account.role.value})
         except OstiaryError as error:
-            return again(request, "setup", error, name=name)
+            return refused(request, "setup", error, name=name)
         set_up.code = None
         return welcome(request, account, "/")
 
@@ -136,7 +151,7 @@ def sign_in_router(
                 log.warning("console_sign_in_failed", address=address)
                 raise SignInFailed("Wrong name or password.")
         except OstiaryError as error:
-            return again(request, "sign_in", error, name=name, next=own_page(next))
+            return refused(request, "sign_in", error, name=name, next=own_page(next))
         lock_out.succeeded(*keys)
         account = accounts.get(name)
         log.info("console_signed_in", address=address)
