@@ -37,6 +37,7 @@ from ostiary.decoding.decoder import Decoder
 from ostiary.doorkeeper import Doorkeeper, Gate
 from ostiary.entrance.doors import Doors, Hardware
 from ostiary.errors import Busy, ConfigError, OstiaryError, StoreLocked
+from ostiary.local.server import LocalServer
 from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.entrance import Mode
 from ostiary.messages.prompt import PromptMessage
@@ -269,6 +270,7 @@ class App:
             clock_trusted=self.rules.clock_trusted,
             locked_down=self._is_locked_down,
         )
+        self._local = LocalServer(self.commands, settings)
         self._site = self._make_site()
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
         self._console = self._make_console() if served else None
@@ -386,6 +388,10 @@ class App:
         self.doors.start(self.presenting.submit)
         self.presenting.start()
         self.mqtt.start()
+        try:
+            self._local.start()
+        except ConfigError as error:  # MQTT and the console are there all the same
+            log.warning("commands_not_served", reason=error.message)
         if self._site is not None:
             self._site.start()
         for recognition in self.recognitions:
@@ -629,6 +635,7 @@ class App:
         self.presenting.stop()
         if self._site is not None:
             self._site.stop()
+        self._local.stop()
         self.mqtt.stop()
         self.metrics.close()
         self._made.close()

@@ -297,6 +297,13 @@ class DoorUnknown(OstiaryError):
     exit_status = 65
 
 
+class DoorNotRunning(OstiaryError):
+    """No door runs on this machine, or its socket is not there."""
+
+    code = "door_not_running"
+    exit_status = 69
+
+
 # --- rules ----------------------------------------------------------------------------------
 
 
@@ -409,7 +416,7 @@ class RequestTooLarge(OstiaryError):
 
 
 class RequestLate(OstiaryError):
-    """An HTTP request was begun and not ended in time."""
+    """A request was begun and not ended in time."""
 
     code = "request_late"
     exit_status = 75

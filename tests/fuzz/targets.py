@@ -18,13 +18,13 @@ from starlette.types import Message
 
 from ostiary.camera.mjpeg import NewestJpeg, decode_whole
 from ostiary.commands.log_check import check, told_heads
+from ostiary.commands.wire import parse
 from ostiary.config import load_settings
 from ostiary.errors import OstiaryError
 from ostiary.http.legacy import face_form
 from ostiary.messages.commands import COMMANDS
 from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.username import checked_username, looks_of, new_username
-from ostiary.mqtt.requests import parse
 from ostiary.mqtt.signing import Signer, Verifier
 from ostiary.site.clock import Version
 from ostiary.site.envelope import read

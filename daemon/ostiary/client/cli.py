@@ -1,4 +1,4 @@
-"""The commands of an operator, spoken to a running door over MQTT."""
+"""The commands of an operator, spoken to a running door."""
 
 import inspect
 import json
@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ostiary.client.door import RunningDoor
+from ostiary.client.local import LocalDoor, is_served
 from ostiary.client.photos import read_photo
 from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.config import MqttSettings, Settings, describe_validation, load_settings
@@ -60,9 +62,11 @@ Config = Annotated[
         "--config", "-c", envvar="OSTIARY_CONFIG", help="Where broker and device are set."
     ),
 ]
-Host = Annotated[str | None, typer.Option(help="The broker; overrides mqtt.host.")]
-Port = Annotated[int | None, typer.Option(help="The broker's port; overrides mqtt.port.")]
-Device = Annotated[str | None, typer.Option(help="Which door; overrides device.id.")]
+Host = Annotated[
+    str | None, typer.Option(help="Ask over this broker, and not the door of this machine.")
+]
+Port = Annotated[int | None, typer.Option(help="Likewise, the broker's port.")]
+Device = Annotated[str | None, typer.Option(help="Likewise, which door of that broker.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
 Name = Annotated[str, typer.Argument(help="Who.")]
 Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP image.")]
@@ -84,10 +88,7 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
         device: Device = None,
         **given: Any,
     ) -> None:
-        settings = _overridden(load_settings(config), host, port, device)
-        signer = command_signer(settings.commands)
-        login = login_of(settings, new_client_id())
-        with RemoteDoor(login, Topics.of(settings), signer) as door:
+        with _door(load_settings(config), host, port, device) as door:
             try:
                 command(door, **given)
             except ValidationError as error:
@@ -104,7 +105,7 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
 @users.command("add")
 @on_a_door
 def add(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: Name,
     photo: Annotated[
         Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
@@ -126,7 +127,7 @@ def add(
 @users.command("share")
 @on_a_door
 def share(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: Annotated[str | None, typer.Argument(help="Who.")] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Everybody of this door.")] = False,
     as_json: AsJson = False,
@@ -144,7 +145,7 @@ def share(
 @users.command("list")
 @on_a_door
 def list_users(
-    door: RemoteDoor,
+    door: RunningDoor,
     as_json: AsJson = False,
 ) -> None:
     """Who is registered."""
@@ -181,7 +182,7 @@ def list_users(
 @users.command("remove")
 @on_a_door
 def remove(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: Name,
     as_json: AsJson = False,
 ) -> None:
@@ -195,7 +196,7 @@ def remove(
 
 @on_a_door
 def login(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: Name,
     photo: Photo,
     as_json: AsJson = False,
@@ -211,7 +212,7 @@ def login(
 
 @on_a_door
 def events(
-    door: RemoteDoor,
+    door: RunningDoor,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new ones.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many past ones.")] = 20,
     as_json: AsJson = False,
@@ -219,13 +220,14 @@ def events(
     """The last events, oldest first; with --follow also those to come, until interrupted."""
     pages = door.pages("events", EventsRequest(limit=limit), EventsAnswer)
     past = list(islice((event for page in pages for event in page.events), limit))
-    for event in chain(reversed(past), door.follow() if follow else ()):
+    newest = past[0].seq if past else 0
+    for event in chain(reversed(past), door.follow(newest) if follow else ()):
         typer.echo(event.model_dump_json() if as_json else line_of(event))
 
 
 @on_a_door
 def enroll(
-    door: RemoteDoor,
+    door: RunningDoor,
     folder: Annotated[
         Path, typer.Argument(help="One image, or one sub-folder with images, a person.")
     ],
@@ -253,7 +255,7 @@ def enroll(
 
 
 def _enrolled(
-    door: RemoteDoor, name: str, photos: Iterable[Path], from_photo: bool
+    door: RunningDoor, name: str, photos: Iterable[Path], from_photo: bool
 ) -> Iterable["Outcome"]:
     """The first picture that is taken registers the person, and the others are added to it."""
     is_registered = False
@@ -333,7 +335,7 @@ def _counted(path: Path) -> list[tuple[int, str]]:
     return [(int(part or 0) if at % 2 else 0, part) for at, part in enumerate(parts)]
 
 
-def everybody(door: RemoteDoor) -> UsersAnswer:
+def everybody(door: RunningDoor) -> UsersAnswer:
     """Who is registered, in one answer, however many the broker made of it."""
     pages = list(door.pages("users", UsersRequest(), UsersAnswer))
     users = tuple(user for page in pages for user in page.users)
@@ -360,6 +362,25 @@ def line_of(event: AnyEvent) -> str:
     return f"{when}  #{event.seq}  {verdict}  {event.source}: {event.message}{numbers}"
 
 
+def _door(
+    settings: Settings, host: str | None, port: int | None, device: str | None
+) -> RunningDoor:
+    """The door that runs on this machine, by its socket; another one, or where there is none, the
+    one that a broker knows."""
+    socket = settings.commands.socket
+    if (host, port, device) == (None, None, None):
+        if is_served(socket):
+            return LocalDoor(socket)
+        typer.echo(
+            f"ostiary: no door runs on this machine ({socket} is not there): asking for "
+            f"{settings.device.id} at the broker {settings.mqtt.host}.",
+            err=True,
+        )
+    settings = _overridden(settings, host, port, device)
+    signer = command_signer(settings.commands)
+    return RemoteDoor(login_of(settings, new_client_id()), Topics.of(settings), signer)
+
+
 def _overridden(
     settings: Settings, host: str | None, port: int | None, device: str | None
 ) -> Settings:
@@ -370,7 +391,7 @@ def _overridden(
 
 
 def _register(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: str,
     photo: Path | None,
     from_photo: bool,

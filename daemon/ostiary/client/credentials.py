@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ostiary.client.cli import AsJson, Name, on_a_door, users
-from ostiary.client.remote import RemoteDoor
+from ostiary.client.door import RunningDoor
 from ostiary.messages.commands import (
     AddCardAnswer,
     AddCardRequest,
@@ -34,7 +34,7 @@ Remove = Annotated[bool, typer.Option("--remove", help="Take it away.")]
 
 @doors.command("list")
 @on_a_door
-def list_doors(door: RemoteDoor, as_json: AsJson = False) -> None:
+def list_doors(door: RunningDoor, as_json: AsJson = False) -> None:
     """How each door is."""
     answer = door.ask("doors", DoorsRequest(), DoorsAnswer)
     for each in answer.doors:
@@ -44,7 +44,7 @@ def list_doors(door: RemoteDoor, as_json: AsJson = False) -> None:
 @doors.command("set")
 @on_a_door
 def set_door(
-    door: RemoteDoor,
+    door: RunningDoor,
     action: Annotated[Action, typer.Argument(help="lock, unlock, lockdown, open or silence.")],
     name: DoorOption = None,
 ) -> None:
@@ -55,7 +55,7 @@ def set_door(
 
 @users.command("pin")
 @on_a_door
-def pin(door: RemoteDoor, name: Name, duress: Duress = False, remove: Remove = False) -> None:
+def pin(door: RunningDoor, name: Name, duress: Duress = False, remove: Remove = False) -> None:
     """Give a person a PIN, which is asked for, or take it away."""
     if remove:
         door.ask("remove_pin", RemovePinRequest(username=name, duress=duress), RemovePinAnswer)
@@ -67,7 +67,7 @@ def pin(door: RemoteDoor, name: Name, duress: Duress = False, remove: Remove = F
 
 @users.command("card")
 @on_a_door
-def card(door: RemoteDoor, name: Name, at: DoorOption = None, remove: Remove = False) -> None:
+def card(door: RunningDoor, name: Name, at: DoorOption = None, remove: Remove = False) -> None:
     """Give a person the card that is held to a door's reader next, or one whose number is asked
     for; or take all of theirs away."""
     if remove:
@@ -83,7 +83,7 @@ def card(door: RemoteDoor, name: Name, at: DoorOption = None, remove: Remove = F
 
 @users.command("credentials")
 @on_a_door
-def credentials(door: RemoteDoor, name: Name, as_json: AsJson = False) -> None:
+def credentials(door: RunningDoor, name: Name, as_json: AsJson = False) -> None:
     """What a person has besides a face."""
     answer = door.ask("credentials", CredentialsRequest(username=name), CredentialsAnswer)
     if as_json:

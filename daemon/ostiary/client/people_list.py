@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ostiary.client.cli import AsJson, NotLive, everybody, on_a_door, users
+from ostiary.client.door import RunningDoor
 from ostiary.client.photos import read_photo
-from ostiary.client.remote import RemoteDoor
 from ostiary.config import describe_validation
 from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
 from ostiary.messages.commands import (
@@ -41,7 +41,7 @@ class Taken:
 @users.command("import")
 @on_a_door
 def import_list(
-    door: RemoteDoor,
+    door: RunningDoor,
     file: Annotated[Path, typer.Argument(help="CSV: name, groups, from, until, photo.")],
     from_photo: NotLive = False,
     encoding: Annotated[
@@ -72,7 +72,7 @@ def import_list(
 @users.command("export")
 @on_a_door
 def export_list(
-    door: RemoteDoor,
+    door: RunningDoor,
     file: Annotated[Path | None, typer.Argument(help="Where to; without it, here.")] = None,
 ) -> None:
     """Everybody with their groups and their first and last moment, as CSV."""
@@ -88,7 +88,7 @@ def export_list(
     typer.echo(f"{len(answer.users)} people in {file}")
 
 
-def _take(door: RemoteDoor, line: Line, folder: Path, from_photo: bool) -> Taken:
+def _take(door: RunningDoor, line: Line, folder: Path, from_photo: bool) -> Taken:
     try:
         if line.problem is not None:
             raise PeopleListInvalid(line.problem)

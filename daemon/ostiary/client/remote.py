@@ -5,35 +5,24 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Self, TypeVar
+from typing import Self
 
 from paho.mqtt.enums import MQTTProtocolVersion
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
-from ostiary.errors import AnswerTooLarge, BrokerUnavailable, TimedOut, error_of
-from ostiary.messages.commands import COMMANDS, Answer, ErrorDetail, Request
+from ostiary.client.door import A, Response, RunningDoor
+from ostiary.errors import BrokerUnavailable, TimedOut
+from ostiary.messages.commands import COMMANDS, Request
 from ostiary.messages.events import AnyEvent
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
 from ostiary.mqtt.losses import Loss
 from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 
-A = TypeVar("A", bound=Answer)
-
 WINDOW = 16
-FEWER = 128
-"""Items of a list that are asked for where all are too many for the broker; then half as many."""
 
 
-class _Response(BaseModel):
-    """Either kind of response, before it is known what its data should be."""
-
-    transaction: str | int | None = None
-    data: dict[str, object] | None = None
-    error: ErrorDetail | None = None
-
-
-class RemoteDoor:
+class RemoteDoor(RunningDoor):
     """One connection to one door. Use it as a context manager, from one thread."""
 
     def __init__(
@@ -79,42 +68,20 @@ class RemoteDoor:
         for incoming in self._messages(until):
             if incoming.topic != self._topics.response(command):
                 continue
-            response = _Response.model_validate_json(incoming.payload)
-            if response.transaction != transaction:
-                continue
-            if response.error is not None:
-                raise error_of(response.error.code)(response.error.message)
-            return answer.model_validate(response.data)
+            response = Response.model_validate_json(incoming.payload)
+            if response.transaction == transaction:
+                return response.answer(answer)
         raise TimedOut(
             f"No answer in {self._timeout_s:g} s. Is the door {self._topics.base} running, and "
             "may you send it commands?"
         )
 
-    def pages(self, command: str, request: Request, answer: type[A]) -> Iterator[A]:
-        """All of a list, in as many answers as the broker's limit makes of it. `request` has
-        `limit` and `cursor`, `answer` a `cursor`. Raises as `ask` does."""
-        given: dict[str, object] = {}
-        fewer = FEWER
-        while True:
-            try:
-                page = self.ask(command, request.model_copy(update=given), answer)
-            except AnswerTooLarge:
-                if fewer < 1:
-                    raise
-                given["limit"], fewer = fewer, fewer // 2
-                continue
-            yield page
-            given["cursor"] = page.model_dump(include={"cursor"})["cursor"]
-            if given["cursor"] is None:
-                return
-
-    def follow(self) -> Iterator[AnyEvent]:
-        """Events as they arrive, each once, until the connection ends."""
+    def follow(self, after: int) -> Iterator[AnyEvent]:
+        """Until the connection ends."""
         connection = self._connected()
         connection.subscribe(self._topics.event_login)
         connection.subscribe(self._topics.event_user)
         connection.subscribe(self._topics.event_door)
-        newest = 0
         for incoming in self._messages(until=None):
             if incoming.topic not in (
                 self._topics.event_login,
@@ -123,8 +90,8 @@ class RemoteDoor:
             ):
                 continue
             event = TypeAdapter[AnyEvent](AnyEvent).validate_json(incoming.payload)
-            if event.seq > newest:
-                newest = event.seq
+            if event.seq > after:
+                after = event.seq
                 yield event
 
     # what Connection tells, on its network thread

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ostiary.client.cli import AsJson, Name, on_a_door, users
-from ostiary.client.remote import RemoteDoor
+from ostiary.client.door import RunningDoor
 from ostiary.errors import ConfigError, ScheduleInvalid
 from ostiary.messages.commands import (
     AccessAnswer,
@@ -47,7 +47,7 @@ Groups = Annotated[
 ]
 
 
-def whole_book(door: RemoteDoor) -> RulesAnswer:
+def whole_book(door: RunningDoor) -> RulesAnswer:
     """All groups, rules and holidays, in one answer, however many the broker made of it."""
     pages = list(door.pages("rules", RulesRequest(), RulesAnswer))
     return pages[-1].model_copy(
@@ -61,7 +61,7 @@ def whole_book(door: RemoteDoor) -> RulesAnswer:
 
 @groups.command("add")
 @on_a_door
-def add_group(door: RemoteDoor, name: Label) -> None:
+def add_group(door: RunningDoor, name: Label) -> None:
     """Make a group."""
     door.ask("set_group", SetGroupRequest(group=name), SetGroupAnswer)
 
@@ -69,7 +69,7 @@ def add_group(door: RemoteDoor, name: Label) -> None:
 @groups.command("rename")
 @on_a_door
 def rename_group(
-    door: RemoteDoor, name: Label, new_name: Annotated[str, typer.Argument(help="The new one.")]
+    door: RunningDoor, name: Label, new_name: Annotated[str, typer.Argument(help="The new one.")]
 ) -> None:
     """Give a group another name."""
     door.ask("set_group", SetGroupRequest(group=name, new_name=new_name), SetGroupAnswer)
@@ -77,14 +77,14 @@ def rename_group(
 
 @groups.command("remove")
 @on_a_door
-def remove_group(door: RemoteDoor, name: Label) -> None:
+def remove_group(door: RunningDoor, name: Label) -> None:
     """Remove a group that nobody is in and no rule is about."""
     door.ask("delete_group", DeleteGroupRequest(group=name), DeleteGroupAnswer)
 
 
 @groups.command("list")
 @on_a_door
-def list_groups(door: RemoteDoor, as_json: AsJson = False) -> None:
+def list_groups(door: RunningDoor, as_json: AsJson = False) -> None:
     """The groups, with how many are in each and which rules are about it."""
     answer = whole_book(door)
     table = Table("group", "people", "rules")
@@ -98,7 +98,7 @@ def list_groups(door: RemoteDoor, as_json: AsJson = False) -> None:
 
 @rules.command("list")
 @on_a_door
-def list_rules(door: RemoteDoor, as_json: AsJson = False) -> None:
+def list_rules(door: RunningDoor, as_json: AsJson = False) -> None:
     """The rules and holidays."""
     answer = whole_book(door)
     if as_json:
@@ -115,7 +115,7 @@ def list_rules(door: RemoteDoor, as_json: AsJson = False) -> None:
 @rules.command("set")
 @on_a_door
 def set_rule(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: Label,
     group: Groups = None,
     at: Annotated[
@@ -156,7 +156,7 @@ def set_rule(
 
 @rules.command("remove")
 @on_a_door
-def remove_rule(door: RemoteDoor, name: Label, confirm: Confirm = False) -> None:
+def remove_rule(door: RunningDoor, name: Label, confirm: Confirm = False) -> None:
     """Remove a rule."""
     door.ask("delete_rule", DeleteRuleRequest(name=name, confirm=confirm), DeleteRuleAnswer)
 
@@ -164,7 +164,7 @@ def remove_rule(door: RemoteDoor, name: Label, confirm: Confirm = False) -> None
 @rules.command("holidays")
 @on_a_door
 def set_holidays(
-    door: RemoteDoor,
+    door: RunningDoor,
     dates: Annotated[
         list[str] | None, typer.Argument(help="2026-12-25, or 2026-12-25=Name.")
     ] = None,
@@ -182,7 +182,7 @@ def set_holidays(
 
 @users.command("access")
 @on_a_door
-def access(door: RemoteDoor, name: Name, as_json: AsJson = False) -> None:
+def access(door: RunningDoor, name: Name, as_json: AsJson = False) -> None:
     """What one person may, and when."""
     show_access(door.ask("access", AccessRequest(username=name), AccessAnswer), as_json)
 
@@ -190,7 +190,7 @@ def access(door: RemoteDoor, name: Name, as_json: AsJson = False) -> None:
 @users.command("allow")
 @on_a_door
 def allow(
-    door: RemoteDoor,
+    door: RunningDoor,
     name: Name,
     group: Groups = None,
     since: Since = None,

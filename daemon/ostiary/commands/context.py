@@ -16,7 +16,8 @@ def _nothing(_answer: Answer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Somebody who asks. `name`: an account, `token:…` or `client:…`; None where nobody can tell.
+    """Somebody who asks. `name`: an account, `token:…`, `client:…` or `local:…`; None where nobody
+    can tell.
     `confirmed`: by more than a session's cookie or a place on the broker."""
 
     name: str | None = None

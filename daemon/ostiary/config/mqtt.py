@@ -100,7 +100,13 @@ class MqttSettings(Section):
 
 
 class CommandSettings(Section):
-    """What may be asked over MQTT and HTTP, and how large."""
+    """What may be asked over MQTT, HTTP and this machine's socket, and how large."""
+
+    socket: Path = Field(
+        Path("/run/ostiary/commands.sock"),
+        description="The Unix socket by which `ostiary users`, `events`, `door` … work on this "
+        "machine without a broker. Root and the daemon's group may use it, for everything.",
+    )
 
     allow_unverified_enrolment: bool = Field(
         False, description='Permit `"require_live": false` in register: enrol from a photo.'

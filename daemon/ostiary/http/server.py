@@ -3,7 +3,6 @@
 import socket
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -13,10 +12,10 @@ from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
 from ostiary.http.connections import BACKLOG, Connections, Listener
 from ostiary.http.live import step_back
+from ostiary.local.unix_socket import bound
 
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 1
-SOCKET_MODE = 0o660
 
 
 class Server:
@@ -100,20 +99,4 @@ class Server:
     def _bound(self) -> socket.socket:
         if self._unix_socket is None:
             return Listener(self._settings.host, self._settings.port, self._connections)
-        return _unix_listener(self._unix_socket)
-
-
-def _unix_listener(path: Path) -> socket.socket:
-    """Raises OSError; also where another process listens there."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if path.is_socket():
-        with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe,
-            suppress(ConnectionRefusedError),
-        ):
-            probe.connect(str(path))
-            raise OSError(f"somebody listens at {path} already")
-        path.unlink()
-    listener.bind(str(path))
-    path.chmod(SOCKET_MODE)  # nobody gets in before uvicorn listens
-    return listener
+        return bound(self._unix_socket)

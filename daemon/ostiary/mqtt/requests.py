@@ -11,28 +11,23 @@ import time
 from dataclasses import dataclass
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ostiary.commands.commands import Commands
 from ostiary.commands.context import Asker, Context
 from ostiary.commands.room import utc_now
-from ostiary.config import Settings, describe_validation
+from ostiary.commands.wire import URGENT, check_size, failed, parse
+from ostiary.config import Settings
 from ostiary.errors import (
     AnswerTooLarge,
     Busy,
     CommandUnknown,
     NotAllowed,
     OstiaryError,
-    RequestMalformed,
-    RequestTooLarge,
 )
 from ostiary.messages.commands import (
     COMMANDS,
     Answer,
-    ErrorDetail,
-    ErrorResponse,
     OkResponse,
-    Request,
     Transaction,
 )
 from ostiary.mqtt.acks import AckOrder
@@ -45,21 +40,8 @@ from ostiary.store.command_log import SIGNATURE, CommandKey
 log = structlog.get_logger(__name__)
 
 
-SMALL = 256 * 1024
-"""Bytes of a command that carries no picture."""
-PICTURES = frozenset({"register", "login", "add_template", "put_person"})
-URGENT = frozenset({"door"})
-"""Commands of the worker that nothing else keeps waiting."""
 LONGEST_PROPERTY = 256
 """Bytes of a Response Topic or of Correlation Data."""
-
-
-class _TransactionOnly(BaseModel):
-    """What is left to answer with where the rest of a request is wrong."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-    transaction: Transaction | None = None
-    payload: str | None = None  # of a signed command
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,27 +127,17 @@ class Requests:
         self._acks.arrived(incoming)
         name = self._topics.command_of(incoming.topic)
         try:
-            self._check_size(name, incoming)
+            check_size(name, len(incoming.payload), self._limits.payload_limit_bytes)
             lane = self._urgent if name in URGENT else self._lane
             if not lane.put(_Waiting(incoming, time.monotonic())):
                 raise Busy("Too many commands wait.")
         except OstiaryError as error:
-            self._answer(incoming, _failed(incoming.payload, error))
+            self._answer(incoming, failed(incoming.payload, error))
 
     def seen(self, incoming: Incoming) -> None:
         """What came is no command: it is acknowledged in its turn."""
         self._acks.arrived(incoming)
         self._acks.done(incoming)
-
-    def _check_size(self, name: str | None, incoming: Incoming) -> None:
-        """Raises RequestTooLarge."""
-        limit = self._limits.payload_limit_bytes
-        if name in COMMANDS and name not in PICTURES:
-            limit = min(limit, SMALL)
-        if len(incoming.payload) > limit:
-            raise RequestTooLarge(
-                f"This command has at most {limit} bytes; it has {len(incoming.payload)}."
-            )
 
     def _run(self, lane: _Lane) -> None:
         while (waiting := lane.take()) is not None:
@@ -174,10 +146,10 @@ class Requests:
                 response = self._handle(incoming, waiting.since)
             except OstiaryError as error:
                 log.info("command_refused", topic=incoming.topic, code=error.code)
-                response = _failed(incoming.payload, error)
+                response = failed(incoming.payload, error)
             except Exception:  # one command must not end the worker
                 log.exception("command_failed", topic=incoming.topic)
-                response = _failed(incoming.payload, OstiaryError("Something failed; see the log."))
+                response = failed(incoming.payload, OstiaryError("Something failed; see the log."))
             if response is None:
                 self._acks.done(incoming)
             else:
@@ -279,9 +251,9 @@ class Requests:
         brief = AnswerTooLarge(f"At most {limit} bytes.")
         answers = (
             response,
-            _failed(incoming.payload, error, limit),
-            _failed(incoming.payload, brief, limit),
-            _failed(b"", brief, limit),
+            failed(incoming.payload, error, limit),
+            failed(incoming.payload, brief, limit),
+            failed(b"", brief, limit),
         )
         for answer in answers:
             if connection.fits(topic, answer, correlation=incoming.correlation):
@@ -294,14 +266,6 @@ class Requests:
         self._acks.done(incoming)
 
 
-def parse(model: type[Request], payload: bytes) -> Request:
-    """Read a request. Raises RequestMalformed that names each wrong field, or UsernameInvalid."""
-    try:
-        return model.model_validate_json(payload or b"{}")
-    except ValidationError as error:
-        raise RequestMalformed(describe_validation(error)) from None
-
-
 def too_large(command: str, size: int, limit: int) -> str:
     """What to say of an answer of `size` bytes."""
     kind = COMMANDS.get(command)
@@ -312,21 +276,6 @@ def too_large(command: str, size: int, limit: int) -> str:
     if kind is not None and "width" in kind.request.model_fields:
         return f"{said} Ask for a smaller picture by `width`."
     return f"{said} Raise the broker's limit, or ask over HTTP."
-
-
-def _failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> bytes:
-    detail = ErrorDetail(code=error.code, message=error.message, limit=limit)
-    return ErrorResponse(error=detail, transaction=_transaction_in(payload)).to_json()
-
-
-def _transaction_in(payload: bytes | str) -> Transaction | None:
-    try:
-        found = _TransactionOnly.model_validate_json(payload)
-    except ValidationError:
-        return None
-    if found.transaction is None and found.payload is not None:
-        return _transaction_in(found.payload)
-    return found.transaction
 
 
 def _key(

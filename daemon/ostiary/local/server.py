@@ -1,0 +1,196 @@
+"""The commands on this machine, without a broker: a Unix socket that root and the daemon's group
+may use.
+
+One command a connection: a line `<command> <request as JSON>` there, a line with the response as
+over MQTT back. Whoever is slow, silent, large or many costs a few threads for some seconds, and
+holds up neither the door nor other users.
+"""
+
+import pwd
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+
+import structlog
+
+from ostiary.commands.commands import Commands
+from ostiary.commands.context import Asker, Context
+from ostiary.commands.wire import URGENT, check_size, failed, most_bytes, parse
+from ostiary.config import Settings
+from ostiary.errors import (
+    Busy,
+    CommandUnknown,
+    ConfigError,
+    OstiaryError,
+    RequestLate,
+    RequestMalformed,
+)
+from ostiary.local.unix_socket import bound, peer_uid
+from ostiary.messages.commands import COMMANDS, OkResponse
+from ostiary.store.command_log import CommandKey
+
+log = structlog.get_logger(__name__)
+
+CONNECTIONS = 12
+"""Open at the same time; and of one user:"""
+CONNECTIONS_PER_USER = 4
+BACKLOG = 16
+READ_S = 10.0
+"""So long a request may take to come, and an answer to be taken."""
+PACE_S = 0.01
+"""Between one connection and the next: who asks without end does not take the processor."""
+LONGEST_NAME = 64
+_PIECE = 64 * 1024
+_STOP_WITHIN_S = 1.0
+_NOBODY = 65534  # the overflow user of a user namespace
+
+
+class LocalServer:
+    """Start it, stop it. A thread takes connections, and each has a thread of its own; commands run
+    one at a time, but for those that cannot wait."""
+
+    def __init__(self, commands: Commands, settings: Settings) -> None:
+        self._commands = commands
+        self._limits = settings.commands
+        self._path = settings.commands.socket
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._open: Counter[int] = Counter()  # by user
+        self._listener: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, name="local", daemon=True)
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Raises ConfigError where its place cannot be had."""
+        try:
+            self._listener = bound(self._path)
+            self._listener.listen(BACKLOG)
+        except OSError as error:
+            raise ConfigError(
+                f"commands.socket: {self._path}: {error.strerror or error}."
+            ) from error
+        self._thread.start()
+
+    def stop(self) -> None:
+        """A command that runs may end. The file stays: whoever comes during a reload waits."""
+        self._stopping.set()
+        if self._listener is None:
+            return
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._thread.join(_STOP_WITHIN_S)
+        self._listener.close()
+
+    def _run(self) -> None:
+        assert self._listener is not None
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:  # no descriptors left, or it is over
+                if not self._stopping.wait(READ_S / 10):
+                    log.warning("local_connection_failed", reason=str(error))
+                continue
+            self._take(connection)
+            self._stopping.wait(PACE_S)
+
+    def _take(self, connection: socket.socket) -> None:
+        uid = peer_uid(connection)
+        with self._counting:
+            is_free = self._open[uid] < CONNECTIONS_PER_USER and self._open.total() < CONNECTIONS
+            if is_free:
+                self._open[uid] += 1
+        if not is_free:
+            connection.setblocking(False)
+            with connection, suppress(OSError):
+                connection.send(failed(b"", Busy("Too many commands wait.")) + b"\n")
+            return
+        try:
+            threading.Thread(
+                target=self._serve, args=(connection, uid), name="local-command", daemon=True
+            ).start()
+        except RuntimeError as error:  # no thread is to be had
+            log.warning("local_connection_failed", reason=str(error))
+            self._left(connection, uid)
+
+    def _left(self, connection: socket.socket, uid: int) -> None:
+        connection.close()
+        with self._counting:
+            self._open[uid] -= 1
+            self._open += Counter()  # forget who has none
+
+    def _serve(self, connection: socket.socket, uid: int) -> None:
+        try:
+            response = self._answer(connection, uid)
+            connection.settimeout(READ_S)
+            with suppress(OSError):  # nobody takes it
+                connection.sendall(response + b"\n")
+        finally:
+            self._left(connection, uid)
+
+    def _answer(self, connection: socket.socket, uid: int) -> bytes:
+        payload = b""
+        try:
+            name, payload = self._read(connection)
+            return self._handle(name, payload, time.monotonic(), _asker(uid))
+        except OstiaryError as error:
+            log.info("command_refused", source="cli", code=error.code)
+            return failed(payload, error)
+        except Exception:  # one command must not end the daemon's thread without an answer
+            log.exception("command_failed", source="cli")
+            return failed(payload, OstiaryError("Something failed; see the log."))
+
+    def _read(self, connection: socket.socket) -> tuple[str, bytes]:
+        """The command's name and its request. Raises RequestLate, RequestTooLarge,
+        RequestMalformed where the line does not end: then nothing is run."""
+        until = time.monotonic() + READ_S
+        line = bytearray()
+        name: str | None = None
+        while not line.endswith(b"\n"):
+            connection.settimeout(max(0.001, until - time.monotonic()))
+            try:
+                piece = connection.recv(_PIECE)
+            except OSError as error:
+                raise RequestLate(f"The command did not come within {READ_S:g} s.") from error
+            if not piece:
+                raise RequestMalformed("A command is a line: its name, a space, a JSON object.")
+            line += piece
+            if name is None and (b" " in line or len(line) > LONGEST_NAME):
+                name = line[:LONGEST_NAME].partition(b" ")[0].decode("ascii", "replace")
+            most = most_bytes(name, self._limits.payload_limit_bytes)
+            if len(line) > most + LONGEST_NAME:
+                check_size(name, len(line) - LONGEST_NAME, self._limits.payload_limit_bytes)
+        words, _, payload = bytes(line).rstrip().partition(b" ")
+        return words.decode("ascii", "replace"), payload
+
+    def _handle(self, name: str, payload: bytes, since: float, asker: Asker) -> bytes:
+        """Raises OstiaryError."""
+        kind = COMMANDS.get(name)
+        if kind is None:
+            raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
+        request = parse(kind.request, payload)
+        key = None
+        if (transaction := request.transaction) is not None:
+            key = CommandKey.of(name, f"{transaction!r}", payload, "cli", secret=kind.secret)
+        deadline = since + self._limits.time_limit_s
+        context = Context(source="cli", key=key, deadline=deadline, asker=asker)
+        if name in URGENT:
+            answer = self._commands.run(name, request, context)
+        else:
+            if not self._turn.acquire(timeout=self._limits.time_limit_s):
+                raise Busy("Another command takes long; try again in a moment.")
+            try:
+                answer = self._commands.run(name, request, context)
+            finally:
+                self._turn.release()
+        return OkResponse(data=answer, transaction=request.transaction).to_json()
+
+
+def _asker(uid: int) -> Asker:
+    """Whoever may use the socket was let by root, and confirms no more."""
+    name = "group" if uid == _NOBODY else str(uid)
+    if uid != _NOBODY:
+        with suppress(KeyError):
+            name = pwd.getpwuid(uid).pw_name
+    return Asker(f"local:{name}", confirmed=True)

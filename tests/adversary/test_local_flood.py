@@ -1,0 +1,185 @@
+"""Whoever may use this machine's socket and is many, silent, slow or endless holds up neither the
+door nor others who ask."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from ostiary.client.local import LocalDoor
+from ostiary.commands.commands import Commands
+from ostiary.errors import Busy, NotAllowed
+from ostiary.local import server as local
+from ostiary.local.server import LocalServer
+from ostiary.messages.commands import PingAnswer, PingRequest
+from ostiary.store.command_log import CommandLog
+from ostiary.vision.engine import VisionEngine
+from testing.console import ConsoleDoor, console_settings
+from testing.waiting import wait_until
+
+OTHERS = 12345
+"""A user who is not root."""
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
+
+
+@pytest.fixture
+def path(
+    tmp_path: Path, engine: VisionEngine, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The socket of a door that watches a camera, in a folder into which others may look."""
+    monkeypatch.setattr(local, "READ_S", 2.0)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "commands.sock"
+        settings = console_settings(tmp_path, commands={"socket": path})
+        with ConsoleDoor(settings, engine, portraits) as door:
+            server = LocalServer(Commands(door.room, CommandLog(door.database)), settings)
+            server.start()
+            yield path
+            server.stop()
+
+
+def ping(path: Path) -> PingAnswer:
+    with LocalDoor(path) as door:
+        return door.ask("ping", PingRequest(), PingAnswer)
+
+
+def opened(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(str(path))  # waits in line
+    connection.settimeout(30)
+    return connection
+
+
+def said(connection: socket.socket) -> bytes:
+    """All that comes until the door hangs up."""
+    heard = b""
+    with suppress(ConnectionResetError):  # it did not read all that was sent
+        while piece := connection.recv(65536):
+            heard += piece
+    return heard
+
+
+def answered(path: Path) -> bool:
+    try:
+        ping(path)
+    except Busy:
+        return False
+    return True
+
+
+def as_other(code: str, *arguments: str, group: int) -> subprocess.Popen[bytes]:
+    """Python as another user of that group."""
+    become = f"os.setgroups([]); os.setgid({group}); os.setuid({OTHERS})"
+    script = f"import os, socket, sys; {become}\n{code}"
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE)
+
+
+def test_half_a_line_is_never_run_and_is_ended_in_time(path: Path) -> None:
+    with opened(path) as silent, opened(path) as gone:
+        silent.sendall(b'door {"action": "open"}')
+        gone.sendall(b'door {"action": "open"}')
+        gone.shutdown(socket.SHUT_WR)
+        assert b"request_malformed" in said(gone)
+        assert b"request_late" in said(silent)
+
+
+def test_a_line_without_end_is_refused_before_it_has_come(path: Path) -> None:
+    for line, most in ((b"events ", 300 * 1024), (b"login ", 9 * 1024 * 1024), (b"", 300 * 1024)):
+        with opened(path) as connection:
+            sent = 0
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(line)
+                while sent < 64 * 1024 * 1024:
+                    connection.sendall(b"x" * 65536)
+                    sent += 65536
+            limit = most if line else 9 * 1024 * 1024
+            assert sent < limit + 1024 * 1024
+            assert b"request_too_large" in said(connection)
+    ping(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\n", b" \n", b"ping\n", b"ping {}", b"\xff\xfe {}\n", b"ping []\n", b"ping {\x00}\n"),
+        b"ping " + b"[" * 100_000 + b"\n",
+        *(b"no_such {}\n", b'ping {"transaction": 1e999}\n'),
+    ],
+)
+def test_what_is_no_command_is_told_so_and_harms_nothing(path: Path, line: bytes) -> None:
+    with opened(path) as connection:
+        connection.sendall(line)
+        connection.shutdown(socket.SHUT_WR)
+        assert said(connection).startswith(b'{"status":') is True
+    ping(path)
+
+
+def test_who_never_reads_the_answer_is_left(path: Path) -> None:
+    with ExitStack() as stack:
+        for _ in range(local.CONNECTIONS_PER_USER):
+            connection = stack.enter_context(opened(path))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            connection.sendall(b"snapshot {}\n")
+        wait_until(lambda: answered(path), "the door to leave who never reads")
+
+
+def test_silent_connections_are_few_and_the_next_is_told_so(path: Path) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(opened(path)) for _ in range(40)]
+        refused = sum(b"busy" in said(each) for each in silent[local.CONNECTIONS_PER_USER :])
+        assert refused >= 40 - 2 * local.CONNECTIONS_PER_USER
+        threads = [each.name for each in threading.enumerate()]
+        assert threads.count("local-command") <= local.CONNECTIONS_PER_USER
+    wait_until(lambda: answered(path), "a free place")
+
+
+@needs_root
+def test_a_flood_of_one_user_leaves_the_others_their_places(path: Path) -> None:
+    flood = (
+        "print('ready', flush=True)\n"
+        "held = []\n"
+        "while True:\n"
+        "    each = socket.socket(socket.AF_UNIX)\n"
+        "    each.connect(sys.argv[1]); each.sendall(b'ping ')\n"
+        "    held = [*held[-100:], each]\n"
+    )
+    member = as_other(flood, str(path), group=0)
+    try:
+        assert member.stdout is not None
+        assert member.stdout.readline() == b"ready\n"
+        for _ in range(10):
+            ping(path)
+    finally:
+        member.kill()
+        member.wait()
+
+
+@needs_root
+def test_who_is_not_of_the_group_does_not_get_in(path: Path) -> None:
+    tried = (
+        "try: socket.socket(socket.AF_UNIX).connect(sys.argv[1])\n"
+        "except PermissionError: print('no')\n"
+    )
+    stranger = as_other(tried, str(path), group=OTHERS)
+    assert stranger.communicate(timeout=30)[0] == b"no\n"
+
+
+@needs_root
+def test_who_is_not_of_the_group_is_told_to_say_sudo(path: Path) -> None:
+    euid = os.geteuid()
+    os.setegid(OTHERS)
+    os.seteuid(OTHERS)
+    try:
+        with pytest.raises(NotAllowed, match="sudo"):
+            ping(path)
+    finally:
+        os.seteuid(euid)
+        os.setegid(0)

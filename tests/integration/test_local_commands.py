@@ -1,0 +1,98 @@
+"""The command line on the door itself, where there is no broker."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ostiary.client.local import LocalDoor
+from ostiary.errors import DoorNotRunning
+from ostiary.local.unix_socket import bound
+from ostiary.messages.commands import PingAnswer, PingRequest
+from testing.daemon import DaemonProcess, write_config
+from testing.ports import free_port
+from testing.waiting import wait_until
+
+
+def ostiary(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ostiary.cli", *arguments, "--config", str(config)],
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path) -> Path:
+    return tmp_path / "commands.sock"
+
+
+@pytest.fixture
+def config(tmp_path: Path, socket_path: Path, models: Path, portraits: Path) -> Path:
+    """A door before which Obama stands, with no broker anywhere."""
+    at_the_door = tmp_path / "camera"
+    at_the_door.mkdir()
+    shutil.copy(portraits / "obama.jpg", at_the_door)
+    more = f'[commands]\nsocket = "{socket_path}"\n'
+    return write_config(tmp_path, free_port(), models, at_the_door, more)
+
+
+def test_people_events_rules_and_the_door_without_a_broker(
+    config: Path, socket_path: Path, portraits: Path
+) -> None:
+    with DaemonProcess(config) as daemon:
+        wait_until(socket_path.exists, "the socket")
+        assert socket_path.stat().st_mode & 0o777 == 0o660
+        added = ostiary(config, "users", "add", "barack", str(portraits / "obama2.jpg"))
+        assert added.returncode == 0, added.stderr
+        assert added.stderr == ""
+        assert "barack" in ostiary(config, "users", "list").stdout
+        again = ostiary(config, "users", "add", "barack", str(portraits / "obama2.jpg"))
+        assert (again.returncode, "user_exists" in again.stderr) == (65, True)
+
+        def granted() -> bool:
+            return "granted" in ostiary(config, "events").stdout
+
+        wait_until(granted, "the first grant", every_s=0.5)
+        assert ostiary(config, "groups", "add", "Staff").returncode == 0
+        opened = ostiary(config, "door", "set", "open")
+        assert opened.returncode == 0, opened.stderr
+        assert "released cli" in ostiary(config, "events").stdout
+        with subprocess.Popen(
+            [sys.executable, "-m", "ostiary.cli", "events", "-f", "--limit", "1"],
+            env={**os.environ, "OSTIARY_CONFIG": str(config)},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as following:
+            lines = following.stdout
+            assert lines is not None
+            lines.readline()
+            assert ostiary(config, "door", "set", "lockdown").returncode == 0
+            wait_until(lambda: "lockdown" in lines.readline(), "the event")
+            following.kill()
+        assert "commands_not_served" not in daemon.log
+
+
+def test_a_door_that_does_not_run_is_told_at_once_and_not_after_the_brokers_patience(
+    config: Path, socket_path: Path
+) -> None:
+    tried = ostiary(config, "users", "list")
+    assert tried.returncode == 69
+    assert "no door runs on this machine" in tried.stderr
+    bound(socket_path).close()  # as a killed daemon leaves it
+    with LocalDoor(socket_path, away_s=0.2) as door, pytest.raises(DoorNotRunning, match="start"):
+        door.ask("ping", PingRequest(), PingAnswer)
+
+
+def test_a_second_door_does_not_take_the_first_ones_socket(config: Path, socket_path: Path) -> None:
+    with DaemonProcess(config):
+        wait_until(socket_path.exists, "the socket")
+        with pytest.raises(OSError, match="listens"):
+            bound(socket_path)
+        assert ostiary(config, "users", "list").returncode == 0
