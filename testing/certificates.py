@@ -53,7 +53,8 @@ commonName = supplied
         stem = f"{name}-{host}-{valid_days[1]}".replace("/", "_")
         issued = Certificate(self._folder / f"{stem}.crt", self._folder / f"{stem}.key")
         request = self._folder / f"{stem}.csr"
-        names = [] if host is None else ["-addext", f"subjectAltName=IP:{host}"]
+        kind = "DNS" if host is not None and host[-1].isalpha() else "IP"
+        names = [] if host is None else ["-addext", f"subjectAltName={kind}:{host}"]
         self._openssl(
             *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
             *("-nodes", "-subj", f"/CN={name}", *names),

@@ -2,8 +2,9 @@
 but MQTT, and tells what it made of the door.
 
 `python home_assistant.py PORT FOLDER [AUTOMATIONS]`: reads commands from standard input, one a line
-(`states`, `press ENTITY`, `lock SERVICE ENTITY`, `calls`, `stop`), and prints one JSON line for
-each. The services that the automations call are kept for `calls`, and nothing else happens.
+(`states`, `press ENTITY`, `lock SERVICE ENTITY`, `choose ENTITY OPTION`, `calls`, `stop`), and
+prints one JSON line for each. The services that the automations call are kept for `calls`, and
+nothing else happens.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from homeassistant import (  # type: ignore[import-not-found]
 from homeassistant.setup import async_setup_component  # type: ignore[import-not-found]
 from homeassistant.util.yaml import load_yaml  # type: ignore[import-not-found]
 
-DOMAINS = ("event", "sensor", "button", "binary_sensor", "lock")
+DOMAINS = ("event", "sensor", "button", "binary_sensor", "lock", "select")
 
 
 def prepare(folder: Path, port: int) -> None:
@@ -114,6 +115,9 @@ async def serve(folder: Path, automations: Path | None) -> None:
             await hass.services.async_call("button", "press", {"entity_id": line[1]}, blocking=True)
         if line[0] == "lock":
             await hass.services.async_call("lock", line[1], {"entity_id": line[2]}, blocking=True)
+        if line[0] == "choose":
+            choice = {"entity_id": line[1], "option": line[2]}
+            await hass.services.async_call("select", "select_option", choice, blocking=True)
         states = {
             state.entity_id: {"state": state.state, "attributes": dict(state.attributes)}
             for state in hass.states.async_all(DOMAINS)

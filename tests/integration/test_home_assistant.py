@@ -169,10 +169,13 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
             f"binary_sensor.{NODE}_attack",
             f"lock.{NODE}_lock",
             f"binary_sensor.{NODE}_door_fault",
-            f"sensor.{NODE}_mode",
+            f"select.{NODE}_mode",
             f"event.{NODE}_door",
         }
-        home.wait(lambda states: set(states) == names)
+        states = home.wait(lambda states: set(states) == names)
+        called = [each["attributes"]["friendly_name"] for each in states.values()]
+        assert sorted(called)[:3] == ["Door", "Door Activity", "Door Attack seen"]
+        assert not [name for name in called if name.startswith("Door Door")]
         time.sleep(SUBSCRIBES_WITHIN_S)
         door.mqtt.publish_state(healthy())
         decide(door, Reason.GRANTED, "张三")
@@ -239,6 +242,7 @@ def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
     text = config.read_text(encoding="utf-8").replace("[mqtt]", "[mqtt]\ndiscovery = true")
     config.write_text(text, encoding="utf-8")
     lock, contact = f"lock.{NODE}_lock", f"binary_sensor.{NODE}_contact"
+    mode = f"select.{NODE}_mode"
     with Probe(broker.port, f"{BASE}/#") as probe, DaemonProcess(config):
         probe.wait_for(f"{BASE}/availability", b"online")
         home.wait(lambda states: {lock, contact} <= set(states))
@@ -252,12 +256,25 @@ def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
         home.wait(in_state(lock, "locked"))
         home.ask(f"lock unlock {lock}")
         home.wait(in_state(lock, "unlocked"))
-        home.wait(in_state(f"sensor.{NODE}_mode", "unlocked"))
-        home.ask(f"lock lock {lock}")
-        home.wait(in_state(lock, "locked"))
+        home.wait(in_state(lock, "locked"))  # by itself: it was opened once
+        assert home.ask("states")[mode]["state"] == "normal"
         home.ask(f"lock open {lock}")
         home.wait(in_state(lock, "unlocked"))
         home.wait(in_state(lock, "locked"))
+        home.ask(f"choose {mode} unlocked")
+        home.wait(in_state(mode, "unlocked"))
+        home.wait(in_state(lock, "unlocked"))
+        home.ask(f"lock lock {lock}")
+        home.wait(in_state(mode, "normal"))
+        home.ask(f"choose {mode} lockdown")
+        home.wait(in_state(mode, "lockdown"))
+        home.ask(f"lock lock {lock}")  # as every evening, by an automation
+        home.ask(f"lock unlock {lock}")
+        home.ask(f"choose {mode} normal")
+        home.wait(in_state(mode, "normal"))
+        told = [each.json for each in probe.of(f"{BASE}/event/door")]
+        modes = [each["mode"] for each in told if each["what"] == "mode"]
+        assert modes == ["unlocked", "normal", "lockdown", "normal"]
         time.sleep(1.0)  # nobody holds the handle any more
         tell("open")
         home.wait(in_state(contact, "on"))

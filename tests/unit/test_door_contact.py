@@ -32,6 +32,9 @@ class Door:
     def mode(self, mode: Mode, now: float) -> None:
         self._keep(self.entrance.set_mode(mode, "mqtt", now))
 
+    def relock(self, now: float) -> None:
+        self._keep(self.entrance.relock("mqtt", now))
+
     def silence(self, now: float) -> None:
         self._keep(self.entrance.silence("mqtt", now))
 
@@ -146,6 +149,19 @@ def test_a_lockdown_lets_nobody_in_and_ends_what_was_being_let_in() -> None:
     assert not door.entrance.is_released(12)
     door.saw(OPEN, 13)
     assert door.words == [DoorWhat.MODE, DoorWhat.FORCED]
+
+
+def test_to_relock_ends_that_it_stands_unlocked_and_never_a_lockdown() -> None:
+    for before, after in (
+        (Mode.NORMAL, Mode.NORMAL),
+        (Mode.UNLOCKED, Mode.NORMAL),
+        (Mode.LOCKDOWN, Mode.LOCKDOWN),
+    ):
+        door = shut()
+        door.mode(before, 10)
+        door.relock(11)
+        assert door.entrance.mode is after
+        assert not door.entrance.is_released(11)
 
 
 def test_an_unlocked_door_is_open_to_everybody_and_alarms_about_nothing() -> None:

@@ -2,12 +2,17 @@
 
 import json
 import re
+from pathlib import Path
 
+import jinja2
 import pytest
 
 from ostiary.config import Settings
+from ostiary.config.http import HttpSettings
+from ostiary.mqtt.console_address import console_address
 from ostiary.mqtt.discovery import announcements, former_topics
 from ostiary.mqtt.topics import Topics
+from testing.certificates import Authority
 
 # From Home Assistant's own schemas (components/mqtt/*.py), 2024.3: what a configuration may have.
 COMMON = {
@@ -37,6 +42,7 @@ BY_COMPONENT = {
         "payload_unlock",
         "state_topic",
     },
+    "select": {"command_template", "command_topic", "options", "state_topic"},
 }
 REQUIRED = {
     "event": {"state_topic", "event_types"},
@@ -44,6 +50,7 @@ REQUIRED = {
     "button": {"command_topic"},
     "binary_sensor": {"state_topic"},
     "lock": {"command_topic"},
+    "select": {"command_topic", "options"},
 }
 
 
@@ -86,6 +93,77 @@ def test_a_button_that_could_not_sign_is_not_offered() -> None:
     settings = Settings.model_validate({"mqtt": {"discovery": True}, "commands": {"signed": True}})
     found = announcements(settings, Topics.of(settings))
     assert found["homeassistant/button/ostiary_door/snapshot/config"] == b""
+
+
+def test_a_tap_opens_once_and_only_the_mode_leaves_it_open() -> None:
+    lock = json.loads(announced()["homeassistant/lock/ostiary_front_door/lock/config"])
+    assert json.loads(lock["payload_unlock"])["action"] == "open"
+    assert json.loads(lock["payload_lock"])["action"] == "relock"
+    mode = json.loads(announced()["homeassistant/select/ostiary_front_door/mode/config"])
+    template = jinja2.Template(mode["command_template"])
+    asked = {each: json.loads(template.render(value=each))["action"] for each in mode["options"]}
+    assert asked == {"normal": "lock", "unlocked": "unlock", "lockdown": "lockdown"}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_needs_a_signature_is_shown_and_cannot_be_set(*, signed: bool) -> None:
+    settings = Settings.model_validate(
+        {"mqtt": {"discovery": True}, "commands": {"signed": signed}}
+    )
+    found = announcements(settings, Topics.of(settings))
+    for component, what in (("lock", "lock"), ("select", "mode")):
+        assert bool(found[f"homeassistant/{component}/ostiary_door/{what}/config"]) is not signed
+    for component, what in (("binary_sensor", "unlocked"), ("sensor", "mode")):
+        assert bool(found[f"homeassistant/{component}/ostiary_door/{what}/config"]) is signed
+
+
+def named(device: str, *cameras: str) -> set[str | None]:
+    settings = Settings.model_validate(
+        {
+            "device": {"name": device},
+            "mqtt": {"discovery": True},
+            "cameras": [{"name": camera} for camera in cameras],
+        }
+    )
+    found = announcements(settings, Topics.of(settings)).values()
+    return {json.loads(payload)["name"] for payload in found if payload}
+
+
+@pytest.mark.parametrize("device", ["Door", "Front door", "Lock", "last", "Mode", "前门"])
+@pytest.mark.parametrize("cameras", [("front",), ("front", "back")])
+def test_no_name_says_the_doors_name_again(device: str, cameras: tuple[str, ...]) -> None:
+    """Home Assistant puts the device's name before each."""
+    for name in filter(None, named(device, *cameras)):
+        assert not f"{name} ".casefold().startswith(f"{device} ".casefold())
+
+
+def test_the_lock_of_a_single_door_is_called_as_the_door_is() -> None:
+    lock = json.loads(announced()["homeassistant/lock/ostiary_front_door/lock/config"])
+    assert lock["name"] is None
+
+
+def linked(**http: object) -> str | None:
+    return console_address(HttpSettings.model_validate({"enabled": True, **http}))
+
+
+def test_home_assistant_links_to_the_console_where_another_machine_reaches_it(
+    tmp_path: Path,
+) -> None:
+    by_name, by_address = (
+        Authority(tmp_path / each).issue("console", host=each).certificate
+        for each in ("door.example", "192.0.2.7")
+    )
+    assert linked() is None  # this machine only
+    assert linked(enabled=False, host="192.0.2.7") is None
+    assert linked(host="::", tls_certificate=tmp_path / "none.pem") is None
+    assert linked(host="192.0.2.9", port=80) == "http://192.0.2.9:80/"
+    assert linked(host="2001:db8::1", port=80) == "http://[2001:db8::1]:80/"
+    assert linked(host="0.0.0.0", tls_certificate=by_name) == "https://door.example:8080/"
+    assert linked(host="::", tls_certificate=by_address) == "https://192.0.2.7:8080/"
+    settings = Settings.model_validate({"mqtt": {"discovery": True}})
+    shown = announcements(settings, Topics.of(settings), "https://door.example:8080/")
+    for payload in filter(None, shown.values()):
+        assert json.loads(payload)["device"]["configuration_url"] == "https://door.example:8080/"
 
 
 def test_each_of_several_cameras_has_a_button_of_its_own() -> None:

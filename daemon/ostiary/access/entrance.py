@@ -139,6 +139,11 @@ class Entrance:
         settled, over = changed._settled(before, now)
         return settled, (*told, Happening(DoorWhat.MODE, mode=mode, by=by), *over)
 
+    def relock(self, by: str, now: float) -> "Transition":
+        """Back to normal from `unlocked`, and from nothing else."""
+        mode = Mode.NORMAL if self.mode is Mode.UNLOCKED else self.mode
+        return self.set_mode(mode, by, now)
+
     def saw(self, contact: Contact, now: float) -> "Transition":
         """The contact says this now; the same as before changes nothing."""
         before, told = self.at(now)

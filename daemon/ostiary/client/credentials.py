@@ -45,7 +45,9 @@ def list_doors(door: RunningDoor, as_json: AsJson = False) -> None:
 @on_a_door
 def set_door(
     door: RunningDoor,
-    action: Annotated[Action, typer.Argument(help="lock, unlock, lockdown, open or silence.")],
+    action: Annotated[
+        Action, typer.Argument(help="lock, relock, unlock, lockdown, open or silence.")
+    ],
     name: DoorOption = None,
 ) -> None:
     """Run a door otherwise, open it once, or silence its alarm."""

@@ -35,6 +35,8 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect:
             raise NotAllowed("The door is in lockdown; `lock` (normal) ends that.")
     elif request.action == "silence":
         guard.silence(context.source)
+    elif request.action == "relock":
+        guard.relock(context.source)
     elif request.action == "forgive":
         guard.tell(DoorWhat.FORGIVEN, context.source)
         room.forgive()

@@ -117,6 +117,10 @@ class Guard:
     def set_mode(self, mode: Mode, by: str) -> None:
         self._apply(lambda entrance, now: entrance.set_mode(mode, by, now))
 
+    def relock(self, by: str) -> None:
+        """End that it stands unlocked; a lockdown stays."""
+        self._apply(lambda entrance, now: entrance.relock(by, now))
+
     def silence(self, by: str) -> None:
         self._apply(lambda entrance, now: entrance.silence(by, now))
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from ostiary.messages.entrance import DoorWhat, Mode
+from ostiary.messages.numbers import Millionths
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 
@@ -56,7 +57,7 @@ class LoginEvent(LoggedEvent):
         description="Euclidean distance to the nearest person, in the metric of `recognizer`; "
         "smaller is more alike.",
     )
-    similarity: float | None = Field(description="1 - distance.")
+    similarity: Millionths | None = Field(description="1 - distance.")
     threshold: float | None = Field(
         default=None,
         ge=0,

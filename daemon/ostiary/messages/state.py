@@ -8,6 +8,7 @@ from pydantic import Field
 from ostiary.messages.calibration import CalibrationState
 from ostiary.messages.entrance import DoorState, Mode
 from ostiary.messages.events import Message, Timestamp
+from ostiary.messages.numbers import Significant, Tenths, Thousandths
 from ostiary.messages.recognizer import RecognizerName
 
 
@@ -16,7 +17,7 @@ class CameraState(Message):
 
     name: str
     status: Literal["ok", "stalled", "reconnecting", "absent", "ended"]
-    fps: float = Field(ge=0, description="Frames that arrive, a second.")
+    fps: Tenths = Field(ge=0, description="Frames that arrive, a second.")
     calibration: CalibrationState | None = Field(
         default=None, description="Its own last layer; null: the networks themselves judge."
     )
@@ -32,19 +33,21 @@ class ModelState(Message):
 class SiteScale(Message):
     """How much the people of this door resemble each other, and what that costs."""
 
-    reference: float = Field(
+    reference: Thousandths = Field(
         ge=0, description="The distance for people who are no more alike than those measured."
     )
-    alike: float = Field(
+    alike: Thousandths = Field(
         ge=1, description="How many times as near to each other these are; 1: no more."
     )
-    turned_away: float = Field(
+    turned_away: Thousandths = Field(
         ge=0,
         le=1,
         description="Share of single pictures beside a single template that are turned away at the "
         "distance in force, as measured.",
     )
-    turned_away_at_reference: float = Field(ge=0, le=1, description="Likewise, at `reference`.")
+    turned_away_at_reference: Thousandths = Field(
+        ge=0, le=1, description="Likewise, at `reference`."
+    )
 
     def in_words(self, distance: float) -> str:
         """For an operator; `distance` is the one in force."""
@@ -60,8 +63,8 @@ class RecognitionState(Message):
     """How people are told apart now."""
 
     recognizer: RecognizerName
-    threshold: float = Field(ge=0, description="The distance that is near enough.")
-    false_accept: float = Field(
+    threshold: Thousandths = Field(ge=0, description="The distance that is near enough.")
+    false_accept: Significant = Field(
         ge=0, le=1, description="The chance that one stranger is taken for anybody at it."
     )
     extrapolated: bool = Field(
@@ -134,7 +137,7 @@ class State(Message):
         description="degraded: something needs attention; failed: everybody is denied."
     )
     problems: tuple[str, ...] = Field(default=(), description="What is wrong, as stable words.")
-    uptime_s: float = Field(ge=0)
+    uptime_s: Tenths = Field(ge=0)
     cameras: tuple[CameraState, ...]
     users: int = Field(ge=0, description="Registered people.")
     queue_length: int = Field(ge=0, description="Events the broker does not have yet.")

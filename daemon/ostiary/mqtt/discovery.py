@@ -21,8 +21,11 @@ ATTACK_SEEN_FOR_S = 70
 """One that goes on is told again every minute."""
 
 
-def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
-    """Retained messages by topic: what is to be seen, or, with discovery off, nothing."""
+def announcements(
+    settings: Settings, topics: Topics, console: str | None = None
+) -> dict[str, bytes]:
+    """Retained messages by topic: what is to be seen, or, with discovery off, nothing. `console`:
+    the address that Home Assistant links to."""
     found = {}
     for component, what, camera, config in _everything(settings, topics):
         node = f"ostiary_{plain(settings.device.id)}"
@@ -31,7 +34,8 @@ def announcements(settings: Settings, topics: Topics) -> dict[str, bytes]:
         if config is None or not wanted:
             found[topic] = b""
             continue
-        whole = {**_common(settings, topics, component, what, camera), **config}
+        whole = {**_common(settings, topics, component, what, camera, console), **config}
+        whole["name"] = _short(whole["name"], settings.device.name)
         found[topic] = json.dumps(whole, ensure_ascii=False).encode()
     return found
 
@@ -97,11 +101,24 @@ def _site(settings: Settings, topics: Topics) -> Iterator[Found]:
     )
 
 
+def _short(name: str | None, device: str) -> str | None:
+    """Without the device's name before it, which Home Assistant puts there; None: it is all."""
+    if name is None or name.casefold() == device.casefold():
+        return None
+    return name[len(device) + 1 :] if name.casefold().startswith(f"{device} ".casefold()) else name
+
+
 def _common(
-    settings: Settings, topics: Topics, component: str, what: str, camera: str | None
+    settings: Settings,
+    topics: Topics,
+    component: str,
+    what: str,
+    camera: str | None,
+    console: str | None,
 ) -> dict[str, Any]:
     site, device = settings.site.id, settings.device
     via = {} if site is None else {"via_device": site_node(site)}
+    url = {} if console is None else {"configuration_url": console}
     node = f"ostiary_{plain(device.id)}"
     entity_id = f"ostiary_{entity(device.id)}_{_name(what, camera, entity)}"
     return {
@@ -117,6 +134,7 @@ def _common(
             "manufacturer": "Ostiary",
             "model": "Face door",
             "sw_version": __version__,
+            **url,
             **via,
         },
         "origin": {"name": "ostiary", "sw_version": __version__},

@@ -9,6 +9,9 @@ from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.mqtt.topics import Topics
 
 LOCK = "lock"
+COMMANDING = frozenset({(LOCK, "lock"), ("select", "mode")})
+INSTEAD = frozenset({("binary_sensor", "unlocked"), ("sensor", "mode")})
+"""What only shows it, where commands are signed."""
 
 Found = tuple[str, str, str | None, dict[str, Any] | None]
 """Component, what it is, of which of several cameras, and what is announced of it; None takes it
@@ -19,14 +22,18 @@ def door_components(settings: Settings, topics: Topics) -> Iterator[Found]:
     """Of each door; named after its camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        label = f" {camera.name}" if several else ""
         has_contact = settings.door(camera.name).contact != "none"
         state = topics.entrance(camera.name)
         for component, what, config in _of_one(camera.name, topics):
             wanted = has_contact or what not in ("contact", "forced", "held_open")
-            if what in ("lock", "unlocked"):  # Home Assistant cannot sign
-                wanted = settings.commands.signed == (what == "unlocked")
-            whole = {"state_topic": state, **config, "name": f"{config['name']}{label}"}
+            if (component, what) in COMMANDING:  # Home Assistant cannot sign
+                wanted = not settings.commands.signed
+            if (component, what) in INSTEAD:
+                wanted = settings.commands.signed
+            name = f"{config['name']} {camera.name}" if several else config["name"]
+            if component == LOCK and not several:
+                name = None  # the lock is the device itself, and is called as that is
+            whole = {"state_topic": state, **config, "name": name}
             of = camera.name if several else None
             yield component, what, of, whole if wanted else None
     yield (
@@ -34,7 +41,7 @@ def door_components(settings: Settings, topics: Topics) -> Iterator[Found]:
         "door",
         None,
         {
-            "name": "Door",
+            "name": "Activity",
             "icon": "mdi:door-open",
             "state_topic": topics.event_door,
             "event_types": [what.value for what in DoorWhat],
@@ -51,8 +58,8 @@ def _of_one(door: str, topics: Topics) -> tuple[tuple[str, str, dict[str, Any]],
             {
                 "name": "Lock",
                 "command_topic": topics.request("door"),
-                "payload_lock": _asked(door, "lock"),
-                "payload_unlock": _asked(door, "unlock"),
+                "payload_lock": _asked(door, "relock"),
+                "payload_unlock": _asked(door, "open"),
                 "payload_open": _asked(door, "open"),
                 "value_template": "{{ value_json.lock | upper }}",
                 "json_attributes_topic": topics.entrance(door),
@@ -107,6 +114,18 @@ def _of_one(door: str, topics: Topics) -> tuple[tuple[str, str, dict[str, Any]],
             },
         ),
         (
+            "select",
+            "mode",
+            {
+                "name": "Mode",
+                "icon": "mdi:shield-lock",
+                "options": [mode.value for mode in Mode],
+                "value_template": "{{ value_json.mode }}",
+                "command_topic": topics.request("door"),
+                "command_template": _mode_asked(door),
+            },
+        ),
+        (
             "sensor",
             "mode",
             {
@@ -122,6 +141,12 @@ def _of_one(door: str, topics: Topics) -> tuple[tuple[str, str, dict[str, Any]],
 
 def _asked(door: str, action: str) -> str:
     return json.dumps({"door": door, "action": action}, ensure_ascii=False)
+
+
+def _mode_asked(door: str) -> str:
+    actions = {Mode.NORMAL: "lock", Mode.UNLOCKED: "unlock", Mode.LOCKDOWN: "lockdown"}
+    here = json.dumps(door, ensure_ascii=False)
+    return f"{{{{ {{'door': {here}, 'action': {json.dumps(actions)}[value]}} | tojson }}}}"
 
 
 def _is(condition: str) -> str:

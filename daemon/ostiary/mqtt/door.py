@@ -15,6 +15,7 @@ from ostiary.messages.state import BrokerState, EntranceState, State
 from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login, Will
+from ostiary.mqtt.console_address import console_address
 from ostiary.mqtt.discovery import announcements, former_topics
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.publisher import Publisher
@@ -71,6 +72,7 @@ class MqttDoor:
         self.topics = Topics.of(settings)
         self._settings = settings
         self._brokers = Brokers(settings.mqtt)
+        self._console = console_address(settings.http)
         self._state: State | None = None
         self._clock = clock
         began = clock()
@@ -206,7 +208,7 @@ class MqttDoor:
 
     def connected(self, connection: Connection) -> None:
         self._subscriptions.ask(connection)
-        announced = announcements(self._settings, self.topics)
+        announced = announcements(self._settings, self.topics, self._console)
         self._taking_back.begin(connection, self._kept(announced))
         self._try_duress(connection)
         connection.publish(self.topics.availability, ONLINE, retain=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from ostiary.messages.events import Message
+from ostiary.messages.numbers import Millionths
 from ostiary.messages.recognizer import RecognizerName
 
 Transaction = (
@@ -74,7 +75,7 @@ class FirstVersionAnswer(Answer):
     distance: float | None = Field(
         description="Euclidean distance to the nearest person, in the metric of `recognizer`."
     )
-    similarity: float | None = Field(description="1 - distance.")
+    similarity: Millionths | None = Field(description="1 - distance.")
     threshold: float | None = Field(
         default=None,
         description="The distance that was near enough. It follows the number of registered "

@@ -8,7 +8,7 @@ from ostiary.messages.commands.base import Answer, Request
 from ostiary.messages.commands.credentials import DoorName
 from ostiary.messages.state import EntranceState
 
-Action = Literal["lock", "unlock", "lockdown", "open", "silence", "forgive"]
+Action = Literal["lock", "relock", "unlock", "lockdown", "open", "silence", "forgive"]
 
 
 class DoorsRequest(Request):
@@ -26,9 +26,10 @@ class DoorRequest(Request):
         default=None, description="Its camera's name, where there are several."
     )
     action: Action = Field(
-        description="`lock`: normal, faces and credentials open. `unlock`: open to everybody until "
-        "`lock`. `lockdown`: nobody is let in, everybody may leave. `open`: once. `silence`: the "
-        "alarm was heard. `forgive`: who went in or out last is forgotten (anti-passback)."
+        description="`lock`: normal, faces and credentials open. `relock`: `lock`, but a lockdown "
+        "stays. `unlock`: open to everybody until `lock`. `lockdown`: nobody is let in, everybody "
+        "may leave. `open`: once. `silence`: the alarm was heard. `forgive`: who went in or out "
+        "last is forgotten (anti-passback)."
     )
 
 
