@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # Files in their order: those of many small tests come last, and fill what the long ones leave.
 TOGETHER := $(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # What `make test` leaves to `make test-long`; the markers are told in pyproject.toml.
-LATER := long or machine or home_assistant
+LATER := measures or long or machine or home_assistant
 left = $(PYTEST) --collect-only -q -m "$(1)" $(ARGS) | tail -n 1 | sed 's/^/· left to $(2): /'
 
 LOCKS := requirements-build.lock requirements.lock
@@ -65,7 +65,7 @@ pictures: debian setup ## draw docs/pictures: the demo's sheet and the console
 
 check: setup ## in 90 s, while one works: lint, types, unit and quick integration tests
 	@$(MAKE) --no-print-directory lint
-	@$(TOGETHER) -q -m "quick and not (measures or $(LATER))" $(ARGS)
+	@$(TOGETHER) -q -m "quick and not ($(LATER))" $(ARGS)
 
 debian: ## install the Debian packages that the tests need
 	@bash tests/install-debian-packages
@@ -74,12 +74,12 @@ homeassistant: ## install a Home Assistant for the one test that needs it
 	@bash tests/install-home-assistant
 
 test: debian setup ## whether the product works: every test but those of test-long
-	$(TOGETHER) -m "not (measures or $(LATER))" $(ARGS)
-	$(PYTEST) -m "measures and not ($(LATER))" $(ARGS)
+	$(TOGETHER) -m "not ($(LATER))" $(ARGS)
 	@$(call left,$(LATER),make test-long)
 
 test-long: debian setup homeassistant ## the rest: machines, packages, kills by the thousand, Home Assistant
 	@$(MAKE) --no-print-directory --jobs 2 test-machines test-beside
+	$(PYTEST) -m measures $(ARGS)
 	@$(call left,not ($(LATER)),make test)
 
 test-all: ## both
@@ -92,7 +92,7 @@ test-machines:
 	status=$$?; cat build/test-machines.log; exit $$status
 
 test-beside:
-	$(PYTEST) -m "(long or home_assistant) and not machine" $(ARGS)
+	$(PYTEST) -m "(long or home_assistant) and not (machine or measures)" $(ARGS)
 
 lint: $(BIN)/.installed ## style, types, and generated files up to date
 	$(BIN)/ruff check .

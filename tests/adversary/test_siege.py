@@ -7,7 +7,6 @@ import pytest
 from testing.siege import siege
 
 
-@pytest.mark.long
 @pytest.mark.measures
 def test_a_door_under_siege_keeps_its_frame_rate_and_its_memory(
     tmp_path: Path, models: Path, portraits: Path

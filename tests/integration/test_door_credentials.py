@@ -18,6 +18,7 @@ import pytest
 
 from testing.broker import Mosquitto
 from testing.house import BASE, DOOR_EVENT, ENTRANCE, LOGIN, House
+from testing.waiting import wait_until
 
 DURESS = f"{BASE}/duress"
 DOOR = f"{BASE}/door"
@@ -48,11 +49,15 @@ def empty(
 
 @pytest.fixture
 def house(empty: House) -> House:
-    """As `empty`, with nothing heard yet, a shut door and no lock-out."""
+    """As `empty`, with nothing heard yet, a sensor that is there, a shut door and no lock-out."""
+    empty.probe.send("zigbee2mqtt/bridge/state", '{"state":"online"}')
     empty.contact("closed")
-    calm = threading.Event()
-    while empty.ask("door", action="lock")["door"]["state"] != "locked":
-        calm.wait(0.1)
+
+    def is_locked() -> bool:
+        state: str = empty.ask("door", action="lock")["door"]["state"]
+        return state == "locked"
+
+    wait_until(is_locked, "a locked door", every_s=0.1)
     with empty.probe._changed:
         empty.probe.heard.clear()
     return empty
