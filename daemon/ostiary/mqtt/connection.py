@@ -357,7 +357,8 @@ class Connection:
         self._tried.append((time.monotonic(), mid))
         try:
             while (answer := self._received.get(timeout=CONNECT_TIMEOUT_S))[0] != mid:
-                continue
+                if answer[0] == _ENDED:
+                    return None
         except queue.Empty:
             return None
         is_refused = answer[1] >= _FAILURE
@@ -440,6 +441,7 @@ class Connection:
         self._ended.set()
         self._settled.set()
         self._subscribed.put((_ENDED, []))
+        self._received.put((_ENDED, _FAILURE))
         if self._accepted:
             by_broker = flags.is_disconnect_packet_from_server
             self._listener.lost(self, loss_of(reason, properties, by_broker=by_broker))
