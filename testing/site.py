@@ -14,6 +14,7 @@ from typing import Any, Self
 from demo.scenes import Scene, empty_room
 from demo.stream import Camera
 from testing.probe import Probe
+from testing.waiting import PATIENCE_S
 
 SITE = "house"
 CAMERA_FPS = 6.0
@@ -187,7 +188,7 @@ class Site:
         for door in others:
             invite(first, door)
 
-    def wait_heard(self, door: SiteDoor, timeout_s: float = 60) -> None:
+    def wait_heard(self, door: SiteDoor, timeout_s: float = PATIENCE_S) -> None:
         """Until the door has heard everything of its site."""
 
         def heard() -> bool:
@@ -210,7 +211,9 @@ class Site:
         answer = self.probe.ask(door.base, "users", {})
         return [user["username"] for user in answer["data"]["users"]]
 
-    def decided(self, door: SiteDoor, scene: Scene, timeout_s: float = 30) -> dict[str, Any]:
+    def decided(
+        self, door: SiteDoor, scene: Scene, timeout_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
         """What the door says of who steps up, and nobody is there any more."""
         topic = f"{door.base}/event/login"
         before = len(self.probe.of(topic))
@@ -222,7 +225,7 @@ class Site:
             door.camera.show(self.empty)
 
     def wait_all(
-        self, is_so: Callable[[SiteDoor], bool], timeout_s: float, demand: bool = True
+        self, is_so: Callable[[SiteDoor], bool], timeout_s: float = PATIENCE_S, demand: bool = True
     ) -> float:
         """Until it is so at every door; how long that took, seconds. Without `demand` it is given
         up after that time."""

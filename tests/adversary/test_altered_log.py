@@ -34,7 +34,6 @@ DOOR = "ostiary/test"
 KEY = b"the key of a store, 32 bytes long"
 EVENTS = 60
 DELETED = 10
-EDITS = 1000
 
 
 def record(database: Database, number: int, now: datetime = NOW) -> None:
@@ -250,8 +249,9 @@ EDITING: tuple[Edit, ...] = (
 )
 
 
-def test_of_a_thousand_edits_every_one_is_found(
-    tmp_path: Path, written: tuple[Path, DoorKey, LogHead]
+@pytest.mark.parametrize("edits", [200, pytest.param(1000, marks=pytest.mark.long)])
+def test_of_so_many_edits_every_one_is_found(
+    tmp_path: Path, written: tuple[Path, DoorKey, LogHead], edits: int
 ) -> None:
     path, key, head = written
     chance = random.Random(20260501)
@@ -262,7 +262,7 @@ def test_of_a_thousand_edits_every_one_is_found(
         closing(sqlite3.connect(copy, isolation_level=None)) as edited,
     ):
         original.backup(edited)
-        for number in range(EDITS):
+        for number in range(edits):
             edit = EDITING[number % len(EDITING)]
             edited.execute("BEGIN")
             before = edited.total_changes

@@ -47,7 +47,10 @@ def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: Vi
         assert people.count() == 1
 
 
-@pytest.mark.parametrize("is_sealed", [False, True], ids=["plain", "sealed"])
+@pytest.mark.parametrize(
+    "is_sealed",
+    [pytest.param(False, id="plain", marks=pytest.mark.long), pytest.param(True, id="sealed")],
+)
 def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
     tmp_path: Path, broker: Mosquitto, models: Path, portraits: Path, is_sealed: bool
 ) -> None:
@@ -67,7 +70,7 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
     database = home / "ostiary.db"
     with DaemonProcess(config, **environment), Probe(broker.port, f"{BASE}/#") as probe:
         probe.wait(f"{BASE}/event/login")
-        registered = probe.ask(BASE, "register", {"username": NAME, "source": "camera"}, 20)
+        registered = probe.ask(BASE, "register", {"username": NAME, "source": "camera"})
         assert registered["status"] == "ok"
         probe.wait_until(lambda: NAME in str([h.payload for h in probe.of(f"{BASE}/door")]))
         until(lambda: bool(rows(database, PICTURES)))

@@ -7,6 +7,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from testing.broker import Mosquitto
 from testing.cameras import until
 from testing.daemon import BASE, DaemonProcess, write_config
@@ -15,8 +17,8 @@ from testing.probe import Probe
 from testing.recognizing import written
 from testing.waiting import wait_until
 
-WARM_UP, RELOADS = 3, 12
-"""The first ones fill what the allocator and the libraries keep for good; a leak goes on."""
+WARM_UP = 3
+"""The first reloads fill what the allocator and the libraries keep for good; a leak goes on."""
 MORE = """\
 [access]
 cooldown_s = 1200
@@ -37,8 +39,9 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
-    tmp_path: Path, models: Path, portraits: Path
+@pytest.mark.parametrize("reloads", [2, pytest.param(12, marks=pytest.mark.long)])
+def test_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
+    tmp_path: Path, models: Path, portraits: Path, reloads: int
 ) -> None:
     frames = [(portraits / name).read_bytes() for name in ("obama.jpg", "obama2.jpg", "obama3.jpg")]
     camera = written(tmp_path / "camera", frames)
@@ -50,7 +53,7 @@ def test_twelve_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
             assert answer["status"] == "ok"
             until(lambda: granted(tmp_path) == 1)
             before = (0.0, 0)
-            for number in range(WARM_UP + RELOADS):
+            for number in range(WARM_UP + reloads):
                 if number == WARM_UP:
                     before = memory_mb(daemon.pid), descriptors(daemon.pid)
                 daemon.send(signal.SIGHUP)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 from demo.scenes import Scene
 from demo.stream import Camera
 from testing.console import Browser, ConsoleDoor
+from testing.waiting import PATIENCE_S
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
@@ -21,7 +22,7 @@ QUIET = (
     "--disable-sync",
 )
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 1000 * PATIENCE_S
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 

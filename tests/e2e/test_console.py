@@ -256,7 +256,10 @@ def test_the_language_can_be_chosen(stage: Stage, visit: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Health")
 
 
-@pytest.mark.parametrize(("phone", "language"), [(False, "en"), (True, "zh"), (True, "en")])
+@pytest.mark.parametrize(
+    ("phone", "language"),
+    [(False, "en"), (True, "zh"), pytest.param(True, "en", marks=pytest.mark.long)],
+)
 def test_every_page_is_clean_for_axe_and_fits(
     stage: Stage, visit: Open, portraits: Path, phone: bool, language: str
 ) -> None:

@@ -15,10 +15,9 @@ import requests
 from websockets.sync.client import connect
 
 from testing.console import PASSWORD, Browser
+from testing.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 10.0
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Browser, st
     )
     assert process.stdout is not None
     said = ""
-    until = time.monotonic() + READY_WITHIN_S
+    until = time.monotonic() + PATIENCE_S
     while "Ctrl-C" not in said and time.monotonic() < until:
         said += process.stdout.readline()
     address = re.search(r"http://127\.0\.0\.1:\d+", said)
@@ -42,7 +41,7 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Browser, st
     yield process, Browser(address[0]), code[0]
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        process.wait(STOP_WITHIN_S)
+        process.wait(PATIENCE_S)
 
 
 def test_it_prints_an_address_where_a_visitor_can_be_enrolled_and_ends_cleanly(
@@ -53,7 +52,7 @@ def test_it_prints_an_address_where_a_visitor_can_be_enrolled_and_ends_cleanly(
     page = browser.http.post(f"{browser.url}/setup", data=form)
     browser.read_csrf(page.text)
 
-    until = time.monotonic() + READY_WITHIN_S
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:  # attackers come, too: they are refused, and one tries again
         body = {"username": "张三", "source": "camera"}
         answer = browser.ask("POST", "/api/v1/users", json=body)
@@ -76,7 +75,7 @@ def test_it_prints_an_address_where_a_visitor_can_be_enrolled_and_ends_cleanly(
         waiting.start()
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        assert process.wait(STOP_WITHIN_S) == 0
+        assert process.wait(PATIENCE_S) == 0
         waiting.join()
 
 

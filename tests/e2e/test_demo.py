@@ -60,6 +60,7 @@ def test_everybody_gets_the_answer_they_should(
     assert (tmp_path / "clip.avi").stat().st_size > 1_000_000
 
 
+@pytest.mark.long
 def test_a_wrong_answer_fails_the_demo(tmp_path: Path, models: Path, portraits: Path) -> None:
     swapped = tmp_path / "portraits"
     shutil.copytree(portraits, swapped)

@@ -55,6 +55,7 @@ def test_one_person_alone_cannot_be_told_apart(portraits: Path, tmp_path: Path) 
 
 
 @pytest.mark.skipif(not FACES.is_dir(), reason="no folder of faces is at hand")
+@pytest.mark.long
 def test_sface_tells_people_apart_better_than_dlib(tmp_path: Path) -> None:
     several = [each for each in sorted(FACES.iterdir()) if len(list(each.iterdir())) > 1][:150]
     for person in several:

@@ -31,6 +31,7 @@ def chips(models: Path, portraits: Path) -> np.ndarray:
     return sface_chips(load_portraits(portraits, models / YUNET))
 
 
+@pytest.mark.long  # `make setup` proves the same before it takes the files
 def test_the_built_network_describes_faces_as_the_published_one(
     models: Path, published: Path, chips: np.ndarray
 ) -> None:

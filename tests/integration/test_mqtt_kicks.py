@@ -19,15 +19,13 @@ from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings
 from testing.probe import Probe
+from testing.waiting import wait_until
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])
 
 
-def wait_for_problem(door: Doorway, problem: str, timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while problem not in door.mqtt.problems:
-        assert time.monotonic() < deadline, f"waited for {problem}: {door.mqtt.problems}"
-        time.sleep(0.05)
+def wait_for_problem(door: Doorway, problem: str) -> None:
+    wait_until(lambda: problem in door.mqtt.problems, problem)
 
 
 @contextmanager
@@ -83,7 +81,7 @@ def test_two_doors_of_one_id_suspect_each_other_and_the_doctor_says_so(
             )
         )
         with Probe(broker.port, "ostiary/test/state") as probe:
-            probe.wait("ostiary/test/state", timeout_s=30)
+            probe.wait("ostiary/test/state")
         found = {check.name: check for check in check_broker(settings)}
         assert found["broker twin"].level is Level.RED
         assert "device.id" in found["broker twin"].advice
@@ -115,7 +113,7 @@ def test_a_broker_that_throws_off_is_said_in_words(
         door = Doorway(door_settings(tmp_path, port), engine)
         door.mqtt.start()
         try:
-            wait_for_problem(door, problem, 60)
+            wait_for_problem(door, problem)
         finally:
             door.mqtt.stop()
             door.database.close()
@@ -132,7 +130,7 @@ def test_the_brokers_own_words_are_told(
         door = Doorway(door_settings(tmp_path, port), engine)
         door.mqtt.start()
         try:
-            wait_for_problem(door, "broker_ends_connections", 60)
+            wait_for_problem(door, "broker_ends_connections")
         finally:
             door.mqtt.stop()
             door.database.close()
@@ -146,16 +144,9 @@ def test_a_broker_that_is_restarted_is_no_twin(
     with Doorway(settings, engine) as door:
         for _ in range(4):
             broker.kill()
-            deadline = time.monotonic() + 30
-            while door.mqtt.error is None:
-                assert time.monotonic() < deadline, "waited for the loss to be seen"
-                time.sleep(0.02)
+            wait_until(lambda: door.mqtt.error is not None, "the loss to be seen")
             broker.start()
-            door.mqtt.wait_connected(30)
-            deadline = time.monotonic() + 30
-            while not door.mqtt.is_connected:
-                assert time.monotonic() < deadline, "waited for the connection"
-                time.sleep(0.02)
+            wait_until(lambda: door.mqtt.is_connected, "the connection")
         assert door.mqtt.problems == ()
 
 
@@ -180,10 +171,8 @@ def test_a_broker_without_wildcards_is_asked_for_each_command_by_name(
         door = Doorway(door_settings(tmp_path, listening.getsockname()[1]), engine)
         door.mqtt.start()
         try:
-            deadline = time.monotonic() + 60
-            while not all(f"test/request/{name}".encode() in asked for name in COMMANDS):
-                assert time.monotonic() < deadline, "waited for all subscriptions"
-                time.sleep(0.05)
+            wanted = [f"test/request/{name}".encode() for name in COMMANDS]
+            wait_until(lambda: all(each in asked for each in wanted), "all subscriptions")
             assert b"request/+" not in asked
         finally:
             door.mqtt.stop()

@@ -39,6 +39,7 @@ from testing.doorway import BASE, Doorway, door_settings
 from testing.faces import some_look
 from testing.ports import free_port
 from testing.probe import Probe
+from testing.waiting import PATIENCE_S
 
 LIMIT = 3500
 STATE = f"{BASE}/state"
@@ -47,7 +48,7 @@ DOOR = f"{BASE}/door"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-def wait_for(what: str, is_so: Callable[[], object], timeout_s: float = 30) -> None:
+def wait_for(what: str, is_so: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline, f"waited for: {what}"
@@ -326,7 +327,7 @@ def test_a_limit_that_is_not_said_is_learned_from_a_broker_that_hangs_up(
         Probe(broker.port, f"{BASE}/response/+", protocol=MQTT311) as probe,
     ):
         fill(door)
-        answer = probe.ask(BASE, "users", {}, timeout_s=30)
+        answer = probe.ask(BASE, "users", {})
         assert answer["error"]["code"] == "answer_too_large"
         assert answer["error"]["limit"] > LIMIT
         assert probe.ask(BASE, "ping", {})["status"] == "ok"
@@ -431,7 +432,7 @@ def test_a_message_of_exactly_the_limit_is_sent_and_one_of_a_byte_more_is_not(
             ]
             assert sent == list(range(sent[0], sent[-1] + 1))
             assert not connection.fits("a/b", b"x" * (sent[-1] + 1), **more)
-            assert connection.publish_and_wait("a/b", b"x", timeout_s=30)
+            assert connection.publish_and_wait("a/b", b"x", timeout_s=PATIENCE_S)
             assert connection.too_large == {}
         finally:
             connection.close()

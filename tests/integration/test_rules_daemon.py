@@ -15,7 +15,6 @@ from testing.probe import Probe
 
 LOGIN = f"{BASE}/event/login"
 DOOR = f"{BASE}/door"
-PATIENT_S = 30.0
 SITE = """
 [access]
 cooldown_s = 0.5
@@ -55,7 +54,7 @@ def next_reason(probe: Probe, reason: str) -> dict[str, Any]:
     def found() -> list[dict[str, Any]]:
         return [each.json for each in probe.of(LOGIN)[before:] if each.json["reason"] == reason]
 
-    probe.wait_until(lambda: bool(found()), PATIENT_S)
+    probe.wait_until(lambda: bool(found()))
     return found()[0]
 
 

@@ -497,6 +497,7 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
         "provider",
         "camera front",
         "camera front picture",
+        "camera front faces",
         "time budget",
         "decoder",
         "database",

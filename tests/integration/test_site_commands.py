@@ -11,8 +11,6 @@ import pytest
 from testing.broker import Mosquitto
 from testing.site import Site, SiteDoor, ostiary
 
-WITHIN_S = 15.0
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, models: Path, portraits: Path) -> Iterator[Site]:
@@ -23,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, models: Path, portraits: Path
 
 
 def known_at(site: Site, doors: list[SiteDoor], *names: str) -> None:
-    site.wait_all(lambda door: door not in doors or site.names(door) == sorted(names), WITHIN_S)
+    site.wait_all(lambda door: door not in doors or site.names(door) == sorted(names))
 
 
 def status(site: Site) -> dict[str, Any]:

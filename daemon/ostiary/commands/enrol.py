@@ -139,6 +139,8 @@ def _check_allowed(room: Room, request: PicturesRequest) -> None:
         raise NotAllowed(
             '"require_live": false is not permitted here (commands.allow_unverified_enrolment).'
         )
+    if room.people.database.failure is not None:  # before anybody looks into a camera in vain
+        raise room.people.database.failure
 
 
 def _check_twin(
