@@ -1,9 +1,6 @@
 """Groups, rules and lists of people from the command line, on a real door."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ostiary.vision.engine import VisionEngine
+from testing import command_line
 from testing.broker import Mosquitto
+from testing.command_line import Said
 from testing.doorway import Doorway, door_settings
 from testing.faces import some_look
 
@@ -28,17 +27,9 @@ def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Do
         yield running
 
 
-def ostiary(door: Doorway, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def ostiary(door: Doorway, *arguments: str, typed: str = "") -> Said:
     port = str(door.room.settings.mqtt.port)
-    return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli", *arguments, "--port", port, "--device", "test"],
-        env={**os.environ, "COLUMNS": "200"},
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return command_line.ostiary(*arguments, "--port", port, "--device", "test", typed=typed)
 
 
 def test_the_first_week_of_an_installer_on_the_command_line(

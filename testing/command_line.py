@@ -1,0 +1,35 @@
+"""The command line as somebody types it, in this process: what a process of its own would take to
+begin is most of what a short command costs."""
+
+import sys
+from dataclasses import dataclass
+from unittest.mock import patch
+
+from click.testing import CliRunner
+
+from ostiary.cli import main
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left on the terminal, and its exit status."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ostiary(*arguments: str, typed: str = "", **environment: str) -> Said:
+    """Run `ostiary` with these arguments; `typed` is what is answered to its questions."""
+    code = 0
+    with (
+        CliRunner().isolation(typed, {"COLUMNS": "200", **environment}) as (out, err, _),
+        patch.object(sys, "argv", ["ostiary", *arguments]),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return Said(code, out.getvalue().decode(), err.getvalue().decode())
