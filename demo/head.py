@@ -132,7 +132,7 @@ def _inverse(
     order = np.argsort(z[inside], kind="stable")  # what is nearer is written later
     place = (row[inside] * width + column[inside])[order]
     moved = np.zeros(height * width, np.uint8)
-    np.maximum.at(moved, place, 1)
+    moved[place] = 1
     covered = moved.reshape(size).astype(bool)
     touched = cv2.morphologyEx(
         moved.reshape(size), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)

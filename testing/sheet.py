@@ -26,8 +26,11 @@ class Sheet:
         """The picture of `head`, as large, on this sheet."""
         unit = float(np.linalg.norm(head.axes[:, 0]))
         height, width = head.image.shape[:2]
-        at_x, at_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height))
-        seen_x, seen_y = (at_x - head.origin[0]) / unit, (at_y - head.origin[1]) / unit
+        at_x, at_y = np.meshgrid(np.arange(width), np.arange(height))
+        seen_x, seen_y = (
+            np.asarray((at - origin) / unit, np.float32)
+            for at, origin in zip((at_x, at_y), head.origin, strict=True)
+        )
         x, y = seen_x, seen_y
         for _ in range(ROUNDS):
             there_x, there_y = self._seen(x, y)

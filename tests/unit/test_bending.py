@@ -35,8 +35,8 @@ def box(engine: VisionEngine, person: Turner) -> Box:
 
 
 def noisy(picture: BGRImage, sigma: float, number: int) -> BGRImage:
-    noise = np.random.default_rng(number).normal(0.0, sigma, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(number).standard_normal(picture.shape, np.float32)
+    return np.clip(picture + np.float32(sigma) * noise, 0, 255).astype(np.uint8)
 
 
 def said(bending: Bending) -> str:
@@ -100,7 +100,7 @@ def test_a_flat_picture_does_not_bend(
     sigma: float,
     light: float,
 ) -> None:
-    picture, bending = person.head.image, Bending()
+    bending = Bending()
     for number in range(FRAMES):
         phase = 2 * np.pi * number / FRAMES
         move = np.eye(3)
@@ -109,7 +109,9 @@ def test_a_flat_picture_does_not_bend(
         )
         move[:2, 2] += shift * np.sin(2 * phase), shift * np.cos(phase)
         move[2, :2] = tilt * np.sin(phase), tilt * np.cos(phase)
-        moved = cv2.warpPerspective(picture, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+        moved = cv2.warpPerspective(
+            person.head.image, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
+        )
         lit = np.clip(moved * (1 - light * (0.5 + 0.5 * np.sin(3 * phase))), 0, 255)
         picture = noisy(lit.astype(np.uint8), sigma, number)
         bending = step(bending, picture, box, number * EVERY_S)
