@@ -274,6 +274,7 @@ class App:
         self._site = self._make_site()
         served = settings.http.enabled and not self.database.is_locked  # it shows names throughout
         self._console = self._make_console() if served else None
+        self._console_served = True
         self._dropped_before = self.events.dropped()
         self._counted = (self.people.count(), self.events.queue_length(), self._dropped_before)
         self._store_failure = ""
@@ -343,6 +344,7 @@ class App:
             calibration_dropped=bool(self._uncalibrated),
             site=site,
             site_problems=() if self._site is None or site is None else self._site.problems(site),
+            console_served=self._console_served,
         )
         return state_of(readings, utc_now())
 
@@ -401,6 +403,7 @@ class App:
                 self._console.start()
                 log.info("console_served", address=self._console.url)
             except ConfigError as error:  # likewise
+                self._console_served = False
                 log.error("console_not_served", reason=error.message)
 
     def _apply_access(self, access: AccessSettings) -> None:

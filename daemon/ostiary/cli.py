@@ -59,7 +59,12 @@ def run(config: ConfigOption = None) -> None:
     from ostiary.app import run_until_stopped
     from ostiary.service.notify import Notifier
 
-    run_until_stopped(lambda: load_settings(config), Notifier.from_environment())
+    notifier = Notifier.from_environment()
+    try:
+        run_until_stopped(lambda: load_settings(config), notifier)
+    except OstiaryError as error:
+        notifier.status(f"does not start: {error.message}")  # `systemctl status` shows it
+        raise
 
 
 @app.command()

@@ -1,10 +1,14 @@
 """The doctor looks at real models, cameras, databases and brokers."""
 
+import os
 import shutil
+import socket
 import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import PIPE, Popen
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import cv2
@@ -28,6 +32,7 @@ from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.budget import check_budget
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.clock import check_clock
+from ostiary.service.doctor.console import check_console
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.decoder import check_decoder
 from ostiary.service.doctor.inputs import check_inputs
@@ -43,9 +48,13 @@ from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.models import liveness_files
 from testing.broker import Mosquitto
+from testing.certificates import Authority
+from testing.daemon import DaemonProcess, write_config
+from testing.datagrams import listening
 from testing.faces import of_one_family, some_descriptor
 from testing.ports import free_port
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NOT_PERMITTED = """
 allow_anonymous true
@@ -509,6 +518,96 @@ def test_all_checks_come_one_after_another(tmp_path: Path, models: Path, portrai
         "broker publish",
         "clock",
     ]
+
+
+# --- the console ----------------------------------------------------------------------------
+
+
+def of_console(**http: object) -> Check:
+    settings = Settings.model_validate({"http": {"enabled": True, **http}})
+    return only(list(check_console(settings.http)), "console")
+
+
+def test_a_console_on_a_free_port_of_this_machine_is_green() -> None:
+    assert of_console(port=free_port()).level is Level.GREEN
+    assert not list(check_console(Settings().http))
+
+
+def test_a_console_without_tls_on_another_address_is_red() -> None:
+    check = of_console(host="0.0.0.0")
+    assert (check.level, "without TLS" in check.found) == (Level.RED, True)
+    assert "http.tls_certificate" in check.advice
+
+
+@needs_root
+def test_a_port_or_an_address_that_is_not_to_be_had_is_red_with_what_to_do(tmp_path: Path) -> None:
+    listening = (
+        "import os, socket; os.setuid(12345); s = socket.create_server(('127.0.0.1', 0));"
+        "print(s.getsockname()[1], flush=True); input()"
+    )
+    with Popen([sys.executable, "-c", listening], stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        check = of_console(port=port)
+        other.communicate("\n")
+    assert (check.level, f":{port}" in check.found) == (Level.RED, True)
+    assert "another program" in check.found
+    assert "http.port" in check.advice
+    made = Authority(tmp_path).issue("door")
+    check = of_console(host="192.0.2.7", tls_certificate=made.certificate, tls_key=made.key)
+    assert (check.level, "no such address" in check.found) == (Level.RED, True)
+
+
+def test_the_port_of_the_door_that_runs_is_green() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        assert of_console(port=own.getsockname()[1]).level is Level.GREEN
+
+
+def test_a_certificate_and_a_key_that_do_not_load_are_red(tmp_path: Path) -> None:
+    made, other = (Authority(tmp_path / name).issue("door") for name in ("a", "b"))
+    tls = {"tls_certificate": made.certificate, "port": free_port()}
+    assert of_console(**tls, tls_key=made.key).level is Level.GREEN
+    check = of_console(**tls, tls_key=other.key)
+    assert (check.level, "do not load" in check.found) == (Level.RED, True)
+    check = of_console(**tls, tls_key=tmp_path / "key.pem")
+    assert (check.level, "no such file" in check.found) == (Level.RED, True)
+
+
+@needs_root
+def test_a_key_that_the_door_may_not_read_is_red_with_the_command_that_mends_it() -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        made = Authority(Path(folder)).issue("door")
+        os.seteuid(12345)
+        try:
+            check = of_console(tls_certificate=made.certificate, tls_key=made.key)
+        finally:
+            os.seteuid(0)
+    assert (check.level, f"{made.key}: Permission denied" in check.found) == (Level.RED, True)
+    assert f"sudo install -m 0640 -g root {made.key} /etc/ostiary/" in check.advice
+
+
+def test_a_certificate_that_has_ended_or_soon_will_is_yellow(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    for days, said in ((-1.0, "over since"), (3.0, "until")):
+        made = authority.issue("door", valid_days=(-9, days))
+        http = {"enabled": True, "port": free_port()}
+        files = {"tls_certificate": made.certificate, "tls_key": made.key}
+        settings = Settings.model_validate({"http": http | files})
+        check = only(list(check_console(settings.http)), "console certificate")
+        assert (check.level, said in check.found) == (Level.YELLOW, True)
+
+
+def test_systemd_is_told_why_a_door_does_not_start(tmp_path: Path, models: Path) -> None:
+    more = '[http]\nenabled = true\nhost = "0.0.0.0"\n'
+    config = write_config(tmp_path, free_port(), models, tmp_path, more)
+    with (
+        listening(tmp_path / "notify") as heard,
+        DaemonProcess(config, NOTIFY_SOCKET=str(tmp_path / "notify")) as daemon,
+    ):
+        assert daemon.wait(60) == 78
+        said = heard.recv(4096).decode()
+    assert said.startswith("STATUS=does not start: http.host is 0.0.0.0")
 
 
 # --- secrets --------------------------------------------------------------------------------

@@ -51,6 +51,12 @@ def test_a_camera_at_whose_rate_nobody_can_be_decided_is_a_problem() -> None:
     assert state.problems == ("camera_stalled",)
 
 
+def test_a_console_that_cannot_be_served_degrades_and_is_said() -> None:
+    state = state_of(replace(WELL, console_served=False), NOW)
+    assert (state.health, state.problems) == ("degraded", ("console_not_served",))
+    assert status_text(state) == "camera ok, 12 users, queue 0, console_not_served"
+
+
 def test_a_broker_that_is_away_degrades_and_is_said() -> None:
     state = state_of(replace(WELL, broker_connected=False, queue_length=7), NOW)
     assert (state.health, state.problems) == ("degraded", ("broker_unavailable",))

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from ostiary import __version__
 from ostiary.commands.attempts import LockOut
 from ostiary.commands.rate import RateLimit
-from ostiary.errors import ConfigError, OstiaryError
+from ostiary.errors import OstiaryError
 from ostiary.http import problems
 from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
 from ostiary.http.api.credentials import credentials_router, doors_router
@@ -23,12 +23,13 @@ from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
 from ostiary.http.api.rules import rules_router
 from ostiary.http.connections import Connections, places
-from ostiary.http.gate import LOOPBACK, Gate
+from ostiary.http.gate import Gate
 from ostiary.http.legacy import legacy_router
 from ostiary.http.live import Audience
 from ostiary.http.pages import Pages
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords
+from ostiary.http.place import check_place
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
@@ -57,7 +58,7 @@ page *Access*; a *viewer* may read, an *operator* may change. Every error is a p
 def create_app(parts: ConsoleParts) -> FastAPI:
     """The console and the API. Raises ConfigError where they would be open to a network."""
     http = parts.settings.http
-    _check_bound(parts)
+    check_place(parts.settings.http)
     connections = open_connections(parts)
     app = FastAPI(
         title="Ostiary",
@@ -145,20 +146,6 @@ def open_connections(parts: ConsoleParts) -> Connections:
         http.request_timeout_s,
         http.request_timeout_s * 2 + parts.settings.commands.time_limit_s,
     )
-
-
-def _check_bound(parts: ConsoleParts) -> None:
-    http = parts.settings.http
-    if (http.tls_certificate is None) != (http.tls_key is None):
-        raise ConfigError("http: tls_certificate and tls_key belong together; give both.")
-    for path in (http.tls_certificate, http.tls_key):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"http: {path}: no such file.")
-    if http.host not in LOOPBACK and http.tls_certificate is None:
-        raise ConfigError(
-            f"http.host is {http.host}: only loopback is served without TLS. Give "
-            "http.tls_certificate and http.tls_key, or set http.host to 127.0.0.1."
-        )
 
 
 def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:

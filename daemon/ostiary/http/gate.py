@@ -21,7 +21,6 @@ from ostiary.store.sessions import Session, Sessions
 TOKEN_PREFIX = "ostiary_"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = {"GET", "HEAD", "OPTIONS"}
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
 from ostiary.http.connections import BACKLOG, Connections, Listener
 from ostiary.http.live import step_back
+from ostiary.http.place import why_not_bound
 from ostiary.local.unix_socket import bound
 
 START_WITHIN_S = 10.0
@@ -73,10 +74,9 @@ class Server:
             if self._server.started:
                 return
             time.sleep(0.01)
-        raise ConfigError(
-            f"http: {self.url} cannot be served"
-            f"{'' if self._failure is None else f': {self._failure}'}. Is it taken?"
-        )
+        if self._unix_socket is not None:
+            raise ConfigError(f"http: {self.url} cannot be served: {self._failure}.")
+        raise ConfigError(why_not_bound(self._settings, self._failure))
 
     def stop(self) -> None:
         """Ends open requests within a second."""

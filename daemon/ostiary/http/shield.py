@@ -24,7 +24,8 @@ from ostiary.errors import (
     RequestTooLarge,
 )
 from ostiary.http.connections import Connections, Peer, neighbourhood
-from ostiary.http.gate import LOOPBACK, SAFE
+from ostiary.http.gate import SAFE
+from ostiary.http.place import LOOPBACK
 from ostiary.http.problems import answer, headers_of, problem_of
 
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -26,6 +26,7 @@ class Readings:
     rarely that nobody can be decided. `doors` and `broker_problems`: stable words for what is
     wrong at the doors and with the broker. `calibrations` are those in force, by
     camera; `calibration_dropped`: a camera had one that is not for it any more.
+    `console_served`: it answers, or is off.
     """
 
     cameras: tuple[CameraState, ...]
@@ -52,6 +53,7 @@ class Readings:
     calibration_dropped: bool = False
     site: SiteState | None = None
     site_problems: tuple[str, ...] = ()
+    console_served: bool = True
 
 
 def state_of(readings: Readings, now: datetime) -> State:
@@ -141,6 +143,8 @@ def _problems(readings: Readings) -> Iterable[str]:
     elif readings.topics_refused:
         yield "broker_refuses_topics"
     yield from readings.broker_problems
+    if not readings.console_served:
+        yield "console_not_served"
     if readings.events_dropped_now:
         yield "events_dropped"
     if readings.thresholds is not None and readings.thresholds.turns_most_away:

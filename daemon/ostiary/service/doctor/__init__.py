@@ -9,6 +9,7 @@ from ostiary.service.doctor.calibration import check_calibration
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Check, Level
 from ostiary.service.doctor.clock import check_clock
+from ostiary.service.doctor.console import check_console
 from ostiary.service.doctor.database import check_database
 from ostiary.service.doctor.decoder import check_decoder
 from ostiary.service.doctor.devices import check_devices
@@ -36,6 +37,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_rules(settings)
     yield from check_recognition(settings)
     yield from check_broker(settings)
+    yield from check_console(settings.http)
     yield from check_secrets(settings)
     yield from check_relay(settings)
     yield from check_inputs(settings)
