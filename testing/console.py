@@ -137,6 +137,7 @@ class ConsoleDoor:
                     access=lambda: self.access,
                     apply_access=self.apply,
                     flaw=lambda image, face: engine.quality(image, face).flaw,
+                    doors=lambda: tuple(each.state() for each in doors.guards.values()),
                     site=lambda: self.site,
                     clock=clock,
                 )

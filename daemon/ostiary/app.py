@@ -624,6 +624,7 @@ class App:
             access=lambda: app._access,
             apply_access=lambda access: app._apply_access(access),
             flaw=lambda image, face: app.engine.quality(image, face).flaw,
+            doors=lambda: tuple(each.state() for each in app.doors.guards.values()),
             site=lambda: () if app._site is None else app._site.overview(),
         )
         return Console(parts)

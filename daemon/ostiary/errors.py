@@ -530,6 +530,13 @@ class PasswordsDiffer(OstiaryError):
     exit_status = 65
 
 
+class PictureUnfit(OstiaryError):
+    """No template is made of an event's picture but of a live, unknown face near to somebody's."""
+
+    code = "picture_unfit"
+    exit_status = 65
+
+
 class SetUpCodeWrong(OstiaryError):
     """That is not the console's one-time set-up code."""
 

@@ -77,7 +77,8 @@ class Recording:
             )
             if happening.mode is not None:
                 self._door_modes.set(door, happening.mode, happening.by or "", at)
-        log.info("door", door=door, what=happening.what.value, mode=happening.mode, by=happening.by)
+        way, _, _ = (happening.by or "").partition("/")
+        log.info("door", door=door, what=happening.what.value, mode=happening.mode, by=way or None)
 
     def let_come_over(self, told: Told, live_from: float) -> None:
         """Keep looks of somebody granted by a former recogniser as templates of the one in use,

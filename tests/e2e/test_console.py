@@ -9,7 +9,9 @@ from playwright.sync_api import Page, expect
 
 from demo.scenes import Scene
 from demo.stream import Camera
+from ostiary.commands.room import utc_now
 from ostiary.store.accounts import Role
+from ostiary.store.snapshots import Snapshots
 from testing.console import PASSWORD, Browser, ConsoleDoor
 from tests.e2e.browsing import Open, Stage, shoot
 
@@ -158,6 +160,42 @@ def test_a_face_that_is_somebody_elses_is_enrolled_only_as_a_twin(
     assert [(pair.one, pair.other) for pair in stage.door.roster.look_alikes().pairs] == [
         ("Ada", "Bea")
     ]
+
+
+def test_the_picture_of_an_event_is_enlarged_and_added_to_whom_it_is_of(
+    stage: Stage, visit: Open, portraits: Path
+) -> None:
+    image = base64.b64encode(portraits.joinpath("obama.jpg").read_bytes()).decode()
+    person = {"username": "Ada", "image": image}
+    stage.operator.ask("POST", "/api/v1/users", json=person).raise_for_status()
+    event = stage.door.events.append_login(
+        success=False,
+        reason="unknown_face",
+        message="",
+        source="front",
+        now=utc_now(),
+        distance=stage.door.roster.one_person_distance - 0.01,
+        liveness=0.95,
+        recognizer="sface",
+    )
+    picture = portraits.joinpath("obama2.jpg").read_bytes()
+    Snapshots(stage.door.database).keep(event.seq, picture, utc_now())
+    page = visit(stage)
+    page.goto(stage.url("events?kind=login"))
+    page.locator(".enlarge").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("img")).to_be_visible()
+    dialog.get_by_label("Who is this?").fill("Ada")
+    assert Axe().run(page).response["violations"] == []
+    shoot(page, "event-picture")
+    dialog.get_by_role("button", name="Add this picture").click()
+    expect(dialog).to_contain_text("Ada has one more picture")
+    assert stage.door.people.get("Ada").templates == 2
+    phone = visit(stage, phone=True, language="zh")
+    phone.goto(stage.url("events?kind=login"))
+    phone.locator(".enlarge").click()
+    expect(phone.get_by_role("dialog")).to_contain_text("添加这张照片")
+    shoot(phone, "event-picture-zh")
 
 
 def test_the_effect_of_thresholds_is_seen_before_they_are_saved(stage: Stage, visit: Open) -> None:

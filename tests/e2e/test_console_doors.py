@@ -102,14 +102,32 @@ def test_a_door_is_locked_down_and_opened_from_the_live_page(stage: Stage, visit
     shoot(page, "door-open")
     expect(section).to_contain_text("Locked")
 
+    bar = page.locator("#lockdown")
     press(page, "Lockdown: front")
+    press(page, "Cancel")
+    assert guard.state().mode is Mode.NORMAL
+    press(page, "Lockdown: front")
+    shoot(page, "door-lockdown-question")
+    press(page, "Lockdown")
     expect(section).to_contain_text("lockdown")
     assert guard.state().mode is Mode.LOCKDOWN
+    expect(bar).to_contain_text("nobody is let in at front")
     expect(page.get_by_role("button", name="Open once: front")).to_have_count(0)
     assert Axe().run(page).response["violations"] == []
     shoot(page, "door-lockdown")
+    elsewhere = visit(stage, phone=True, language="zh")
+    elsewhere.goto(stage.url("rules"))
+    expect(elsewhere.locator("#lockdown")).to_contain_text("封锁中：front")
+    assert Axe().run(elsewhere).response["violations"] == []
+    shoot(elsewhere, "lockdown-rules-zh")
     press(page, "End the lockdown: front")
+    press(page, "End the lockdown")
     expect(section).to_contain_text("normal")
     assert guard.state().mode is Mode.NORMAL
+    expect(bar).to_be_hidden()
+    expect(elsewhere.locator("#lockdown")).to_be_hidden()
+    page.goto(stage.url("events?kind=door"))
+    expect(page.locator("tbody tr", has_text="Opened").first).to_contain_text("anna")
+    shoot(page, "events-of-the-door")
     rows = [row.subject for row in Audit(stage.door.database).newest(3)]
     assert rows == ["front: lock", "front: lockdown", "front: open"]

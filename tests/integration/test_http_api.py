@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from ostiary.config import load_settings
 from ostiary.http.api.door import IDLE_S
 from ostiary.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import Role
+from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
@@ -385,9 +387,50 @@ def test_a_decision_keeps_a_thumbnail_where_that_is_wanted(watched: ConsoleDoor)
         page = api("GET", "/events?kind=login").json()
         if page["snapshots"]:
             break
-    answer = api("GET", f"/events/{page['snapshots'][0]}/snapshot")
+    path = f"/events/{page['snapshots'][0]}/snapshot"
+    answer = api("GET", path)
     assert answer.headers["content-type"] == "image/jpeg"
-    assert decode_image(answer.content).shape[1] == 240
+    assert decode_image(answer.content).shape[1] == 640
+    assert decode_image(api("GET", f"{path}?small=true").content).shape[1] == 240
+
+
+def with_picture(door: ConsoleDoor, path: Path, distance: float, **more: Any) -> int:
+    """An event of somebody live whom nobody was near enough to, and its picture."""
+    said = {"liveness": 0.95, "reason": "unknown_face", **more}
+    seq = record(door, distance=distance, **said)
+    Snapshots(door.database).keep(seq, path.read_bytes(), utc_now())
+    return seq
+
+
+def test_the_picture_of_an_unknown_live_face_becomes_a_template_of_whom_it_is_near(
+    door: ConsoleDoor, api: Api, portraits: Path
+) -> None:
+    register(api, portraits, "obama", "obama.jpg")
+    register(api, portraits, "biden", "biden.jpg")
+    near = door.roster.one_person_distance - 0.01
+    picture_of = partial(with_picture, door, portraits / "obama2.jpg")
+
+    def add(seq: int, username: str) -> tuple[int, str]:
+        answer = api("POST", f"/events/{seq}/template", json={"username": username})
+        return answer.status_code, answer.json().get("code", "")
+
+    seq = picture_of(near)
+    assert add(seq, "biden") == (409, "already_registered")
+    assert add(seq, "zoe") == (404, "user_unknown")
+    assert add(seq, "obama") == (201, "")
+    assert door.people.get("obama").templates == 2
+    (row,) = api("GET", "/audit?limit=1").json()["rows"]
+    assert (row["action"], row["subject"]) == ("template_added", "obama")
+    assert row["detail"]["event"] == seq
+    for unsafe in (
+        picture_of(near + 0.02),
+        picture_of(near, liveness=0.5),
+        picture_of(near, reason="presentation_attack"),
+        picture_of(0.3, reason="granted"),
+    ):
+        assert add(unsafe, "obama") == (409, "picture_unfit")
+    assert add(record(door, 0.95, near, "unknown_face"), "obama") == (404, "snapshot_unknown")
+    assert door.people.get("obama").templates == 2
 
 
 def test_no_thumbnail_is_kept_unless_it_is_wanted(door: ConsoleDoor, api: Api) -> None:

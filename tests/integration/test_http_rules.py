@@ -171,6 +171,27 @@ def test_people_are_listed_a_page_at_a_time_and_found_by_name_group_and_pictures
     assert "Nobody like that" in page(operator, "/people?q=zoe")
 
 
+def test_a_rule_that_asks_for_a_pin_or_a_card_says_who_has_none(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    operator.ask("POST", "/api/v1/groups", json={"group": "Staff"})
+    for number, name in enumerate(("Ben", "Cleo"), 2):
+        door.people.register(name, [some_look(number)], datetime.now(UTC), source="http")
+    for name in ("Ann", "Ben"):
+        operator.ask("PUT", f"/api/v1/users/{name}/access", json={"groups": ["Staff"]})
+    for needs, without in (("face+pin", "Without a PIN: 2"), ("card", "Without a card: 2")):
+        rule = {"name": needs, "groups": ["Staff"], "needs": needs}
+        operator.ask("PUT", "/api/v1/rules", json={"rule": rule}).raise_for_status()
+        assert without in page(operator, "/rules")
+    assert "Ann has no PIN yet" in page(operator, "/person?name=Ann")
+    operator.ask("PUT", "/api/v1/users/Ann/pin", json={"pin": "7294"}).raise_for_status()
+    rules = page(operator, "/rules")
+    assert "Without a PIN: 1" in rules
+    assert "Without a card: 2" in rules
+    assert "Cleo" not in rules
+    assert "Ann has no PIN yet" not in page(operator, "/person?name=Ann")
+
+
 @pytest.mark.parametrize("until", ["2030-11-30", "2030-11-30T17:30"])
 def test_a_rule_or_a_person_that_is_saved_as_it_was_shown_ends_when_it_did(
     operator: Browser, until: str

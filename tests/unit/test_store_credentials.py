@@ -56,6 +56,17 @@ def test_a_pin_replaces_the_one_before_and_is_found_by_its_hint(credentials: Cre
     assert credentials.holding("Ada") == Holding(pin=True, duress=True, cards=0)
 
 
+def test_who_has_what_is_told_of_all_at_once(credentials: Credentials) -> None:
+    assert credentials.holders() == {}
+    credentials.set_pin("Ada", "duress", "other", 7, NOW)
+    assert credentials.holders() == {"Ada": {"duress"}}
+    credentials.set_pin("Ada", "pin", "first", 7, NOW)
+    credentials.add_card("张三", CARD, NOW)
+    assert credentials.holders() == {"Ada": {"pin", "duress"}, "张三": {"card"}}
+    credentials.remove_pin("Ada", "pin")
+    assert credentials.holders()["Ada"] == {"duress"}
+
+
 def test_a_card_has_one_owner(credentials: Credentials) -> None:
     credentials.add_card("张三", CARD, NOW)
     assert credentials.owner_of(CARD) == "张三"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ostiary.errors import TimedOut
 from ostiary.messages.commands import Answer
+from ostiary.messages.entrance import by_whom
 from ostiary.store.command_log import CommandKey
 
 
@@ -41,6 +42,11 @@ class Context:
     operator: bool = True
     asker: Asker = Asker()
     also: Callable[[Answer], object] = _nothing
+
+    @property
+    def by(self) -> str:
+        """Who asks, as it is recorded of a door."""
+        return by_whom(self.source, self.asker.name)
 
     def check_deadline(self) -> None:
         """Raises TimedOut."""

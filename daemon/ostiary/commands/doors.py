@@ -31,17 +31,17 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect:
     """Raises NotAllowed for `open` in a lockdown."""
     guard = room.door(request.door)
     if request.action == "open":
-        if not guard.released(context.source):
+        if not guard.released(context.by):
             raise NotAllowed("The door is in lockdown; `lock` (normal) ends that.")
     elif request.action == "silence":
-        guard.silence(context.source)
+        guard.silence(context.by)
     elif request.action == "relock":
-        guard.relock(context.source)
+        guard.relock(context.by)
     elif request.action == "forgive":
-        guard.tell(DoorWhat.FORGIVEN, context.source)
+        guard.tell(DoorWhat.FORGIVEN, context.by)
         room.forgive()
     else:
-        guard.set_mode(MODES[request.action], context.source)
+        guard.set_mode(MODES[request.action], context.by)
     answer = DoorAnswer(door=guard.state())
     return lambda: answer
 

@@ -31,7 +31,8 @@ class StoreSettings(Section):
     keep_snapshots_days: float = Field(
         0.0,
         ge=0,
-        description="Keep a small picture with each decision, for so many days. 0: none are kept.",
+        description="Keep a picture, 640 pixels wide, with each decision, for so many days. 0: "
+        "none are kept.",
     )
     keep_answers_hours: float = Field(
         24.0, gt=0, description="How long a command that is delivered again gets its first answer…"

@@ -21,6 +21,8 @@ COLUMNS = (
     "threshold",
     "liveness",
     "source",
+    "by",
+    "asker",
 )
 
 

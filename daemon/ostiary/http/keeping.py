@@ -1,4 +1,4 @@
-"""What the console keeps, and for how long: small pictures of decisions, and audit rows.
+"""What the console keeps, and for how long: pictures of decisions, and audit rows.
 
 Pictures are stored off the door's path, in a thread of a lower priority.
 """
@@ -13,18 +13,18 @@ import structlog
 from ostiary.commands.room import always, utc_now
 from ostiary.config import Settings
 from ostiary.errors import OstiaryError
-from ostiary.http.live import at_width, step_back
+from ostiary.http.live import step_back
 from ostiary.http.parts import Watched
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.image import encode_jpeg
+from ostiary.vision.image import at_most_wide, encode_jpeg
 
 log = structlog.get_logger(__name__)
 
-WIDTH = 240
-QUALITY = 70
+WIDTH = 640
+QUALITY = 80
 WAITING = 8
 """Pictures that may wait to be stored; more are not kept, so that nothing waits for them."""
 PRUNE_EVERY_S = 3600.0
@@ -81,7 +81,9 @@ class Keeping:
                 return
             seq, image = item
             try:
-                self._snapshots.keep(seq, encode_jpeg(at_width(image, WIDTH), QUALITY), utc_now())
+                self._snapshots.keep(
+                    seq, encode_jpeg(at_most_wide(image, WIDTH), QUALITY), utc_now()
+                )
             except OstiaryError as error:
                 log.warning("thumbnail_not_kept", seq=seq, code=error.code)
 

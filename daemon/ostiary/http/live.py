@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-import cv2
-import numpy as np
-
 from ostiary.camera.frame import ViewCondition
 from ostiary.errors import Busy
 from ostiary.http.messages import LiveFace, LivePicture
@@ -22,7 +19,7 @@ from ostiary.http.parts import ConsoleParts, Watched
 from ostiary.messages.reason import Reason
 from ostiary.recognition import SeenFace, View
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.image import encode_jpeg
+from ostiary.vision.image import at_most_wide, encode_jpeg
 
 QUALITY = 75
 NICENESS = 10
@@ -149,7 +146,7 @@ def step_back() -> None:
 
 def show(name: str, view: View, parts: ConsoleParts) -> Shown:
     """A view as viewers get it."""
-    small = at_width(view.frame.image, parts.settings.http.live_width)
+    small = at_most_wide(view.frame.image, parts.settings.http.live_width)
     picture = LivePicture(
         camera=name,
         stale=False,
@@ -161,14 +158,6 @@ def show(name: str, view: View, parts: ConsoleParts) -> Shown:
         faces=tuple(live_face(face, view.frame.image) for face in view.faces),
     )
     return Shown(picture.model_dump_json(), encode_jpeg(small, QUALITY))
-
-
-def at_width(image: BGRImage, width: int) -> BGRImage:
-    """The image, made smaller where it is wider than `width` pixels."""
-    if image.shape[1] <= width:
-        return image
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def guidance(view: View, parts: ConsoleParts) -> str:

@@ -10,9 +10,10 @@ from fastapi.responses import Response
 from ostiary.access.schedule import moment_of
 from ostiary.errors import NotAllowed
 from ostiary.http import charts
+from ostiary.http.event_pictures import may_be_added
 from ostiary.http.gate import Gate
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.people_list import NO_GROUP, PeopleWanted, people_page
+from ostiary.http.people_page import NO_GROUP, PeopleWanted, people_page
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
 from ostiary.http.thresholds import Thresholds
@@ -181,8 +182,14 @@ class Pages:
             "day": day if since else "",
         }
         kept = {key: value for key, value in chosen.items() if value}
+        roster = self._parts.people.roster
         values = {
             "events": page.events,
+            "addable": {
+                event.seq
+                for event in page.events
+                if may_be_added(event, roster, self._parts.access().live_threshold)
+            },
             "snapshots": self._snapshots.present(event.seq for event in page.events),
             "older": None
             if page.cursor is None

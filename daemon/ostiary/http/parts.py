@@ -10,7 +10,7 @@ from ostiary.commands.people import People
 from ostiary.commands.room import utc_now
 from ostiary.commands.rulebook import Rules
 from ostiary.config import AccessSettings, Settings
-from ostiary.messages.state import State
+from ostiary.messages.state import EntranceState, State
 from ostiary.recognition import View
 from ostiary.site.overview import DoorLine
 from ostiary.store.database import Database
@@ -36,9 +36,9 @@ class Watched(Protocol):
 class ConsoleParts:
     """`settings` are those the daemon started with, `configured` what its configuration alone says
     of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
-    every camera and command; neither stores anything. `site` gives all doors of the
-    site. `flaw` says what keeps a face from being judged, None when nothing does. `cameras` are by
-    name.
+    every camera and command; neither stores anything. `doors` gives how the doors of this device
+    are, `site` all doors of the site. `flaw` says what keeps a face from being judged, None when
+    nothing does. `cameras` are by name.
     """
 
     settings: Settings
@@ -53,6 +53,7 @@ class ConsoleParts:
     state: Callable[[], State]
     access: Callable[[], AccessSettings]
     apply_access: Callable[[AccessSettings], object]
+    doors: Callable[[], tuple[EntranceState, ...]] = lambda: ()
     site: Callable[[], tuple[DoorLine, ...]] = lambda: ()
     flaw: Callable[[BGRImage, Face], Flaw | None] = lambda _image, _face: None
     clock: Callable[[], datetime] = utc_now

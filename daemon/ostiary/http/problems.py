@@ -53,6 +53,7 @@ STATUS: Mapping[str, int] = {
     "pin_weak": 422,
     "people_list_invalid": 422,
     "period_invalid": 422,
+    "picture_unfit": 409,
     "photo_missing": 422,
     "presentation_attack": 422,
     "recognizer_mismatch": 422,

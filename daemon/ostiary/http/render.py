@@ -19,6 +19,7 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem
 from ostiary.http.texts import LANGUAGES, TAGS, Texts, language_of
+from ostiary.messages.entrance import Mode
 from ostiary.store.accounts import Role
 from ostiary.store.sessions import Session
 
@@ -112,12 +113,16 @@ class Renderer:
                 "device": self._parts.settings.device.name,
                 "version": __version__,
                 "session": session,
+                "locked_down": () if session is None else self._locked_down(),
                 "operator": session is not None and session.role is Role.OPERATOR,
                 "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
                 **(values or {}),
             }
         )
         return HTMLResponse(html, status, headers=dict(headers or {}))
+
+    def _locked_down(self) -> tuple[str, ...]:
+        return tuple(each.door for each in self._parts.doors() if each.mode is Mode.LOCKDOWN)
 
     def wants_page(self, request: Request) -> bool:
         """Whether a person looks at the answer, and not a program."""

@@ -13,6 +13,7 @@ from ostiary.http.work import Turns
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
 from ostiary.messages.rule_words import Day, Factor
 from ostiary.store.accounts import Role
+from ostiary.store.credentials import Credentials
 from ostiary.store.sessions import Session
 
 Name = Annotated[str, Query(max_length=200)]
@@ -26,6 +27,7 @@ class RulePages:
         self._parts = parts
         self._turns = turns
         self._renderer = renderer
+        self._credentials = Credentials(parts.database)
 
     def rules(self, request: Request, session: Session) -> Response:
         rules = self._parts.rules
@@ -37,6 +39,7 @@ class RulePages:
         values = {
             "groups": groups,
             "rules": rules.rules(),
+            "lacking": self._lacking(rules.rules()),
             "weeks": self.weeks(request, rules.rules()),
             "holidays": sorted(stored.holidays.items()),
             "timezone": rules.timezone,
@@ -107,10 +110,26 @@ class RulePages:
             "valid_until": person.valid_until,
             "always": not person.groups and rules.without_group == "always",
             "rules": own,
+            "lacking": self._lacking(own),
             "weeks": self.weeks(request, own),
             "rulings": tuple((door, rules.ruling(username, door)) for door in rules.doors),
             "timezone": rules.timezone,
             "trusted": rules.clock_trusted(),
+        }
+
+    def _lacking(self, rules: tuple[AccessRule, ...]) -> dict[str, tuple[str, ...]]:
+        """By rule, who is in its groups and has not got the PIN or the card that it asks for."""
+        asking = [rule for rule in rules if rule.needs.credential is not None]
+        holders = self._credentials.holders() if asking else {}
+        people = self._parts.rules.stored.people
+        return {
+            rule.name: tuple(
+                name
+                for name in sorted(people)
+                if people[name].groups.intersection(rule.groups)
+                and rule.needs.credential not in holders.get(name, ())
+            )
+            for rule in asking
         }
 
     def weeks(self, request: Request, rules: tuple[AccessRule, ...]) -> dict[str, Any]:

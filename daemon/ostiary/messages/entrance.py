@@ -11,6 +11,11 @@ class Mode(StrEnum):
     LOCKDOWN = "lockdown"
 
 
+def by_whom(way: str, name: str | None) -> str:
+    """Who runs a door, as it is recorded: `http/anna`, or where nobody can tell the way alone."""
+    return way if name is None else f"{way}/{name}"
+
+
 class DoorState(StrEnum):
     """How the door is. `fault`: its contact cannot be read."""
 

@@ -103,10 +103,15 @@ class EntranceEvent(LoggedEvent):
     mode: Mode | None = Field(default=None, description="The new one, of `mode`.")
     by: str | None = Field(
         default=None,
-        description="Of `mode`, `released` and `silenced`: `mqtt`, `http`, `cli`, or `schedule`. "
-        "Of `fault` and `fault_over`: `contact`, `exit_button` or `keypad`. Of "
+        description="Of `mode`, `released`, `silenced` and `forgiven`: `mqtt`, `http`, `cli`, or "
+        "`schedule`. Of `fault` and `fault_over`: `contact`, `exit_button` or `keypad`. Of "
         "`calibration_dropped`: `camera`, `size` or `networks` (another than it was made for), "
         "`damaged`, or `forgotten`.",
+    )
+    asker: str | None = Field(
+        default=None,
+        description="Of `mode`, `released`, `silenced` and `forgiven`: whose account it was, or "
+        "`token:…` or `client:…`, where that is known.",
     )
 
 

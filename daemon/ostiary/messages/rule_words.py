@@ -13,6 +13,12 @@ class Factor(StrEnum):
     CARD = "card"
 
     @property
+    def credential(self) -> str | None:
+        """What somebody has to have been given for it: `pin`, `card`, or nothing."""
+        last = self.value.rpartition("+")[2]
+        return None if last == "face" else last
+
+    @property
     def has_face(self) -> bool:
         return self.value.startswith("face")
 

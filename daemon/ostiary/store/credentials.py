@@ -1,7 +1,7 @@
 """PINs and cards. Nothing here shows one: PINs come as argon2 hashes, and none is ever listed."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -111,6 +111,24 @@ class Credentials:
             pins = self._pins(connection, stored)
         cards = dict(rows).get("card", 0)
         return Holding(pins.pin is not None, pins.duress is not None, cards)
+
+    def holders(self) -> Mapping[str, frozenset[str]]:
+        """Who has what, of everybody who has anything: `pin`, `duress`, `card`. What was altered
+        counts for nothing."""
+        seal = self._database.seal
+        with self._database.reading() as connection:
+            if self._database.is_locked:
+                return {}
+            rows = connection.execute(
+                "SELECT id, username, kind, secret FROM credentials"
+            ).fetchall()
+        found: dict[str, set[str]] = {}
+        for number, stored, kind, secret in rows:
+            with suppress(SealBroken):
+                name = seal.opened_name(stored)
+                if any(seal.opened_value(secret, *pin_place(number, kind, name))):
+                    found.setdefault(name, set()).add(kind)
+        return {name: frozenset(kinds) for name, kinds in found.items()}
 
     def pins_of(self, username: str) -> Pins:
         """Without any for who has none, or is not registered."""

@@ -182,7 +182,7 @@ class Events:
         mode: Mode | None = None,
         by: str | None = None,
     ) -> EntranceEvent:
-        """Record what happened at the door itself."""
+        """Record what happened at the door itself. `by`: see `messages.entrance.by_whom`."""
         assert username is None or mode is None  # the mode would have to be sealed as well
         written = EventRow(
             seq=None,
@@ -529,8 +529,9 @@ def login_event(row: Sequence[object]) -> LoginEvent:
 
 
 def _entrance_event(row: Sequence[object]) -> EntranceEvent:
+    by, _, asker = str(row[8] or "").partition("/")
     return EntranceEvent.model_validate(
-        {**_common(row), "mode": row[5], "by": row[8], "what": row[13]}
+        {**_common(row), "mode": row[5], "by": by or None, "asker": asker or None, "what": row[13]}
     )
 
 

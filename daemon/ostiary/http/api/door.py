@@ -32,9 +32,10 @@ from ostiary.messages.username import Username
 from ostiary.store.accounts import Role
 from ostiary.store.events import EventFilter
 from ostiary.store.snapshots import Snapshots
-from ostiary.vision.image import encode_jpeg
+from ostiary.vision.image import at_most_wide, decode_image, encode_jpeg
 
 SNAPSHOT_QUALITY = 85
+THUMBNAIL_WIDTH = 240
 IDLE_S = 10.0
 """A live view that asks for nothing for so long gives up its place."""
 CHECK_EVERY_S = 2.0
@@ -121,10 +122,16 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience, turns: Turn
         response_class=Response,
         responses={**_JPEG, **responses(404)},
     )
-    def event_snapshot(seq: Annotated[int, Path(ge=1, le=2**62)], _caller: Viewer) -> Response:
+    def event_snapshot(
+        seq: Annotated[int, Path(ge=1, le=2**62)],
+        _caller: Viewer,
+        small: Annotated[bool, Query(description="For a list.")] = False,
+    ) -> Response:
         jpeg = snapshots.get(seq)
         if jpeg is None:
             raise SnapshotUnknown(f"No picture of event {seq} was kept.")
+        if small:
+            jpeg = encode_jpeg(at_most_wide(decode_image(jpeg), THUMBNAIL_WIDTH))
         return Response(jpeg, media_type="image/jpeg")
 
     @router.websocket("/cameras/{camera}/live")

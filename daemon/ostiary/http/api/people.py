@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from ostiary.http.event_pictures import picture_to_add
 from ostiary.http.gate import Operator, Viewer
 from ostiary.http.messages import NewName, Person, Picture
 from ostiary.http.parts import ConsoleParts
@@ -27,16 +28,19 @@ from ostiary.messages.commands import (
     UsersRequest,
 )
 from ostiary.messages.username import checked_username
+from ostiary.store.snapshots import Snapshots
 
 Name = Annotated[
     str,
     Path(description="The person's name, percent-encoded.", min_length=1, examples=["张三"]),
 ]
+EventNumber = Annotated[int, Path(ge=1, le=2**62)]
 _PICTURE = responses(403, 409, 413, 422, 429, 500, 503)
 
 
 def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
     router = APIRouter(tags=["people"], responses=responses(401, 422, 429, 503))
+    snapshots = Snapshots(parts.database)
 
     @router.get("/users", summary="Who is registered")
     def users(_caller: Viewer) -> UsersAnswer:
@@ -80,6 +84,28 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
             caller,
             "template_added",
             username,
+        )
+
+    @router.post(
+        "/events/{seq}/template",
+        status_code=201,
+        summary="Give a person a template from an event's picture",
+        responses={**_PICTURE, **responses(404)},
+    )
+    def add_event_picture(seq: EventNumber, of: NewName, caller: Operator) -> AddTemplateAnswer:
+        """Of a live face that was nobody's, and near to this person's templates."""
+        jpeg = picture_to_add(
+            parts.events, snapshots, parts.people.roster, parts.access().live_threshold, seq
+        )
+        request = AddTemplateRequest(username=of.username, image=jpeg)
+        return work.change(
+            "add_template",
+            request,
+            AddTemplateAnswer,
+            caller,
+            "template_added",
+            request.username,
+            {"event": seq},
         )
 
     @router.delete(

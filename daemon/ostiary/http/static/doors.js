@@ -1,9 +1,9 @@
 /* The doors on the live page: how they are, and for an operator what is to be done with them. */
 
 import { agreed, ask, explain } from "./api.js";
+import { follow, look } from "./door_states.js";
 import { element, say } from "./texts.js";
 
-const LOOK_EVERY_MS = 3000;
 const KINDS = { locked: "granted", forced: "denied", held_open: "denied", fault: "denied" };
 const section = document.getElementById("doors");
 const list = document.getElementById("door-list");
@@ -56,11 +56,13 @@ function show(doors) {
   if (focused) (list.querySelector(`[data-action="${CSS.escape(focused)}"]`) ?? list.querySelector("button"))?.focus();
 }
 
-/* What opens a door is asked for twice, what shuts it is done at once. */
+/* What opens a door to somebody, or shuts it to everybody, is asked for twice. */
+const ASKED_TWICE = ["open", "unlock", "lockdown", "end_lockdown"];
+
 async function act(door, action, words, pressed) {
-  if (action === "open" || action === "unlock") {
-    const title = say(`doors.ask_${action}`, { name: door });
-    if (!(await agreed(title, say(`doors.ask_${action}_lead`), say(`doors.${words}`)))) return;
+  if (ASKED_TWICE.includes(words)) {
+    const title = say(`doors.ask_${words}`, { name: door });
+    if (!(await agreed(title, say(`doors.ask_${words}_lead`), say(`doors.${words}`)))) return;
   }
   pressed.setAttribute("aria-busy", "true");
   failure.hidden = true;
@@ -75,18 +77,4 @@ async function act(door, action, words, pressed) {
   }
 }
 
-async function look() {
-  show((await ask("GET", "/api/v1/doors")).doors);
-}
-
-async function refresh() {
-  if (document.visibilityState === "visible") {
-    try {
-      await look();
-    } catch {
-      // The stream says that the connection is lost.
-    }
-  }
-  setTimeout(refresh, LOOK_EVERY_MS);
-}
-refresh();
+follow(show);

@@ -34,7 +34,7 @@ class PeopleWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedPerson:
+class PersonCard:
     """One card. `is_over`: their time is."""
 
     user: User
@@ -47,7 +47,7 @@ class ListedPerson:
 class PeoplePage:
     """`found` of `count` people are wanted; those on this page are the `first` and following."""
 
-    people: tuple[ListedPerson, ...]
+    people: tuple[PersonCard, ...]
     first: int
     found: int
     count: int
@@ -87,8 +87,8 @@ def people_page(parts: ConsoleParts, wanted: PeopleWanted, page: int) -> PeopleP
     return PeoplePage(tuple(people), start + 1, len(found), len(everybody), number)
 
 
-def _listed(parts: ConsoleParts, user: User) -> ListedPerson:
+def _listed(parts: ConsoleParts, user: User) -> PersonCard:
     own = parts.rules.person(user.username)
     until = own.valid_until
     over = until is not None and until <= parts.clock()
-    return ListedPerson(user, tuple(sorted(own.groups)), until, over)
+    return PersonCard(user, tuple(sorted(own.groups)), until, over)
