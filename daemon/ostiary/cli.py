@@ -15,7 +15,9 @@ from ostiary.cli_site import site
 from ostiary.cli_store import store
 from ostiary.client import cli as client
 from ostiary.client import credentials as client_credentials
-from ostiary.client import people_list as _people_list  # noqa: F401 - adds to `ostiary users`
+from ostiary.client import events as client_events
+from ostiary.client import people as _people  # noqa: F401 - adds to `ostiary users`
+from ostiary.client import people_list as _people_list  # noqa: F401 - likewise
 from ostiary.client import rules as client_rules
 from ostiary.config import Settings, load_settings
 from ostiary.config.device import DeviceSettings, proposed_id
@@ -28,6 +30,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from ostiary.version import described
+
+        typer.echo(described())
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The software inside a face door."""
+
+
 app.add_typer(client.users, name="users")
 app.add_typer(client_credentials.doors, name="door")
 app.add_typer(client_rules.groups, name="groups")
@@ -37,7 +58,7 @@ app.add_typer(site, name="site")
 app.command("archive")(archive)
 app.command("calibrate")(calibrate)
 app.command("login")(client.login)
-app.command("events")(client.events)
+app.command("events")(client_events.events)
 app.command("enroll")(client.enroll)
 
 ConfigOption = Annotated[

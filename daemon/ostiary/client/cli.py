@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,8 +32,6 @@ from ostiary.messages.commands import (
     AddTemplateRequest,
     DeleteAnswer,
     DeleteRequest,
-    EventsAnswer,
-    EventsRequest,
     LoginAnswer,
     LoginRequest,
     RegisterAnswer,
@@ -45,14 +42,13 @@ from ostiary.messages.commands import (
     UsersAnswer,
     UsersRequest,
 )
-from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, UserEvent
+from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import NO_PROMISE
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
-SOMEBODY = "(deleted since)"  # for a name that was taken out
 
 users = typer.Typer(help="People, on a running door.", no_args_is_help=True)
 
@@ -70,6 +66,12 @@ Device = Annotated[str | None, typer.Option(help="Likewise, which door of that b
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
 Name = Annotated[str, typer.Argument(help="Who.")]
 Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP image.")]
+Camera = Annotated[
+    str | None, typer.Option(help="Which camera takes the picture, where there are several.")
+]
+Twin = Annotated[
+    bool, typer.Option("--allow-twin", help="Also a face that is somebody else's: of twins.")
+]
 NotLive = Annotated[
     bool, typer.Option("--from-photo", help="Take a photo for live; if the door permits it.")
 ]
@@ -110,10 +112,9 @@ def add(
     photo: Annotated[
         Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
     ] = None,
-    camera: Annotated[
-        str | None, typer.Option(help="Which camera takes the picture, where there are several.")
-    ] = None,
+    camera: Camera = None,
     from_photo: NotLive = False,
+    allow_twin: Twin = False,
     this_door: Annotated[
         bool, typer.Option("--this-door", help="Known at this door only, not at the whole site.")
     ] = False,
@@ -121,7 +122,9 @@ def add(
 ) -> None:
     """Register a person from one photo, or from who stands before the camera now."""
     scope: Scope | None = "door" if this_door else None
-    _show(_register(door, name, photo, from_photo, camera, scope), as_json)
+    asked = picture_of(door, name, photo, camera, from_photo=from_photo, allow_twin=allow_twin)
+    request = RegisterRequest.model_validate({**asked, "scope": scope})
+    show(door.ask("register", request, RegisterAnswer), as_json)
 
 
 @users.command("share")
@@ -137,7 +140,7 @@ def share(
         raise ConfigError("Name somebody, or say --all.")
     answer = door.ask("share", ShareRequest(username=name), ShareAnswer)
     if as_json:
-        _show(answer, as_json)
+        show(answer, as_json)
     else:
         typer.echo(f"{len(answer.shared)} known at the whole site now.")
 
@@ -151,7 +154,7 @@ def list_users(
     """Who is registered."""
     answer = everybody(door)
     if as_json:
-        _show(answer, as_json)
+        show(answer, as_json)
         return
     table = Table("name", "since", "known at", "templates", "of", "looks like")
     for user in answer.users:
@@ -189,7 +192,7 @@ def remove(
     """Forget a person and all their templates."""
     answer = door.ask("delete", DeleteRequest(username=name), DeleteAnswer)
     if as_json:
-        _show(answer, as_json)
+        show(answer, as_json)
     else:
         typer.echo(f"{answer.username} is no longer registered.")
 
@@ -205,24 +208,13 @@ def login(
     image = read_photo(photo, door.packet_limit)
     request = LoginRequest.model_validate({"username": name, "image": image})
     answer = door.ask("login", request, LoginAnswer)
-    _show(answer, as_json)
+    if not as_json:
+        somebody_else = answer.reason == Reason.UNKNOWN_FACE
+        denied = f"This is not {name}." if somebody_else else f"Denied: {answer.message}."
+        typer.echo(f"This is {answer.username}." if answer.success else denied)
+    show(answer, as_json)
     if not answer.success:
         raise typer.Exit(1)
-
-
-@on_a_door
-def events(
-    door: RunningDoor,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new ones.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many past ones.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """The last events, oldest first; with --follow also those to come, until interrupted."""
-    pages = door.pages("events", EventsRequest(limit=limit), EventsAnswer)
-    past = list(islice((event for page in pages for event in page.events), limit))
-    newest = past[0].seq if past else 0
-    for event in chain(reversed(past), door.follow(newest) if follow else ()):
-        typer.echo(event.model_dump_json() if as_json else line_of(event))
 
 
 @on_a_door
@@ -261,14 +253,12 @@ def _enrolled(
     is_registered = False
     for photo in photos:
         try:
+            asked = picture_of(door, name, photo, from_photo=from_photo)
             if is_registered:
-                image = read_photo(photo, door.packet_limit)
-                request = AddTemplateRequest.model_validate(
-                    {"username": name, "image": image, "require_live": not from_photo}
-                )
-                door.ask("add_template", request, AddTemplateAnswer)
+                more = AddTemplateRequest.model_validate(asked)
+                door.ask("add_template", more, AddTemplateAnswer)
             else:
-                _register(door, name, photo, from_photo)
+                door.ask("register", RegisterRequest.model_validate(asked), RegisterAnswer)
             is_registered = True
             yield Outcome(name, photo, None, "")
         except OstiaryError as error:
@@ -342,26 +332,6 @@ def everybody(door: RunningDoor) -> UsersAnswer:
     return pages[-1].model_copy(update={"users": users})
 
 
-def line_of(event: AnyEvent) -> str:
-    """One event in one line."""
-    when = f"{event.timestamp:%Y-%m-%d %H:%M:%S}"
-    if isinstance(event, UserEvent):
-        return f"{when}  #{event.seq}  user     {event.username or SOMEBODY} {event.action}"
-    if isinstance(event, DuressEvent):
-        return f"{when}  #{event.seq}  duress   {event.source}: {event.username or SOMEBODY}"
-    if isinstance(event, EntranceEvent):
-        who = SOMEBODY if event.forgotten else event.username
-        more = " ".join(str(each) for each in (event.mode, who, event.by) if each)
-        return f"{when}  #{event.seq}  door     {event.source}: {event.what} {more}".rstrip()
-    verdict = "granted" if event.success else "denied "
-    numbers = "".join(
-        f"  {name} {value:.3f}"
-        for name, value in (("distance", event.distance), ("liveness", event.liveness))
-        if value is not None
-    )
-    return f"{when}  #{event.seq}  {verdict}  {event.source}: {event.message}{numbers}"
-
-
 def _door(
     settings: Settings, host: str | None, port: int | None, device: str | None
 ) -> RunningDoor:
@@ -390,29 +360,33 @@ def _overridden(
     return settings.model_copy(update={"mqtt": MqttSettings(**mqtt), "device": door})
 
 
-def _register(
+def picture_of(
     door: RunningDoor,
     name: str,
     photo: Path | None,
-    from_photo: bool,
     camera: str | None = None,
-    scope: Scope | None = None,
-) -> RegisterAnswer:
+    *,
+    from_photo: bool = False,
+    allow_twin: bool = False,
+) -> dict[str, object]:
+    """The fields of a request with a picture, or with what the camera sees now. Raises as
+    `read_photo` does."""
+    asked: dict[str, object] = {"username": name, "require_live": not from_photo}
+    if allow_twin:
+        asked["allow_twin"] = True
+    if camera is not None:
+        asked["camera"] = camera
     if photo is None:
-        picture: dict[str, object] = {"source": "camera", "camera": camera}
-    else:
-        picture = {"image": read_photo(photo, door.packet_limit), "camera": camera}
-    request = RegisterRequest.model_validate(
-        {"username": name, "require_live": not from_photo, "scope": scope, **picture}
-    )
-    return door.ask("register", request, RegisterAnswer)
+        return asked | {"source": "camera"}
+    return asked | {"image": read_photo(photo, door.packet_limit)}
 
 
 def _is_image(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in IMAGES
 
 
-def _show(answer: BaseModel, as_json: bool) -> None:
+def show(answer: BaseModel, as_json: bool) -> None:
+    """An answer as a table of its fields, or as JSON."""
     if as_json:
         typer.echo(answer.model_dump_json())
         return

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ostiary.client.cli import AsJson, Name, on_a_door, users
 from ostiary.client.door import RunningDoor
-from ostiary.errors import ConfigError, ScheduleInvalid
+from ostiary.errors import ConfigError, GroupExists, ScheduleInvalid
 from ostiary.messages.commands import (
     AccessAnswer,
     AccessRequest,
@@ -63,6 +63,8 @@ def whole_book(door: RunningDoor) -> RulesAnswer:
 @on_a_door
 def add_group(door: RunningDoor, name: Label) -> None:
     """Make a group."""
+    if any(each.name == name for each in whole_book(door).groups):
+        raise GroupExists(f"There is a group {name} already.")
     door.ask("set_group", SetGroupRequest(group=name), SetGroupAnswer)
 
 

@@ -1,0 +1,63 @@
+"""`ostiary users rename` and `picture`: what changes of somebody who is registered."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostiary.client.cli import (
+    AsJson,
+    Camera,
+    Name,
+    NotLive,
+    Twin,
+    on_a_door,
+    picture_of,
+    show,
+    users,
+)
+from ostiary.client.door import RunningDoor
+from ostiary.messages.commands.people import (
+    AddTemplateAnswer,
+    AddTemplateRequest,
+    RenameAnswer,
+    RenameRequest,
+)
+
+
+@users.command("rename")
+@on_a_door
+def rename(
+    door: RunningDoor,
+    name: Name,
+    new_name: Annotated[str, typer.Argument(help="The name from now on.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a person another name; face, PIN, cards and groups stay."""
+    request = RenameRequest.model_validate({"username": name, "new_username": new_name})
+    answer = door.ask("rename", request, RenameAnswer)
+    if as_json:
+        show(answer, as_json)
+    else:
+        typer.echo(f"{answer.previous_username} is {answer.username} now.")
+
+
+@users.command("picture")
+@on_a_door
+def picture(
+    door: RunningDoor,
+    name: Name,
+    photo: Annotated[
+        Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
+    ] = None,
+    camera: Camera = None,
+    from_photo: NotLive = False,
+    allow_twin: Twin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a registered person a further picture: with glasses, without a beard, in other light."""
+    asked = picture_of(door, name, photo, camera, from_photo=from_photo, allow_twin=allow_twin)
+    show(
+        door.ask("add_template", AddTemplateRequest.model_validate(asked), AddTemplateAnswer),
+        as_json,
+    )

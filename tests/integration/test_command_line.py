@@ -1,0 +1,115 @@
+"""What an operator types at the door, and what it says."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from ostiary.commands.commands import Commands
+from ostiary.local.server import LocalServer
+from ostiary.messages.reason import Reason
+from ostiary.store.command_log import CommandLog
+from ostiary.version import described
+from ostiary.vision.engine import VisionEngine
+from testing.command_line import Said
+from testing.command_line import ostiary as typed
+from testing.console import ConsoleDoor, console_settings
+
+
+class Typed(Protocol):
+    def __call__(self, *arguments: str) -> Said: ...
+
+
+@pytest.fixture
+def door(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[ConsoleDoor]:
+    """A door with Barack; commands are served at `commands.sock`."""
+    settings = console_settings(tmp_path, commands={"socket": tmp_path / "commands.sock"})
+    made = ConsoleDoor(settings, engine, portraits)
+    server = LocalServer(Commands(made.room, CommandLog(made.database)), settings)
+    server.start()
+    yield made
+    server.stop()
+    made.database.close()
+
+
+@pytest.fixture
+def ostiary(door: ConsoleDoor) -> Typed:
+    path = door.settings.commands.socket
+
+    def run(*arguments: str) -> Said:
+        return typed(*arguments, OSTIARY_COMMANDS__SOCKET=str(path), TZ="UTC")
+
+    return run
+
+
+def record(door: ConsoleDoor, username: str | None, reason: Reason, source: str, day: int) -> None:
+    door.events.append_login(
+        success=reason is Reason.GRANTED,
+        reason=reason,
+        message="As it was",
+        source=source,
+        now=datetime(2026, 11, day, 12, 0, tzinfo=UTC),
+        username=username,
+        distance=None,
+        liveness=None,
+        threshold=None,
+        recognizer="sface",
+    )
+
+
+def test_somebody_is_registered_given_a_further_picture_and_another_name(
+    ostiary: Typed, portraits: Path
+) -> None:
+    assert ostiary("users", "add", "barack", str(portraits / "obama.jpg")).returncode == 0
+    added = ostiary("users", "picture", "barack", str(portraits / "obama3.jpg"))
+    assert added.returncode == 0, added.stderr
+    renamed = ostiary("users", "rename", "barack", "president")
+    assert (renamed.returncode, renamed.stdout) == (0, "barack is president now.\n")
+    assert "president" in ostiary("users", "list").stdout
+    twin = ("users", "add", "twin", str(portraits / "obama2.jpg"))
+    assert "already_registered" in ostiary(*twin).stderr
+    assert ostiary(*twin, "--allow-twin").returncode == 0
+
+
+def test_login_says_whether_it_is_who_it_should_be(ostiary: Typed, portraits: Path) -> None:
+    for name, photo in (("ada", "obama.jpg"), ("joe", "biden.jpg")):
+        assert ostiary("users", "add", name, str(portraits / photo)).returncode == 0
+    is_ada = ostiary("login", "ada", str(portraits / "obama2.jpg"))
+    assert (is_ada.returncode, is_ada.stdout.splitlines()[0]) == (0, "This is ada.")
+    is_joe = ostiary("login", "ada", str(portraits / "biden.jpg"))
+    assert (is_joe.returncode, is_joe.stdout.splitlines()[0]) == (1, "This is not ada.")
+
+
+def test_events_tell_who_and_why_and_are_filtered(door: ConsoleDoor, ostiary: Typed) -> None:
+    record(door, "ada", Reason.GRANTED, "front", 21)
+    record(door, "joe", Reason.OUTSIDE_SCHEDULE, "back", 22)
+    record(door, None, Reason.UNKNOWN_FACE, "front", 23)
+    lines = ostiary("events").stdout.splitlines()
+    assert "granted  front: ada: As it was" in lines[0]
+    assert "denied   back: joe outside_schedule: As it was" in lines[1]
+    assert "denied   front: - unknown_face: As it was" in lines[2]
+
+    def numbers(*asked: str) -> list[str]:
+        return [
+            line.split("#")[1].split()[0] for line in ostiary("events", *asked).stdout.splitlines()
+        ]
+
+    assert numbers("--person", "joe") == ["2"]
+    assert numbers("--reason", "unknown_face") == ["3"]
+    assert numbers("--since", "2026-11-22 12:00") == ["2", "3"]
+    assert numbers("--door", "front") == ["1", "3"]
+    assert numbers("--door", "front", "--limit", "1") == ["3"]
+    wrong = ostiary("events", "--since", "soon")
+    assert (wrong.returncode, "2026-11-23 14:00" in wrong.stderr) == (2, True)
+
+
+def test_a_group_that_is_there_already_is_told(ostiary: Typed) -> None:
+    assert ostiary("groups", "add", "Staff").returncode == 0
+    again = ostiary("groups", "add", "Staff")
+    assert (again.returncode, "group_exists" in again.stderr) == (65, True)
+
+
+def test_the_version_is_told_by_an_option_too() -> None:
+    assert typed("--version").stdout == f"{described()}\n"
