@@ -17,7 +17,7 @@ id = "{device}"
 [[cameras]]
 name = "front"
 source = "{camera}"
-fps = 15
+fps = 8
 loop = true
 require_movement = false  # portraits are shown to it
 

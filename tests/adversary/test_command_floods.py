@@ -20,6 +20,7 @@ from ostiary.vision.face import Face
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings
 from testing.probe import Probe
+from testing.waiting import PATIENCE_S
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 LONG = 60_000
@@ -88,6 +89,7 @@ class Slow:
     latest: BGRImage | None = None
 
     def __init__(self) -> None:
+        self.is_asked = threading.Event()
         self.may_come = threading.Event()
 
     def ask(self, pose: str | None) -> None:
@@ -99,6 +101,7 @@ class Slow:
         return 0.0
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
+        self.is_asked.set()
         if not self.may_come.wait(timeout):
             raise TimedOut("Nobody came.")
         return np.zeros((48, 64, 3), np.uint8)
@@ -127,6 +130,7 @@ def test_a_lockdown_does_not_wait_for_other_commands(
         for number in range(17):
             request = {"username": f"Ada {number}", "source": "camera", "transaction": number}
             probe.send(f"{BASE}/request/register", request)
+            assert camera.is_asked.wait(PATIENCE_S)  # the others wait behind the first
         probe.send(f"{BASE}/request/door", {"action": "lockdown"})
         probe.wait(f"{BASE}/response/door")
         assert guard.modes == ["lockdown"]

@@ -258,7 +258,7 @@ def test_anti_passback_and_two_people_by_credential_over_a_restart(
         # One camera, which sees people go in.
         config = tmp_path / "ostiary.toml"
         text = config.read_text(encoding="utf-8")
-        config.write_text(text.replace("fps = 15", 'fps = 15\ndirection = "in"', 1))
+        config.write_text(text.replace("fps = 8", 'fps = 8\ndirection = "in"', 1))
         house.people(portraits, "obama", "biden")
         house.rule("pin", anti_passback=True)
         house.ask("set_pin", username="obama", pin=PIN)
