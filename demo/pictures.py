@@ -17,7 +17,7 @@ from rich.console import Console
 from demo.errors import DemoError
 from demo.run import Plan, run
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 PORTRAITS = Path("resources/portraits")
 NO_SAMPLES = Path("build/pictures/no-samples")
 """The recorded replay shows somebody who did not agree to be shown."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from demo.scenes import Scene, empty_room, visitors
 from ostiary.config import VisionSettings
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
@@ -47,6 +48,12 @@ def samples() -> Path:
     if not (folder / "replay_attack.jpg").is_file():
         pytest.skip("the samples genuine.jpg and replay_attack.jpg are not at hand")
     return folder
+
+
+@pytest.fixture(scope="session")
+def scenes(portraits: Path) -> dict[str, Scene]:
+    """Who comes to the demo's door, and the empty room; drawn once, which takes seconds."""
+    return {scene.name: scene for scene in (empty_room(), *visitors(portraits))}
 
 
 @pytest.fixture(scope="session")

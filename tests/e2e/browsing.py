@@ -11,7 +11,7 @@ from demo.stream import Camera
 from testing.console import Browser, ConsoleDoor
 from testing.waiting import PATIENCE_S
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",

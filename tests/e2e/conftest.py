@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
-from demo.scenes import Scene, empty_room, visitors
+from demo.scenes import Scene
 from demo.stream import Camera
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, LaterClock, console_settings
@@ -23,11 +23,6 @@ def chromium() -> Iterator[Chromium]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def scenes(portraits: Path) -> dict[str, Scene]:
-    return {scene.name: scene for scene in (empty_room(), *visitors(portraits))}
 
 
 @pytest.fixture

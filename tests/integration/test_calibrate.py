@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from demo.scenes import Scene, visitors
+from demo.scenes import Scene
 from ostiary.access.calibration import LIVE, CalibratedCamera
 from ostiary.camera.address import digest_of
 from ostiary.camera.clips import clips_in
@@ -85,11 +85,6 @@ def attacks() -> Path:
     if not (folder / "site").is_dir():
         pytest.skip("recorded attacks (site/ and door/) are not at hand")
     return folder
-
-
-@pytest.fixture(scope="module")
-def scenes(portraits: Path) -> dict[str, Scene]:
-    return {scene.name: scene for scene in visitors(portraits)}
 
 
 def told(database: Database) -> list[tuple[DoorWhat, str | None]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from demo.scenes import Scene, visitors
+from demo.scenes import Scene
 from ostiary.access.presentation import share, threshold_for
 from ostiary.camera.clips import LIVE, clips_in
 from ostiary.errors import ClipsInvalid, ConfigError, SittingIncomplete
@@ -19,11 +19,6 @@ from ostiary_export.presentation.command import settings_of
 
 EVERY = 4
 """Of a scene's pictures: three a second are enough, and quick."""
-
-
-@pytest.fixture(scope="module")
-def scenes(portraits: Path) -> dict[str, Scene]:
-    return {scene.name: scene for scene in visitors(portraits)}
 
 
 def as_pictures(folder: Path, frames: Iterable[bytes]) -> None:

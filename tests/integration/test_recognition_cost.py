@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.scenes import visitors
+from demo.scenes import Scene
 from ostiary.messages.reason import Reason
 from ostiary.service.metrics import Metrics
 from ostiary.vision.engine import VisionEngine
@@ -18,9 +18,14 @@ def runs(metrics: Metrics, stage: str) -> float:
 
 @pytest.mark.parametrize("registered", [True, False])
 def test_of_an_attack_only_the_first_frame_is_described(
-    tmp_path: Path, engine: VisionEngine, portraits: Path, *, registered: bool
+    tmp_path: Path,
+    engine: VisionEngine,
+    portraits: Path,
+    scenes: dict[str, Scene],
+    *,
+    registered: bool,
 ) -> None:
-    (attack,) = (scene for scene in visitors(portraits) if scene.name == "phone")
+    attack = scenes["phone"]
     known = [portraits / "obama.jpg"] if registered else []
     with recognizing(tmp_path, engine, attack.frames, known, loop=True) as door:
         until(lambda: bool(door.told))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.scenes import Scene, visitors
+from demo.scenes import Scene
 from testing.broker import Mosquitto
 from testing.site import Site, ostiary
 from testing.site_run import on_nats
@@ -14,9 +14,9 @@ WITHIN_S = 5.0
 
 
 @pytest.fixture(scope="session")
-def registered(portraits: Path) -> Scene:
+def registered(scenes: dict[str, Scene]) -> Scene:
     """The person of obama.jpg, by another picture, steps up."""
-    return next(scene for scene in visitors(portraits) if scene.name == "registered")
+    return scenes["registered"]
 
 
 @pytest.mark.long
