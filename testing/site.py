@@ -236,7 +236,9 @@ class Site:
             if left:
                 names = [door.name for door in left]
                 is_late = time.monotonic() - begin > timeout_s
-                assert not (is_late and demand), f"not so at {names}"
+                assert not (is_late and demand), (
+                    f"not so at {names}: {[self.names(d) for d in left]}"
+                )
                 if is_late:
                     break
                 time.sleep(0.1)

@@ -81,7 +81,7 @@ def folder_camera(folder: Path, *pictures: BGRImage) -> CameraSettings:
     folder.mkdir()
     for number, picture in enumerate(pictures):
         cv2.imwrite(str(folder / f"{number}.png"), picture)
-    return CameraSettings(source=str(folder), loop=True, fps=10)
+    return CameraSettings(source=str(folder), loop=True, fps=5)
 
 
 # --- models ---------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class TakingBack:
             before = known or self._former
             self._memory.add((before | kept) - known)
         except OstiaryError as error:
-            log.error("announced_not_remembered", code=error.code)
+            log.warning("announced_not_remembered", code=error.code)
             return
         gone = sorted(topic for topic in before - kept if self._tried[topic] < _TRIES)
         for topic in gone if connection.limits.retain else ():
@@ -56,8 +56,9 @@ class TakingBack:
             return
         try:
             self._memory.remove(taken)
-        except OstiaryError as error:
-            log.error("announced_not_forgotten", code=error.code)
+        except OstiaryError:  # the database says so itself, once
+            for topic in taken:
+                self._taken.put(topic)
 
     def _told(self, topic: str, refused: str | None) -> None:
         if refused is None:
