@@ -76,6 +76,7 @@ class ConsoleDoor:
         engine: VisionEngine,
         source: Path | str | None = None,
         clock: Callable[[], datetime] = utc_now,
+        **room: Any,
     ) -> None:
         settings = with_overrides(configured)
         self.settings = settings
@@ -111,7 +112,7 @@ class ConsoleDoor:
             clock=utc_now,
             beat=lambda: None,
         )
-        self.room = room = Room(
+        self.room = Room(
             settings,
             self.people,
             self.events,
@@ -119,7 +120,9 @@ class ConsoleDoor:
             {each.name: each for each in self.recognitions},
             doors=doors.guards,
             thresholds=lambda: self.access,
+            **room,
         )
+        self.commands = Commands(self.room, CommandLog(self.database))
         self.site: tuple[DoorLine, ...] = ()
         with logged() as lines:
             self.console = Console(
@@ -127,9 +130,9 @@ class ConsoleDoor:
                     settings=settings,
                     configured=configured.access,
                     database=self.database,
-                    commands=Commands(room, CommandLog(self.database)),
+                    commands=self.commands,
                     people=self.people,
-                    rules=room.rules,
+                    rules=self.room.rules,
                     users=users,
                     events=self.events,
                     cameras={each.name: each for each in self.recognitions},

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostiary.commands.context import Context
+from ostiary.commands import enrol
+from ostiary.commands.context import MQTT, Asker, Context
 from ostiary.errors import OstiaryError, TimedOut
-from ostiary.messages.commands import RegisterRequest
+from ostiary.messages.commands.people import RegisterRequest
 from ostiary.store.command_log import LONGEST, CommandKey, CommandLog
 from ostiary.store.database import Database
 from ostiary.vision.arrays import BGRImage
@@ -78,7 +79,7 @@ def test_an_error_that_says_again_what_was_sent_is_kept_short(
     request = RegisterRequest(username="Ada", source="camera", camera="c" * 1_000_000)
     key = CommandKey.of("register", "t", b"{}")
     with pytest.raises(OstiaryError):
-        door.commands.run("register", request, Context(source="mqtt", key=key))
+        door.commands.run(enrol.register, request, Context("mqtt", Asker(None, MQTT), key=key))
     assert 0 < kept(door.database) < 5000
     door.database.close()
 

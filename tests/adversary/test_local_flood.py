@@ -18,7 +18,7 @@ from ostiary.commands.commands import Commands
 from ostiary.errors import Busy, NotAllowed
 from ostiary.local import server as local
 from ostiary.local.server import LocalServer
-from ostiary.messages.commands import PingAnswer, PingRequest
+from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.store.command_log import CommandLog
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings

@@ -4,6 +4,7 @@ credentials, the refusal of a PIN that is taken."""
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 from ostiary.access.keypad import Entry
 from ostiary.access.risk import Risk
 from ostiary.access.rules import Factor, Ruling
+from ostiary.commands import credentials
 from ostiary.commands.attempts import LockOut
 from ostiary.commands.commands import Commands
-from ostiary.commands.context import Context
+from ostiary.commands.context import MQTT, Asker, Context
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.pins import PinHasher, hint_of
 from ostiary.commands.presenting import Presenting
@@ -22,7 +24,7 @@ from ostiary.commands.room import Room
 from ostiary.config import Settings
 from ostiary.doorkeeper import Doorkeeper
 from ostiary.errors import OstiaryError, PinWeak, TooManyAttempts, TransactionConflict
-from ostiary.messages.commands import CredentialRequest, SetPinRequest
+from ostiary.messages.commands.credentials import CredentialRequest, SetPinRequest
 from ostiary.messages.reason import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
@@ -36,6 +38,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 PIN, VISITORS = "471108", "902736"
 ALONE = Ruling(needs=Factor.PIN, alone=frozenset({Factor.PIN}))
 TRIES = 5
+ANYBODY = Context("mqtt", Asker(None, MQTT))
 
 
 class House:
@@ -84,7 +87,7 @@ class House:
         key = CommandKey.of("credential", f"{transaction!r}", payload, secret=True)
         request = CredentialRequest.model_validate_json(payload)
         try:
-            answer = self.commands.run("credential", request, Context(source="mqtt", key=key))
+            answer = self.commands.run(credentials.credential, request, replace(ANYBODY, key=key))
         except OstiaryError as error:
             return error.code
         return str(answer.model_dump()["outcome"])
@@ -126,7 +129,7 @@ def test_a_repeated_transaction_of_an_operator_is_no_oracle_either(house: House)
         key = CommandKey.of("set_pin", "'t'", payload, secret=True)
         request = SetPinRequest.model_validate_json(payload)
         try:
-            house.commands.run("set_pin", request, Context(source="mqtt", key=key))
+            house.commands.run(credentials.set_pin, request, replace(ANYBODY, key=key))
         except TransactionConflict as error:
             return error.code
         return "ok"
@@ -184,7 +187,7 @@ def test_a_wrong_one_is_forgiven_in_time(house: House) -> None:
 def test_that_a_pin_is_somebodys_is_told_seldom_and_written_down(house: House) -> None:
     def give(pin: str) -> None:
         request = SetPinRequest.model_validate_json(f'{{"username": "Eve", "pin": "{pin}"}}')
-        house.commands.run("set_pin", request, Context(source="mqtt"))
+        house.commands.run(credentials.set_pin, request, ANYBODY)
 
     for _ in range(TRIES):
         with pytest.raises(PinWeak):

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from ostiary.commands.context import Context
+from ostiary.commands import enrol
+from ostiary.commands.context import LOCAL, Asker, Context
 from ostiary.commands.room import utc_now
-from ostiary.messages.commands import RegisterRequest
+from ostiary.messages.commands.people import RegisterRequest
 from ostiary.mqtt.signing import Signer
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit
@@ -227,7 +228,7 @@ def door_on_the_bus(
     with Doorway(door_settings(folder, port, commands=commands), engine) as door:
         image = portraits.joinpath("obama.jpg").read_bytes()
         request = RegisterRequest(username=NAME, image=image)
-        door.commands.run("register", request, Context(source="cli"))
+        door.commands.run(enrol.register, request, Context("cli", Asker(None, LOCAL)))
         yield door
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.commands.context import Context
+from ostiary.commands.context import MQTT, Asker, Context
 from ostiary.commands.enrol import add_template, register
 from ostiary.errors import AlreadyRegistered
-from ostiary.messages.commands import AddTemplateRequest, Answer, RegisterRequest
+from ostiary.messages.commands.base import Answer
+from ostiary.messages.commands.people import AddTemplateRequest, RegisterRequest
 from ostiary.vision.engine import VisionEngine
 from testing.doorway import Doorway, door_settings
 
-MQTT = Context(source="mqtt")
+ANYBODY = Context("mqtt", Asker(None, MQTT))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_two_registrations_of_one_face_do_not_both_succeed(door: Doorway, portra
             RegisterRequest(
                 username=name, image=(portraits / picture).read_bytes(), require_live=False
             ),
-            MQTT,
+            ANYBODY,
         )
         for name, picture in (("Ada", "obama.jpg"), ("Eve", "obama2.jpg"))
     ]
@@ -48,11 +49,11 @@ def test_two_registrations_of_one_face_do_not_both_succeed(door: Doorway, portra
 def test_nor_a_registration_and_a_further_template(door: Doorway, portraits: Path) -> None:
     biden = (portraits / "biden.jpg").read_bytes()
     first = RegisterRequest(username="Bo", image=biden, require_live=False)
-    done(door, register(door.room, first, MQTT))
+    done(door, register(door.room, first, ANYBODY))
     further = AddTemplateRequest(username="Bo", image=biden, require_live=False)
-    adds = add_template(door.room, further, MQTT)
+    adds = add_template(door.room, further, ANYBODY)
     twin = RegisterRequest(username="Eve", image=biden, require_live=False, allow_twin=True)
-    done(door, register(door.room, twin, MQTT))
+    done(door, register(door.room, twin, ANYBODY))
     with pytest.raises(AlreadyRegistered):
         done(door, adds)
     door.database.close()

@@ -17,12 +17,11 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from ostiary.camera.mjpeg import NewestJpeg, decode_whole
+from ostiary.commands.commands import COMMANDS
 from ostiary.commands.log_check import check, told_heads
-from ostiary.commands.wire import parse
 from ostiary.config import load_settings
 from ostiary.errors import OstiaryError
 from ostiary.http.legacy import face_form
-from ostiary.messages.commands import COMMANDS
 from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.signing import Signer, Verifier
@@ -77,7 +76,7 @@ def mjpeg(data: bytes) -> None:
 def command(data: bytes) -> None:
     """A request; the first byte says which."""
     kinds = list(COMMANDS.values())
-    parse(kinds[(data[0] if data else 0) % len(kinds)].request, data[1:])
+    kinds[(data[0] if data else 0) % len(kinds)].parse(data[1:])
 
 
 def signed(data: bytes) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ostiary.client.local import LocalDoor
 from ostiary.errors import DoorNotRunning
 from ostiary.local.unix_socket import bound
-from ostiary.messages.commands import PingAnswer, PingRequest
+from ostiary.messages.commands.device import PingAnswer, PingRequest
 from testing.daemon import DaemonProcess, write_config
 from testing.ports import free_port
 from testing.waiting import wait_until

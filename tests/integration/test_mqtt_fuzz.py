@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ostiary.messages.commands import COMMANDS
+from ostiary.commands.commands import COMMANDS
 from testing.broker import Mosquitto
 from testing.doorway import BASE, door_process
 from testing.probe import Probe

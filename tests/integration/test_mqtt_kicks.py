@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.commands.commands import COMMANDS
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings
-from ostiary.messages.commands import COMMANDS
 from ostiary.messages.state import CameraState, State
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level

@@ -18,14 +18,13 @@ from ostiary.client.cli import everybody
 from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.client.rules import whole_book
 from ostiary.errors import RequestTooLarge
-from ostiary.messages.commands import (
+from ostiary.messages.commands.decisions import (
     EventsAnswer,
     EventsRequest,
     LoginAnswer,
     LoginRequest,
-    PingAnswer,
-    PingRequest,
 )
+from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, ModelState, State
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login
@@ -113,7 +112,7 @@ def fill(door: Doorway) -> None:
         door.people.register(f"Person {number:02}", [some_look(number)], NOW, source="cli")
     with door.people.changing():
         for number in range(60):
-            door.room.rules.set_group(f"{'A group of many words ' * 2} {number}", None, "cli")
+            door.room.rules.set_group(f"{'A group of many words ' * 2} {number}", None)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +187,7 @@ def test_a_command_that_was_run_says_so_although_its_answer_is_too_large(
         groups = [f"Group {'x' * 40} {number}" for number in range(5)]
         with door.people.changing():
             for name in groups:
-                door.room.rules.set_group(name, None, "cli")
+                door.room.rules.set_group(name, None)
         request = {"username": "Ada", "groups": groups, "confirm": True}
         probe.ask(BASE, "set_access", request)
         answer = probe.ask(BASE, "set_access", request)

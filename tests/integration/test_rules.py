@@ -378,13 +378,13 @@ def test_set_access_answers_with_what_is_in_force_after_it(probe: Probe, door: D
 
 def fail_after_setting_a_group(door: Doorway) -> None:
     with door.people.changing():
-        door.room.rules.set_group("Two", None, "cli")
+        door.room.rules.set_group("Two", None)
         door.room.rules.check_groups(["Three"])
 
 
 def test_a_change_that_failed_halfway_is_not_in_force(door: Doorway) -> None:
     with door.people.changing():
-        door.room.rules.set_group("One", None, "cli")
+        door.room.rules.set_group("One", None)
     with pytest.raises(GroupUnknown):
         fail_after_setting_a_group(door)
     assert door.room.rules.stored.groups == {"One"}
@@ -412,7 +412,7 @@ def test_a_rule_that_cannot_be_read_lets_nobody_pass_and_stops_nothing(
         assert ruled(running, "Anna") is Reason.NOT_ALLOWED_HERE
         running.people.delete("Anna", WEDNESDAY_EVENING, source="cli")
         with pytest.raises(GroupInUse):
-            running.room.rules.delete_group("Staff", "cli")
+            running.room.rules.delete_group("Staff")
 
 
 @pytest.fixture

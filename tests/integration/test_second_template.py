@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from ostiary.access.risk import Risk
-from ostiary.commands.context import Context
+from ostiary.commands.context import LOCAL, Asker, Context
 from ostiary.commands.enrol import register
 from ostiary.commands.examine import one_face
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import Room
 from ostiary.config import CommandSettings, Settings
 from ostiary.errors import FaceCovered
-from ostiary.messages.commands import RegisterAnswer, RegisterRequest
+from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
@@ -59,7 +59,7 @@ def room(tmp_path: Path, engine: VisionEngine) -> Iterator[Room]:
 
 def enrolled(room: Room, **asked: object) -> RegisterAnswer:
     request = RegisterRequest.model_validate({"username": "Barack", "require_live": False, **asked})
-    answer = register(room, request, Context("cli"))()
+    answer = register(room, request, Context("cli", Asker(None, LOCAL)))()
     assert isinstance(answer, RegisterAnswer)
     return answer
 

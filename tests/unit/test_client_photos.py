@@ -9,7 +9,7 @@ import pytest
 
 from ostiary.client.photos import ENVELOPE_BYTES, FACE_WIDTH, USUAL_BYTES, fit, read_photo
 from ostiary.errors import ImageInvalid, RequestTooLarge
-from ostiary.messages.commands import LoginRequest
+from ostiary.messages.commands.decisions import LoginRequest
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.image import ImageLimits, decode_image

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from ostiary.messages.commands import LoginAnswer
+from ostiary.messages.commands.decisions import LoginAnswer
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, RecognitionState, SiteScale, State
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.messages.commands import COMMANDS
+from ostiary.commands.commands import COMMANDS
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.documentation import files, markdown
 

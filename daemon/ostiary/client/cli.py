@@ -27,13 +27,15 @@ from ostiary.errors import (
     RequestMalformed,
     UserExists,
 )
-from ostiary.messages.commands import (
+from ostiary.messages.commands.decisions import (
+    LoginAnswer,
+    LoginRequest,
+)
+from ostiary.messages.commands.people import (
     AddTemplateAnswer,
     AddTemplateRequest,
     DeleteAnswer,
     DeleteRequest,
-    LoginAnswer,
-    LoginRequest,
     RegisterAnswer,
     RegisterRequest,
     Scope,

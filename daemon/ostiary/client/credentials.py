@@ -6,15 +6,11 @@ import typer
 
 from ostiary.client.cli import AsJson, Name, on_a_door, users
 from ostiary.client.door import RunningDoor
-from ostiary.messages.commands import (
+from ostiary.messages.commands.credentials import (
     AddCardAnswer,
     AddCardRequest,
     CredentialsAnswer,
     CredentialsRequest,
-    DoorAnswer,
-    DoorRequest,
-    DoorsAnswer,
-    DoorsRequest,
     RemoveCardAnswer,
     RemoveCardRequest,
     RemovePinAnswer,
@@ -22,7 +18,13 @@ from ostiary.messages.commands import (
     SetPinAnswer,
     SetPinRequest,
 )
-from ostiary.messages.commands.doors import Action
+from ostiary.messages.commands.doors import (
+    Action,
+    DoorAnswer,
+    DoorRequest,
+    DoorsAnswer,
+    DoorsRequest,
+)
 from ostiary.messages.state import EntranceState
 
 doors = typer.Typer(help="The doors themselves, on a running door.", no_args_is_help=True)

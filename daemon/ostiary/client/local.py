@@ -11,7 +11,8 @@ from typing import Self
 
 from ostiary.client.door import A, Response, RunningDoor
 from ostiary.errors import DoorNotRunning, NotAllowed, TimedOut
-from ostiary.messages.commands import EventsAnswer, EventsRequest, Request
+from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.decisions import EventsAnswer, EventsRequest
 from ostiary.messages.events import AnyEvent
 
 TIMEOUT_S = 40.0

@@ -16,10 +16,7 @@ from ostiary.client.door import RunningDoor
 from ostiary.client.photos import read_photo
 from ostiary.config import describe_validation
 from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
-from ostiary.messages.commands import (
-    PutPersonAnswer,
-    PutPersonRequest,
-)
+from ostiary.messages.commands.rules import PutPersonAnswer, PutPersonRequest
 from ostiary.messages.people_list import MOST_BYTES, Line, line_of, read_list, write_list
 
 

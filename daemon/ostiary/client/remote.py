@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from ostiary.client.door import A, Response, RunningDoor
 from ostiary.errors import BrokerUnavailable, TimedOut
-from ostiary.messages.commands import COMMANDS, Request
+from ostiary.messages.commands.base import Request
 from ostiary.messages.events import AnyEvent
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
 from ostiary.mqtt.losses import Loss
@@ -54,6 +54,8 @@ class RemoteDoor(RunningDoor):
         connection ends; the next command then connects again.
         """
         connection = self._connected()
+        if not connection.limits.wildcards:
+            connection.subscribe(self._topics.response(command))
         self._forget_heard()
         transaction = uuid.uuid4().hex
         asked = request.model_copy(update={"transaction": transaction})
@@ -121,8 +123,8 @@ class RemoteDoor(RunningDoor):
     def _open(self, protocol: MQTTProtocolVersion) -> Connection:
         connection = Connection(self._login, protocol, WINDOW, self)
         connection.open()
-        names = ("+",) if connection.limits.wildcards else tuple(COMMANDS)
-        connection.subscribe(*map(self._topics.response, names))
+        if connection.limits.wildcards:
+            connection.subscribe(self._topics.response("+"))
         return connection
 
     def _connected(self) -> Connection:

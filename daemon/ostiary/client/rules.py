@@ -9,9 +9,10 @@ from rich.table import Table
 from ostiary.client.cli import AsJson, Name, on_a_door, users
 from ostiary.client.door import RunningDoor
 from ostiary.errors import ConfigError, GroupExists, ScheduleInvalid
-from ostiary.messages.commands import (
+from ostiary.messages.commands.rules import (
     AccessAnswer,
     AccessRequest,
+    AccessRule,
     DeleteGroupAnswer,
     DeleteGroupRequest,
     DeleteRuleAnswer,
@@ -25,8 +26,8 @@ from ostiary.messages.commands import (
     SetHolidaysRequest,
     SetRuleAnswer,
     SetRuleRequest,
+    WeeklyHours,
 )
-from ostiary.messages.commands.rules import AccessRule, WeeklyHours
 from ostiary.messages.hours import written_hours
 from ostiary.messages.rule_words import Factor
 from ostiary.messages.username import same_name

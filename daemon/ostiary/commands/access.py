@@ -3,11 +3,12 @@
 from collections import Counter
 
 from ostiary.commands.context import Context
-from ostiary.commands.enrol import Effect, register
+from ostiary.commands.enrol import register
+from ostiary.commands.registry import Deed, Effect, command
 from ostiary.commands.room import Room
 from ostiary.commands.rulebook import Kept
 from ostiary.errors import PeriodInvalid, PhotoMissing
-from ostiary.messages.commands.people import RegisterRequest
+from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
 from ostiary.messages.commands.rules import (
     AccessAnswer,
     AccessRequest,
@@ -35,7 +36,8 @@ from ostiary.messages.username import same_name
 from ostiary.store.rules import StoredPerson
 
 
-def rules(room: Room, request: RulesRequest, _context: Context) -> Effect:
+@command("rules")
+def rules(room: Room, request: RulesRequest, _context: Context) -> Effect[RulesAnswer]:
     def effect() -> RulesAnswer:
         stored, known = room.rules.stored, room.rules.rules()
         members = Counter(group for each in stored.people.values() for group in each.groups)
@@ -65,53 +67,85 @@ def rules(room: Room, request: RulesRequest, _context: Context) -> Effect:
     return effect
 
 
-def set_group(room: Room, request: SetGroupRequest, context: Context) -> Effect:
-    return lambda: SetGroupAnswer(
-        group=room.rules.set_group(request.group, request.new_name, context.source)
-    )
+def _group_set(request: SetGroupRequest, _answer: SetGroupAnswer) -> Deed:
+    if request.new_name is None:
+        return Deed("group_set", request.group)
+    return Deed("group_renamed", request.group, {"new_name": request.new_name})
 
 
-def delete_group(room: Room, request: DeleteGroupRequest, context: Context) -> Effect:
+def _group_deleted(request: DeleteGroupRequest, _answer: DeleteGroupAnswer) -> Deed:
+    return Deed("group_deleted", request.group)
+
+
+def _rule_set(request: SetRuleRequest, _answer: SetRuleAnswer) -> Deed:
+    was = {"was": request.replaces} if request.replaces else {}
+    return Deed("rule_set", request.rule.name, was)
+
+
+def _rule_deleted(request: DeleteRuleRequest, _answer: DeleteRuleAnswer) -> Deed:
+    return Deed("rule_deleted", request.name)
+
+
+def _holidays_set(request: SetHolidaysRequest, _answer: SetHolidaysAnswer) -> Deed:
+    return Deed("holidays_set", f"{len(request.holidays)} holidays")
+
+
+@command("set_group", changes=True, audit=_group_set)
+def set_group(room: Room, request: SetGroupRequest, _context: Context) -> Effect[SetGroupAnswer]:
+    return lambda: SetGroupAnswer(group=room.rules.set_group(request.group, request.new_name))
+
+
+@command("delete_group", changes=True, audit=_group_deleted)
+def delete_group(
+    room: Room, request: DeleteGroupRequest, _context: Context
+) -> Effect[DeleteGroupAnswer]:
     def effect() -> DeleteGroupAnswer:
-        room.rules.delete_group(request.group, context.source)
+        room.rules.delete_group(request.group)
         return DeleteGroupAnswer(group=request.group)
 
     return effect
 
 
-def set_rule(room: Room, request: SetRuleRequest, context: Context) -> Effect:
+@command("set_rule", changes=True, admits=True, audit=_rule_set)
+def set_rule(room: Room, request: SetRuleRequest, _context: Context) -> Effect[SetRuleAnswer]:
     return lambda: SetRuleAnswer(
-        rule=room.rules.set_rule(
-            request.rule, request.replaces, context.source, confirm=request.confirm
-        )
+        rule=room.rules.set_rule(request.rule, request.replaces, confirm=request.confirm)
     )
 
 
-def delete_rule(room: Room, request: DeleteRuleRequest, context: Context) -> Effect:
+@command("delete_rule", changes=True, admits=True, audit=_rule_deleted)
+def delete_rule(
+    room: Room, request: DeleteRuleRequest, _context: Context
+) -> Effect[DeleteRuleAnswer]:
     def effect() -> DeleteRuleAnswer:
-        room.rules.delete_rule(request.name, context.source, confirm=request.confirm)
+        room.rules.delete_rule(request.name, confirm=request.confirm)
         return DeleteRuleAnswer(name=request.name)
 
     return effect
 
 
-def set_holidays(room: Room, request: SetHolidaysRequest, context: Context) -> Effect:
+@command("set_holidays", changes=True, admits=True, audit=_holidays_set)
+def set_holidays(
+    room: Room, request: SetHolidaysRequest, _context: Context
+) -> Effect[SetHolidaysAnswer]:
     def effect() -> SetHolidaysAnswer:
         holidays = {each.date: each.name for each in request.holidays}
         if len(holidays) < len(request.holidays):
             raise PeriodInvalid("A date is there twice.")
-        room.rules.set_holidays(holidays, context.source)
+        room.rules.set_holidays(holidays)
         ordered = sorted(request.holidays, key=lambda each: each.date)
         return SetHolidaysAnswer(holidays=tuple(ordered))
 
     return effect
 
 
-def access(room: Room, request: AccessRequest, _context: Context) -> Effect:
+@command("access")
+def access(room: Room, request: AccessRequest, _context: Context) -> Effect[AccessAnswer]:
     return lambda: access_of(room, room.rules.kept, request.username)
 
 
-def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effect:
+@command("set_access", changes=True, admits=True, audit="access_set")
+def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effect[AccessAnswer]:
     """Raises what `Rules.set_person` raises."""
 
     def effect() -> AccessAnswer:
@@ -123,14 +157,15 @@ def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effec
     return effect
 
 
-def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effect:
+@command("put_person", changes=True, admits=True, audit="person_put")
+def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effect[PutPersonAnswer]:
     """Raises what `register` raises, PhotoMissing for somebody new without a picture, GroupUnknown,
     PeriodInvalid; then nothing of it was done."""
     is_new = not room.people.has(request.username)
     room.rules.changed(
         StoredPerson() if is_new else room.rules.person(same_name(request.username)), request
     )
-    registers: Effect | None = None
+    registers: Effect[RegisterAnswer] | None = None
     if is_new:
         if request.image is None:
             raise PhotoMissing(f"{request.username} is new, and there is no photo.")

@@ -1,11 +1,13 @@
 """Runs a command once, whoever asks and however often it is delivered."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from ostiary.commands import access, credentials, decisions, device, doors, enrol
 from ostiary.commands.attempts import LockOut
 from ostiary.commands.confirmation import check_confirmed
 from ostiary.commands.context import Context
-from ostiary.commands.handlers import HANDLERS
+from ostiary.commands.registry import A, AnyCommand, Command, Deed, R, commands_of
 from ostiary.commands.room import Room
 from ostiary.errors import (
     Busy,
@@ -23,15 +25,15 @@ from ostiary.errors import (
     TransactionConflict,
     error_of,
 )
-from ostiary.messages.commands import (
-    COMMANDS,
-    Answer,
-    CommandKind,
-    CredentialRequest,
-    ErrorDetail,
-    Request,
-)
+from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.credentials import CredentialRequest
+from ostiary.messages.commands.envelope import ErrorDetail
+from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
+
+COMMANDS: Mapping[str, AnyCommand] = commands_of(
+    device, enrol, decisions, credentials, doors, access
+)
 
 # What may go better next time is not kept as the answer for ever.
 _PASSING = (
@@ -63,51 +65,60 @@ class Commands:
     def __init__(self, room: Room, command_log: CommandLog) -> None:
         self._room = room
         self._log = command_log
+        self._audit = Audit(room.people.database)
         self._repeats = LockOut(room.settings.credentials.tries)
 
-    def run(self, name: str, request: Request, context: Context) -> Answer:
-        """Run the command `name`, or give the answer it got when it ran.
+    def run(self, command: Command[R, A], request: R, context: Context) -> A:
+        """Run a command and write down who asked for it, or give the answer it got when it ran.
 
         Raises OstiaryError; then the command had no effect.
         """
-        kind = COMMANDS.get(name)
-        if kind is None:
-            raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
         self._room.people.check_open()
         answered = self._nonce_answer(context)
         if answered == _BEGUN:  # the door went down while it ran: it had no effect
             answered = None
-        if kind.recorded and answered is None and context.key is not None:
-            answered = self._answer_again(kind, request, context.key)
-        if kind.recorded and answered is not None:
-            return _replayed(kind, answered)
+        if command.changes and answered is None and context.key is not None:
+            answered = self._answer_again(command, request, context.key)
+        if command.changes and answered is not None:
+            return _replayed(command, answered)
         if context.nonce is not None and not self._log.is_known(context.nonce):
             self._log.record(context.nonce, _BEGUN, self._room.clock())
         try:
             context.check_deadline()
-            check_confirmed(self._room, kind, request, context)
-            effect = HANDLERS[name](self._room, request, context)
+            check_confirmed(self._room, command, request, context)
+            effect = command(self._room, request, context)
             context.check_deadline()
-            if not kind.recorded:
+            if not command.changes:
                 answer = effect()
-                self._remember(kind, context, _OK)
+                self._remember(command, context, _OK)
                 return answer
             with self._room.people.changing():
                 answer = effect()
-                context.also(answer)
-                self._remember(kind, context, _OK + answer.model_dump_json().encode())
+                if command.deed is not None:
+                    self._note(command.deed(request, answer), context)
+                self._remember(command, context, _OK + answer.model_dump_json().encode())
         except OstiaryError as error:
             if isinstance(error, _PASSING):
                 context = replace(context, key=None)
-            self._remember(kind, context, _recorded_error(error))
+            self._remember(command, context, _recorded_error(error))
             raise
         return answer
 
-    def _answer_again(self, kind: CommandKind, request: Request, key: CommandKey) -> bytes | None:
+    def _note(self, deed: Deed, context: Context) -> None:
+        self._audit.add(
+            actor=context.actor,
+            action=deed.action,
+            subject=deed.subject,
+            address=context.asker.way,
+            now=self._room.clock(),
+            detail={**deed.detail, **context.detail},
+        )
+
+    def _answer_again(self, command: AnyCommand, request: Request, key: CommandKey) -> bytes | None:
         """What was answered to this transaction, None where it is new. To say a known one again
         with another PIN is to try that PIN. Raises TransactionConflict; after too many such tries
         whatever was said."""
-        if not kind.secret or not self._log.is_known(key):
+        if not command.secret or not self._log.is_known(key):
             return self._log.answer(key)
         try:
             answered, conflict = self._log.answer(key), None
@@ -118,20 +129,20 @@ class Commands:
             door = self._room.door_name(request.door)
             taken = presenting.again(door, is_same=is_same)
         else:
-            taken = self._again(kind, is_same=is_same)
+            taken = self._again(command, is_same=is_same)
         if not taken:
             raise conflict or TransactionConflict(
-                f"This transaction was used for another {kind.name} request; take a new one."
+                f"This transaction was used for another {command.name} request; take a new one."
             )
         return answered
 
-    def _again(self, kind: CommandKind, *, is_same: bool) -> bool:
+    def _again(self, command: AnyCommand, *, is_same: bool) -> bool:
         try:
-            self._repeats.attempt(kind.name)
+            self._repeats.attempt(command.name)
         except TooManyAttempts:
             return False
         if is_same:
-            self._repeats.take_back(kind.name)
+            self._repeats.take_back(command.name)
         return is_same
 
     def _nonce_answer(self, context: Context) -> bytes | None:
@@ -146,12 +157,19 @@ class Commands:
             raise SignatureInvalid("This signature was used already. Sign each command anew.")
         return answered
 
-    def _remember(self, kind: CommandKind, context: Context, outcome: bytes) -> None:
+    def _remember(self, command: AnyCommand, context: Context, outcome: bytes) -> None:
         now = self._room.clock()
-        if kind.recorded and context.key is not None:
+        if command.changes and context.key is not None:
             self._log.record(context.key, outcome, now)
         if context.nonce is not None:
             self._log.conclude(context.nonce, outcome)
+
+
+def named(name: str) -> AnyCommand:
+    """Raises CommandUnknown."""
+    if name not in COMMANDS:
+        raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
+    return COMMANDS[name]
 
 
 def _recorded_error(error: OstiaryError) -> bytes:
@@ -159,8 +177,8 @@ def _recorded_error(error: OstiaryError) -> bytes:
     return _ERROR + detail.model_dump_json().encode()
 
 
-def _replayed(kind: CommandKind, recorded: bytes) -> Answer:
+def _replayed(command: Command[R, A], recorded: bytes) -> A:
     if recorded.startswith(_OK):
-        return kind.answer.model_validate_json(recorded.removeprefix(_OK))
+        return command.answer.model_validate_json(recorded.removeprefix(_OK))
     detail = ErrorDetail.model_validate_json(recorded.removeprefix(_ERROR))
     raise error_of(detail.code)(detail.message)

@@ -2,22 +2,24 @@
 no more, lets nobody in by it."""
 
 from ostiary.commands.context import Context
+from ostiary.commands.registry import AnyCommand
 from ostiary.commands.room import Room
 from ostiary.errors import ConfirmationNeeded
-from ostiary.messages.commands import CommandKind, DoorRequest, Request
+from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.doors import DoorRequest
 from ostiary.messages.entrance import Mode
 from ostiary.store.accounts import Accounts
 
 SAY_PASSWORD = "Say your password again (POST /api/v1/confirmation), then ask once more."
 
 
-def check_confirmed(room: Room, kind: CommandKind, request: Request, context: Context) -> None:
+def check_confirmed(room: Room, command: AnyCommand, request: Request, context: Context) -> None:
     """Raises ConfirmationNeeded, before anything costly."""
     if context.asker.confirmed:
         return
-    if context.source == "http" and (kind.admits or _widens(room, request)):
+    if context.source == "http" and (command.admits or _widens(room, request)):
         raise ConfirmationNeeded(SAY_PASSWORD)
-    if kind.name == "add_template" and _signature_needed(room):
+    if command.name == "add_template" and _signature_needed(room):
         raise ConfirmationNeeded(
             "A further template is taken from signed commands only, because the console has "
             "accounts. Sign it (commands.signed), add it in the console, or set "

@@ -1,27 +1,28 @@
 """Who asks, and under which conditions."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ostiary.errors import TimedOut
-from ostiary.messages.commands import Answer
 from ostiary.messages.entrance import by_whom
+from ostiary.store.audit import Detail
 from ostiary.store.command_log import CommandKey
 
-
-def _nothing(_answer: Answer) -> None:
-    pass
+MQTT = "mqtt"
+MQTT_SIGNED = "mqtt, signed"
+LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Somebody who asks. `name`: an account, `token:…`, `client:…` or `local:…`; None where nobody
-    can tell.
-    `confirmed`: by more than a session's cookie or a place on the broker."""
+    """Somebody who asks. `name`: an account, `token:…`, `client:…` or `local:…`, a user of this
+    machine; None where nobody can tell. `way`: by which they came: a network address for HTTP,
+    MQTT, MQTT_SIGNED, or LOCAL for the command line. `confirmed`: by more than a session's cookie
+    or a place on the broker."""
 
-    name: str | None = None
+    name: str | None
+    way: str
     confirmed: bool = False
 
 
@@ -30,18 +31,22 @@ class Context:
     """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
     `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
     signature, which counts once, unless `redelivered` says that it is the same delivery again.
-    `operator`: whether they may be told who is registered. `asker`: who they are. `also` is called
-    with the answer in the transaction of a command that changes something, once it has: both happen
-    or neither."""
+    `operator`: whether they may be told who is registered. `detail`: what the audit says besides of
+    what they change."""
 
     source: Literal["mqtt", "http", "cli"]
+    asker: Asker
     key: CommandKey | None = None
     deadline: float | None = None
     nonce: CommandKey | None = None
     redelivered: bool = False
     operator: bool = True
-    asker: Asker = Asker()
-    also: Callable[[Answer], object] = _nothing
+    detail: Detail = field(default_factory=dict)
+
+    @property
+    def actor(self) -> str:
+        """Who it was, for the audit."""
+        return self.asker.name or self.source
 
     @property
     def by(self) -> str:

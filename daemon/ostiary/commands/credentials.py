@@ -1,16 +1,14 @@
 """PINs and cards as commands. Hashes are made before the transaction: no database waits for one."""
 
-from collections.abc import Callable
-
 from ostiary.access.keypad import Entry, printed_number
 from ostiary.commands.context import Context
 from ostiary.commands.pins import check_pin, hint_of
+from ostiary.commands.registry import Effect, command
 from ostiary.commands.room import Presents, Room
 from ostiary.errors import NotAllowed, PinWeak, RequestMalformed
-from ostiary.messages.commands import (
+from ostiary.messages.commands.credentials import (
     AddCardAnswer,
     AddCardRequest,
-    Answer,
     CredentialAnswer,
     CredentialRequest,
     CredentialsAnswer,
@@ -26,10 +24,9 @@ from ostiary.messages.username import same_name
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import PinKind
 
-Effect = Callable[[], Answer]
 
-
-def set_pin(room: Room, request: SetPinRequest, context: Context) -> Effect:
+@command("set_pin", changes=True, secret=True, admits=True, audit="pin_set")
+def set_pin(room: Room, request: SetPinRequest, context: Context) -> Effect[SetPinAnswer]:
     """Raises UserUnknown, PinWeak, TooManyAttempts."""
     name = room.people.get(request.username).username
     pin = request.pin.get_secret_value()
@@ -47,7 +44,8 @@ def set_pin(room: Room, request: SetPinRequest, context: Context) -> Effect:
     return effect
 
 
-def remove_pin(room: Room, request: RemovePinRequest, context: Context) -> Effect:
+@command("remove_pin", changes=True, audit="pin_removed")
+def remove_pin(room: Room, request: RemovePinRequest, context: Context) -> Effect[RemovePinAnswer]:
     def effect() -> RemovePinAnswer:
         name = room.people.get(request.username).username
         room.credentials.remove_pin(name, "duress" if request.duress else "pin")
@@ -57,7 +55,8 @@ def remove_pin(room: Room, request: RemovePinRequest, context: Context) -> Effec
     return effect
 
 
-def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect:
+@command("add_card", changes=True, secret=True, admits=True, audit="card_added")
+def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect[AddCardAnswer]:
     """Raises UserUnknown, CardTaken, or TimedOut where no card was held to the reader."""
     name = room.people.get(request.username).username
     if request.card is not None:
@@ -75,7 +74,10 @@ def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect:
     return effect
 
 
-def remove_card(room: Room, request: RemoveCardRequest, context: Context) -> Effect:
+@command("remove_card", changes=True, secret=True, audit="cards_removed")
+def remove_card(
+    room: Room, request: RemoveCardRequest, context: Context
+) -> Effect[RemoveCardAnswer]:
     def effect() -> RemoveCardAnswer:
         name = room.people.get(request.username).username
         if request.card is None:
@@ -88,7 +90,10 @@ def remove_card(room: Room, request: RemoveCardRequest, context: Context) -> Eff
     return effect
 
 
-def credentials(room: Room, request: CredentialsRequest, _context: Context) -> Effect:
+@command("credentials")
+def credentials(
+    room: Room, request: CredentialsRequest, _context: Context
+) -> Effect[CredentialsAnswer]:
     def effect() -> CredentialsAnswer:
         name = room.people.get(request.username).username
         holding = room.credentials.holding(name)
@@ -99,7 +104,10 @@ def credentials(room: Room, request: CredentialsRequest, _context: Context) -> E
     return effect
 
 
-def credential(room: Room, request: CredentialRequest, _context: Context) -> Effect:
+@command("credential", changes=True, secret=True)
+def credential(
+    room: Room, request: CredentialRequest, _context: Context
+) -> Effect[CredentialAnswer]:
     """The deed comes first and outside the transaction, for it is the door's own: whoever asks
     again with the same transaction gets the same answer, and opens nothing."""
     door = room.door_name(request.door)
@@ -139,10 +147,10 @@ def _check_nobodys(room: Room, pin: str, name: str, kind: PinKind, context: Cont
             del hashes[kind]  # it is being replaced
         if any(each is not None and room.hasher.verify(each, pin) for each in hashes.values()):
             Audit(room.people.database).add(
-                actor=context.asker.name or context.source,
+                actor=context.actor,
                 action="pin_refused",
                 subject=name,
-                address="",
+                address=context.asker.way,
                 now=room.clock(),
             )
             room.pins_taken.attempt("set_pin")

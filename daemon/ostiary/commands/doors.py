@@ -1,14 +1,12 @@
 """The door itself as commands. A deed at the door comes first, outside the transaction of its
 answer: the door records it itself, and must not wait for a database that waits for the door."""
 
-from collections.abc import Callable
-
 from ostiary.access.entrance import Contact
 from ostiary.commands.context import Context
+from ostiary.commands.registry import Deed, Effect, command
 from ostiary.commands.room import Room
 from ostiary.errors import NotAllowed
-from ostiary.messages.commands import (
-    Answer,
+from ostiary.messages.commands.doors import (
     ContactAnswer,
     ContactRequest,
     DoorAnswer,
@@ -18,16 +16,20 @@ from ostiary.messages.commands import (
 )
 from ostiary.messages.entrance import DoorWhat, Mode
 
-Effect = Callable[[], Answer]
-
 MODES = {"lock": Mode.NORMAL, "unlock": Mode.UNLOCKED, "lockdown": Mode.LOCKDOWN}
 
 
-def doors(room: Room, _request: DoorsRequest, _context: Context) -> Effect:
+@command("doors")
+def doors(room: Room, _request: DoorsRequest, _context: Context) -> Effect[DoorsAnswer]:
     return lambda: DoorsAnswer(doors=tuple(each.state() for each in room.doors.values()))
 
 
-def door(room: Room, request: DoorRequest, context: Context) -> Effect:
+def _door_run(request: DoorRequest, answer: DoorAnswer) -> Deed:
+    return Deed("door_run", f"{answer.door.door}: {request.action}")
+
+
+@command("door", changes=True, urgent=True, audit=_door_run)
+def door(room: Room, request: DoorRequest, context: Context) -> Effect[DoorAnswer]:
     """Raises NotAllowed for `open` in a lockdown."""
     guard = room.door(request.door)
     if request.action == "open":
@@ -46,7 +48,8 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect:
     return lambda: answer
 
 
-def contact(room: Room, request: ContactRequest, _context: Context) -> Effect:
+@command("contact")
+def contact(room: Room, request: ContactRequest, _context: Context) -> Effect[ContactAnswer]:
     """Raises NotAllowed where the door's contact is not told from outside."""
     name = room.door_name(request.door)
     if room.settings.door(name).contact != "mqtt":

@@ -1,27 +1,33 @@
-"""A face becomes a person's templates: register, and further templates."""
+"""People as commands: who is registered, their templates and their names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ostiary.access.probe import Probe, distance, fused
 from ostiary.commands.context import Context
 from ostiary.commands.looks import Looks, looks_at
+from ostiary.commands.registry import Deed, Effect, command
 from ostiary.commands.room import Room
 from ostiary.errors import AlreadyRegistered, NotAllowed, NotThisPerson, UserExists
-from ostiary.messages.commands import (
+from ostiary.messages.commands.people import (
     AddTemplateAnswer,
     AddTemplateRequest,
-    Answer,
+    DeleteAnswer,
+    DeleteRequest,
     PicturesRequest,
     RegisterAnswer,
     RegisterRequest,
     RemoveTemplateAnswer,
     RemoveTemplateRequest,
+    RenameAnswer,
+    RenameRequest,
+    ShareAnswer,
+    ShareRequest,
     TemplateRecord,
+    UserRecord,
+    UsersAnswer,
+    UsersRequest,
 )
-from ostiary.store.audit import Audit
 from ostiary.store.rules import StoredPerson
-
-Effect = Callable[[], Answer]
 
 LACKING = {
     "look_left": "Nobody turned the head to the left.",
@@ -30,7 +36,30 @@ LACKING = {
 }
 
 
-def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
+def _registered(request: RegisterRequest, answer: RegisterAnswer) -> Deed:
+    return Deed("user_registered", request.username, {"verified": answer.verified})
+
+
+def _template_added(request: AddTemplateRequest, answer: AddTemplateAnswer) -> Deed:
+    return Deed("template_added", request.username, {"verified": answer.verified})
+
+
+def _template_removed(request: RemoveTemplateRequest, _answer: RemoveTemplateAnswer) -> Deed:
+    return Deed("template_removed", request.username, {"template": request.template})
+
+
+def _renamed(request: RenameRequest, answer: RenameAnswer) -> Deed:
+    return Deed("user_renamed", request.username, {"new_username": answer.username})
+
+
+def _shared(request: ShareRequest, answer: ShareAnswer) -> Deed:
+    if request.username is None:
+        return Deed("users_shared", f"{len(answer.shared)} people")
+    return Deed("user_shared", request.username)
+
+
+@command("register", changes=True, admits=True, audit=_registered)
+def register(room: Room, request: RegisterRequest, context: Context) -> Effect[RegisterAnswer]:
     """Raises UserExists before anything costly, and again where somebody was quicker;
     AlreadyRegistered for a face that is somebody else's, unless `allow_twin`; GroupUnknown,
     PeriodInvalid."""
@@ -50,7 +79,6 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
             source=context.source,
             scope=request.scope,
         )
-        _note(room, context, "user_registered", user.username, looks)
         if allowed != StoredPerson():
             room.rules.set_person(user.username, request, context.source, confirm=True)
         return RegisterAnswer(
@@ -69,7 +97,10 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect:
     return effect
 
 
-def add_template(room: Room, request: AddTemplateRequest, context: Context) -> Effect:
+@command("add_template", changes=True, admits=True, audit=_template_added)
+def add_template(
+    room: Room, request: AddTemplateRequest, context: Context
+) -> Effect[AddTemplateAnswer]:
     """Raises UserUnknown before anything costly; NotThisPerson for a face that is too far from all
     the person's templates, AlreadyRegistered for somebody else's, unless `allow_twin`."""
     _check_allowed(room, request)
@@ -83,7 +114,6 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
         _check_twin(room, request, context, looks.kept, other_than=username)
         now = room.clock()
         template = room.people.add_template(username, look, now, source=context.source)
-        _note(room, context, "template_added", username, looks)
         return AddTemplateAnswer(
             username=username,
             template=TemplateRecord(
@@ -102,7 +132,10 @@ def add_template(room: Room, request: AddTemplateRequest, context: Context) -> E
     return effect
 
 
-def remove_template(room: Room, request: RemoveTemplateRequest, context: Context) -> Effect:
+@command("remove_template", changes=True, audit=_template_removed)
+def remove_template(
+    room: Room, request: RemoveTemplateRequest, context: Context
+) -> Effect[RemoveTemplateAnswer]:
     def effect() -> RemoveTemplateAnswer:
         username = room.people.remove_template(
             request.username, request.template, room.clock(), source=context.source
@@ -112,26 +145,84 @@ def remove_template(room: Room, request: RemoveTemplateRequest, context: Context
     return effect
 
 
+@command("users")
+def users(room: Room, request: UsersRequest, context: Context) -> Effect[UsersAnswer]:
+    def effect() -> UsersAnswer:
+        roster = room.people.roster
+        now = roster.thresholds.used
+        alike = roster.look_alikes()
+        shared = room.people.site_usernames()
+        people = [each for each in room.people.list() if each.username > (request.cursor or "")]
+        page = people[: request.limit]
+        return UsersAnswer(
+            users=tuple(
+                UserRecord(
+                    username=user.username,
+                    created_at=user.created_at,
+                    templates=user.templates,
+                    scope="site" if user.username in shared else "door",
+                    recognizers=user.recognizers,
+                    look_alikes=alike.of(user.username) if context.operator else (),
+                    groups=tuple(sorted(person.groups)),
+                    valid_from=person.valid_from,
+                    valid_until=person.valid_until,
+                )
+                for user in page
+                for person in [room.rules.person(user.username)]
+            ),
+            recognizer=now.recognizer,
+            threshold=now.distance,
+            false_accept=now.false_accept,
+            waiting=len(roster.waiting()),
+            cursor=page[-1].username if len(page) < len(people) else None,
+            scale=now.scale,
+            one_template=roster.with_one_template,
+            promised=now.is_promised,
+        )
+
+    return effect
+
+
+@command("rename", changes=True, audit=_renamed)
+def rename(room: Room, request: RenameRequest, context: Context) -> Effect[RenameAnswer]:
+    def effect() -> RenameAnswer:
+        old = room.people.get(request.username).username
+        user = room.people.rename(old, request.new_username, room.clock(), source=context.source)
+        return RenameAnswer(username=user.username, previous_username=old)
+
+    return effect
+
+
+@command("share", changes=True, admits=True, audit=_shared)
+def share(room: Room, request: ShareRequest, _context: Context) -> Effect[ShareAnswer]:
+    def effect() -> ShareAnswer:
+        people = room.people
+        known = people.site_usernames()
+        asked = (
+            [request.username] if request.username else [each.username for each in people.list()]
+        )
+        names = [people.get(name).username for name in asked]
+        new = tuple(name for name in names if name not in known)
+        for name in new or names[:1]:
+            people.share(name, room.clock())
+        return ShareAnswer(shared=new)
+
+    return effect
+
+
+@command("delete", changes=True, audit="user_deleted")
+def delete(room: Room, request: DeleteRequest, context: Context) -> Effect[DeleteAnswer]:
+    return lambda: DeleteAnswer(
+        username=room.people.delete(request.username, room.clock(), source=context.source)
+    )
+
+
 def _lacking(looks: Looks) -> str:
     """What is to be said where one template was kept only."""
     if not looks.missing:
         return ""
     lacks = " ".join(LACKING[each] for each in looks.missing)
     return f" One template only could be kept, and two are the rule: {lacks}"
-
-
-def _note(room: Room, context: Context, action: str, username: str, looks: Looks) -> None:
-    """Who asks over HTTP is noted there, with an address."""
-    if context.source != "mqtt":
-        return
-    Audit(room.people.database).add(
-        actor=context.asker.name or "mqtt",
-        action=action,
-        subject=username,
-        address="",
-        now=room.clock(),
-        detail={"verified": looks.verified},
-    )
 
 
 def _check_allowed(room: Room, request: PicturesRequest) -> None:

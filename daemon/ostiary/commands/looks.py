@@ -10,7 +10,7 @@ from ostiary.commands.context import Context
 from ostiary.commands.examine import check_uncovered, decoded, is_live, one_face
 from ostiary.commands.room import Camera, Room
 from ostiary.errors import NotLive, NotThisPerson, OstiaryError, TimedOut
-from ostiary.messages.commands import LOOKS, PicturesRequest
+from ostiary.messages.commands.people import LOOKS, PicturesRequest
 from ostiary.vision.arrays import BGRImage
 
 TURNED = 0.12

@@ -14,7 +14,7 @@ from ostiary.access.risk import Risk
 from ostiary.access.roster import Roster, Template
 from ostiary.commands.names import Names
 from ostiary.errors import OstiaryError, SiteNotJoined, UserUnknown
-from ostiary.messages.commands import Scope
+from ostiary.messages.commands.people import Scope
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
 from ostiary.store import users as stored

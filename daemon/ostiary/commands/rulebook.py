@@ -27,7 +27,6 @@ from ostiary.errors import (
 )
 from ostiary.messages.commands.labels import Allowance
 from ostiary.messages.commands.rules import AccessRule
-from ostiary.store.audit import Audit, Detail
 from ostiary.store.rules import RuleStore, Stored, StoredPerson
 
 log = structlog.get_logger(__name__)
@@ -68,7 +67,6 @@ class Rules:
         self._always_trusted = settings.clock.trust == "always"
         self._synchronised = clock_trusted
         self._store = RuleStore(people.database)
-        self._audit = Audit(people.database)
         self.zone = settings.site.zone
         self.doors = tuple(camera.name for camera in settings.cameras)
         self._kept = self._read()
@@ -137,24 +135,22 @@ class Rules:
         _check_order(first, last)
         return first, last
 
-    # changes; each in the caller's transaction, with its audit row
+    # changes; each in the caller's transaction
 
-    def set_group(self, name: str, new_name: str | None, source: str) -> str:
+    def set_group(self, name: str, new_name: str | None) -> str:
         groups = self.stored.groups
         if new_name is None:
             self._store.add_group(name)
-            self._noted("group_set", name, source)
             self._changed(confirm=True)
             return name
         self.check_groups([name])
         if new_name != name and new_name in groups:
             raise GroupExists(f"There is a group {new_name} already.")
         self._store.rename_group(name, new_name)
-        self._noted("group_renamed", name, source, {"new_name": new_name})
         self._changed(confirm=True)
         return new_name
 
-    def delete_group(self, name: str, source: str) -> None:
+    def delete_group(self, name: str) -> None:
         self.check_groups([name])
         members = sum(name in person.groups for person in self.stored.people.values())
         rules = [rule.name for rule in self.rules() if name in rule.groups]
@@ -164,12 +160,9 @@ class Rules:
                 f"{': ' if rules else ''}{', '.join(rules)}. Change them first."
             )
         self._store.delete_group(name)
-        self._noted("group_deleted", name, source)
         self._changed(confirm=True)
 
-    def set_rule(
-        self, rule: AccessRule, replaces: str | None, source: str, *, confirm: bool
-    ) -> AccessRule:
+    def set_rule(self, rule: AccessRule, replaces: str | None, *, confirm: bool) -> AccessRule:
         """Raises GroupUnknown, CameraUnknown, RuleUnknown, RuleExists, ScheduleInvalid,
         ScheduleOverlaps, PeriodInvalid, LocksEverybodyOut."""
         self.check_groups(rule.groups)
@@ -193,22 +186,19 @@ class Rules:
             raise RuleExists(f"There is a rule {rule.name} already.")
         number, _ = known.get(replaces or rule.name, (None, rule))
         self._store.put_rule(number, _content(rule, since, until), rule.groups)
-        self._noted("rule_set", rule.name, source, {"was": replaces} if replaces else None)
         self._changed(confirm=confirm)
         return rule
 
-    def delete_rule(self, name: str, source: str, *, confirm: bool) -> None:
+    def delete_rule(self, name: str, *, confirm: bool) -> None:
         """Raises RuleUnknown, LocksEverybodyOut."""
         if name not in self._kept.rules:
             raise RuleUnknown(f"There is no rule {name}.")
         number, _ = self._kept.rules[name]
         self._store.delete_rule(number)
-        self._noted("rule_deleted", name, source)
         self._changed(confirm=confirm)
 
-    def set_holidays(self, holidays: Mapping[date, str], source: str) -> None:
+    def set_holidays(self, holidays: Mapping[date, str]) -> None:
         self._store.put_holidays(holidays)
-        self._noted("holidays_set", f"{len(holidays)} holidays", source)
         self._changed(confirm=True)
 
     def set_person(
@@ -259,18 +249,6 @@ class Rules:
         if unknown:
             known = ", ".join(sorted(self.stored.groups)) or "none yet"
             raise GroupUnknown(f"There is no group {unknown[0]}. There are: {known}.")
-
-    def _noted(self, action: str, subject: str, source: str, detail: Detail | None = None) -> None:
-        if source == "http":  # the console writes who it was
-            return
-        self._audit.add(
-            actor=source,
-            action=action,
-            subject=subject,
-            address="",
-            now=self._clock(),
-            detail=detail,
-        )
 
     def _changed(self, *, confirm: bool) -> Kept:
         """What was written in this transaction comes into force with it. Raises

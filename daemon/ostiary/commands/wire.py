@@ -1,16 +1,14 @@
-"""A command as it comes over a wire: how large it may be, what it says, and how it is refused."""
+"""A command as it comes over a wire: how large it may be, and how it is refused."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ostiary.config import describe_validation
-from ostiary.errors import OstiaryError, RequestMalformed, RequestTooLarge
-from ostiary.messages.commands import COMMANDS, ErrorDetail, ErrorResponse, Request, Transaction
+from ostiary.commands.registry import AnyCommand
+from ostiary.errors import OstiaryError, RequestTooLarge
+from ostiary.messages.commands.base import Transaction
+from ostiary.messages.commands.envelope import ErrorDetail, ErrorResponse
 
 SMALL = 256 * 1024
 """Bytes of a command that carries no picture."""
-PICTURES = frozenset({"register", "login", "add_template", "put_person"})
-URGENT = frozenset({"door"})
-"""Commands that nothing else keeps waiting."""
 
 
 class _TransactionOnly(BaseModel):
@@ -21,23 +19,15 @@ class _TransactionOnly(BaseModel):
     payload: str | None = None  # of a signed command
 
 
-def most_bytes(name: str | None, limit: int) -> int:
+def most_bytes(command: AnyCommand | None, limit: int) -> int:
     """Bytes that this command may have, where any may have `limit`."""
-    return min(limit, SMALL) if name in COMMANDS and name not in PICTURES else limit
+    return limit if command is None or command.takes_pictures else min(limit, SMALL)
 
 
-def check_size(name: str | None, size: int, limit: int) -> None:
+def check_size(command: AnyCommand | None, size: int, limit: int) -> None:
     """Raises RequestTooLarge."""
-    if size > (most := most_bytes(name, limit)):
+    if size > (most := most_bytes(command, limit)):
         raise RequestTooLarge(f"This command has at most {most} bytes; it has {size}.")
-
-
-def parse(model: type[Request], payload: bytes) -> Request:
-    """Read a request. Raises RequestMalformed that names each wrong field, or UsernameInvalid."""
-    try:
-        return model.model_validate_json(payload or b"{}")
-    except ValidationError as error:
-        raise RequestMalformed(describe_validation(error)) from None
 
 
 def failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> bytes:

@@ -91,7 +91,7 @@ class Gate:
         """A token, which is no browser's to send by itself, and the Unix socket are confirmed."""
         session = caller.session
         confirmed = session is None or self.confirmations.holds(session, caller.address)
-        return Asker(caller.name, confirmed)
+        return Asker(caller.name, caller.address, confirmed)
 
     def require_legacy(self, connection: HTTPConnection) -> Caller:
         """The first version's clients: an operator's token, or the Unix socket."""

@@ -15,18 +15,16 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from ostiary.commands import decisions, enrol
 from ostiary.errors import LowQuality, NoFace, OstiaryError, RequestMalformed, SeveralFaces
 from ostiary.http.gate import Caller, Legacy
 from ostiary.http.messages import LegacyLogin, LegacyRegistered, LegacyUser, LegacyUsers
 from ostiary.http.problems import MEDIA_TYPE, headers_of, problem_of, responses
 from ostiary.http.texts import Texts, language_of
 from ostiary.http.work import Work
-from ostiary.messages.commands import (
-    LoginAnswer,
-    LoginRequest,
-    RegisterAnswer,
+from ostiary.messages.commands.decisions import LoginRequest
+from ostiary.messages.commands.people import (
     RegisterRequest,
-    UsersAnswer,
     UsersRequest,
 )
 
@@ -97,18 +95,18 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
         responses=_ERRORS,
         openapi_extra=_FORM,
     )
-    async def login(request: Request, _caller: Legacy) -> Any:
+    async def login(request: Request, caller: Legacy) -> Any:
         """Whether the picture shows this person, live. No match is `success: false`, status 200."""
         try:
             form = await face_form(request, body_limit)
-            return await run_in_threadpool(_login, work, form, _say(texts, request))
+            return await run_in_threadpool(_login, work, form, caller, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
 
     @router.get("/users", response_model=LegacyUsers, responses=responses(401, 403, 429, 503))
-    def users(_caller: Legacy) -> LegacyUsers:
+    def users(caller: Legacy) -> LegacyUsers:
         """Everybody who is registered, first come first."""
-        known = work.ask("users", UsersRequest(), UsersAnswer).users
+        known = work.run(enrol.users, UsersRequest(), caller).users
         ordered = sorted(known, key=lambda user: (user.created_at is not None, user.created_at))
         return LegacyUsers(
             users=tuple(
@@ -154,14 +152,8 @@ async def face_form(request: Request, limit: int) -> FaceForm:
 def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
     username, file = _whole(form)
     try:
-        answer = work.change(
-            "register",
-            RegisterRequest(username=username, image=file),
-            RegisterAnswer,
-            caller,
-            "user_registered",
-            username.strip(),
-        )
+        request = RegisterRequest(username=username, image=file)
+        answer = work.run(enrol.register, request, caller)
     except OstiaryError as error:
         if error.code not in DENIED:
             raise
@@ -171,10 +163,10 @@ def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyReg
     )
 
 
-def _login(work: Work, form: FaceForm, say: Say) -> LegacyLogin:
+def _login(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyLogin:
     username, file = _whole(form)
     try:
-        answer = work.ask("login", LoginRequest(username=username, image=file), LoginAnswer)
+        answer = work.run(decisions.login, LoginRequest(username=username, image=file), caller)
     except OstiaryError as error:
         if error.code not in DENIED:
             raise

@@ -1,14 +1,11 @@
 """What the HTTP API takes and gives, where that is not a command's own model."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from ostiary.http.passwords import LONGEST, SHORTEST
-from ostiary.messages.commands import LOOKS, Base64Image, TemplateRecord
-from ostiary.messages.commands.credentials import Card, DoorName, Pin
-from ostiary.messages.commands.doors import Action
-from ostiary.messages.commands.labels import Allowance
+from ostiary.messages.commands.people import TemplateRecord
 from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
@@ -35,43 +32,6 @@ class NewName(Message):
     model_config = ConfigDict(json_schema_extra={"examples": [{"username": "李四"}]})
 
     username: Username
-
-
-class Picture(Message):
-    """A picture of a person: one sent, or one that the camera takes now."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"source": "camera"}]})
-
-    image: Base64Image | None = None
-    images: tuple[Base64Image, ...] | None = Field(
-        default=None, min_length=1, max_length=LOOKS, description="Instead of `image`: several."
-    )
-    source: Literal["camera"] | None = Field(default=None, description="Instead of `image`.")
-    camera: str | None = Field(default=None, description="Which one, where there are several.")
-    require_live: bool = Field(
-        default=True,
-        description="false enrols from a photo; only where the configuration permits it.",
-    )
-
-    allow_twin: bool = Field(
-        default=False, description="Although it is somebody else's by the door's threshold."
-    )
-
-    @model_validator(mode="after")
-    def _one_of_image_and_source(self) -> Self:
-        if [self.image, self.images, self.source].count(None) != 2:
-            raise ValueError('Give "image", "images" or "source": "camera", and one of them only')
-        return self
-
-
-class PersonAccess(Allowance):
-    """What a person may, and when. What is left out stays as it was."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"groups": [], "valid_until": "2030-01-01"}]}
-    )
-
-    confirm: bool = Field(default=False, description="Although nobody could pass a door any more.")
 
 
 class PeopleList(Message):
@@ -323,7 +283,10 @@ class AuditRecord(Message):
     action: str = Field(examples=["user_registered"])
     subject: str = Field(examples=["张三"])
     detail: dict[str, str | int | float | bool | None]
-    address: str = Field(examples=["192.0.2.7"])
+    address: str = Field(
+        description="By what way: a network address, `mqtt`, `mqtt, signed`, or `local`.",
+        examples=["192.0.2.7"],
+    )
 
 
 class AuditPage(Message):
@@ -368,29 +331,3 @@ class LegacyUsers(Message):
 
     success: Literal[True] = True
     users: tuple[LegacyUser, ...]
-
-
-class NewPin(Message):
-    """A person's PIN."""
-
-    pin: Pin
-    duress: bool = Field(default=False, description="The one for when they are forced.")
-
-
-class NewCard(Message):
-    """A person's card: its number, or the door whose reader it is held to next."""
-
-    card: Card | None = None
-    door: DoorName | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.card is None) == (self.door is None):
-            raise ValueError('Give "card" or "door", and one of them only')
-        return self
-
-
-class DoorAction(Message):
-    """What is to be done with a door."""
-
-    action: Action

@@ -1,23 +1,19 @@
-"""Runs commands for HTTP: a few at a time, in time, and with their audit row."""
+"""Runs commands for HTTP: a few at a time, and in time."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TypeVar
 
 from ostiary.commands.context import Context
+from ostiary.commands.registry import A, Command, R
 from ostiary.errors import Busy
 from ostiary.http.gate import Caller, Gate
 from ostiary.http.parts import ConsoleParts
-from ostiary.messages.commands import AddTemplateAnswer, Answer, RegisterAnswer, Request
 from ostiary.store.audit import Detail
 
 AT_ONCE = 2
 """Commands that look at images at the same time; more would only slow the door."""
-
-A = TypeVar("A", bound=Answer)
 
 
 class Turns:
@@ -53,45 +49,25 @@ class Work:
         self._running = threading.Semaphore(AT_ONCE)
         self._places = threading.Semaphore(AT_ONCE + parts.settings.commands.queue_limit)
 
-    def ask(self, name: str, request: Request, answer: type[A]) -> A:
-        """Run a command that changes nothing. Raises OstiaryError."""
-        with self._place() as context:
-            result = self._parts.commands.run(name, request, context)
-            assert isinstance(result, answer)
-            return result
-
-    def change(
-        self,
-        name: str,
-        request: Request,
-        answer: type[A],
-        caller: Caller,
-        action: str,
-        subject: str,
-        detail: Detail | None = None,
+    def run(
+        self, command: Command[R, A], request: R, caller: Caller, detail: Detail | None = None
     ) -> A:
-        """Run a command that changes something, and write who did it. Raises OstiaryError."""
-
-        def note(told: Answer) -> None:
-            said = dict(detail or {})
-            if isinstance(told, RegisterAnswer | AddTemplateAnswer):
-                said["verified"] = told.verified
-            self._gate.note(caller, action, subject, said)
-
-        with self._place() as context:
-            noted = replace(
-                context,
-                operator=caller.knows_people,
+        """Run a command for whoever asks. `detail`: what the audit says besides. Raises
+        OstiaryError."""
+        with self._place() as deadline:
+            context = Context(
+                source="http",
                 asker=self._gate.asker(caller),
-                also=note,
+                deadline=deadline,
+                operator=caller.knows_people or not command.changes,
+                detail=detail or {},
             )
-            result = self._parts.commands.run(name, request, noted)
-            assert isinstance(result, answer)
-            return result
+            return self._parts.commands.run(command, request, context)
 
     @contextmanager
-    def _place(self) -> Iterator[Context]:
-        """Raises Busy when too many wait already, or for too long."""
+    def _place(self) -> Iterator[float]:
+        """Until when it has to be done, in seconds of `time.monotonic()`. Raises Busy when too
+        many wait already, or for too long."""
         limit_s = self._parts.settings.commands.time_limit_s
         deadline = time.monotonic() + limit_s
         if not self._places.acquire(blocking=False):
@@ -100,7 +76,7 @@ class Work:
             if not self._running.acquire(timeout=limit_s):
                 raise Busy("Too many requests are waiting; try again in a moment.")
             try:
-                yield Context(source="http", deadline=deadline)
+                yield deadline
             finally:
                 self._running.release()
         finally:

@@ -15,20 +15,19 @@ from contextlib import suppress
 
 import structlog
 
-from ostiary.commands.commands import Commands
-from ostiary.commands.context import Asker, Context
-from ostiary.commands.wire import URGENT, check_size, failed, most_bytes, parse
+from ostiary.commands.commands import COMMANDS, Commands, named
+from ostiary.commands.context import LOCAL, Asker, Context
+from ostiary.commands.wire import check_size, failed, most_bytes
 from ostiary.config import Settings
 from ostiary.errors import (
     Busy,
-    CommandUnknown,
     ConfigError,
     OstiaryError,
     RequestLate,
     RequestMalformed,
 )
 from ostiary.local.unix_socket import bound, peer_uid
-from ostiary.messages.commands import COMMANDS, OkResponse
+from ostiary.messages.commands.envelope import OkResponse
 from ostiary.store.command_log import CommandKey
 
 log = structlog.get_logger(__name__)
@@ -158,30 +157,29 @@ class LocalServer:
             line += piece
             if name is None and (b" " in line or len(line) > LONGEST_NAME):
                 name = line[:LONGEST_NAME].partition(b" ")[0].decode("ascii", "replace")
-            most = most_bytes(name, self._limits.payload_limit_bytes)
+            command = COMMANDS.get(name or "")
+            most = most_bytes(command, self._limits.payload_limit_bytes)
             if len(line) > most + LONGEST_NAME:
-                check_size(name, len(line) - LONGEST_NAME, self._limits.payload_limit_bytes)
+                check_size(command, len(line) - LONGEST_NAME, self._limits.payload_limit_bytes)
         words, _, payload = bytes(line).rstrip().partition(b" ")
         return words.decode("ascii", "replace"), payload
 
     def _handle(self, name: str, payload: bytes, since: float, asker: Asker) -> bytes:
         """Raises OstiaryError."""
-        kind = COMMANDS.get(name)
-        if kind is None:
-            raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
-        request = parse(kind.request, payload)
+        command = named(name)
+        request = command.parse(payload)
         key = None
         if (transaction := request.transaction) is not None:
-            key = CommandKey.of(name, f"{transaction!r}", payload, "cli", secret=kind.secret)
+            key = CommandKey.of(name, f"{transaction!r}", payload, "cli", secret=command.secret)
         deadline = since + self._limits.time_limit_s
         context = Context(source="cli", key=key, deadline=deadline, asker=asker)
-        if name in URGENT:
-            answer = self._commands.run(name, request, context)
+        if command.urgent:
+            answer = self._commands.run(command, request, context)
         else:
             if not self._turn.acquire(timeout=self._limits.time_limit_s):
                 raise Busy("Another command takes long; try again in a moment.")
             try:
-                answer = self._commands.run(name, request, context)
+                answer = self._commands.run(command, request, context)
             finally:
                 self._turn.release()
         return OkResponse(data=answer, transaction=request.transaction).to_json()
@@ -193,4 +191,4 @@ def _asker(uid: int) -> Asker:
     if uid != _NOBODY:
         with suppress(KeyError):
             name = pwd.getpwuid(uid).pw_name
-    return Asker(f"local:{name}", confirmed=True)
+    return Asker(f"local:{name}", LOCAL, confirmed=True)

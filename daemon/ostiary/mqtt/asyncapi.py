@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ostiary import __version__
-from ostiary.messages.commands import COMMANDS, ErrorResponse, OkResponse
+from ostiary.commands.commands import COMMANDS
+from ostiary.messages.commands.envelope import ErrorResponse, OkResponse
 from ostiary.messages.events import (
     DoorEvent,
     DuressEvent,

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from ostiary import errors
+from ostiary.commands.commands import COMMANDS
+from ostiary.commands.registry import AnyCommand
 from ostiary.errors import OstiaryError
-from ostiary.messages.commands import COMMANDS, CommandKind
 from ostiary.messages.events import (
     DoorEvent,
     DuressEvent,
@@ -163,8 +164,8 @@ def markdown() -> str:
     return "".join(parts)
 
 
-def _command(kind: CommandKind) -> str:
-    again = " Runs once a transaction." if kind.recorded else ""
+def _command(kind: AnyCommand) -> str:
+    again = " Runs once a transaction." if kind.changes else ""
     text = f"### {kind.name}\n\n{_about(kind.request)}{again}\n\n"
     own = [name for name in kind.request.model_fields if name != "transaction"]
     if own:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from ostiary.commands.commands import Commands
+from ostiary.commands.commands import COMMANDS, Commands
 from ostiary.commands.room import always, utc_now
 from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
-from ostiary.messages.commands import COMMANDS
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import BrokerState, EntranceState, State
 from ostiary.mqtt.brokers import Brokers

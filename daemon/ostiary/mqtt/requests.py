@@ -12,24 +12,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from ostiary.commands.commands import Commands
-from ostiary.commands.context import Asker, Context
+from ostiary.commands.commands import COMMANDS, Commands, named
+from ostiary.commands.context import MQTT, MQTT_SIGNED, Asker, Context
 from ostiary.commands.room import utc_now
-from ostiary.commands.wire import URGENT, check_size, failed, parse
+from ostiary.commands.wire import check_size, failed
 from ostiary.config import Settings
 from ostiary.errors import (
     AnswerTooLarge,
     Busy,
-    CommandUnknown,
     NotAllowed,
     OstiaryError,
 )
-from ostiary.messages.commands import (
-    COMMANDS,
-    Answer,
-    OkResponse,
-    Transaction,
-)
+from ostiary.messages.commands.base import Answer, Transaction
+from ostiary.messages.commands.envelope import OkResponse
 from ostiary.mqtt.acks import AckOrder
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming
@@ -127,8 +122,9 @@ class Requests:
         self._acks.arrived(incoming)
         name = self._topics.command_of(incoming.topic)
         try:
-            check_size(name, len(incoming.payload), self._limits.payload_limit_bytes)
-            lane = self._urgent if name in URGENT else self._lane
+            command = COMMANDS.get(name or "")
+            check_size(command, len(incoming.payload), self._limits.payload_limit_bytes)
+            lane = self._urgent if command is not None and command.urgent else self._lane
             if not lane.put(_Waiting(incoming, time.monotonic())):
                 raise Busy("Too many commands wait.")
         except OstiaryError as error:
@@ -163,12 +159,10 @@ class Requests:
         if incoming.retain:
             log.warning("retained_command_ignored", topic=incoming.topic)
             return None
-        kind = COMMANDS.get(name)
-        if kind is None:
-            raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
+        command = named(name)
         self._check_response_topic(incoming)
         payload, nonce, asker = self._verified(name, incoming)
-        request = parse(kind.request, payload)
+        request = command.parse(payload)
         context = Context(
             source="mqtt",
             key=_key(name, incoming, payload, request.transaction),
@@ -177,14 +171,14 @@ class Requests:
             redelivered=incoming.dup,
             asker=asker,
         )
-        answer: Answer = self._commands.run(name, request, context)
+        answer: Answer = self._commands.run(command, request, context)
         return OkResponse(data=answer, transaction=request.transaction).to_json()
 
     def _verified(self, name: str, incoming: Incoming) -> tuple[bytes, CommandKey | None, Asker]:
         """The request itself, what stands for its signature where one is needed, and whose it
         is."""
         if self._verifier is None:
-            return incoming.payload, None, Asker()
+            return incoming.payload, None, Asker(None, MQTT)
         signed = self._verifier.verify(incoming.topic, incoming.payload, utc_now())
         client = self._verifier.client_of(signed)
         if client is not None:
@@ -192,7 +186,7 @@ class Requests:
         payload = signed.payload.encode("utf-8", "surrogatepass")
         secret = COMMANDS[name].secret
         nonce = CommandKey.of(name, signed.nonce, payload, SIGNATURE, secret=secret)
-        return payload, nonce, Asker(client and f"client:{client}", confirmed=True)
+        return payload, nonce, Asker(client and f"client:{client}", MQTT_SIGNED, confirmed=True)
 
     def _check_response_topic(self, incoming: Incoming) -> None:
         topic = incoming.response_topic
@@ -269,7 +263,7 @@ class Requests:
 def too_large(command: str, size: int, limit: int) -> str:
     """What to say of an answer of `size` bytes."""
     kind = COMMANDS.get(command)
-    done = "The command was run, but its answer" if kind and kind.recorded else "The answer"
+    done = "The command was run, but its answer" if kind and kind.changes else "The answer"
     said = f"{done} has {size:,} bytes, and this broker takes messages of {limit:,} at most."
     if kind is not None and "limit" in kind.request.model_fields:
         return f"{said} Ask for fewer at once: a smaller `limit`, and go on with `cursor`."

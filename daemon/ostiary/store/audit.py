@@ -38,6 +38,7 @@ ABOUT_PEOPLE = frozenset(
         "user_deleted",
         "user_registered",
         "user_renamed",
+        "user_shared",
     }
 )
 """Deeds whose subject is somebody who is registered. Of all others the subject is something else
@@ -46,8 +47,9 @@ ABOUT_PEOPLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """`actor` did `action` to `subject`, from the network address `address`. `forgotten`: it named
-    somebody who was deleted since; subject and detail are empty."""
+    """`actor` did `action` to `subject`. `address`: by what way they came, a network address or in
+    words (`mqtt`, `mqtt, signed`, `local`). `forgotten`: it named somebody who was deleted since;
+    subject and detail are empty."""
 
     id: int
     at: datetime | None

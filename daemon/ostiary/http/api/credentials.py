@@ -1,108 +1,40 @@
 """PINs and cards of people, and the doors themselves."""
 
-from typing import Annotated
+from functools import partial
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter
 
-from ostiary.http.gate import Operator, Viewer
-from ostiary.http.messages import DoorAction, NewCard, NewPin
+from ostiary.commands import credentials, doors
+from ostiary.http.gate import Viewer
 from ostiary.http.problems import responses
+from ostiary.http.routes import route
 from ostiary.http.work import Work
-from ostiary.messages.commands import (
-    AddCardAnswer,
-    AddCardRequest,
-    CredentialsAnswer,
-    CredentialsRequest,
-    DoorAnswer,
-    DoorRequest,
-    DoorsAnswer,
-    DoorsRequest,
-    RemoveCardAnswer,
-    RemoveCardRequest,
-    RemovePinAnswer,
-    RemovePinRequest,
-    SetPinAnswer,
-    SetPinRequest,
-)
-
-Name = Annotated[str, Path(min_length=1, description="Who, percent-encoded.")]
-DoorPath = Annotated[str, Path(description="Its camera's name.", min_length=1, max_length=64)]
-Duress = Annotated[bool, Query(description="The one for when they are forced.")]
 
 
 def credentials_router(work: Work) -> APIRouter:
     router = APIRouter(tags=["credentials"], responses=responses(401, 422, 429, 503))
-
-    @router.get(
-        "/users/{username:path}/credentials",
-        summary="What a person has besides a face",
-        responses=responses(403, 404),
+    add, user = partial(route, router, work), "/users/{username:path}"
+    what = "What a person has besides a face"
+    add(credentials.credentials, f"GET {user}/credentials", what, 403, 404)
+    add(credentials.set_pin, f"PUT {user}/pin", "Give a person a PIN", 403, 404)
+    taken = "Take a person's PIN away"
+    add(credentials.remove_pin, f"DELETE {user}/pin", taken, 403, 404, query="duress")
+    add(
+        credentials.add_card,
+        f"POST {user}/cards",
+        "Give a person a card",
+        *(403, 404, 409),
+        description="By its number, or the one that is held to a door's reader next.",
     )
-    def credentials(username: Name, _caller: Operator) -> CredentialsAnswer:
-        return work.ask("credentials", CredentialsRequest(username=username), CredentialsAnswer)
-
-    @router.put(
-        "/users/{username:path}/pin",
-        summary="Give a person a PIN",
-        responses=responses(403, 404),
-    )
-    def set_pin(username: Name, wanted: NewPin, caller: Operator) -> SetPinAnswer:
-        request = SetPinRequest(username=username, pin=wanted.pin, duress=wanted.duress)
-        return work.change("set_pin", request, SetPinAnswer, caller, "pin_set", request.username)
-
-    @router.delete(
-        "/users/{username:path}/pin",
-        summary="Take a person's PIN away",
-        responses=responses(403, 404),
-    )
-    def remove_pin(username: Name, caller: Operator, duress: Duress = False) -> RemovePinAnswer:
-        request = RemovePinRequest(username=username, duress=duress)
-        return work.change(
-            "remove_pin", request, RemovePinAnswer, caller, "pin_removed", request.username
-        )
-
-    @router.post(
-        "/users/{username:path}/cards",
-        summary="Give a person a card",
-        responses=responses(403, 404, 409),
-    )
-    def add_card(username: Name, wanted: NewCard, caller: Operator) -> AddCardAnswer:
-        """By its number, or the one that is held to a door's reader next."""
-        request = AddCardRequest(username=username, card=wanted.card, door=wanted.door)
-        return work.change(
-            "add_card", request, AddCardAnswer, caller, "card_added", request.username
-        )
-
-    @router.delete(
-        "/users/{username:path}/cards",
-        summary="Take all of a person's cards away",
-        responses=responses(403, 404),
-    )
-    def remove_cards(username: Name, caller: Operator) -> RemoveCardAnswer:
-        request = RemoveCardRequest(username=username)
-        return work.change(
-            "remove_card", request, RemoveCardAnswer, caller, "cards_removed", request.username
-        )
-
+    taken = "Take all of a person's cards away"
+    add(credentials.remove_card, f"DELETE {user}/cards", taken, 403, 404, name="remove_cards")
     return router
 
 
 def doors_router(work: Work) -> APIRouter:
     router = APIRouter(tags=["doors"], responses=responses(401, 422, 429, 503))
-
-    @router.get("/doors", summary="How the doors are")
-    def doors(_caller: Viewer) -> DoorsAnswer:
-        return work.ask("doors", DoorsRequest(), DoorsAnswer)
-
-    @router.post(
-        "/doors/{door}",
-        summary="Run a door otherwise, open it once, or silence its alarm",
-        responses=responses(403, 404),
-    )
-    def door(door: DoorPath, wanted: DoorAction, caller: Operator) -> DoorAnswer:
-        request = DoorRequest(door=door, action=wanted.action)
-        return work.change(
-            "door", request, DoorAnswer, caller, "door_run", f"{door}: {wanted.action}"
-        )
-
+    add = partial(route, router, work)
+    add(doors.doors, "GET /doors", "How the doors are", role=Viewer)
+    run = "Run a door otherwise, open it once, or silence its alarm"
+    add(doors.door, "POST /doors/{door}", run, 403, 404)
     return router

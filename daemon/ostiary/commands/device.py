@@ -1,0 +1,54 @@
+"""The device as commands: is it there, what does it see, begin anew."""
+
+from ostiary import __version__
+from ostiary.commands.context import Context
+from ostiary.commands.registry import Deed, Effect, command
+from ostiary.commands.room import Room
+from ostiary.errors import CameraUnavailable
+from ostiary.messages.commands.device import (
+    PingAnswer,
+    PingRequest,
+    ReloadAnswer,
+    ReloadRequest,
+    SnapshotAnswer,
+    SnapshotRequest,
+)
+from ostiary.vision.image import at_most_wide, encode_jpeg
+
+SNAPSHOT_QUALITY = 85  # JPEG, of 100
+
+
+@command("ping")
+def ping(room: Room, _request: PingRequest, _context: Context) -> Effect[PingAnswer]:
+    return lambda: PingAnswer(version=__version__, timestamp=room.clock())
+
+
+@command("snapshot")
+def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect[SnapshotAnswer]:
+    name, camera = room.camera(request.camera)
+    image = camera.latest
+    if image is None:
+        raise CameraUnavailable(f"Camera {name} gives no picture; see `state`.")
+    if request.width is not None:
+        image = at_most_wide(image, request.width)
+    height, width = image.shape[:2]
+    answer = SnapshotAnswer(
+        image=encode_jpeg(image, SNAPSHOT_QUALITY),
+        camera=name,
+        width=width,
+        height=height,
+        timestamp=room.clock(),
+    )
+    return lambda: answer
+
+
+def _reloaded(_request: ReloadRequest, _answer: ReloadAnswer) -> Deed:
+    return Deed("reloaded", "")
+
+
+@command("reload", changes=True, audit=_reloaded)
+def reload(room: Room, _request: ReloadRequest, _context: Context) -> Effect[ReloadAnswer]:
+    """What comes is made beside what is, which takes its time and the database."""
+    room.reload()
+    answer = ReloadAnswer(message="The door starts anew with the configuration as it is now.")
+    return lambda: answer
