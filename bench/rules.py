@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bench.harness import Line, Measure, compare
-from ostiary.access.rules import Person, Rule, Rulebook, may
+from ostiary.access.rules import PersonRights, Rule, Rulebook, may
 from ostiary.access.schedule import WEEK, Calendar, Hours
 
 PEOPLE = 1_000
@@ -58,7 +58,8 @@ def of_a_house() -> tuple[Rulebook, list[tuple[str, str]]]:
         doors = frozenset(chance.sample(DOORS, 2))
         rules.append(Rule(group, frozenset({group}), doors, (Hours(days, start, end),)))
     people = {
-        f"person {number}": Person(frozenset(chance.sample(groups, 2))) for number in range(PEOPLE)
+        f"person {number}": PersonRights(frozenset(chance.sample(groups, 2)))
+        for number in range(PEOPLE)
     }
     questions = [(chance.choice(list(people)), chance.choice(DOORS)) for _ in range(A_CALL)]
     return Rulebook(Calendar(ZoneInfo("Europe/Berlin")), tuple(rules), people), questions

@@ -26,9 +26,9 @@ from bench.site_processes import DoorsProcess, Plan, split
 from ostiary.site.clock import Version
 from ostiary.site.envelope import digest_of_payload, write
 from ostiary.site.identity import Identity, to_text
-from ostiary.site.members import Membership, Role, admitted
-from ostiary.site.merge import Entry, digest_of
-from ostiary.site.person import Person, PersonTemplate
+from ostiary.site.members import MemberRole, Membership, admitted
+from ostiary.site.merge import SiteEntry, digest_of
+from ostiary.site.person import PersonTemplate, SitePerson
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import new_person
 from testing.broker import Mosquitto
@@ -95,7 +95,7 @@ def _admitted(house: House, doors: int) -> dict[str, bytes]:
         key = Ed25519PrivateKey.generate()
         identity, name = Identity.of(key), f"door{number}"
         public, box, now = identity.public, identity.box, house.clock()
-        role = Role.ENROLLER
+        role = MemberRole.ENROLLER
         house.members = admitted(house.members, house.authority, name, role, public, box, now)
         secrets[name] = key.private_bytes_raw()
     return secrets
@@ -143,7 +143,7 @@ def _many_people(folder: Path, name: str, config: str) -> Iterator[Measure]:
             yield Measure("site_person_in_the_database", database / PEOPLE, "bytes", 6000)
 
 
-def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, Entry]]:
+def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, SiteEntry]]:
     """Everybody as `writer` enrolled them, and what a door then remembers of them."""
     membership = writer.site.membership
     assert membership is not None
@@ -154,7 +154,7 @@ def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, Entry]]:
         topic = writer.site.topics.person(person)
         version = Version(int(now.timestamp() * 1000) - PEOPLE + number, 0, writer.identity.id)
         descriptor = to_text(some_descriptor(number).astype("<f4").tobytes())
-        content = Person(
+        content = SitePerson(
             name=f"Person {number}",
             enrolled=str(version),
             templates=(PersonTemplate(recognizer="sface", descriptor=descriptor, quality=0.9),),
@@ -163,7 +163,7 @@ def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, Entry]]:
         )
         payload = write(membership, topic, version, content.model_dump_json().encode())
         messages.append((topic, payload))
-        entries[person] = Entry(version, False, digest_of_payload(payload))
+        entries[person] = SiteEntry(version, False, digest_of_payload(payload))
     return messages, entries
 
 

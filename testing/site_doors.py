@@ -16,7 +16,7 @@ from ostiary.commands.site import Heard, SiteRoster
 from ostiary.config import Settings
 from ostiary.mqtt.site_link import SiteLink
 from ostiary.site.identity import Identity
-from ostiary.site.members import Members, Role, admitted, first_members
+from ostiary.site.members import MemberRole, Members, admitted, first_members
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
 from ostiary.store.database import Database
@@ -128,7 +128,7 @@ class House:
         self.members = first_members(self.authority, "key-holder", SITE, self.clock())
 
     def door(
-        self, name: str, role: Role = Role.ENROLLER, store_key: bytes | None = None
+        self, name: str, role: MemberRole = MemberRole.ENROLLER, store_key: bytes | None = None
     ) -> CameralessDoor:
         """One more; those that are there hear of it."""
         identity = new_identity()

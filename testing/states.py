@@ -1,8 +1,8 @@
 """A camera's state, as the reader tells it."""
 
-from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.camera.frame import CameraReport, CameraStatus, ViewCondition
 
-FRONT = CameraState(
+FRONT = CameraReport(
     camera="front",
     source="/dev/video0",
     status=CameraStatus.OK,

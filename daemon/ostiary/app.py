@@ -34,7 +34,7 @@ from ostiary.commands.room import Room, utc_now
 from ostiary.commands.site import SiteRoster
 from ostiary.config import AccessSettings, Settings
 from ostiary.decoding.decoder import Decoder
-from ostiary.doorkeeper import Doorkeeper, Gate
+from ostiary.doorkeeper import Doorkeeper, Passage
 from ostiary.entrance.doors import Doors, Hardware
 from ostiary.errors import Busy, ConfigError, OstiaryError, StoreLocked
 from ostiary.local.server import LocalServer
@@ -200,7 +200,7 @@ class App:
             clock=utc_now,
             beat=self._heartbeats.expect("doors", DOORS_BEAT_S),
         )
-        gates = {each.name: Gate(each.direction) for each in settings.cameras}
+        gates = {each.name: Passage(each.direction) for each in settings.cameras}
         patience = Patience(settings.site.shown_within_s, settings.site.second_person_s)
         last = self._last_passages(gates)
         self._calibrations = Calibrations(self.database, self.events)
@@ -470,7 +470,7 @@ class App:
             if self.database.failure is None:  # else it was told
                 log.error("decision_not_recorded", code=error.code)
 
-    def _last_passages(self, gates: Mapping[str, Gate]) -> dict[str, Direction]:
+    def _last_passages(self, gates: Mapping[str, Passage]) -> dict[str, Direction]:
         """Which way people passed last, by their events: a restart lets nobody in twice."""
         ways = {name: gate.direction for name, gate in gates.items() if gate.direction is not None}
         if not ways:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ostiary.client.site_desk import SiteDesk
     from ostiary.site.identity import Identity
-    from ostiary.site.members import Membership, Role
+    from ostiary.site.members import MemberRole, Membership
     from ostiary.store.database import Database
 
 site = typer.Typer(help="One roster for many doors.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def init(
 ) -> None:
     """Begin a site: make the key-holder's key here, and admit this door."""
     from ostiary.client.site_office import SiteOffice
-    from ostiary.site.members import Role
+    from ostiary.site.members import MemberRole
 
     settings, name = _settings(config)
     path = _authority_file(settings)
@@ -50,7 +50,7 @@ def init(
         office = SiteOffice.begin(authority, name, _members_file(path), desk, _now())
         if door:
             own = _own_identity(settings)
-            office.admit(desk, settings.device.id, Role.ENROLLER, own.public, own.box, _now())
+            office.admit(desk, settings.device.id, MemberRole.ENROLLER, own.public, own.box, _now())
             _remember(settings, name, authority.public, office.payload)
     typer.echo(f"The site {name} has begun. Its key-holder's key: {path}")
     typer.echo("Keep a copy of that file where no door is: who has it decides who belongs to it.")
@@ -249,12 +249,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _role(text: str) -> "Role":
-    from ostiary.site.members import Role
+def _role(text: str) -> "MemberRole":
+    from ostiary.site.members import MemberRole
 
-    if text not in (Role.DOOR, Role.ENROLLER):
-        raise ConfigError(f"--role is {Role.ENROLLER} or {Role.DOOR}.")
-    return Role(text)
+    if text not in (MemberRole.DOOR, MemberRole.ENROLLER):
+        raise ConfigError(f"--role is {MemberRole.ENROLLER} or {MemberRole.DOOR}.")
+    return MemberRole(text)
 
 
 def _desk(settings: Settings, name: str) -> "SiteDesk":

@@ -45,7 +45,7 @@ def everybody(_username: str, _door: str) -> Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Passage:
     """A door as the doorkeeper knows it: which way its camera sees people pass."""
 
     direction: Direction | None = None
@@ -58,7 +58,7 @@ class Doorkeeper:
         self,
         record: Record,
         rule: Ruler = everybody,
-        gates: Mapping[str, Gate] | None = None,
+        gates: Mapping[str, Passage] | None = None,
         patience: Patience = PATIENCE,
         last: Mapping[str, Direction] | None = None,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -179,7 +179,7 @@ class Doorkeeper:
             return self._answers.get((door, decision.username), decision)
 
     def _ruling(self, username: str, door: str) -> Ruling:
-        gate = self._gates.get(door, Gate())
+        gate = self._gates.get(door, Passage())
         return passed_back(self._rule(username, door), self._last.get(username), gate.direction)
 
     def _admission(self, door: str) -> Admission:
@@ -194,7 +194,7 @@ class Doorkeeper:
             with self._together():
                 recorded = [self._record(told, door) for told in final]
         self._admissions[door] = after
-        direction = self._gates.get(door, Gate()).direction
+        direction = self._gates.get(door, Passage()).direction
         for told in final:
             self._answers[(door, told.decision.username)] = told.decision
             if told.decision.success and told.decision.username is not None and direction:

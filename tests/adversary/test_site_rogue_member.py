@@ -15,8 +15,8 @@ from ostiary.commands.site import Heard
 from ostiary.mqtt.connection import Login
 from ostiary.site.clock import Version, following
 from ostiary.site.envelope import write
-from ostiary.site.members import Membership, Role
-from ostiary.site.person import Person, PersonTemplate, Tombstone
+from ostiary.site.members import MemberRole, Membership
+from ostiary.site.person import PersonTemplate, SitePerson, Tombstone
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import new_person
 from ostiary.store.site import SiteStore
@@ -50,7 +50,7 @@ def membership(door: CameralessDoor) -> Membership:
 
 
 def written(
-    door: CameralessDoor, topic: str, version: Version, content: Person | Tombstone
+    door: CameralessDoor, topic: str, version: Version, content: SitePerson | Tombstone
 ) -> Heard:
     """What the door's key makes of it, without the door's code."""
     return Heard(topic, write(membership(door), topic, version, content.model_dump_json().encode()))
@@ -65,12 +65,12 @@ def report_at(door: CameralessDoor, at: Version, /, **changed: object) -> Heard:
     return Heard(topic, write(membership(door), topic, at, report.model_dump_json().encode()))
 
 
-def a_person(door: CameralessDoor, name: str, enrolled: str) -> Person:
+def a_person(door: CameralessDoor, name: str, enrolled: str) -> SitePerson:
     """With somebody else's face."""
     door.enrol("Template", 77, scope="door")
     template = door.site._placing.templates_of("Template")
     door.people.delete("Template", door.clock(), source="cli")
-    return Person(
+    return SitePerson(
         name=name,
         enrolled=enrolled,
         templates=tuple(PersonTemplate.model_validate(each.model_dump()) for each in template),
@@ -84,7 +84,7 @@ def a_person(door: CameralessDoor, name: str, enrolled: str) -> Person:
 
 def test_the_lowest_door_does_not_turn_the_sites_clock(house: House) -> None:
     """A day a report, 400 times: each within a day of what was heard before."""
-    one, two, low = house.door("one"), house.door("two"), house.door("low", Role.DOOR)
+    one, two, low = house.door("one"), house.door("two"), house.door("low", MemberRole.DOOR)
     for day in range(400):
         version = Version(millis(BEGIN) + day * DAY_MS, 0, low.identity.id)
         one.hears(report_at(low, version))
@@ -110,7 +110,7 @@ def test_nor_does_an_enroller_who_dates_people_ahead(house: House) -> None:
 
 
 def test_at_the_last_number_that_can_be_written_everything_goes_on(house: House) -> None:
-    one, low, rogue = house.door("one"), house.door("low", Role.DOOR), house.door("rogue")
+    one, low, rogue = house.door("one"), house.door("low", MemberRole.DOOR), house.door("rogue")
     last = Version(0xFFFF_FFFF_FFFF, 0xFFFF, low.identity.id)
     one.hears(report_at(low, last))
     topic = one.site.topics.person(new_person())
@@ -415,7 +415,7 @@ def test_after_a_day_nothing_is_kept_of_whom_another_door_deleted(house: House) 
     ],
 )
 def test_no_report_speaks_to_a_terminal(house: House, said: dict[str, object]) -> None:
-    one, low = house.door("one"), house.door("low", Role.DOOR)
+    one, low = house.door("one"), house.door("low", MemberRole.DOOR)
     one.hears(report_at(low, Version(millis(one.clock()), 0, low.identity.id), **said))
     assert one.site.refused == {"site_malformed": 1}
     assert one.site.doors.said == {}
@@ -424,7 +424,7 @@ def test_no_report_speaks_to_a_terminal(house: House, said: dict[str, object]) -
 def test_what_looks_like_markup_is_shown_as_it_is(house: House, office: Office) -> None:
     from rich.console import Console
 
-    low = house.door("low", Role.DOOR)
+    low = house.door("low", MemberRole.DOOR)
     house.clock.now = datetime.now(UTC)
     said = report_at(
         low,

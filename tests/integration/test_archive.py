@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from ostiary.archive.keeper import Keeper
+from ostiary.archive.keeper import ArchiveKeeper
 from ostiary.archive.record import record_of
 from ostiary.errors import ArchiveUnavailable
 from ostiary.messages.reason import Reason
@@ -181,14 +181,14 @@ def test_months_go_when_they_are_old_and_a_repeated_event_is_one_row(
     topic = "ostiary/door/event/login"
     moments = [now - timedelta(days=age) for age in days]
     records = [record_of(topic, an_event(seq, at)) for seq, at in enumerate(moments, 1)]
-    keeper = Keeper.connect(postgres.url)
+    keeper = ArchiveKeeper.connect(postgres.url)
     try:
         assert keeper.keep(records, []) == 5
         assert keeper.keep(records * 3, []) == 0
         assert count(empty) == 5
         assert keeper.forget(now, 730)
         assert count(empty) == 3
-        assert Keeper.connect(postgres.url).keep(records[2:], []) == 0
+        assert ArchiveKeeper.connect(postgres.url).keep(records[2:], []) == 0
     finally:
         keeper.close()
 
@@ -212,4 +212,4 @@ def test_what_is_no_event_is_set_apart(topic: str, payload: bytes) -> None:
 
 def test_a_database_that_is_not_there_is_said() -> None:
     with pytest.raises(ArchiveUnavailable, match="archive's database"):
-        Keeper.connect("postgresql://ostiary@127.0.0.1:1/nothing")
+        ArchiveKeeper.connect("postgresql://ostiary@127.0.0.1:1/nothing")

@@ -78,3 +78,12 @@ def test_no_module_imports_itself_over_others() -> None:
     graphlib.TopologicalSorter(
         {module: targets - packages for module, targets in graph.items()}
     ).prepare()
+
+
+def test_no_two_classes_have_one_name() -> None:
+    named: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                named.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in named.items() if len(where) > 1} == {}

@@ -7,24 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.camera.v4l2.decode import to_bgr
-from ostiary.camera.v4l2.mode import PREFERRED, Mode, Span, choose
+from ostiary.camera.v4l2.mode import PREFERRED, Span, VideoMode, choose
 
 WEBCAM = [
-    Mode("YUYV", 640, 480, (15.0, 30.0)),
-    Mode("YUYV", 1280, 720, (5.0, 10.0)),
-    Mode("MJPG", 640, 480, (15.0, 30.0)),
-    Mode("MJPG", 1280, 720, (15.0, 30.0)),
-    Mode("MJPG", 1920, 1080, (15.0, 30.0)),
+    VideoMode("YUYV", 640, 480, (15.0, 30.0)),
+    VideoMode("YUYV", 1280, 720, (5.0, 10.0)),
+    VideoMode("MJPG", 640, 480, (15.0, 30.0)),
+    VideoMode("MJPG", 1280, 720, (15.0, 30.0)),
+    VideoMode("MJPG", 1920, 1080, (15.0, 30.0)),
 ]
 """What an ordinary USB camera says."""
 
 
 def test_motion_jpeg_is_taken_where_both_reach_the_rate() -> None:
-    assert choose(WEBCAM, 640, 480, 15, "auto") == Mode("MJPG", 640, 480, (15.0, 30.0))
+    assert choose(WEBCAM, 640, 480, 15, "auto") == VideoMode("MJPG", 640, 480, (15.0, 30.0))
 
 
 def test_yuyv_is_taken_where_it_is_wanted() -> None:
-    assert choose(WEBCAM, 640, 480, 15, "yuyv") == Mode("YUYV", 640, 480, (15.0, 30.0))
+    assert choose(WEBCAM, 640, 480, 15, "yuyv") == VideoMode("YUYV", 640, 480, (15.0, 30.0))
 
 
 def test_the_nearest_size_is_taken_not_the_next_larger() -> None:
@@ -34,29 +34,29 @@ def test_the_nearest_size_is_taken_not_the_next_larger() -> None:
 
 
 def test_a_format_that_is_too_slow_at_this_size_gives_way() -> None:
-    modes = [Mode("MJPG", 640, 480, (5.0,)), Mode("YUYV", 640, 480, (5.0, 30.0))]
+    modes = [VideoMode("MJPG", 640, 480, (5.0,)), VideoMode("YUYV", 640, 480, (5.0, 30.0))]
     chosen = choose(modes, 640, 480, 15, "auto")
     assert chosen is not None
     assert chosen.fourcc == "YUYV"
 
 
 def test_the_lowest_rate_that_suffices_is_asked_for_else_the_highest() -> None:
-    assert Mode("MJPG", 640, 480, (5.0, 15.0, 30.0)).rate_for(10) == 15
-    assert Mode("MJPG", 640, 480, (5.0, 7.5)).rate_for(10) == 7.5
-    assert Mode("MJPG", 640, 480, (1.0, 60.0), any_rate=True).rate_for(10) == 10
-    assert Mode("MJPG", 640, 480).rate_for(10) == 10
+    assert VideoMode("MJPG", 640, 480, (5.0, 15.0, 30.0)).rate_for(10) == 15
+    assert VideoMode("MJPG", 640, 480, (5.0, 7.5)).rate_for(10) == 7.5
+    assert VideoMode("MJPG", 640, 480, (1.0, 60.0), any_rate=True).rate_for(10) == 10
+    assert VideoMode("MJPG", 640, 480).rate_for(10) == 10
 
 
 def test_none_is_chosen_where_no_format_can_be_read() -> None:
-    assert choose([Mode("H264", 640, 480, (30.0,))], 640, 480, 15, "auto") is None
-    assert choose([Mode("YUYV", 640, 480)], 640, 480, 15, "mjpeg") is None
+    assert choose([VideoMode("H264", 640, 480, (30.0,))], 640, 480, 15, "auto") is None
+    assert choose([VideoMode("YUYV", 640, 480)], 640, 480, 15, "mjpeg") is None
     assert choose([], 640, 480, 15, "auto") is None
 
 
 @given(
     st.lists(
         st.builds(
-            Mode,
+            VideoMode,
             st.sampled_from([*PREFERRED, "H264"]),
             st.integers(0, 8000),
             st.integers(0, 8000),
@@ -69,7 +69,7 @@ def test_none_is_chosen_where_no_format_can_be_read() -> None:
     st.floats(0.1, 120),
 )
 def test_what_is_chosen_was_offered_and_can_be_read(
-    modes: list[Mode], width: int, height: int, fps: float
+    modes: list[VideoMode], width: int, height: int, fps: float
 ) -> None:
     chosen = choose(modes, width, height, fps, "auto")
     readable = [mode for mode in modes if mode.fourcc in PREFERRED and mode.width and mode.height]

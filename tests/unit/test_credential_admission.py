@@ -10,7 +10,7 @@ from ostiary.access.admission import Admission, Need, Patience
 from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import Factor, Ruling
-from ostiary.doorkeeper import Doorkeeper, Gate
+from ostiary.doorkeeper import Doorkeeper, Passage
 from ostiary.messages.reason import Reason
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
@@ -26,7 +26,7 @@ def granted(name: str = "Anna") -> Told:
 class Building:
     """A doorkeeper whose rules a test sets; `said` is what was recorded."""
 
-    def __init__(self, ruling: Ruling, gates: dict[str, Gate] | None = None) -> None:
+    def __init__(self, ruling: Ruling, gates: dict[str, Passage] | None = None) -> None:
         self.rulings: dict[str, Ruling] = {}
         self.ruling = ruling
         self.said: list[tuple[Reason, str | None]] = []
@@ -150,7 +150,7 @@ def test_one_person_with_two_credentials_is_not_two_people() -> None:
 
 def test_anti_passback_holds_for_credentials_too() -> None:
     rule = replace(PIN_ALONE, anti_passback=True)
-    building = Building(rule, {"in": Gate("in"), "out": Gate("out")})
+    building = Building(rule, {"in": Passage("in"), "out": Passage("out")})
     for door in ("in", "in", "out", "in"):
         building.keeper.presented(door, Need.PIN, "Anna", 0.0)
     assert [reason for reason, _ in building.said] == [

@@ -3,10 +3,10 @@
 from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import Ruling
-from ostiary.doorkeeper import Doorkeeper, Gate
+from ostiary.doorkeeper import Doorkeeper, Passage
 from ostiary.messages.reason import Reason
 
-GATES = {"in": Gate("in"), "out": Gate("out"), "side": Gate()}
+GATES = {"in": Passage("in"), "out": Passage("out"), "side": Passage()}
 
 
 def keeper(recorded: list[tuple[Reason, str]], **last: str) -> Doorkeeper:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from ostiary.access.risk import Threshold
-from ostiary.access.roster import Thresholds as Distances
+from ostiary.access.roster import RosterThresholds as Distances
 from ostiary.config import AccessSettings
 from ostiary.http.thresholds import BY_THRESHOLDS, Judge, preview
 from ostiary.messages.events import LoginEvent

@@ -15,7 +15,7 @@ from ostiary.access.vote import Observation
 from ostiary.commands.learning import Learning
 from ostiary.messages.events import UserEvent
 from ostiary.messages.reason import Reason
-from ostiary.site.members import Role
+from ostiary.site.members import MemberRole
 from ostiary.store.audit import Audit
 from ostiary.vision.arrays import Descriptor
 from testing.faces import some_descriptor
@@ -213,7 +213,7 @@ def test_a_template_that_was_rolled_back_is_gone_from_gallery_store_and_site_and
 def test_a_door_that_may_not_enrol_for_the_site_teaches_nothing_of_its_people(
     house: House, door: CameralessDoor
 ) -> None:
-    plain = house.door("two", role=Role.DOOR)
+    plain = house.door("two", role=MemberRole.DOOR)
     plain.hears(*door.told())
     learning = Learning(plain.people, Audit(plain.database))
     for day in range(4):

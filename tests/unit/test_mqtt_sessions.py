@@ -3,7 +3,7 @@
 import pytest
 
 from ostiary.mqtt.losses import PACKET_TOO_LARGE, SESSION_TAKEN_OVER, Loss
-from ostiary.mqtt.sessions import Sessions, Suspicion
+from ostiary.mqtt.sessions import BrokerSessions, Suspicion
 
 HUNG_UP = Loss(None, "hung up")
 UNEXPLAINED = Loss(0x80, "ended without saying why")
@@ -11,8 +11,8 @@ TAKEN_OVER = Loss(SESSION_TAKEN_OVER, "taken over")
 TOO_LARGE = Loss(PACKET_TOO_LARGE, "too large")
 
 
-def sessions() -> Sessions:
-    return Sessions(short_s=60)
+def sessions() -> BrokerSessions:
+    return BrokerSessions(short_s=60)
 
 
 def test_one_session_taken_over_is_a_twin_at_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.rules import ALWAYS, Factor, Person, Rule, Rulebook, Ruling, newly_shut
+from ostiary.access.rules import ALWAYS, Factor, PersonRights, Rule, Rulebook, Ruling, newly_shut
 from ostiary.access.schedule import WEEK, Calendar, Day, Hours, moment_of, overlap
 from ostiary.messages.reason import Reason
 
@@ -24,7 +24,7 @@ def at(text: str, zone: ZoneInfo = BERLIN) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=zone)
 
 
-def book(*rules: Rule, holidays: Iterable[date] = (), **people: Person) -> Rulebook:
+def book(*rules: Rule, holidays: Iterable[date] = (), **people: PersonRights) -> Rulebook:
     return Rulebook(Calendar(BERLIN, frozenset(holidays)), rules, people)
 
 
@@ -32,8 +32,8 @@ def said(rules: Rulebook, moment: datetime, name: str = "Anna", door: str = "fro
     return rules.may(name, door, moment).reason
 
 
-CLEANERS = Person(frozenset({"cleaners"}))
-GUARDS = Person(frozenset({"guards"}))
+CLEANERS = PersonRights(frozenset({"cleaners"}))
+GUARDS = PersonRights(frozenset({"guards"}))
 
 
 def test_whoever_is_in_no_group_passes_at_any_time_as_before_there_were_rules() -> None:
@@ -56,7 +56,7 @@ def test_a_rule_with_hours_lets_its_group_pass_then_and_at_no_other_time() -> No
 
 
 def test_whoever_is_in_a_group_that_no_rule_is_about_passes_nowhere() -> None:
-    rules = book(CLEANING, Anna=Person(frozenset({"guests"})))
+    rules = book(CLEANING, Anna=PersonRights(frozenset({"guests"})))
     assert said(rules, at("2026-11-25T18:30")) is Reason.NOT_ALLOWED_HERE
 
 
@@ -94,7 +94,9 @@ def test_a_holiday_is_not_the_weekday_that_it_falls_on() -> None:
 
 
 def test_a_visitor_passes_before_the_end_and_not_after() -> None:
-    rules = book(Anna=Person(valid_from=at("2026-11-25T08:00"), valid_until=at("2026-11-27T17:00")))
+    rules = book(
+        Anna=PersonRights(valid_from=at("2026-11-25T08:00"), valid_until=at("2026-11-27T17:00"))
+    )
     assert said(rules, at("2026-11-25T07:59")) is Reason.NOT_YET_VALID
     assert said(rules, at("2026-11-25T08:00")) is Reason.GRANTED
     assert said(rules, at("2026-11-27T16:59:59")) is Reason.GRANTED
@@ -142,7 +144,7 @@ def test_a_night_over_the_clock_change_is_an_hour_shorter_or_longer() -> None:
 def test_by_a_clock_that_is_not_trusted_nobody_with_hours_passes() -> None:
     always = Rule("Always", frozenset({"guards"}))
     rules = book(
-        CLEANING, always, Anna=CLEANERS, Bo=GUARDS, Cy=Person(valid_until=at("2030-01-01"))
+        CLEANING, always, Anna=CLEANERS, Bo=GUARDS, Cy=PersonRights(valid_until=at("2030-01-01"))
     )
     moment = at("2026-11-25T18:30")
     for name, reason in (
@@ -172,8 +174,8 @@ def test_where_several_rules_hold_the_strictest_is_asked() -> None:
         Rule("All", frozenset({"staff"})),
         Rule("Lab", frozenset({"lab"}), needs=Factor.FACE_AND_CARD, step_up=True),
         Rule("Card", frozenset({"staff"}), needs=Factor.CARD),
-        Anna=Person(frozenset({"staff", "lab"})),
-        Bo=Person(frozenset({"staff"})),
+        Anna=PersonRights(frozenset({"staff", "lab"})),
+        Bo=PersonRights(frozenset({"staff"})),
     )
     moment = at("2026-11-25T12:00")
     assert rules.may("Anna", "front", moment) == Ruling(
@@ -203,7 +205,7 @@ def test_a_change_that_leaves_a_door_to_nobody_is_seen() -> None:
     now = at("2026-11-25T12:00")
     before = book(Rule("All", frozenset({"guards"})), Anna=GUARDS)
     only_server = book(Rule("All", frozenset({"guards"}), frozenset({"server"})), Anna=GUARDS)
-    ended = book(Anna=Person(valid_until=now))
+    ended = book(Anna=PersonRights(valid_until=now))
     for after, shut in (
         (only_server, ("front",)),
         (ended, ("front", "server")),
@@ -232,7 +234,9 @@ GROUPS = ["a", "b", "c"]
 DOORS = ["front", "back"]
 
 
-def slow_may(person: Person, door: str, moment: datetime, rules: Rulebook) -> tuple[Reason, bool]:
+def slow_may(
+    person: PersonRights, door: str, moment: datetime, rules: Rulebook
+) -> tuple[Reason, bool]:
     """Whether `person` may, and whether a PIN is asked."""
     if person.valid_until and not moment < person.valid_until:
         return Reason.EXPIRED, False
@@ -306,7 +310,7 @@ RULES = st.builds(
     valid_until=ENDS,
 )
 PEOPLE = st.builds(
-    Person, groups=st.frozensets(st.sampled_from(GROUPS)), valid_from=ENDS, valid_until=ENDS
+    PersonRights, groups=st.frozensets(st.sampled_from(GROUPS)), valid_from=ENDS, valid_until=ENDS
 )
 HOLIDAYS = st.frozensets(
     st.sampled_from([date(2026, 3, 29), date(2026, 10, 25), date(2026, 11, 1), date(2027, 1, 1)])
@@ -332,7 +336,7 @@ def test_a_book_rules_as_somebody_with_a_wall_clock_would(
     zone: str,
     holidays: frozenset[date],
     rules: list[Rule],
-    person: Person,
+    person: PersonRights,
     moments: list[datetime],
 ) -> None:
     """In any order of moments: what is remembered from one must not be said of another."""
@@ -350,7 +354,7 @@ def test_a_book_rules_as_somebody_with_a_wall_clock_would(
 def test_a_book_rules_every_minute_of_a_night_as_the_wall_clock_does(
     zone: str, rules: list[Rule], night: datetime
 ) -> None:
-    person = Person(frozenset({"a", "b"}))
+    person = PersonRights(frozenset({"a", "b"}))
     known = Rulebook(Calendar(ZoneInfo(zone)), tuple(rules), {"Anna": person})
     for minute in range(0, 30 * 60, 7):
         moment = night + timedelta(minutes=minute)

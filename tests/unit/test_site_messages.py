@@ -12,8 +12,8 @@ from ostiary.site.envelope import LARGEST, read, write
 from ostiary.site.identity import Identity, sealed_to
 from ostiary.site.invitation import ALPHABET, Invitation, grouped, new_code, read_code
 from ostiary.site.members import (
+    MemberRole,
     Membership,
-    Role,
     admitted,
     first_members,
     keys_of,
@@ -21,7 +21,7 @@ from ostiary.site.members import (
     revoked,
     rotated,
 )
-from ostiary.site.merge import Entry, merged, supersedes
+from ostiary.site.merge import SiteEntry, merged, supersedes
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.topics import SiteTopics, new_person
 from testing.site_doors import BEGIN, SITE, new_identity
@@ -34,7 +34,7 @@ VERSIONS = st.builds(
     st.integers(0, 0xFFFF),
     st.text("0123456789abcdef", min_size=16, max_size=16),
 )
-ENTRIES = st.builds(Entry, VERSIONS, st.booleans(), st.binary(min_size=32, max_size=32))
+ENTRIES = st.builds(SiteEntry, VERSIONS, st.booleans(), st.binary(min_size=32, max_size=32))
 
 
 @given(VERSIONS, VERSIONS)
@@ -51,7 +51,9 @@ def test_a_new_version_follows_all_that_were_known_whatever_the_clock(
 
 
 @given(ENTRIES, ENTRIES, ENTRIES)
-def test_what_holds_does_not_depend_on_the_order_of_arrival(a: Entry, b: Entry, c: Entry) -> None:
+def test_what_holds_does_not_depend_on_the_order_of_arrival(
+    a: SiteEntry, b: SiteEntry, c: SiteEntry
+) -> None:
     assert merged(a, b) == merged(b, a)
     assert merged(merged(a, b), c) == merged(a, merged(b, c))
     assert merged(a, a) == a
@@ -59,15 +61,15 @@ def test_what_holds_does_not_depend_on_the_order_of_arrival(a: Entry, b: Entry, 
 
 
 @given(ENTRIES, ENTRIES)
-def test_nothing_holds_against_a_deletion(gone: Entry, later: Entry) -> None:
+def test_nothing_holds_against_a_deletion(gone: SiteEntry, later: SiteEntry) -> None:
     assert merged(replace(gone, deleted=True), later).deleted
 
 
-def a_site(role: Role = Role.ENROLLER) -> tuple[Identity, Membership, Membership]:
+def a_site(role: MemberRole = MemberRole.ENROLLER) -> tuple[Identity, Membership, Membership]:
     """The key-holder, a door that writes, and one that reads."""
     authority, writer, reader = new_identity(), new_identity(), new_identity()
     members = first_members(authority, "key-holder", SITE, BEGIN)
-    for name, who, its_role in (("a", writer, role), ("b", reader, Role.DOOR)):
+    for name, who, its_role in (("a", writer, role), ("b", reader, MemberRole.DOOR)):
         members = admitted(members, authority, name, its_role, who.public, who.box, BEGIN)
     return (
         authority,
@@ -138,7 +140,7 @@ def test_anything_else_is_refused_and_breaks_nothing(payload: bytes) -> None:
 
 
 def test_a_door_that_may_not_enrol_and_a_revoked_one_change_nobody() -> None:
-    authority, writer, reader = a_site(Role.DOOR)
+    authority, writer, reader = a_site(MemberRole.DOOR)
     topic = TOPICS.person(new_person())
     payload = write(writer, topic, version(writer), b"Mallory")
     assert refusal(read, reader, topic, payload, NOW_MS) is Refusal.ROLE_MISSING
@@ -149,7 +151,7 @@ def test_a_door_that_may_not_enrol_and_a_revoked_one_change_nobody() -> None:
     assert keys_of(without, reader.identity)[without.key]
     own = writer.identity
     with pytest.raises(ValueError, match="revoked"):
-        admitted(without, authority, "a2", Role.DOOR, own.public, own.box, BEGIN)
+        admitted(without, authority, "a2", MemberRole.DOOR, own.public, own.box, BEGIN)
 
 
 def test_a_clock_of_next_year_does_not_hold_for_ever() -> None:

@@ -14,8 +14,8 @@ from ostiary.commands.site import Heard
 from ostiary.errors import NotAllowed, UserExists, UserUnknown
 from ostiary.site.clock import following
 from ostiary.site.envelope import read_again, write
-from ostiary.site.members import Role
-from ostiary.site.person import Person, PersonRules, read_person
+from ostiary.site.members import MemberRole
+from ostiary.site.person import PersonRules, SitePerson, read_person
 from ostiary.store.rules import RuleStore, StoredPerson
 from testing.site_doors import CameralessDoor, House, look
 
@@ -100,7 +100,7 @@ def test_who_is_known_at_one_door_only_keeps_the_name_there(house: House) -> Non
 
 
 def test_a_door_that_may_not_enrol_changes_its_own_people_only(house: House) -> None:
-    one, two = house.door("one"), house.door("two", Role.DOOR)
+    one, two = house.door("one"), house.door("two", MemberRole.DOOR)
     one.enrol("Ada", 1)
     two.hears(*one.told())
     with pytest.raises(NotAllowed, match="another one"):
@@ -217,7 +217,7 @@ def test_who_has_rules_that_a_door_does_not_know_does_not_pass_there(house: Hous
     membership = one.site.membership
     assert membership is not None
     person = read_person(read_again(membership, message.topic, message.payload).content)
-    assert isinstance(person, Person)
+    assert isinstance(person, SitePerson)
     ruled = person.model_copy(update={"rules": PersonRules(format=2, content={"moon": "full"})})
     version = following(one.site.newest, 0, one.identity.id)
     two.hears(

@@ -32,7 +32,7 @@ Template = tuple[RecognizerName, Descriptor]
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class RosterThresholds:
     """What is in force now: by recogniser, and the distances up to which a match is safe enough to
     learn from: one of the former recogniser (None without one), and one of that in use."""
 
@@ -69,7 +69,7 @@ class Roster:
         self._thresholds = self._fitted()
 
     @property
-    def thresholds(self) -> Thresholds:
+    def thresholds(self) -> RosterThresholds:
         """As of now: they follow every change of the roster."""
         return self._thresholds
 
@@ -113,7 +113,7 @@ class Roster:
             self._risk = risk
             self._changed()
 
-    def thresholds_for(self, risk: Risk) -> Thresholds:
+    def thresholds_for(self, risk: Risk) -> RosterThresholds:
         """What would be in force with another risk and today's roster."""
         with self._lock:
             return self._fitted(risk)
@@ -230,7 +230,7 @@ class Roster:
         self._look_alikes = None
         self._thresholds = self._fitted()
 
-    def _fitted(self, risk: Risk | None = None) -> Thresholds:
+    def _fitted(self, risk: Risk | None = None) -> RosterThresholds:
         """Every template is taken to err alike, whatever its recogniser, so that all together
         keep to the risk."""
         risk = risk or self._risk
@@ -240,9 +240,9 @@ class Roster:
         used = threshold_at(each, self.used, rates, count, risk.distance, alike[self.used])
         learning = threshold_at(SAFE * each, self.used, rates, count, likeness=alike[self.used])
         if self.former is None:
-            return Thresholds(used, None, None, learning.distance)
+            return RosterThresholds(used, None, None, learning.distance)
         old = self._rates[self.former]
         its = alike[self.former]
         former = threshold_at(each, self.former, old, count, likeness=its)
         safe = threshold_at(SAFE * each, self.former, old, count, likeness=its)
-        return Thresholds(used, former, safe.distance, learning.distance)
+        return RosterThresholds(used, former, safe.distance, learning.distance)

@@ -17,7 +17,7 @@ from ostiary.access.schedule import MINUTES_A_DAY, Calendar, Hours
 from ostiary.messages.reason import Reason
 from ostiary.messages.rule_words import Factor
 
-__all__ = ["ALWAYS", "Factor", "Person", "Rule", "Rulebook", "Ruling", "may"]
+__all__ = ["ALWAYS", "Factor", "PersonRights", "Rule", "Rulebook", "Ruling", "may"]
 
 _STRICTNESS = (Factor.CARD, Factor.PIN, Factor.FACE, Factor.FACE_AND_CARD, Factor.FACE_AND_PIN)
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -84,7 +84,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonRights:
     """Somebody's groups, and from when until before when they may pass at all, both aware."""
 
     groups: frozenset[str] = frozenset()
@@ -96,7 +96,7 @@ class Person:
         return self.valid_from is not None or self.valid_until is not None
 
 
-NOBODY_SPECIAL = Person()
+NOBODY_SPECIAL = PersonRights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Rulebook:
 
     calendar: Calendar
     rules: tuple[Rule, ...] = ()
-    people: Mapping[str, Person] = field(default_factory=lambda: MappingProxyType({}))
+    people: Mapping[str, PersonRights] = field(default_factory=lambda: MappingProxyType({}))
     ungrouped: bool = True
     _known: dict[tuple[str, str | None], _Stretch] = field(
         default_factory=dict, compare=False, repr=False
@@ -206,7 +206,7 @@ class Rulebook:
 
 
 def may(
-    person: Person,
+    person: PersonRights,
     door: str | None,
     moment: datetime,
     rules: Iterable[Rule],

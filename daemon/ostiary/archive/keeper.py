@@ -23,7 +23,7 @@ _INSERT = """
 """
 
 
-class Keeper:
+class ArchiveKeeper:
     """One connection to the database. From one thread."""
 
     def __init__(self, connection: psycopg.Connection) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ostiary.archive.keeper import Keeper
+from ostiary.archive.keeper import ArchiveKeeper
 from ostiary.archive.record import Record, record_of
 from ostiary.config import Settings
 from ostiary.errors import ArchiveUnavailable
@@ -58,13 +58,13 @@ class Archive:
     def run(self) -> None:
         self._client.start()
         backoff = Backoff(0.5, 30.0)
-        keeper: Keeper | None = None
+        keeper: ArchiveKeeper | None = None
         waiting: list[Incoming] = []
         try:
             while not self._stopping.is_set():
                 waiting = waiting or self._drained()
                 try:
-                    keeper = keeper or Keeper.connect(self._settings.archive.database)
+                    keeper = keeper or ArchiveKeeper.connect(self._settings.archive.database)
                     self._keep(keeper, waiting)
                     waiting = []
                     self._forget(keeper)
@@ -126,7 +126,7 @@ class Archive:
             pass
         return found
 
-    def _keep(self, keeper: Keeper, incoming: list[Incoming]) -> None:
+    def _keep(self, keeper: ArchiveKeeper, incoming: list[Incoming]) -> None:
         if not incoming:
             return
         records: list[Record] = []
@@ -141,7 +141,7 @@ class Archive:
             each.connection.acknowledge(each)
         log.info("archived", events=len(records), new=new, refused=len(refused))
 
-    def _forget(self, keeper: Keeper) -> None:
+    def _forget(self, keeper: ArchiveKeeper) -> None:
         if time.monotonic() < self._next_forget:
             return
         self._next_forget = time.monotonic() + FORGET_EVERY_S

@@ -49,7 +49,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class CameraState:
+class CameraReport:
     """A camera at one moment, to be shown to people: `source` holds no password."""
 
     camera: str

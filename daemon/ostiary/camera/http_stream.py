@@ -20,7 +20,7 @@ OTHER_NAME = frozenset({62, 64})
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-class Answer(http.client.HTTPResponse):
+class CameraResponse(http.client.HTTPResponse):
     """An answer whose patience can be changed after it began."""
 
     def __init__(self, sock: socket.socket, *more: Any, **named: Any) -> None:
@@ -31,7 +31,7 @@ class Answer(http.client.HTTPResponse):
         self._socket.settimeout(seconds)
 
 
-def open_stream(settings: CameraSettings) -> Answer:
+def open_stream(settings: CameraSettings) -> CameraResponse:
     """Log in (Basic or Digest) and return the answer, unread. Raises CameraUnavailable, saying what
     to do."""
     shown = redact(settings.source)
@@ -55,7 +55,7 @@ def open_stream(settings: CameraSettings) -> Answer:
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", type(error).__name__)  # its text may hold the address
         raise CameraUnavailable(f"{shown}: {_said(reason)}") from None
-    assert isinstance(response, Answer)
+    assert isinstance(response, CameraResponse)
     return response
 
 
@@ -100,7 +100,7 @@ class _Http(urllib.request.HTTPHandler):
 
 
 class _Plain(http.client.HTTPConnection):
-    response_class = Answer
+    response_class = CameraResponse
 
 
 class _Https(urllib.request.HTTPSHandler):
@@ -118,7 +118,7 @@ class _Connection(http.client.HTTPSConnection):
     """Asks a certificate for the camera's name, unless it is itself one of those in `trusted`: what
     a camera signs for itself has a number for a name, or none."""
 
-    response_class = Answer
+    response_class = CameraResponse
 
     def __init__(self, host: str, *, trusted: Path | None, **more: Any) -> None:
         super().__init__(host, **more)

@@ -10,7 +10,7 @@ from typing import Self
 import structlog
 
 from ostiary.camera.address import digest_of, kind_of, redact
-from ostiary.camera.frame import CameraState, CameraStatus, Frame, ViewCondition
+from ostiary.camera.frame import CameraReport, CameraStatus, Frame, ViewCondition
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
 from ostiary.camera.view import same_picture, turned, view_condition
@@ -122,12 +122,12 @@ class CameraReader:
         return self._settings.require_movement
 
     @property
-    def state(self) -> CameraState:
+    def state(self) -> CameraReport:
         """How the camera is now; true even while its thread hangs in a read."""
         with self._changed:
             now, frame = time.monotonic(), self._frame
             status = self._status(now)
-            return CameraState(
+            return CameraReport(
                 camera=self._settings.name,
                 source=self._shown,
                 status=status,

@@ -18,16 +18,16 @@ from ostiary.site.envelope import read, write
 from ostiary.site.identity import Identity
 from ostiary.site.members import (
     Member,
+    MemberRole,
     Members,
     Membership,
-    Role,
     admitted,
     first_members,
     read_members,
     revoked,
     rotated,
 )
-from ostiary.site.person import Person, Tombstone, read_person
+from ostiary.site.person import SitePerson, Tombstone, read_person
 from ostiary.site.refusal import Refused
 from ostiary.site.topics import SiteTopics
 
@@ -48,7 +48,7 @@ Heard = Callable[[str], datetime | None]
 """When this machine heard of a person's last change, by the person's id; None: it did not."""
 
 _ANY_TIME = 2**63
-_WROTE_PEOPLE = frozenset({Role.ENROLLER, Role.REVOKED})
+_WROTE_PEOPLE = frozenset({MemberRole.ENROLLER, MemberRole.REVOKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class _Suspect:
     since: datetime
     heard: Heard
 
-    def wrote(self, signer: Member, content: Person, site: str, topic: str) -> bool:
+    def wrote(self, signer: Member, content: SitePerson, site: str, topic: str) -> bool:
         """Whether the person's last change is to be taken for one of these."""
         is_anew = signer.name == KEY_HOLDER and content.changed_by == self.name
         if signer.id != self.member and not is_anew:
@@ -126,7 +126,7 @@ class SiteOffice:
         return self.members.signed(self.authority)
 
     def admit(
-        self, desk: SiteDesk, name: str, role: Role, public: bytes, box: bytes, now: datetime
+        self, desk: SiteDesk, name: str, role: MemberRole, public: bytes, box: bytes, now: datetime
     ) -> None:
         """Raises SiteRefused."""
         try:
@@ -149,7 +149,7 @@ class SiteOffice:
         again where it was cut off. Raises SiteRefused."""
         gone = self.members.named(name)
         before, changed = self.members, self.members
-        if gone is None or gone.role is not Role.REVOKED:
+        if gone is None or gone.role is not MemberRole.REVOKED:
             try:
                 changed = revoked(self.members, self.authority, name, now, since)
             except ValueError as error:
@@ -206,7 +206,7 @@ class SiteOffice:
         removed = False
         if signer.id != self.authority.id:  # of what was signed anew before, it says whose it was
             content = content.model_copy(update={"changed_by": signer.name})
-        if suspect is not None and isinstance(content, Person):
+        if suspect is not None and isinstance(content, SitePerson):
             removed = suspect.wrote(signer, content, after.site, topic)
         version = following(written, 0, self.authority.id)
         if removed:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ostiary.client.site_desk import SiteDesk
 from ostiary.site.envelope import read
-from ostiary.site.members import Membership, Role, read_members
+from ostiary.site.members import MemberRole, Membership, read_members
 from ostiary.site.overview import DoorLine, overview
 from ostiary.site.refusal import Refused
 from ostiary.site.report import DoorReport
@@ -42,7 +42,7 @@ def look(desk: SiteDesk, membership: Membership, late_s: float, now: datetime) -
         remarks.append(f"The broker keeps no list of members that is to be believed ({error}).")
     known = Membership.of(membership.authority, members, membership.identity)
     reports: dict[str, DoorReport] = {}
-    everybody = frozenset({Role.DOOR, Role.ENROLLER})
+    everybody = frozenset({MemberRole.DOOR, MemberRole.ENROLLER})
     for topic, said in desk.doors().items():
         try:
             opened = read(known, topic, said, int(now.timestamp() * 1000), everybody)
@@ -51,7 +51,7 @@ def look(desk: SiteDesk, membership: Membership, late_s: float, now: datetime) -
         except (Refused, ValueError):
             refused += 1
     lines = overview(known, reports, late_s, now)
-    late = [each.name for each in lines if each.role != Role.REVOKED and not each.confirmed]
+    late = [each.name for each in lines if each.role != MemberRole.REVOKED and not each.confirmed]
     if late:
         remarks.append(f"Not confirmed: {', '.join(late)}")
     if refused:

@@ -31,7 +31,7 @@ from ostiary.messages.calibration import (
 from ostiary.messages.entrance import DoorWhat
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.store.audit import Audit
-from ostiary.store.calibrations import Calibrations as Table
+from ostiary.store.calibrations import CalibrationStore as Table
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.vision.last_layer import LastLayer

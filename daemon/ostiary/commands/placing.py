@@ -15,10 +15,10 @@ from ostiary.site.envelope import AHEAD_MS
 from ostiary.site.identity import from_text, to_text
 from ostiary.site.person import (
     RULES_FORMAT,
-    Person,
     PersonAccess,
     PersonRules,
     PersonTemplate,
+    SitePerson,
 )
 from ostiary.site.refusal import Refused
 from ostiary.store.descriptor import Descriptor, from_bytes, to_float32_bytes
@@ -30,7 +30,7 @@ SOURCE = "site"
 _MARK = 4
 """Digits of the id that tell apart two people of one name."""
 
-ReadStored = Callable[[str], Person]
+ReadStored = Callable[[str], SitePerson]
 
 
 class Placing:
@@ -72,7 +72,7 @@ class Placing:
         )
         return PersonRules(format=RULES_FORMAT, content=access.model_dump(mode="json"))
 
-    def place(self, person: str, content: Person, now: datetime) -> str | None:
+    def place(self, person: str, content: SitePerson, now: datetime) -> str | None:
         """Register or change somebody; their name here, None where no template can be kept, or
         where it cannot be told when they may pass.
 
@@ -108,7 +108,7 @@ class Placing:
             self._people.let_go(name)
             self.name_is_free(name)
 
-    def name_for_all(self, person: str, username: str, before: Person) -> str:
+    def name_for_all(self, person: str, username: str, before: SitePerson) -> str:
         """The name to tell others: without the digits, where somebody has them only here."""
         return before.name if username == _marked(before.name, person) else username
 
@@ -116,7 +116,7 @@ class Placing:
         """Of whom there is no template here, or who was left out of a backup: they come again."""
         self._store.remove_unplaced()
 
-    def _is_late(self, rival: str, content: Person, now: datetime) -> bool:
+    def _is_late(self, rival: str, content: SitePerson, now: datetime) -> bool:
         """Whether somebody is said to have been enrolled long ago, of whom nobody knew while the
         other one was here."""
         heard_at, enough = self._store.heard_of(rival), timedelta(milliseconds=AHEAD_MS)
@@ -124,7 +124,9 @@ class Placing:
             return False
         return Version.parse(content.enrolled).millis < int((now - enough).timestamp() * 1000)
 
-    def _free_name(self, person: str, content: Person, before: str | None, now: datetime) -> str:
+    def _free_name(
+        self, person: str, content: SitePerson, before: str | None, now: datetime
+    ) -> str:
         name = new_username(content.name)
         if before == name or not self._people.has(name):
             return name

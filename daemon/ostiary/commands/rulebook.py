@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from ostiary.access.rules import Person, Rule, Rulebook, Ruling, newly_shut
+from ostiary.access.rules import PersonRights, Rule, Rulebook, Ruling, newly_shut
 from ostiary.access.schedule import Calendar, Hours, moment_of, overlap
 from ostiary.commands.people import People
 from ostiary.config import Settings
@@ -290,7 +290,7 @@ class Rules:
             }
             rules[rule.name] = (each.id, rule.model_copy(update=local))
         people = {
-            name: Person(person.groups, person.valid_from, person.valid_until)
+            name: PersonRights(person.groups, person.valid_from, person.valid_until)
             for name, person in stored.people.items()
         }
         calendar = Calendar(self.zone, frozenset(stored.holidays))

@@ -21,9 +21,9 @@ from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
 from ostiary.site.clock import Version, following
 from ostiary.site.envelope import digest_of_payload, read, read_again, version_of, write
 from ostiary.site.identity import Identity, member_id
-from ostiary.site.members import Membership, Role, read_members
-from ostiary.site.merge import NO_DIGEST, Entry, combined, merged, share_of_digest, supersedes
-from ostiary.site.person import Person, Tombstone, read_person
+from ostiary.site.members import MemberRole, Membership, read_members
+from ostiary.site.merge import NO_DIGEST, SiteEntry, combined, merged, share_of_digest, supersedes
+from ostiary.site.person import SitePerson, Tombstone, read_person
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics, new_person, person_again
@@ -45,8 +45,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    entry: Entry
-    content: Person | Tombstone
+    entry: SiteEntry
+    content: SitePerson | Tombstone
     payload: bytes
 
 
@@ -72,7 +72,7 @@ class SiteRoster:
         self._changed: Callable[[], object] = lambda: None
         self._membership: Membership | None = None
         self._members_payload = b""
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, SiteEntry] = {}
         self._digest = NO_DIGEST
         self._living = 0
         self._newest: Version | None = None
@@ -140,7 +140,7 @@ class SiteRoster:
         """When one was refused last that nobody sends by mistake."""
         return self._refused_at
 
-    def entry(self, person: str) -> Entry | None:
+    def entry(self, person: str) -> SiteEntry | None:
         return self._entries.get(person)
 
     def known(self) -> frozenset[str]:
@@ -162,7 +162,7 @@ class SiteRoster:
         if self.store.person_of(username) is not None:
             return
         version = self._next(membership, now)
-        person = Person(
+        person = SitePerson(
             name=username,
             enrolled=str(version),
             templates=self._placing.templates_of(username),
@@ -259,13 +259,13 @@ class SiteRoster:
             return
         opened = read(membership, message.topic, message.payload, _millis(self._clock()))
         content = read_person(opened.content, opened.version)
-        entry = Entry(opened.version, isinstance(content, Tombstone), opened.digest)
+        entry = SiteEntry(opened.version, isinstance(content, Tombstone), opened.digest)
         if not supersedes(entry, known):
             raise Refused(Refusal.OUTDATED)
         self._check_not_older(person, content)
         new[person] = _New(entry, content, message.payload)
 
-    def _check_not_older(self, person: str, content: Person | Tombstone) -> None:
+    def _check_not_older(self, person: str, content: SitePerson | Tombstone) -> None:
         """Nobody is made older than they were, to be given the name of somebody else."""
         known = self._entries.get(person)
         if known is None or known.deleted or isinstance(content, Tombstone):
@@ -299,7 +299,7 @@ class SiteRoster:
             return
         for member in after.signers.values():
             since, former = member.undone_since, before.signers.get(member.id)
-            if since is None or former is None or former.role is Role.REVOKED:
+            if since is None or former is None or former.role is MemberRole.REVOKED:
                 continue
             for person, version, payload, heard_at in self.store.deleted_lately(since):
                 # What it changed itself since then is not to be believed.
@@ -355,7 +355,7 @@ class SiteRoster:
         self.store.put(row, new.payload, username, waiting=False, heard_at=heard_at, former=is_gone)
         self._people.after_commit(partial(self._remember, person, new.entry))
 
-    def _heard_at(self, person: str, entry: Entry, now: datetime) -> datetime | None:
+    def _heard_at(self, person: str, entry: SiteEntry, now: datetime) -> datetime | None:
         """When the change was heard. What the key-holder signs anew is no change."""
         membership, known = self._membership, self._entries.get(person)
         is_anew = membership is not None and entry.version.member == member_id(membership.authority)
@@ -395,7 +395,7 @@ class SiteRoster:
             self._people.after_commit(self._load)
         log.warning("site_people_gone", people=len(gone))
 
-    def _remember(self, person: str, entry: Entry) -> None:
+    def _remember(self, person: str, entry: SiteEntry) -> None:
         before = self._entries.get(person)
         after = merged(before, entry)
         if before is not None:
@@ -410,7 +410,7 @@ class SiteRoster:
     def _load(self) -> None:
         self._entries, self._digest, self._living = {}, NO_DIGEST, 0
         for row in self.store.rows():
-            entry = Entry(Version.parse(row.version), row.deleted, row.digest)
+            entry = SiteEntry(Version.parse(row.version), row.deleted, row.digest)
             self._remember(row.person, entry)
 
     def _write(
@@ -418,25 +418,25 @@ class SiteRoster:
         membership: Membership,
         person: str,
         version: Version,
-        content: Person | Tombstone,
+        content: SitePerson | Tombstone,
         username: str | None,
     ) -> None:
         topic = self.topics.person(person)
         payload = write(membership, topic, version, content.model_dump_json().encode())
         deleted = isinstance(content, Tombstone)
-        entry = Entry(version, deleted, digest_of_payload(payload))
+        entry = SiteEntry(version, deleted, digest_of_payload(payload))
         row = SiteRow(person, str(version), deleted, entry.digest)
         self.store.put(row, payload, username, waiting=True, heard_at=self._clock())
         self._people.after_commit(partial(self._remember, person, entry))
         self._people.after_commit(self._changed)
 
-    def _content(self, membership: Membership, person: str, username: str) -> Person:
+    def _content(self, membership: Membership, person: str, username: str) -> SitePerson:
         """What is known of somebody of the site; where that was sealed by a key that is gone, what
         this door has."""
         try:
             return self._read_stored(person)
         except Refused:
-            return Person(
+            return SitePerson(
                 name=username,
                 enrolled=str(self._entries[person].version),
                 templates=self._placing.templates_of(username),
@@ -445,7 +445,7 @@ class SiteRoster:
                 changed_at=self._clock(),
             )
 
-    def _read_stored(self, person: str) -> Person:
+    def _read_stored(self, person: str) -> SitePerson:
         """The person in a message that was believed when it came. Raises Refused."""
         membership = self._membership
         assert membership is not None

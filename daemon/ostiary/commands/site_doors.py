@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from ostiary.site.clock import Version
 from ostiary.site.envelope import read
-from ostiary.site.members import Membership, Role
+from ostiary.site.members import MemberRole, Membership
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
 
-_SPEAK = frozenset({Role.DOOR, Role.ENROLLER})
+_SPEAK = frozenset({MemberRole.DOOR, MemberRole.ENROLLER})
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ Present = Callable[[str, Entry], object]
 """Somebody presented something at a door. Returns at once."""
 
 
-class Source(Protocol):
+class InputSource(Protocol):
     """Something that is open, read, and closed again. All but `gone` may raise InputUnavailable."""
 
     def open(self) -> None: ...
@@ -45,7 +45,7 @@ class Source(Protocol):
 class Watching:
     """Reads one source until it is stopped, and opens it again as often as it fails."""
 
-    def __init__(self, source: Source, name: str) -> None:
+    def __init__(self, source: InputSource, name: str) -> None:
         self._source = source
         self._name = name
         self._stopping = threading.Event()
@@ -255,7 +255,7 @@ class WiegandReader:
 
 def reader_of(
     guard: Guard, settings: ReaderSettings, credentials: CredentialSettings, present: Present
-) -> Source:
+) -> InputSource:
     """What reads it, by what it is."""
     if settings.device is not None:
         return KeyboardReader(guard, settings, credentials, present)

@@ -23,7 +23,7 @@ from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
 from ostiary.http.api.rules import rules_router
 from ostiary.http.connections import Connections, places
-from ostiary.http.gate import Gate
+from ostiary.http.gate import Authenticator
 from ostiary.http.legacy import legacy_router
 from ostiary.http.live import Audience
 from ostiary.http.pages import Pages
@@ -34,7 +34,7 @@ from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
 from ostiary.http.texts import Texts
-from ostiary.http.thresholds import Thresholds
+from ostiary.http.thresholds import ThresholdEditor
 from ostiary.http.work import Turns, Work
 from ostiary.store.accounts import Role
 
@@ -69,7 +69,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    gate = Gate(parts)
+    gate = Authenticator(parts)
     texts, passwords, lock_out = Texts(), Passwords(), LockOut(http.sign_in_tries)
     renderer = Renderer(parts, gate, texts)
     work, turns = Work(parts, gate), Turns()
@@ -79,7 +79,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
 
     if http.legacy_api != "off":
         app.include_router(legacy_router(work, texts, body_limit))
-    thresholds = Thresholds(parts)
+    thresholds = ThresholdEditor(parts)
     for router in (
         credentials_router(work),  # likewise before the people
         doors_router(work),
@@ -119,7 +119,7 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
     http = parts.settings.http
     connections = open_connections(parts)
     app = FastAPI(title="Ostiary", version=__version__, openapi_url=None, redirect_slashes=False)
-    gate = Gate(parts, at_unix_socket=True)
+    gate = Authenticator(parts, at_unix_socket=True)
     app.state.gate = gate
     app.state.connections = connections
     body_limit = parts.settings.commands.payload_limit_bytes

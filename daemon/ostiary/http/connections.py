@@ -118,7 +118,7 @@ class Connections:
                 self._open[peer] = one
 
 
-class Listener(socket.socket):
+class CountedListener(socket.socket):
     """A TCP socket whose connections are all counted. Raises OSError where it cannot be bound."""
 
     def __init__(self, host: str, port: int, connections: Connections) -> None:

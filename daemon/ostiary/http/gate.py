@@ -40,7 +40,7 @@ class Caller:
         return self.role is Role.OPERATOR and not self.anonymous
 
 
-class Gate:
+class Authenticator:
     """Tells callers by their session cookie or bearer token."""
 
     def __init__(self, parts: ConsoleParts, *, at_unix_socket: bool = False) -> None:
@@ -126,9 +126,9 @@ _cookie = APIKeyCookie(
 )
 
 
-def _gate(request: Request) -> Gate:
+def _gate(request: Request) -> Authenticator:
     gate = request.app.state.gate
-    assert isinstance(gate, Gate)
+    assert isinstance(gate, Authenticator)
     return gate
 
 

@@ -11,12 +11,12 @@ from ostiary.access.schedule import moment_of
 from ostiary.errors import NotAllowed
 from ostiary.http import charts
 from ostiary.http.event_pictures import may_be_added
-from ostiary.http.gate import Gate
+from ostiary.http.gate import Authenticator
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.people_page import NO_GROUP, PeopleWanted, people_page
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
-from ostiary.http.thresholds import Thresholds
+from ostiary.http.thresholds import ThresholdEditor
 from ostiary.http.work import Turns
 from ostiary.messages.reason import Reason
 from ostiary.overrides import ADJUSTABLE, ranges
@@ -40,9 +40,9 @@ class Pages:
     def __init__(
         self,
         parts: ConsoleParts,
-        gate: Gate,
+        gate: Authenticator,
         renderer: Renderer,
-        thresholds: Thresholds,
+        thresholds: ThresholdEditor,
         turns: Turns,
     ) -> None:
         self._parts = parts

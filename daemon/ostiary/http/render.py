@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from ostiary import __version__
 from ostiary.access.schedule import text_of
-from ostiary.http.gate import Gate
+from ostiary.http.gate import Authenticator
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem
@@ -67,7 +67,7 @@ class Say:
 class Renderer:
     """Renders `templates/*.html`."""
 
-    def __init__(self, parts: ConsoleParts, gate: Gate, texts: Texts) -> None:
+    def __init__(self, parts: ConsoleParts, gate: Authenticator, texts: Texts) -> None:
         self._parts = parts
         self._gate = gate
         self._texts = texts

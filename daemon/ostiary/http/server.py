@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
-from ostiary.http.connections import BACKLOG, Connections, Listener
+from ostiary.http.connections import BACKLOG, Connections, CountedListener
 from ostiary.http.live import step_back
 from ostiary.http.place import why_not_bound
 from ostiary.local.unix_socket import bound
@@ -98,5 +98,5 @@ class Server:
 
     def _bound(self) -> socket.socket:
         if self._unix_socket is None:
-            return Listener(self._settings.host, self._settings.port, self._connections)
+            return CountedListener(self._settings.host, self._settings.port, self._connections)
         return bound(self._unix_socket)

@@ -18,7 +18,7 @@ from ostiary.errors import (
     SignInFailed,
 )
 from ostiary.http.connections import neighbourhood
-from ostiary.http.gate import Caller, Gate, address_of, same_text
+from ostiary.http.gate import Authenticator, Caller, address_of, same_text
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of, new_code, same_code
 from ostiary.http.problems import STATUS, headers_of
@@ -57,7 +57,11 @@ class SetUp:
 
 
 def sign_in_router(
-    parts: ConsoleParts, gate: Gate, renderer: Renderer, passwords: Passwords, lock_out: LockOut
+    parts: ConsoleParts,
+    gate: Authenticator,
+    renderer: Renderer,
+    passwords: Passwords,
+    lock_out: LockOut,
 ) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     accounts, sessions, set_up = Accounts(parts.database), Sessions(parts.database), SetUp()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ostiary.access.risk import Threshold, risk_of
-from ostiary.access.roster import Thresholds as Distances
+from ostiary.access.roster import RosterThresholds as Distances
 from ostiary.config import AccessSettings
 from ostiary.errors import SettingInvalid
 from ostiary.http.parts import ConsoleParts
@@ -79,7 +79,7 @@ class Judge:
         return Reason.GRANTED if event.distance <= threshold else Reason.UNKNOWN_FACE
 
 
-class Thresholds:
+class ThresholdEditor:
     """Reads and sets `[access]` while the daemon runs."""
 
     def __init__(self, parts: ConsoleParts) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ostiary.commands.context import Context
 from ostiary.commands.registry import A, Command, R
 from ostiary.errors import Busy
-from ostiary.http.gate import Caller, Gate
+from ostiary.http.gate import Authenticator, Caller
 from ostiary.http.parts import ConsoleParts
 from ostiary.store.audit import Detail
 
@@ -43,7 +43,7 @@ class Turns:
 class Work:
     """The commands, as routes use them."""
 
-    def __init__(self, parts: ConsoleParts, gate: Gate) -> None:
+    def __init__(self, parts: ConsoleParts, gate: Authenticator) -> None:
         self._parts = parts
         self._gate = gate
         self._running = threading.Semaphore(AT_ONCE)

@@ -23,7 +23,7 @@ from ostiary.mqtt.connection import (
 )
 from ostiary.mqtt.limits import Limits
 from ostiary.mqtt.losses import Loss
-from ostiary.mqtt.sessions import Sessions, Suspicion
+from ostiary.mqtt.sessions import BrokerSessions, Suspicion
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ _ADVICE = {
 _LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default
 
 
-class Session(Protocol):
+class MqttSession(Protocol):
     """What is done with a connection."""
 
     def connected(self, connection: Connection) -> None:
@@ -65,12 +65,12 @@ class MqttClient:
     """
 
     def __init__(
-        self, login: Callable[[], Login], session: Session, *, reconnect_at_most_s: float = 30.0
+        self, login: Callable[[], Login], session: MqttSession, *, reconnect_at_most_s: float = 30.0
     ) -> None:
         self._login = login  # read again before each try: certificates and passwords change
         self._session = session
         self._backoff = Backoff(_FIRST_WAIT_S, reconnect_at_most_s)
-        self._sessions = Sessions(reconnect_at_most_s + _SHORT_S)
+        self._sessions = BrokerSessions(reconnect_at_most_s + _SHORT_S)
         self._suspicion: Suspicion | None = None
         self._loss = Loss(None, "")
         self._will = Limits()

@@ -20,7 +20,7 @@ class Suspicion(StrEnum):
     KICKED = "broker_ends_connections"
 
 
-class Sessions:
+class BrokerSessions:
     """`short_s`: a connection that lived for less was short. One that a twin ends is, as the twin
     waits no longer than that before it connects again."""
 

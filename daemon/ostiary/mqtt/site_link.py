@@ -27,7 +27,7 @@ from ostiary.mqtt.login import login_of
 from ostiary.mqtt.site_mending import Mending
 from ostiary.mqtt.site_watch import SiteWatch
 from ostiary.site.envelope import key_number
-from ostiary.site.members import Membership, Role
+from ostiary.site.members import MemberRole, Membership
 from ostiary.site.overview import DoorLine, overview
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SHARDS
@@ -128,7 +128,7 @@ class SiteLink:
             heard=self.is_synced,
             people=roster.living,
             pending=roster.store.count_waiting(),
-            doors=sum(each.role is not Role.REVOKED for each in signers),
+            doors=sum(each.role is not MemberRole.REVOKED for each in signers),
             unconfirmed=roster.unconfirmed(within),
             refused=roster.refused,
         )

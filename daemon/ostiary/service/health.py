@@ -7,10 +7,16 @@ from typing import Literal
 
 from ostiary import __version__
 from ostiary.access.risk import Threshold
-from ostiary.camera.frame import CameraState, CameraStatus, ViewCondition
+from ostiary.camera.frame import CameraReport, CameraStatus, ViewCondition
 from ostiary.messages.calibration import CalibrationState
-from ostiary.messages.state import BrokerState, ModelState, RecognitionState, SiteState, State
-from ostiary.messages.state import CameraState as CameraReport
+from ostiary.messages.state import (
+    BrokerState,
+    CameraState,
+    ModelState,
+    RecognitionState,
+    SiteState,
+    State,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Readings:
     `console_served`: it answers, or is off.
     """
 
-    cameras: tuple[CameraState, ...]
+    cameras: tuple[CameraReport, ...]
     users: int
     queue_length: int
     events_dropped: int
@@ -66,7 +72,7 @@ def state_of(readings: Readings, now: datetime) -> State:
         problems=problems,
         uptime_s=readings.uptime_s,
         cameras=tuple(
-            CameraReport(
+            CameraState(
                 name=camera.camera,
                 status=camera.status.value,
                 fps=camera.fps,
@@ -118,7 +124,7 @@ def _health(readings: Readings, problems: tuple[str, ...]) -> Literal["ok", "deg
     return "degraded" if problems else "ok"
 
 
-def _sees(camera: CameraState) -> bool:
+def _sees(camera: CameraReport) -> bool:
     return camera.status is CameraStatus.OK and camera.view is ViewCondition.CLEAR
 
 

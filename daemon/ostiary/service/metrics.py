@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from ostiary.camera.frame import CameraState, CameraStatus
+from ostiary.camera.frame import CameraReport, CameraStatus
 from ostiary.errors import ConfigError
 from ostiary.messages.reason import Reason
 
@@ -76,7 +76,7 @@ class Metrics:
             self._stages.labels(name).observe(time.perf_counter() - began)
 
     def follow(
-        self, cameras: Callable[[], Iterable[CameraState]], queue_length: Callable[[], int]
+        self, cameras: Callable[[], Iterable[CameraReport]], queue_length: Callable[[], int]
     ) -> None:
         """Read these at each scrape: the cameras and how many events wait for the broker."""
         self.registry.register(_Followed(cameras, queue_length))
@@ -106,7 +106,7 @@ class Metrics:
 
 class _Followed(Collector):
     def __init__(
-        self, cameras: Callable[[], Iterable[CameraState]], queue_length: Callable[[], int]
+        self, cameras: Callable[[], Iterable[CameraReport]], queue_length: Callable[[], int]
     ) -> None:
         self._cameras = cameras
         self._queue_length = queue_length

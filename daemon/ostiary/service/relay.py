@@ -29,7 +29,7 @@ Lines = frozenset[tuple[str, int | str]]
 """Chips with their lines."""
 
 
-class Line(Protocol):
+class OutputLine(Protocol):
     """One output. Both may raise OSError."""
 
     def set_active(self, active: bool) -> None: ...
@@ -84,7 +84,7 @@ class Relay:
     """Holds the lock open for as long as any of the doors that share it says, from a thread of its
     own: it shuts in time, whatever became of who opened it."""
 
-    def __init__(self, line: Line, pulse_s: float) -> None:
+    def __init__(self, line: OutputLine, pulse_s: float) -> None:
         self._line = line
         self._pulse_s = pulse_s
         self._changed = threading.Condition()
@@ -163,7 +163,7 @@ def lines_in(settings: Settings) -> Lines:
     return frozenset((str(chip), line) for chip, line in named if line is not None)
 
 
-def _take(settings: RelaySettings, held: Lines) -> Line:
+def _take(settings: RelaySettings, held: Lines) -> OutputLine:
     is_held = (str(settings.chip), settings.line) in held
     return NoLine() if is_held else GpioLine.take(settings)
 
@@ -184,9 +184,9 @@ def open_relays(settings: Settings, held: Lines = frozenset()) -> dict[str, Rela
     return {camera: opened[each.line] for camera, each in wanted.items()}
 
 
-def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, Line]:
+def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, OutputLine]:
     """Likewise the alarm's line of each door that has one, inactive."""
-    opened: dict[str, Line] = {}
+    opened: dict[str, OutputLine] = {}
     try:
         for door in settings.doors:
             if door.alarm_line is not None:

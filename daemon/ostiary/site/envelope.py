@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from ostiary.messages.events import Message
 from ostiary.site.clock import Version
 from ostiary.site.identity import from_text, is_signed, to_text
-from ostiary.site.members import Membership, Role
+from ostiary.site.members import MemberRole, Membership
 from ostiary.site.refusal import Refusal, Refused
 
 FORMAT = 1
@@ -76,7 +76,7 @@ def read(
     topic: str,
     payload: bytes,
     now_ms: int,
-    roles: frozenset[Role] = frozenset({Role.ENROLLER}),
+    roles: frozenset[MemberRole] = frozenset({MemberRole.ENROLLER}),
 ) -> Opened:
     """The message, if a member in one of `roles` wrote it for `topic`; `now_ms` is by one's own
     clock. Raises Refused."""
@@ -94,7 +94,7 @@ def read(
         raise Refused(Refusal.MALFORMED) from error
     if not is_signed(_signed_text(bound, sealed), signature, from_text(signer.public)):
         raise Refused(Refusal.SIGNATURE_WRONG)
-    if signer.role is Role.REVOKED and Role.REVOKED not in roles:
+    if signer.role is MemberRole.REVOKED and MemberRole.REVOKED not in roles:
         raise Refused(Refusal.SIGNER_REVOKED)
     if signer.role not in roles:
         raise Refused(Refusal.ROLE_MISSING)

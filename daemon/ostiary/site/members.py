@@ -40,7 +40,7 @@ _CONTEXT = b"ostiary-site-members-1\n"
 Key32 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 
 
-class Role(StrEnum):
+class MemberRole(StrEnum):
     """What a member may do."""
 
     DOOR = "door"
@@ -55,7 +55,7 @@ class Member(Message):
     """One door, or the key-holder."""
 
     name: Annotated[Shown, Field(min_length=1, max_length=64)]
-    role: Role
+    role: MemberRole
     public: Key32 = Field(description="Ed25519.")
     box: Key32 = Field(description="X25519.")
     keys: dict[int, str] = Field(description="The site's keys by number, sealed to this member.")
@@ -67,7 +67,7 @@ class Member(Message):
     @property
     def undone_since(self) -> datetime | None:
         """Of a member that is revoked: since when what it deleted is to be undone."""
-        text = self.keys.get(UNDONE_SINCE) if self.role is Role.REVOKED else None
+        text = self.keys.get(UNDONE_SINCE) if self.role is MemberRole.REVOKED else None
         with suppress(ValueError):
             return None if text is None else datetime.fromisoformat(text)
         return None
@@ -115,7 +115,7 @@ def first_members(authority: Identity, name: str, site: str, now: datetime) -> M
     """The list of a new site, with a key of its own: only the key-holder is in it."""
     alone = Members(site=site, version=1, issued_at=now, key=1, members=())
     secret = os.urandom(KEY_BYTES)
-    holder = _member(name, Role.ENROLLER, authority.public, authority.box, {1: secret})
+    holder = _member(name, MemberRole.ENROLLER, authority.public, authority.box, {1: secret})
     return alone.model_copy(update={"members": (holder,)})
 
 
@@ -123,7 +123,7 @@ def admitted(
     members: Members,
     authority: Identity,
     name: str,
-    role: Role,
+    role: MemberRole,
     public: bytes,
     box: bytes,
     now: datetime,
@@ -133,10 +133,10 @@ def admitted(
     keys = keys_of(members, authority)
     new = _member(name, role, public, box, keys)
     before = members.get(new.id)
-    if before is not None and before.role is Role.REVOKED:
+    if before is not None and before.role is MemberRole.REVOKED:
         raise ValueError("That key was revoked; it has to be made anew.")
     others = [each for each in members.members if each.id != new.id]
-    if any(each.name == name and each.role is not Role.REVOKED for each in others):
+    if any(each.name == name and each.role is not MemberRole.REVOKED for each in others):
         raise ValueError(f"There is a member {name} already.")
     return _changed(members, (*others, new), members.key, now)
 
@@ -146,13 +146,15 @@ def revoked(
 ) -> Members:
     """Without the rights of `name`, and with another key; what it deleted `since` then is to be
     undone. Raises ValueError for nobody."""
-    found = [each for each in members.members if each.name == name and each.role != Role.REVOKED]
+    found = [
+        each for each in members.members if each.name == name and each.role != MemberRole.REVOKED
+    ]
     if not found:
         raise ValueError(f"There is no member {name}.")
     if found[0].id == authority.id:
         raise ValueError("The key-holder cannot revoke itself: begin a new site.")
     undone = {} if since is None else {UNDONE_SINCE: rfc3339(since)}
-    gone = found[0].model_copy(update={"role": Role.REVOKED, "keys": undone})
+    gone = found[0].model_copy(update={"role": MemberRole.REVOKED, "keys": undone})
     others = (each for each in members.members if each.id != gone.id)
     without = members.model_copy(update={"members": (*others, gone)})
     return rotated(without, authority, now)
@@ -165,7 +167,7 @@ def rotated(members: Members, authority: Identity, now: datetime) -> Members:
     keys = {**kept, number: os.urandom(KEY_BYTES)}
     everybody = [
         each
-        if each.role is Role.REVOKED
+        if each.role is MemberRole.REVOKED
         else _member(each.name, each.role, from_text(each.public), from_text(each.box), keys)
         for each in members.members
     ]
@@ -210,7 +212,7 @@ class Membership:
         doors = {
             member: each
             for member, each in signers.items()
-            if each.role is not Role.REVOKED and member != holder
+            if each.role is not MemberRole.REVOKED and member != holder
         }
         heard = listened_to(doors, identity.id)
         return cls(authority, members, identity, seals, signers, doors, heard)
@@ -220,17 +222,19 @@ class Membership:
         return self.members.site
 
     @property
-    def role(self) -> Role | None:
+    def role(self) -> MemberRole | None:
         """None: not a member."""
         member = self.signers.get(self.identity.id)
         return None if member is None else member.role
 
     @property
     def may_change(self) -> bool:
-        return self.role is Role.ENROLLER and self.members.key in self.seals
+        return self.role is MemberRole.ENROLLER and self.members.key in self.seals
 
 
-def _member(name: str, role: Role, public: bytes, box: bytes, keys: Mapping[int, bytes]) -> Member:
+def _member(
+    name: str, role: MemberRole, public: bytes, box: bytes, keys: Mapping[int, bytes]
+) -> Member:
     sealed = {
         number: to_text(sealed_to(box, secret, f"{_PURPOSE} {number}"))
         for number, secret in keys.items()

@@ -15,7 +15,7 @@ NO_DIGEST = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SiteEntry:
     """What a door remembers of one message. `digest`: SHA-256 of its payload."""
 
     version: Version
@@ -23,19 +23,19 @@ class Entry:
     digest: bytes
 
 
-def merged(one: Entry | None, other: Entry) -> Entry:
+def merged(one: SiteEntry | None, other: SiteEntry) -> SiteEntry:
     """The one that holds."""
     if one is None:
         return other
     return max(one, other, key=lambda each: (each.deleted, each.version, each.digest))
 
 
-def supersedes(new: Entry, known: Entry | None) -> bool:
+def supersedes(new: SiteEntry, known: SiteEntry | None) -> bool:
     """Whether `new` changes anything."""
     return merged(known, new) is new and new != known
 
 
-def share_of_digest(person: str, entry: Entry) -> bytes:
+def share_of_digest(person: str, entry: SiteEntry) -> bytes:
     """What one person adds to the digest of a roster, 32 bytes; nothing once deleted, so that it
     does not matter who has forgotten the deletion already."""
     if entry.deleted:
@@ -48,7 +48,7 @@ def combined(one: bytes, other: bytes) -> bytes:
     return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(32)
 
 
-def digest_of(entries: Mapping[str, Entry]) -> bytes:
+def digest_of(entries: Mapping[str, SiteEntry]) -> bytes:
     """Of a whole roster: doors that know the same people in the same versions have the same."""
     return _all_combined(share_of_digest(person, entry) for person, entry in entries.items())
 

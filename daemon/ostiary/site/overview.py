@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ostiary.site.identity import member_id
-from ostiary.site.members import Membership, Role
+from ostiary.site.members import MemberRole, Membership
 from ostiary.site.report import DoorReport
 
 ON_LINE_S = 180.0
@@ -43,7 +43,7 @@ def overview(
         if member.id == member_id(membership.authority):
             continue
         report = reports.get(member.id)
-        if report is None or member.role is Role.REVOKED:
+        if report is None or member.role is MemberRole.REVOKED:
             lines.append(DoorLine(member.name, member.role.value, False, None))
             continue
         age_s = (now - report.at).total_seconds()

@@ -42,7 +42,7 @@ class PersonAccess(Message):
     valid_until: AwareDatetime | None = None
 
 
-class Person(Message):
+class SitePerson(Message):
     """Somebody who is registered. `enrolled` is the version of the enrolment, by which the older of
     two with one name is found."""
 
@@ -65,21 +65,21 @@ class Tombstone(Message):
     changed_at: Timestamp
 
 
-def read_person(content: bytes, version: Version | None = None) -> Person | Tombstone:
+def read_person(content: bytes, version: Version | None = None) -> SitePerson | Tombstone:
     """With the `version` of the message also whether it can be: nobody was enrolled after they were
     changed, nor at no time. Raises Refused."""
-    for model in (Person, Tombstone):
+    for model in (SitePerson, Tombstone):
         try:
             found = model.model_validate_json(content)
         except ValidationError:
             continue
-        if isinstance(found, Person) and version is not None:
+        if isinstance(found, SitePerson) and version is not None:
             _check_enrolled(found, version)
         return found
     raise Refused(Refusal.MALFORMED)
 
 
-def _check_enrolled(person: Person, version: Version) -> None:
+def _check_enrolled(person: SitePerson, version: Version) -> None:
     try:
         enrolled = Version.parse(person.enrolled)
     except ValueError as error:

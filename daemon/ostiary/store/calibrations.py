@@ -27,7 +27,7 @@ class StoredCalibration:
     dropped: WhyDropped | None
 
 
-class Calibrations:
+class CalibrationStore:
     """The tables `calibrations` and `presentations`. Each change joins the caller's transaction, or
     is one."""
 

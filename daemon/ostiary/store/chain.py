@@ -24,7 +24,7 @@ from ostiary.store.door_key import DoorKey
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     ENTRY_COLUMNS,
-    Entry,
+    ChainEntry,
     Kind,
     append,
     follows,
@@ -155,7 +155,7 @@ class Chain:
                     "SELECT COUNT(*) FROM chain WHERE position = ? AND link = ?", written[1:]
                 ).fetchone()
                 self.is_altered = not kept
-        for entry in map(Entry._make, rows):
+        for entry in map(ChainEntry._make, rows):
             position, before = self._looked_up_to, self._link
             is_mine = is_own(key, entry) or entry.position <= adopted
             hangs = not before or follows(entry, before)

@@ -31,7 +31,7 @@ _IS_A_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'user
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedPerson:
     """A person who was not taken, and why."""
 
     username: str
@@ -43,7 +43,7 @@ class ImportReport:
     """Every row of the source is in one of the two."""
 
     taken: tuple[str, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedPerson, ...]
 
 
 def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
@@ -57,7 +57,7 @@ def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
     """
     rows = _rows(path.absolute())
     taken: list[str] = []
-    refused: list[Refusal] = []
+    refused: list[RefusedPerson] = []
     with users.database.transaction():
         for name_bytes, encoding, created_at in rows:
             registered = moment.from_text(created_at) or now
@@ -68,7 +68,7 @@ def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
                 )
             except (DescriptorInvalid, UserExists, UsernameInvalid) as error:
                 shown = (name_bytes or b"").decode("utf-8", errors="backslashreplace")
-                refused.append(Refusal(shown, error.message))
+                refused.append(RefusedPerson(shown, error.message))
             else:
                 taken.append(user.username)
     return ImportReport(tuple(taken), tuple(refused))

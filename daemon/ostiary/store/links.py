@@ -14,7 +14,7 @@ GENESIS = bytes(32)
 """The link before the first entry."""
 
 
-class Entry(NamedTuple):
+class ChainEntry(NamedTuple):
     """An entry of the chain. `mac`: by the door's key, 32 bytes; ADOPTED before it in the one entry
     up to which a database of a version without such keys was taken over; None: of nobody."""
 
@@ -50,7 +50,7 @@ class EventRow(NamedTuple):
 
 
 EVENT_COLUMNS = ", ".join(EventRow._fields)
-ENTRY_COLUMNS = ", ".join(Entry._fields)
+ENTRY_COLUMNS = ", ".join(ChainEntry._fields)
 ADOPTED = b"adopted"
 AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address, salt, forgotten"
 SALT_BYTES = 16
@@ -102,7 +102,7 @@ def mac_of(
     return hmac.digest(key, link + _text_of(position, kind, row, digest, note), "sha256")
 
 
-def follows(entry: Entry, before: bytes) -> bool:
+def follows(entry: ChainEntry, before: bytes) -> bool:
     """Whether it hangs on the entry with that link; never one that no door can have written."""
     try:
         return link_of(before, *entry[:5]) == entry.link
@@ -110,7 +110,7 @@ def follows(entry: Entry, before: bytes) -> bool:
         return False
 
 
-def has_mac(entry: Entry, key: bytes, prefix: bytes = b"") -> bool:
+def has_mac(entry: ChainEntry, key: bytes, prefix: bytes = b"") -> bool:
     """Whether who has that key wrote it there."""
     try:
         wanted = prefix + mac_of(key, entry.link, *entry[:5])
@@ -154,7 +154,7 @@ def append(
     values = [position, kind, row, digest, note, link]
     if key:
         values.append(mac_of(key, link, position, kind, row, digest, note))
-    columns = ", ".join(Entry._fields[: len(values)])
+    columns = ", ".join(ChainEntry._fields[: len(values)])
     connection.execute(
         f"INSERT INTO chain ({columns}) VALUES ({', '.join('?' * len(values))})", values
     )

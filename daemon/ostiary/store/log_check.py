@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ostiary.messages.log import LogHead
 from ostiary.store import schema
-from ostiary.store.links import ENTRY_COLUMNS, GENESIS, Entry, Kind, follows, ranges_in
+from ostiary.store.links import ENTRY_COLUMNS, GENESIS, ChainEntry, Kind, follows, ranges_in
 from ostiary.store.own_entries import ROWS, adopted_up_to, fits, heads_in, is_head_of, is_own
 from ostiary.store.seal import Seal
 
@@ -70,7 +70,7 @@ def _entries(
     columns = ENTRY_COLUMNS if has_keys else ENTRY_COLUMNS.replace(", mac", ", NULL")
     adopted = adopted_up_to(connection, key) if key and has_keys else 0
     rows = connection.execute(f"SELECT {columns} FROM chain ORDER BY position")
-    for entry in map(Entry._make, rows):
+    for entry in map(ChainEntry._make, rows):
         position, kind, row, digest, note, link, _ = entry
         if expected == 1 and position > 1:  # what is older was removed, up to a signed head
             base = next((head for head in kept if head.position == position - 1), None)

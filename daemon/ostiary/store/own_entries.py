@@ -23,7 +23,7 @@ from ostiary.store.links import (
     EVENT_COLUMNS,
     FORGOTTEN,
     GENESIS,
-    Entry,
+    ChainEntry,
     Kind,
     follows,
     forgotten_text,
@@ -59,18 +59,18 @@ ROWS: Mapping[Kind, RowsOf] = {
 
 def entries(
     connection: sqlite3.Connection, condition: str = "TRUE", *values: object
-) -> Iterator[Entry]:
+) -> Iterator[ChainEntry]:
     """Those of the chain in their order."""
     query = f"SELECT {ENTRY_COLUMNS} FROM chain WHERE {condition} ORDER BY position"
-    return map(Entry._make, connection.execute(query, values))
+    return map(ChainEntry._make, connection.execute(query, values))
 
 
-def is_own(key: bytes, entry: Entry) -> bool:
+def is_own(key: bytes, entry: ChainEntry) -> bool:
     """Whether the door with that key wrote this entry."""
     return has_mac(entry, key)
 
 
-def is_adopted(key: bytes, entry: Entry) -> bool:
+def is_adopted(key: bytes, entry: ChainEntry) -> bool:
     """Whether the door with that key took over what is up to this entry."""
     return has_mac(entry, key, ADOPTED)
 
@@ -106,7 +106,7 @@ def own_end(connection: sqlite3.Connection, key: DoorKey, written: End | None) -
     last, _ = newest_link(connection)
     found = End(last, 0, GENESIS)
     query = f"SELECT {ENTRY_COLUMNS} FROM chain ORDER BY position DESC"
-    for entry in map(Entry._make, connection.execute(query)):
+    for entry in map(ChainEntry._make, connection.execute(query)):
         if is_own(secret, entry) or is_adopted(secret, entry):
             found = End(last, entry.position, entry.link)
             break
@@ -151,7 +151,7 @@ def newest_own_row(connection: sqlite3.Connection, key: bytes, kind: Kind) -> in
     is. 0 before the first."""
     adopted = adopted_up_to(connection, key) if key else 0
     query = f"SELECT {ENTRY_COLUMNS} FROM chain WHERE kind = ? ORDER BY position DESC"
-    for entry in map(Entry._make, connection.execute(query, (kind,))):
+    for entry in map(ChainEntry._make, connection.execute(query, (kind,))):
         if not key or entry.position <= adopted or is_own(key, entry):
             return entry.row
     return 0

@@ -61,7 +61,7 @@ class _Window:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Look:
+class _ComparedFrame:
     """A frame to be compared with, the points (n, 2) float32 in it, and which of them (n,) are
     there."""
 
@@ -146,8 +146,8 @@ class _Pair:
 class Bending:
     """What was seen of one face until now."""
 
-    first: _Look | None = None
-    second: _Look | None = None
+    first: _ComparedFrame | None = None
+    second: _ComparedFrame | None = None
     left: _Left | None = None
     at: float = 0.0
     pairs: tuple[_Pair, ...] = ()
@@ -189,7 +189,7 @@ def step(before: Bending, bgr: BGRImage, box: Box, now: float) -> Bending:
     if before.second is None:
         first = before.first
         points, found = _lucas_kanade(first.window.grey, window.grey, first.points)
-        return replace(before, second=_Look(window, points, found & window.holds(points)))
+        return replace(before, second=_ComparedFrame(window, points, found & window.holds(points)))
     left = _left(before.first if before.left is None else before.second, window)
     if left is None:
         return Bending()
@@ -209,7 +209,7 @@ def _begun(window: _Window) -> Bending:
     points = _corners(window)
     if len(points) < LEAST_POINTS:
         return Bending()
-    return Bending(first=_Look(window, points, np.ones(len(points), np.bool_)))
+    return Bending(first=_ComparedFrame(window, points, np.ones(len(points), np.bool_)))
 
 
 def _window(bgr: BGRImage, box: Box) -> _Window:
@@ -244,7 +244,7 @@ def _corners(window: _Window) -> FloatArray:
     return np.asarray(corners, np.float32).reshape(-1, 2)
 
 
-def _left(look: _Look, window: _Window) -> _Left | None:
+def _left(look: _ComparedFrame, window: _Window) -> _Left | None:
     """Twice: a window that is turned or scaled is found again a little beside its place, so it is
     first brought back to the look's place. None where too few points are found."""
     there, found = _lucas_kanade(look.window.grey, window.grey, look.points)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from ostiary.camera.v4l2 import abi
-from ostiary.camera.v4l2.mode import PREFERRED, Mode, Span
+from ostiary.camera.v4l2.mode import PREFERRED, Span, VideoMode
 from ostiary.errors import CameraUnavailable
 
 BY_ID = Path("/dev/v4l/by-id")
@@ -89,7 +89,7 @@ class VideoDevice:
             for each in self._each(abi.ENUM_FMT, abi.FormatDescription, type=_CAPTURE)
         ]
 
-    def modes(self, width: int, height: int) -> list[Mode]:
+    def modes(self, width: int, height: int) -> list[VideoMode]:
         """Every format that can be decoded in every size; of a span of sizes the nearest one to
         `width` × `height`."""
         return [
@@ -111,7 +111,7 @@ class VideoDevice:
                 )
                 return
 
-    def _mode(self, fourcc: str, width: int, height: int) -> Mode:
+    def _mode(self, fourcc: str, width: int, height: int) -> VideoMode:
         rates: set[float] = set()
         spans = False
         asked = {"pixel_format": _number(fourcc), "width": width, "height": height}
@@ -122,9 +122,9 @@ class VideoDevice:
                 rates |= {_rate(each.interval.stepwise.min), _rate(each.interval.stepwise.max)}
                 spans = True
                 break
-        return Mode(fourcc, width, height, tuple(sorted(rates - {0.0})), spans)
+        return VideoMode(fourcc, width, height, tuple(sorted(rates - {0.0})), spans)
 
-    def set_mode(self, mode: Mode, fps: float) -> tuple[Mode, int]:
+    def set_mode(self, mode: VideoMode, fps: float) -> tuple[VideoMode, int]:
         """Ask for it; what the driver gives (its one rate is the one in force, if it tells) and
         the bytes of a line."""
         wanted = abi.Format(type=_CAPTURE)
@@ -133,7 +133,7 @@ class VideoDevice:
         self.ask(abi.S_FMT, wanted)
         given = wanted.fmt.pix
         rates = self._set_rate(mode.rate_for(fps))
-        return Mode(
+        return VideoMode(
             _fourcc(given.pixelformat), given.width, given.height, rates
         ), given.bytesperline
 

@@ -31,7 +31,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
+class VideoMode:
     """A format (FourCC) and size as the device offers it.
 
     `width` and `height` in pixels; `rates` in frames a second, ascending; empty where the device
@@ -57,8 +57,8 @@ class Mode:
 
 
 def choose(
-    modes: Sequence[Mode], width: int, height: int, fps: float, pixel_format: PixelFormat
-) -> Mode | None:
+    modes: Sequence[VideoMode], width: int, height: int, fps: float, pixel_format: PixelFormat
+) -> VideoMode | None:
     """The nearest size, and of its formats one that reaches the rate. None where no format fits.
 
     Two sizes are as far apart as their widths' and heights' ratios are from 1; of two equally far
@@ -67,7 +67,7 @@ def choose(
     formats = NAMED[pixel_format]
     fitting = [mode for mode in modes if mode.fourcc in formats and mode.width and mode.height]
 
-    def distance(mode: Mode) -> tuple[float, int, float, int]:
+    def distance(mode: VideoMode) -> tuple[float, int, float, int]:
         off = abs(log(mode.width / width)) + abs(log(mode.height / height))
         short = max(0.0, fps - mode.rate_for(fps))
         return round(off, 6), -mode.width * mode.height, short, formats.index(mode.fourcc)

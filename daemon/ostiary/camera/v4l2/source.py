@@ -9,7 +9,7 @@ from ostiary.camera.picture import Picture
 from ostiary.camera.v4l2.controls import plan
 from ostiary.camera.v4l2.decode import to_bgr
 from ostiary.camera.v4l2.device import VideoDevice
-from ostiary.camera.v4l2.mode import Mode, choose
+from ostiary.camera.v4l2.mode import VideoMode, choose
 from ostiary.camera.v4l2.stream import Filled, Stream
 from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
@@ -73,7 +73,7 @@ class DeviceSource:
         self._stream.close()
         self._device.close()
 
-    def _prepare(self) -> tuple[Mode, int, tuple[str, ...]]:
+    def _prepare(self) -> tuple[VideoMode, int, tuple[str, ...]]:
         mode = chosen_mode(self._device, self._settings)
         given, line = self._device.set_mode(mode, self._settings.fps)
         if given.fourcc != mode.fourcc:
@@ -115,7 +115,7 @@ def path_of(source: str) -> Path:
     return Path(f"/dev/video{source}" if source.isdecimal() else source)
 
 
-def chosen_mode(device: VideoDevice, settings: CameraSettings) -> Mode:
+def chosen_mode(device: VideoDevice, settings: CameraSettings) -> VideoMode:
     """What will be asked of it. Raises CameraUnavailable where it offers nothing fitting."""
     if not device.captures:
         raise CameraUnavailable(
@@ -133,7 +133,7 @@ def chosen_mode(device: VideoDevice, settings: CameraSettings) -> Mode:
     return mode
 
 
-def described(mode: Mode) -> str:
+def described(mode: VideoMode) -> str:
     """A mode that is in force, for people."""
     rate = f" at {mode.rates[0]:g}" if mode.rates else ""
     return f"{mode}{rate}"

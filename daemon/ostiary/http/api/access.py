@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 
 from ostiary.commands.attempts import LockOut
 from ostiary.errors import SignInFailed
-from ostiary.http.gate import TOKEN_PREFIX, Caller, Confirmed, Gate, Operator, Viewer
+from ostiary.http.gate import TOKEN_PREFIX, Authenticator, Caller, Confirmed, Operator, Viewer
 from ostiary.http.messages import (
     AccountList,
     AccountRecord,
@@ -28,7 +28,7 @@ from ostiary.http.messages import Thresholds as ThresholdsAnswer
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of
 from ostiary.http.problems import responses
-from ostiary.http.thresholds import Thresholds
+from ostiary.http.thresholds import ThresholdEditor
 from ostiary.http.work import Turns
 from ostiary.overrides import ADJUSTABLE, Values
 from ostiary.store.accounts import Account, Accounts, ApiToken, ApiTokens
@@ -39,7 +39,7 @@ AccountName = Annotated[str, Path(min_length=1, examples=["anna"])]
 
 
 def thresholds_router(
-    thresholds: Thresholds, parts: ConsoleParts, gate: Gate, turns: Turns
+    thresholds: ThresholdEditor, parts: ConsoleParts, gate: Authenticator, turns: Turns
 ) -> APIRouter:
     router = APIRouter(tags=["thresholds"], responses=responses(401, 429, 503))
 
@@ -98,7 +98,7 @@ def thresholds_router(
 
 
 def accounts_router(
-    parts: ConsoleParts, gate: Gate, passwords: Passwords, lock_out: LockOut
+    parts: ConsoleParts, gate: Authenticator, passwords: Passwords, lock_out: LockOut
 ) -> APIRouter:
     router = APIRouter(tags=["accounts"], responses=responses(401, 403, 429, 503))
     accounts, sessions = Accounts(parts.database), Sessions(parts.database)
@@ -173,7 +173,7 @@ def accounts_router(
     return router
 
 
-def tokens_router(parts: ConsoleParts, gate: Gate) -> APIRouter:
+def tokens_router(parts: ConsoleParts, gate: Authenticator) -> APIRouter:
     router = APIRouter(tags=["tokens"], responses=responses(401, 403, 429, 503))
     tokens, audit = gate.tokens, Audit(parts.database)
 
@@ -246,7 +246,7 @@ def _values(values: ThresholdValues) -> Values:
     return values.model_dump(exclude_none=True)
 
 
-def _thresholds(thresholds: Thresholds) -> ThresholdsAnswer:
+def _thresholds(thresholds: ThresholdEditor) -> ThresholdsAnswer:
     current = thresholds.current.model_dump(include=set(ADJUSTABLE))
     distance = thresholds.distance
     return ThresholdsAnswer(

@@ -19,7 +19,7 @@ from ostiary.errors import (
     TimedOut,
 )
 from ostiary.http.event_list import events_as_csv
-from ostiary.http.gate import Gate, Viewer
+from ostiary.http.gate import Authenticator, Viewer
 from ostiary.http.live import Audience
 from ostiary.http.live import Viewer as LiveViewer
 from ostiary.http.messages import Cameras, EventPage
@@ -47,7 +47,9 @@ _JPEG: dict[int | str, dict[str, Any]] = {
 CameraName = Annotated[str, Path(description="The camera's name.", examples=["front"])]
 
 
-def door_router(parts: ConsoleParts, gate: Gate, audience: Audience, turns: Turns) -> APIRouter:
+def door_router(
+    parts: ConsoleParts, gate: Authenticator, audience: Audience, turns: Turns
+) -> APIRouter:
     router = APIRouter(tags=["door"], responses=responses(401, 422, 429, 503))
     snapshots = Snapshots(parts.database)
 
@@ -154,7 +156,7 @@ def door_router(parts: ConsoleParts, gate: Gate, audience: Audience, turns: Turn
     return router
 
 
-async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Gate) -> None:
+async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Authenticator) -> None:
     loop = asyncio.get_running_loop()
     checked = loop.time()
     while True:
