@@ -8,6 +8,7 @@ from datetime import datetime
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mnemonic import Mnemonic
 
@@ -20,6 +21,9 @@ LOG_KEY = 0
 
 _WORDS = Mnemonic("english")
 _RECOVERY_BITS = 128
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_HPKE_1 = b"hpke1:"
+"""How an envelope begins that is sealed to the recovery key by HPKE (RFC 9180)."""
 
 MISSING = (
     "The people in this database are sealed, and the key is not here: set store.key_file, or give "
@@ -175,15 +179,14 @@ def _opened(store_key: bytes, number: int, sealed: bytes) -> bytes:
 
 
 def _sealed_to(public: X25519PublicKey, number: int, secret: bytes) -> bytes:
-    once = X25519PrivateKey.generate()
-    mine = once.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    theirs = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    key = derived(once.exchange(public) + mine + theirs, "recovery envelope")
-    # The key is used once: a fixed nonce never meets it again.
-    return mine + AESGCM(key).encrypt(bytes(NONCE_BYTES), secret, f"key {number}".encode())
+    return _HPKE_1 + _SUITE.encrypt(secret, public, f"ostiary recovery key {number}".encode())
 
 
 def _opened_from(private: X25519PrivateKey, number: int, sealed: bytes) -> bytes:
+    if sealed.startswith(_HPKE_1):
+        info = f"ostiary recovery key {number}".encode()
+        return _SUITE.decrypt(sealed.removeprefix(_HPKE_1), private, info)
+    # An envelope of a version before HPKE: 32 bytes of a key that was used once, then the content.
     mine = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     theirs = X25519PublicKey.from_public_bytes(sealed[:32])
     key = derived(private.exchange(theirs) + sealed[:32] + mine, "recovery envelope")
