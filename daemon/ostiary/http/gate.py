@@ -10,7 +10,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from ostiary.commands.confirmation import SAY_PASSWORD
-from ostiary.commands.context import Asker
+from ostiary.commands.context import LOCAL, Asker
 from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn
 from ostiary.http.confirmations import Confirmations
 from ostiary.http.parts import ConsoleParts
@@ -96,7 +96,7 @@ class Authenticator:
     def require_legacy(self, connection: HTTPConnection) -> Caller:
         """The first version's clients: an operator's token, or the Unix socket."""
         if self._at_unix_socket:
-            return Caller("legacy", Role.OPERATOR, "", anonymous=True)
+            return Caller("legacy", Role.OPERATOR, LOCAL, anonymous=True)
         return self.require(connection, Role.OPERATOR)
 
     def note(self, caller: Caller, action: str, subject: str, detail: Detail | None = None) -> None:
