@@ -71,6 +71,7 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
         request = AddTemplateRequest(username=of.username, image=jpeg)
         return work.run(enrol.add_template, request, caller, {"event": seq})
 
+    @router.get(user, summary="One person", responses=responses(404))
     def person(username: Name, _caller: Viewer) -> Person:
         return _person(parts, username)
 
