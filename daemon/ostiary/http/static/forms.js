@@ -56,8 +56,10 @@ for (const secret of document.querySelectorAll("input[type=password]")) {
     secret.focus();
   });
   const pair = element("div", "secret");
+  const isTyped = document.activeElement === secret;
   secret.replaceWith(pair);
   pair.append(secret, shown);
+  if (isTyped) secret.focus();  // who began before this script came goes on
   const first = document.getElementById(secret.dataset.same);
   const compare = () => {
     secret.setCustomValidity(secret.value === first.value ? "" : say("problem.passwords_differ"));
