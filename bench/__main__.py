@@ -1,7 +1,7 @@
 """Run the benchmarks: one JSON line each, then a table and the machine.
 
 `python -m bench` runs all, `python -m bench frame gallery` some of them, and `--markdown` prints
-the table for the README. The exit status is 1 when a target is missed.
+the table of docs/performance.md. The exit status is 1 when a target is missed.
 """
 
 import importlib

@@ -604,8 +604,8 @@ class App:
             from ostiary.http.parts import ConsoleParts
         except ImportError as error:
             raise ConfigError(
-                "http.enabled needs the console: pip install 'ostiary[console]', or set it to "
-                f"false ({error.name} is missing)."
+                f"http.enabled: {error.name} is missing. The Debian package has it; elsewhere see "
+                'operations.md, "Without the package".'
             ) from error
         # FastAPI keeps every endpoint for the life of the process (a cache of theirs), and so what
         # that refers to; after a reload this must not be the networks.

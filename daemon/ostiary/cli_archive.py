@@ -17,12 +17,13 @@ ConfigOption = Annotated[
 
 
 def archive(config: ConfigOption = None) -> None:
-    """Keep all doors' events in PostgreSQL, each once, until SIGTERM (needs ostiary[archive])."""
+    """Keep all doors' events in PostgreSQL, each once, until SIGTERM. Needs the extra `archive`."""
     try:
         from ostiary.archive.listener import Archive
     except ImportError as error:
         raise ConfigError(
-            f"The archive needs more: pip install 'ostiary[archive]' ({error.name} is missing)."
+            f"{error.name} is missing: install the wheel with its extra `archive` "
+            '(see operations.md, "Without the package").'
         ) from error
 
     settings = load_settings(config)

@@ -367,7 +367,7 @@ def _heard(settings: Settings, name: str) -> "Callable[[str], datetime | None]":
 
 
 def _show_qr(code: str) -> None:
-    """Where `segno` is installed (ostiary[site]): for a door's camera app, or a phone."""
+    """Where `segno` is installed (the extra `site`): for a door's camera app, or a phone."""
     try:
         import segno
     except ImportError:

@@ -123,7 +123,9 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise InputUnavailable(f"{what}: needs gpiod: pip install 'ostiary[gpio]'.") from error
+        raise InputUnavailable(
+            f"{what}: {error.name} is missing. The Debian package has it."
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputUnavailable(

@@ -217,7 +217,7 @@ def _explained(settings: RelaySettings) -> Iterator[None]:
         yield
     except ImportError as error:
         raise RelayUnavailable(
-            "relay.enabled needs gpiod: pip install 'ostiary[gpio]', or set it to false."
+            f"relay.enabled: {error.name} is missing. The Debian package has it."
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
