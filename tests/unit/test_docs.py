@@ -65,3 +65,15 @@ def test_every_command_that_is_named_is_there(page: Path) -> None:
 @pages
 def test_no_page_installs_a_package_that_is_not_published(page: Path) -> None:
     assert not re.search(r"pip install '?ostiary", page.read_text(encoding="utf-8"))
+
+
+def test_both_readmes_have_the_same_parts_figures_links_and_commands() -> None:
+    def content(page: Path) -> list[list[str]]:
+        text = page.read_text(encoding="utf-8")
+        rows = re.findall(r"^\|.*$", text, re.MULTILINE)
+        figures = [" ".join(sorted(re.findall(r"\d+(?:\.\d+)?", row))) for row in rows]
+        commands = re.findall(r"^\$ (\S+(?: [^#\s]+)*)", text, re.MULTILINE)
+        links = {link for link in re.findall(r"\]\(([^)#\s]+)", text) if "README" not in link}
+        return [re.findall(r"^#+", text, re.MULTILINE), figures, commands, sorted(links)]
+
+    assert content(ROOT / "README.zh-CN.md") == content(ROOT / "README.md")
