@@ -151,7 +151,7 @@ def shape(database: Database) -> list[tuple[Any, ...]]:
     return rows(
         database,
         "SELECT COUNT(*), SUM(length(lookup)) / 2, MIN(length(secret)), MAX(length(secret)),"
-        " COUNT(DISTINCT created_at), MAX(id) - MIN(id) FROM credentials GROUP BY username",
+        " COUNT(DISTINCT created_at), MAX(id) - MIN(id) FROM credentials GROUP BY user_id",
     )
 
 

@@ -87,6 +87,20 @@ def test_a_backup_restores_where_there_is_no_database(path: Path, tmp_path: Path
         assert len(Users(database).templates()) == 1
 
 
+def test_after_a_restore_nobody_gets_an_id_that_was_given_since(tmp_path: Path) -> None:
+    path = tmp_path / "ostiary.db"
+    with Database.open(path) as database:
+        register(database, "Anna")
+        backup(path, tmp_path / "backup.db")
+        register(database, "Ben")
+    restore(tmp_path / "backup.db", path, NOW)
+    with Database.open(path) as database:
+        register(database, "Carl")
+        with database.reading() as connection:
+            ids = connection.execute("SELECT username, id FROM users ORDER BY id").fetchall()
+    assert ids == [("Anna", 1), ("Carl", 3)]
+
+
 def test_a_backup_replaces_a_damaged_database_which_is_kept(path: Path, tmp_path: Path) -> None:
     with Database.open(path) as database:
         register(database, "Anna")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,12 @@ def test_a_database_of_something_else_is_refused_and_left(path: Path, script: st
     assert path.read_bytes() == before
 
 
+def test_no_two_migrations_have_one_number() -> None:
+    folder = files("ostiary.store") / "migrations"
+    numbers = [int(each.name[:4]) for each in folder.iterdir() if each.name.endswith(".sql")]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
 def test_every_step_of_the_schema_can_be_upgraded_from(path: Path) -> None:
     newest = len(schema.migrations())
     for number in range(newest):
@@ -178,17 +185,16 @@ def test_every_step_of_the_schema_can_be_upgraded_from(path: Path) -> None:
 def test_a_migration_that_fails_leaves_the_database_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, *_ = schema.migrations()
-    monkeypatch.setattr(schema, "migrations", lambda: [first])
+    good = schema.migrations()
     Database.open(path).close()
     broken = "CREATE TABLE late (a);\nCREATE TABLE late (b);\n"
-    monkeypatch.setattr(schema, "migrations", lambda: [first, broken])
+    monkeypatch.setattr(schema, "migrations", lambda: [*good, broken])
     with pytest.raises(sqlite3.OperationalError, match="late"):
         Database.open(path)
     connection = sqlite3.connect(path)
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     assert "late" not in tables
-    assert schema.version(connection) == 1
+    assert schema.version(connection) == len(good)
     connection.close()
 
 

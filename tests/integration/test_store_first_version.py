@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,8 +86,51 @@ def test_the_first_versions_database_opens_as_it_is(tmp_path: Path) -> None:
         assert [name for name, _, _ in Users(database).templates()] == ["张三"]
     connection = sqlite3.connect(path)
     columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(users)")]
-    assert columns == ["username", "encoding", "created_at"]
+    assert columns[:3] == ["username", "encoding", "created_at"]
     connection.close()
+
+
+def test_the_first_versions_own_queries_read_and_write_a_plain_database(tmp_path: Path) -> None:
+    path = first_version(tmp_path / "user_encodings.db", GOOD)
+    Database.open(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = connection.execute("SELECT username, encoding FROM users").fetchall()
+        assert [name for name, _ in rows] == ["Anna", "张三"]
+        assert np.array_equal(np.frombuffer(rows[0][1]), ANNA)
+        assert [row[:3] for row in connection.execute("SELECT * FROM users LIMIT 1")] == [
+            ("Anna", ANNA.tobytes(), "2024-05-01 08:30:00")
+        ]
+        connection.execute(
+            "INSERT INTO users (username, encoding) VALUES (?, ?)", ("Cleo", ANNA.tobytes())
+        )
+        connection.execute("DELETE FROM users WHERE username = 'Anna'")
+    with Database.open(path) as database:
+        users = Users(database)
+        assert [user.username for user in users.list()] == ["Cleo", "张三"]
+        assert users.rename("Cleo", "Cleopatra").templates == 1
+
+
+def test_two_rows_of_one_name_that_a_damaged_index_let_in_are_kept(tmp_path: Path) -> None:
+    path = first_version(tmp_path / "user_encodings.db", GOOD)
+    index = "SELECT * FROM sqlite_master WHERE type = 'index'"
+    for damage in (True, False):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            if damage:  # without its index the table takes the name again
+                kept = connection.execute(index).fetchone()
+                (sql,) = connection.execute("SELECT sql FROM sqlite_master").fetchone()
+                connection.execute("DELETE FROM sqlite_master WHERE type = 'index'")
+                loose = sql.replace("PRIMARY KEY", "")
+                connection.execute("UPDATE sqlite_master SET sql = ?", (loose,))
+            else:
+                connection.execute("INSERT INTO users SELECT * FROM users WHERE rowid = 1")
+                connection.execute("UPDATE sqlite_master SET sql = ?", (sql,))
+                connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", kept)
+    with capture_logs() as logs, Database.open(path) as database:
+        assert [name for name, _, _ in Users(database).templates()] == ["Anna", "张三"]
+    assert "user_not_adopted" in {log["event"] for log in logs}
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM users").fetchone() == (3,)
 
 
 def test_rows_that_cannot_be_used_are_logged_by_name_left_and_match_nobody(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from ostiary.store.audit import Audit
 from ostiary.store.backup import backup, verify
 from ostiary.store.chain import Chain
 from ostiary.store.command_log import CommandKey, CommandLog
+from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events
@@ -232,13 +233,45 @@ def test_a_template_given_to_another_name_matches_nobody(path: Path) -> None:
         fill(database)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         (first, second) = [
-            name for (name,) in connection.execute("SELECT username FROM templates ORDER BY id")
+            name for (name,) in connection.execute("SELECT user_id FROM templates ORDER BY id")
         ]
-        connection.execute("UPDATE templates SET username = ? WHERE id = 1", (second,))
+        connection.execute("UPDATE templates SET user_id = ? WHERE id = 1", (second,))
         connection.execute("UPDATE templates SET recognizer = 'sface' WHERE id = 2")
     assert first != second
     with Database.open(path, KEY) as database:
         assert Users(database).templates() == ()
+
+
+@pytest.mark.parametrize("key", ["moved along", "left", "taken out"])
+def test_names_swapped_between_people_let_nobody_in(path: Path, key: str) -> None:
+    with Database.open(path, KEY) as database:
+        fill(database)
+        Credentials(database).set_pin(NAME, "pin", "hash", 7, NOW)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        swapped = ["username", "key"] if key == "moved along" else ["username"]
+        first, second = connection.execute(f"SELECT {', '.join(swapped)} FROM users ORDER BY id")
+        setting = ", ".join(f"{column} = ?" for column in swapped)
+        connection.execute("UPDATE users SET username = 'aside' WHERE id = 1")
+        connection.execute(f"UPDATE users SET {setting} WHERE id = 2", first)
+        connection.execute(f"UPDATE users SET {setting} WHERE id = 1", second)
+        if key == "taken out":
+            connection.execute("UPDATE users SET key = NULL")
+    with Database.open(path, KEY) as database:
+        assert Users(database).templates() == ()
+        assert not any(pins.pin for pins in Credentials(database).pins_like(7))
+
+
+def test_a_new_name_is_written_in_one_row(path: Path) -> None:
+    of_people = "SELECT * FROM templates", "SELECT * FROM credentials", "SELECT * FROM members"
+    with Database.open(path, KEY) as database:
+        fill(database)
+        Credentials(database).set_pin(NAME, "pin", "hash", 7, NOW)
+        with database.reading() as connection:
+            before = [connection.execute(query).fetchall() for query in of_people]
+        Users(database).rename(NAME, "Augusta")
+        with database.reading() as connection:
+            assert [connection.execute(query).fetchall() for query in of_people] == before
+        assert Credentials(database).pins_of("Augusta").pin == "hash"
 
 
 def test_one_altered_row_does_not_hold_up_the_others(path: Path) -> None:

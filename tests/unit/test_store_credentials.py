@@ -92,9 +92,7 @@ def test_a_rename_keeps_them_and_a_deletion_takes_them_away(
 ) -> None:
     credentials.set_pin("Ada", "pin", "hash", 7, NOW)
     credentials.add_card("Ada", CARD, NOW)
-    with database.transaction():
-        Users(database).rename("Ada", "Countess")
-        credentials.rename("Ada", "Countess")
+    Users(database).rename("Ada", "Countess")
     assert credentials.pins_of("Countess").pin == "hash"
     assert credentials.owner_of(CARD) == "Countess"
     Users(database).delete("Countess")
@@ -119,8 +117,7 @@ def test_a_credential_that_was_moved_to_somebody_else_opens_nothing(tmp_path: Pa
         Credentials(database).add_card("Ada", CARD, NOW)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
-            "UPDATE credentials SET username = (SELECT username FROM users"
-            " WHERE username != credentials.username)"
+            "UPDATE credentials SET user_id = (SELECT id FROM users WHERE id != user_id)"
         )
     with Database.open(path, KEY) as database:
         assert Credentials(database).owner_of(CARD) is None

@@ -139,6 +139,20 @@ def test_a_deleted_descriptor_is_no_longer_in_the_file(tmp_path: Path) -> None:
     assert descriptor(1).astype(np.float64).tobytes() not in data
 
 
+def test_an_id_is_never_given_again(users: Users) -> None:
+    def ids() -> list[tuple[str, int]]:
+        with users.database.reading() as connection:
+            return connection.execute("SELECT username, id FROM users ORDER BY id").fetchall()
+
+    for name in ("Anna", "Ben"):
+        users.add(name, [descriptor(1)], NOW, recognizer="dlib", source="image")
+    users.delete("Ben")
+    users.add("Ben", [descriptor(2)], NOW, recognizer="dlib", source="image")
+    assert ids() == [("Anna", 1), ("Ben", 3)]
+    users.rename("Anna", "Zoe")
+    assert ids() == [("Zoe", 1), ("Ben", 3)]
+
+
 def test_a_renamed_person_keeps_the_templates(users: Users) -> None:
     users.add("Anna", [descriptor(1)], NOW, recognizer="dlib", source="image")
     users.add("Ben", [descriptor(2)], NOW, recognizer="dlib", source="image")

@@ -370,7 +370,6 @@ class People:
 
     def _call(self, before: str, name: str) -> None:
         self._users.rename(before, name)
-        self.credentials.rename(before, name)
         self._after_commit += [
             partial(self.roster.rename, before, name),
             partial(self._names.remove, before),

@@ -12,11 +12,11 @@ from ostiary.store.descriptor import from_bytes, to_float32_bytes
 log = structlog.get_logger(__name__)
 
 _WITHOUT_TEMPLATE = """
-    SELECT rowid, CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,
+    SELECT id, CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,
         username, encoding, created_at
     FROM users
-    WHERE NOT EXISTS (SELECT 1 FROM templates WHERE templates.username = users.username)
-    ORDER BY rowid
+    WHERE NOT EXISTS (SELECT 1 FROM templates WHERE user_id = users.id)
+    ORDER BY id
 """
 
 
@@ -26,7 +26,7 @@ def adopt_users(connection: sqlite3.Connection) -> None:
     A name is brought into its stored form (NFC). A row with a name or an encoding that cannot be
     used is left as it is, matches nobody, and is logged by name.
     """
-    for rowid, name_bytes, shown, encoding, created_at in connection.execute(
+    for number, name_bytes, shown, encoding, created_at in connection.execute(
         _WITHOUT_TEMPLATE
     ).fetchall():
         try:
@@ -34,13 +34,13 @@ def adopt_users(connection: sqlite3.Connection) -> None:
             username = checked_username(name)
             descriptor = from_bytes(encoding)
             if username != name:
-                _rename(connection, rowid, username)
+                _rename(connection, number, username)
             created = moment.from_text(created_at)
             connection.execute(
-                "INSERT INTO templates (username, descriptor, created_at, source, recognizer)"
+                "INSERT INTO templates (user_id, descriptor, created_at, source, recognizer)"
                 " VALUES (?, ?, ?, ?, 'dlib')",
                 (
-                    username,
+                    number,
                     to_float32_bytes(descriptor),
                     moment.to_text(created) if created else None,
                     "first_version",
@@ -48,13 +48,11 @@ def adopt_users(connection: sqlite3.Connection) -> None:
             )
         except (UsernameInvalid, DescriptorInvalid) as error:
             log.warning("user_not_adopted", username=str(shown), reason=error.message)
-        except sqlite3.IntegrityError as error:  # the table and its index tell different names
-            log.warning("user_not_adopted", username=str(shown), reason=str(error))
         else:
-            log.info("user_adopted", row=rowid)
+            log.info("user_adopted", row=number)
 
 
-def _rename(connection: sqlite3.Connection, rowid: int, username: str) -> None:
+def _rename(connection: sqlite3.Connection, number: int, username: str) -> None:
     if connection.execute("SELECT 1 FROM users WHERE username = ?", (username,)).fetchone():
         raise UsernameInvalid("Another user's name differs only in how it is written.")
-    connection.execute("UPDATE users SET username = ? WHERE rowid = ?", (username, rowid))
+    connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, number))

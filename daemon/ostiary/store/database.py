@@ -21,6 +21,7 @@ import structlog
 from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable, OstiaryError
 from ostiary.store import keyring, schema
 from ostiary.store.adopt import adopt_users
+from ostiary.store.binding import give_keys
 from ostiary.store.door_key import DoorKey
 from ostiary.store.leaving import adopt_leaving
 from ostiary.store.links import adopt_rows
@@ -146,6 +147,8 @@ class Database:
             if not self.seal.is_sealing:
                 adopt_users(connection)
                 self._seal_if_new(connection)
+            if not self.is_locked:
+                give_keys(connection, self.seal)
             if self.seal.is_sealing and not self.is_locked:
                 seal_alike(connection, self.seal)
                 complete_pins(connection, self.seal)

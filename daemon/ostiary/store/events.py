@@ -27,9 +27,9 @@ from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.leaving import leave_event
 from ostiary.store.links import EVENT_COLUMNS, FORGOTTEN, SALT_BYTES, EventRow
+from ostiary.store.person import marks
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_event, sealed_event
-from ostiary.store.stored_names import marks
 
 log = structlog.get_logger(__name__)
 

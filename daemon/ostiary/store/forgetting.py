@@ -35,6 +35,7 @@ from ostiary.store.links import (
     number_of,
 )
 from ostiary.store.own_entries import own_digests
+from ostiary.store.person import id_of, marks
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import (
     Row,
@@ -46,7 +47,6 @@ from ostiary.store.sealed_rows import (
     opened_audit,
     opened_event,
 )
-from ostiary.store.stored_names import marks, stored_name
 
 log = structlog.get_logger(__name__)
 
@@ -258,7 +258,7 @@ class Forgetting:
                     "SELECT seq, timestamp FROM events WHERE seq IN (?, ?)", (first, last)
                 )
             )
-            is_taken = stored_name(connection, self._database.seal, name) is not None
+            is_taken = id_of(connection, self._database.seal, name) is not None
         since = _moved(ends.get(first, ""), -_SLACK)
         until = _moved(ends.get(last, ""), _SLACK) if is_taken else _END
         spans = []

@@ -9,8 +9,8 @@ import sqlite3
 from typing import NamedTuple
 
 from ostiary.store.own_entries import newest_own_row
+from ostiary.store.person import id_of
 from ostiary.store.seal import Seal
-from ostiary.store.stored_names import stored_name
 
 
 class Leaving(NamedTuple):
@@ -46,7 +46,7 @@ def leave_event(
 ) -> None:
     """A name that was somebody's who was deleted is in that new event, by what was under way;
     nothing where somebody has that name now."""
-    if stored_name(connection, seal, name) is None:
+    if id_of(connection, seal, name) is None:
         _put(connection, seal, key, name, (seq, seq), _all_deeds(connection, key))
 
 
@@ -54,7 +54,7 @@ def leave_deed(
     connection: sqlite3.Connection, seal: Seal, key: bytes, name: str, number: int
 ) -> None:
     """Likewise, in that new row of `audit`."""
-    if stored_name(connection, seal, name) is None:
+    if id_of(connection, seal, name) is None:
         _put(connection, seal, key, name, (0, -1), (number, number))
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ostiary.errors import SealBroken
+from ostiary.store.person import PERSON_COLUMNS, Person, opened_person
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_hint, sealed_hint
 
@@ -34,17 +35,17 @@ def hint_text(hint: int) -> str:
 
 
 def pin_rows(
-    connection: sqlite3.Connection, seal: Seal, stored: str, name: str
+    connection: sqlite3.Connection, seal: Seal, person: Person
 ) -> tuple[dict[str, PinRow], tuple[int, ...]]:
     """Those of a person, by their kinds; and the numbers of those that were altered."""
     rows = connection.execute(
-        "SELECT id, kind, lookup, secret FROM credentials WHERE username = ? AND kind != 'card'",
-        (stored,),
+        "SELECT id, kind, lookup, secret FROM credentials WHERE user_id = ? AND kind != 'card'",
+        (person.id,),
     ).fetchall()
     found, broken = {}, []
     for number, kind, lookup, secret in rows:
         try:
-            plain = seal.opened_value(secret, *pin_place(number, kind, name))
+            plain = seal.opened_value(secret, *person.credential(number, kind))
             found[kind] = PinRow(number, kind, opened_hint(number, lookup, seal), plain)
         except SealBroken:
             found[kind] = PinRow(number, kind, _some_hint(), b"")
@@ -55,8 +56,7 @@ def pin_rows(
 def write_pins(
     connection: sqlite3.Connection,
     seal: Seal,
-    stored: str,
-    name: str,
+    person: Person,
     rows: dict[str, PinRow],
     at: str,
 ) -> None:
@@ -64,7 +64,7 @@ def write_pins(
     real = [each for each in rows.values() if each.is_real]
     if not real:
         connection.execute(
-            "DELETE FROM credentials WHERE username = ? AND kind != 'card'", (stored,)
+            "DELETE FROM credentials WHERE user_id = ? AND kind != 'card'", (person.id,)
         )
         return
     empty = bytes(len(real[0].secret))
@@ -72,22 +72,22 @@ def write_pins(
         row = rows.get(kind) or PinRow(None, kind, _some_hint(), b"")
         if not row.is_real and not seal.is_sealing:
             connection.execute(
-                "DELETE FROM credentials WHERE username = ? AND kind = ?", (stored, kind)
+                "DELETE FROM credentials WHERE user_id = ? AND kind = ?", (person.id, kind)
             )
             continue
         number = row.id
         if number is None:
             number = connection.execute(
-                "INSERT INTO credentials (username, kind, lookup, secret, created_at)"
+                "INSERT INTO credentials (user_id, kind, lookup, secret, created_at)"
                 " VALUES (?, ?, '', x'', ?)",
-                (stored, kind, at),
+                (person.id, kind, at),
             ).lastrowid
         secret = row.secret if row.is_real else empty
         connection.execute(
             "UPDATE credentials SET lookup = ?, secret = ? WHERE id = ?",
             (
                 sealed_hint(number, row.hint, seal),
-                seal.value(secret, *pin_place(number, kind, name)),
+                seal.value(secret, *person.credential(number, kind)),
                 number,
             ),
         )
@@ -96,20 +96,16 @@ def write_pins(
 def complete_pins(connection: sqlite3.Connection, seal: Seal) -> None:
     """Give everybody with one PIN the other row as well. Call it inside a transaction."""
     rows = connection.execute(
-        "SELECT username, MIN(created_at) FROM credentials WHERE kind != 'card'"
-        " GROUP BY username HAVING COUNT(*) = 1"
+        f"SELECT {PERSON_COLUMNS}, MIN(credentials.created_at) FROM credentials"
+        " JOIN users ON users.id = user_id WHERE kind != 'card'"
+        " GROUP BY user_id HAVING COUNT(*) = 1"
     ).fetchall()
-    for stored, at in rows:
+    for *row, at in rows:
         with suppress(SealBroken):
-            name = seal.opened_name(stored)
-            found, broken = pin_rows(connection, seal, stored, name)
+            person = opened_person(seal, row)
+            found, broken = pin_rows(connection, seal, person)
             if not broken:
-                write_pins(connection, seal, stored, name, found, at)
-
-
-def pin_place(number: object, kind: str, name: str) -> tuple[object, ...]:
-    """What a credential is bound to."""
-    return ("credential", number, kind, name)
+                write_pins(connection, seal, person, found, at)
 
 
 def _some_hint() -> str:

@@ -71,7 +71,7 @@ def restore(
         deleted = _deleted_since(copy, path, store_key)
         if deleted and not bring_back:
             _leave_out(copy, deleted, store_key, door_key)
-        _continue_sequence(copy, _last_seq(path))
+        _continue_numbers(copy, _numbers_given(path))
         if door_key is not None:
             _take_over(copy, source, store_key, door_key, now)
         contents = verify(copy)
@@ -162,28 +162,32 @@ def _writing(copy: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _last_seq(path: Path) -> int:
-    """The newest sequence number a readable database at `path` has given, otherwise 0."""
+def _numbers_given(path: Path) -> dict[str, int]:
+    """The highest numbers of events and of people that a readable database at `path` has given."""
     if not path.exists():
-        return 0
+        return {}
     try:
         with read_only(path) as connection:
-            row = connection.execute(
-                "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
-            ).fetchone()
+            return dict(
+                connection.execute(
+                    "SELECT name, seq FROM sqlite_sequence WHERE name IN ('events', 'users')"
+                ).fetchall()
+            )
     except (sqlite3.Error, DatabaseCorrupt, DatabaseUnwritable):
         log.warning("sequence_not_continued", path=str(path))
-        return 0
-    number: int = row[0]
-    return number
+        return {}
 
 
-def _continue_sequence(copy: Path, last_seq: int) -> None:
+def _continue_numbers(copy: Path, given: dict[str, int]) -> None:
     with _writing(copy) as connection:
-        connection.execute(
-            "INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0"
-            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')"
-        )
-        connection.execute(
-            "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = 'events'", (last_seq,)
-        )
+        if schema.version(connection) < schema.IDS_SINCE:
+            given = {name: number for name, number in given.items() if name != "users"}
+        for name, number in given.items():
+            connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT ?, 0"
+                " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
+                (name, name),
+            )
+            connection.execute(
+                "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = ?", (number, name)
+            )

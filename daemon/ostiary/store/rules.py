@@ -10,7 +10,7 @@ import structlog
 from ostiary.errors import GroupInUse, SealBroken
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number
-from ostiary.store.stored_names import known_name, marks
+from ostiary.store.person import everybody, known_id, marks
 
 log = structlog.get_logger(__name__)
 
@@ -127,13 +127,13 @@ class RuleStore:
     def person(self, username: str) -> StoredPerson:
         """What is known of one person besides. Raises UserUnknown."""
         with self._database.reading() as connection:
-            stored = known_name(connection, self._database.seal, username)
+            user_id = known_id(connection, self._database.seal, username)
             groups = connection.execute(
-                "SELECT name FROM members JOIN groups ON id = group_id WHERE username = ?",
-                (stored,),
+                "SELECT name FROM members JOIN groups ON id = group_id WHERE user_id = ?",
+                (user_id,),
             ).fetchall()
             ends = connection.execute(
-                "SELECT valid_from, valid_until FROM validity WHERE username = ?", (stored,)
+                "SELECT valid_from, valid_until FROM validity WHERE user_id = ?", (user_id,)
             ).fetchone()
         names = frozenset(self._database.seal.opened_name(name) for (name,) in groups)
         return StoredPerson(names, *((None, None) if ends is None else _ends(*ends)))
@@ -141,17 +141,17 @@ class RuleStore:
     def put_person(self, username: str, person: StoredPerson) -> None:
         """All that is known of them besides. Raises UserUnknown."""
         with self._database.transaction() as connection:
-            stored = known_name(connection, self._database.seal, username)
-            connection.execute("DELETE FROM members WHERE username = ?", (stored,))
+            user_id = known_id(connection, self._database.seal, username)
+            connection.execute("DELETE FROM members WHERE user_id = ?", (user_id,))
             connection.executemany(
                 "INSERT INTO members VALUES (?, ?)",
-                [(stored, self._group(connection, group)) for group in person.groups],
+                [(user_id, self._group(connection, group)) for group in person.groups],
             )
-            connection.execute("DELETE FROM validity WHERE username = ?", (stored,))
+            connection.execute("DELETE FROM validity WHERE user_id = ?", (user_id,))
             if person.valid_from is not None or person.valid_until is not None:
                 connection.execute(
                     "INSERT INTO validity VALUES (?, ?, ?)",
-                    (stored, _text(person.valid_from), _text(person.valid_until)),
+                    (user_id, _text(person.valid_from), _text(person.valid_until)),
                 )
 
     def _groups(self, connection: sqlite3.Connection) -> dict[int, str]:
@@ -194,22 +194,19 @@ class RuleStore:
     def _people(
         self, connection: sqlite3.Connection, groups: Mapping[int, str]
     ) -> dict[str, StoredPerson]:
-        memberships: dict[str, set[str]] = {}
-        for stored, group in connection.execute("SELECT username, group_id FROM members"):
-            memberships.setdefault(stored, set()).add(groups[group])
+        memberships: dict[int, set[str]] = {}
+        for user_id, group in connection.execute("SELECT user_id, group_id FROM members"):
+            memberships.setdefault(user_id, set()).add(groups[group])
         validity = {
-            stored: _ends(since, until)
-            for stored, since, until in connection.execute("SELECT * FROM validity")
+            user_id: _ends(since, until)
+            for user_id, since, until in connection.execute("SELECT * FROM validity")
         }
         people = {}
-        for stored in memberships.keys() | validity.keys():
-            try:
-                name = self._database.seal.opened_name(stored)
-            except SealBroken as error:
-                log.error("member_not_opened", code=error.code)
-                continue
-            since, until = validity.get(stored, (None, None))
-            people[name] = StoredPerson(frozenset(memberships.get(stored, ())), since, until)
+        known = everybody(connection, self._database.seal)
+        for user_id in known.keys() & (memberships.keys() | validity.keys()):
+            since, until = validity.get(user_id, (None, None))
+            groups_of = frozenset(memberships.get(user_id, ()))
+            people[known[user_id].name] = StoredPerson(groups_of, since, until)
         return people
 
     def _group(self, connection: sqlite3.Connection, name: str) -> int | None:

@@ -17,6 +17,8 @@ FORGETTING_SINCE = 11
 """The migration from which on names are taken out of `events` and `audit`."""
 KEYED_SINCE = 12
 """The migration from which on the door's own key is beside each entry of the chain."""
+IDS_SINCE = 17
+"""The migration that gave people ids, and made the table of the first version one of ours."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 
@@ -61,11 +63,12 @@ def _refuse_strange_objects(connection: sqlite3.Connection, path: Path) -> None:
     """Raises DatabaseVersion for anything in the schema that no migration made: a trigger or a
     view would run with the door's next write or read."""
     known = _objects_of(min(version(connection), len(migrations())))
+    is_older = version(connection) < IDS_SINCE
     strange = [
         f"{kind} {name}"
         for kind, name, sql in _objects(connection)
         if (kind, name) not in known
-        or (sql != known[kind, name] and (kind, name) != FIRST_VERSION_TABLE)
+        or (sql != known[kind, name] and not (is_older and (kind, name) == FIRST_VERSION_TABLE))
     ]
     if version(connection) <= len(migrations()) and strange:
         raise DatabaseVersion(

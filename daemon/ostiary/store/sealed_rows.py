@@ -19,6 +19,7 @@ from ostiary.store.links import (
     forgotten_text,
     newest_link,
 )
+from ostiary.store.person import PERSON_COLUMNS, opened_person
 from ostiary.store.seal import Seal
 
 Row = Sequence[object]
@@ -114,29 +115,34 @@ def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class SealedTable:
-    """`columns` begin with the row's number; `sealed` gives the new values of `changed`."""
+    """`columns` begin with the row's number; `sealed` gives the new values of `changed`. `whose`:
+    of whom its rows are, where they are of people."""
 
     name: str
     columns: str
     changed: tuple[str, ...]
     sealed: Callable[[Row, Seal, Seal], tuple[object, ...]]
+    whose: str = ""
 
 
 def _user(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
-    _, username, encoding = row
+    *whose, encoding = row
+    _, username, key = whose
     if not isinstance(username, str):  # a row of the first version that nobody could read
-        return username, encoding
-    name = old.opened_name(username)
-    if not isinstance(encoding, bytes):
-        return new.name(name), encoding
-    return new.name(name), new.value(old.opened_value(encoding, "encoding", name), "encoding", name)
+        return username, encoding, key
+    person = opened_person(old, whose)
+    if isinstance(encoding, bytes):
+        encoding = new.value(old.opened_value(encoding, *person.encoding), *person.encoding)
+    if isinstance(person.key, bytes):
+        key = new.value(person.key, *person.place)
+    return new.name(person.name), encoding, key
 
 
 def _template(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
-    number, descriptor, recognizer, username = row
+    number, descriptor, recognizer, *whose = row
     assert isinstance(descriptor, bytes)
-    # Its person's name was sealed anew before it: the table of users comes first.
-    place = ("template", number, recognizer, new.opened_name(str(username)))
+    # Its person was sealed anew before it: the table of users comes first.
+    place = opened_person(new, whose).template(number, recognizer)
     return (new.value(old.opened_value(descriptor, *place), *place),)
 
 
@@ -153,9 +159,9 @@ def _hint_place(number: object) -> tuple[object, ...]:
 
 
 def _credential(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
-    number, username, kind, lookup, secret = row
+    number, kind, lookup, secret, *whose = row
     assert isinstance(secret, bytes)
-    place = ("credential", number, kind, new.opened_name(str(username)))
+    place = opened_person(new, whose).credential(number, kind)
     value = new.value(old.opened_value(secret, *place), *place)
     if kind == "card":
         return new.name(old.opened_name(str(lookup))), value
@@ -267,11 +273,23 @@ def _command(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     return tuple(changed)
 
 
+_WHOSE = "JOIN users ON users.id = user_id"
+
 TABLES = (
-    SealedTable("users", "rowid, username, encoding", ("username", "encoding"), _user),
-    SealedTable("templates", "id, descriptor, recognizer, username", ("descriptor",), _template),
+    SealedTable("users", f"{PERSON_COLUMNS}, encoding", ("username", "encoding", "key"), _user),
     SealedTable(
-        "credentials", "id, username, kind, lookup, secret", ("lookup", "secret"), _credential
+        "templates",
+        f"templates.id, descriptor, recognizer, {PERSON_COLUMNS}",
+        ("descriptor",),
+        _template,
+        _WHOSE,
+    ),
+    SealedTable(
+        "credentials",
+        f"credentials.id, kind, lookup, secret, {PERSON_COLUMNS}",
+        ("lookup", "secret"),
+        _credential,
+        _WHOSE,
     ),
     SealedTable(
         "events", EVENT_COLUMNS, ("username", "message", "action", "previous_username"), _event
@@ -308,7 +326,8 @@ def reseal(
     None where there are no more."""
     key = table.columns.split(",", 1)[0]
     rows = connection.execute(
-        f"SELECT {table.columns} FROM {table.name} WHERE {key} > ? ORDER BY {key} LIMIT ?",
+        f"SELECT {table.columns} FROM {table.name} {table.whose}"
+        f" WHERE {key} > ? ORDER BY {key} LIMIT ?",
         (after, limit),
     ).fetchall()
     assignments = ", ".join(f"{column} = ?" for column in table.changed)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ostiary.store import moment
 from ostiary.store.database import Database
-from ostiary.store.stored_names import known_name, marks
+from ostiary.store.person import known_id, marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class SiteStore:
             ).fetchone()
             connection.execute(
                 "INSERT OR REPLACE INTO site_people"
-                " (person, version, deleted, digest, envelope, username, waiting, heard_at,"
+                " (person, version, deleted, digest, envelope, user_id, waiting, heard_at,"
                 " former, former_heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     row.person,
@@ -111,7 +111,7 @@ class SiteStore:
                     envelope,
                     None
                     if username is None
-                    else known_name(connection, self.database.seal, username),
+                    else known_id(connection, self.database.seal, username),
                     waiting,
                     None if heard_at is None else moment.to_text(heard_at),
                     *(before if former and before is not None else (None, None)),
@@ -167,16 +167,20 @@ class SiteStore:
     def username_of(self, person: str) -> str | None:
         with self.database.reading() as connection:
             row = connection.execute(
-                "SELECT username FROM site_people WHERE person = ?", (person,)
+                "SELECT username FROM site_people JOIN users ON users.id = user_id"
+                " WHERE person = ?",
+                (person,),
             ).fetchone()
-        return None if row is None or row[0] is None else self.database.seal.opened_name(row[0])
+        return None if row is None else self.database.seal.opened_name(row[0])
 
     def person_of(self, username: str) -> str | None:
         """The id of somebody of the site; None for this door's own people, and for nobody."""
         with self.database.reading() as connection:
             names = self.database.seal.names(username)
             row = connection.execute(
-                f"SELECT person FROM site_people WHERE username IN ({marks(names)})", names
+                "SELECT person FROM site_people JOIN users ON users.id = user_id"
+                f" WHERE username IN ({marks(names)})",
+                names,
             ).fetchone()
         return None if row is None else str(row[0])
 
@@ -186,7 +190,7 @@ class SiteStore:
             if self.database.is_locked:
                 return ()
             rows = connection.execute(
-                "SELECT person, username FROM site_people WHERE username IS NOT NULL"
+                "SELECT person, username FROM site_people JOIN users ON users.id = user_id"
             ).fetchall()
         seal = self.database.seal
         return tuple((person, seal.opened_name(stored)) for person, stored in rows)
@@ -245,4 +249,4 @@ class SiteStore:
     def remove_unplaced(self) -> None:
         """Who is not at this door although nobody deleted them."""
         with self.database.transaction() as connection:
-            connection.execute("DELETE FROM site_people WHERE deleted = 0 AND username IS NULL")
+            connection.execute("DELETE FROM site_people WHERE deleted = 0 AND user_id IS NULL")

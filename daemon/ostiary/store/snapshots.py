@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from ostiary.store import moment
 from ostiary.store.database import Database
-from ostiary.store.stored_names import marks
+from ostiary.store.person import marks
 
 
 class Snapshots:

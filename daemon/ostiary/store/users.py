@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 from numpy.typing import ArrayLike
@@ -31,9 +30,17 @@ from ostiary.store.descriptor import (
 )
 from ostiary.store.keyring import seal_of
 from ostiary.store.leaving import leave
-from ostiary.store.schema import SEALED_SINCE, version
+from ostiary.store.person import (
+    Person,
+    everybody,
+    id_of,
+    known_id,
+    known_person,
+    new_key,
+    write_name,
+)
+from ostiary.store.schema import IDS_SINCE, version
 from ostiary.store.seal import Seal
-from ostiary.store.stored_names import known_name, stored_name
 
 log = structlog.get_logger(__name__)
 
@@ -76,12 +83,9 @@ class StoredTemplate:
 
 
 _USERS = """
-    SELECT username, users.created_at, COUNT(templates.id), group_concat(DISTINCT recognizer)
-    FROM users LEFT JOIN templates USING (username)
-    WHERE typeof(username) = 'text'
+    SELECT users.id, users.created_at, COUNT(templates.id), group_concat(DISTINCT recognizer)
+    FROM users LEFT JOIN templates ON user_id = users.id
 """
-
-_TEMPLATES = "SELECT id, username, recognizer, descriptor FROM templates ORDER BY id"
 
 
 class Users:
@@ -114,16 +118,24 @@ class Users:
             raise ValueError("a user needs at least one descriptor")
         known = list(qualities) if qualities is not None else [None] * len(checked)
         with self.database.transaction() as connection:
-            if self._stored(connection, name) is not None:
-                raise UserExists(f"{name} is registered already.")
             seal = self.database.seal
-            encoding = seal.value(to_float64_bytes(checked[0]), "encoding", name)
+            if id_of(connection, seal, name) is not None:
+                raise UserExists(f"{name} is registered already.")
+            key = new_key()
+            person = Person(next_number(connection, "users"), name, key)
             connection.execute(
-                "INSERT INTO users (username, encoding, created_at) VALUES (?, ?, ?)",
-                (seal.name(name), encoding, moment.to_text(now)),
+                "INSERT INTO users (id, username, encoding, created_at, key)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (
+                    person.id,
+                    seal.name(name),
+                    seal.value(to_float64_bytes(checked[0]), *person.encoding),
+                    moment.to_text(now),
+                    seal.value(key, *person.place),
+                ),
             )
             for descriptor, quality in zip(checked, known, strict=True):
-                self._insert(connection, name, descriptor, now, source, recognizer, quality)
+                self._insert(connection, person, descriptor, now, source, recognizer, quality)
             return self.get(name)
 
     def add_all(self, username: str, templates: Sequence[StoredTemplate], now: datetime) -> None:
@@ -162,71 +174,61 @@ class Users:
         """Give a person one more descriptor. Raises UserUnknown, DescriptorInvalid."""
         checked = checked_descriptor(descriptor, recognizer)
         with self.database.transaction() as connection:
-            name, _ = self._known(connection, username)
-            number = self._insert(connection, name, checked, now, source, recognizer, quality)
-            self._keep_encoding_in_step(connection, name)
+            person = self._known(connection, username)
+            number = self._insert(connection, person, checked, now, source, recognizer, quality)
+            self._keep_encoding_in_step(connection, person)
         at = moment.from_text(moment.to_text(now))
         return Template(number, at, source, recognizer, quality)
 
     def remove_template(self, username: str, template_id: int) -> None:
         """Raises UserUnknown, TemplateUnknown, or LastTemplate for the only one."""
         with self.database.transaction() as connection:
-            name, _ = self._known(connection, username)
+            person = self._known(connection, username)
+            name = person.name
             numbers = [template.id for template in self.templates_of(name)]
             if template_id not in numbers:
                 raise TemplateUnknown(f"{name} has no template {template_id}.")
             if len(numbers) == 1:
                 raise LastTemplate(f"It is the only template of {name}; delete the user instead.")
             connection.execute("DELETE FROM templates WHERE id = ?", (template_id,))
-            self._keep_encoding_in_step(connection, name)
+            self._keep_encoding_in_step(connection, person)
 
     def delete(self, username: str) -> None:
         """Remove a person and all templates; the events stay, and lose the name once they are told
         (`ostiary.store.forgetting`). Raises UserUnknown."""
         with self.database.transaction() as connection:
-            name, stored = self._known(connection, username)
-            connection.execute("DELETE FROM users WHERE username = ?", (stored,))
-            leave(connection, self.database.seal, self.database.chain_key, name)
+            name, seal = same_name(username), self.database.seal
+            number = known_id(connection, seal, username)
+            connection.execute("DELETE FROM users WHERE id = ?", (number,))
+            leave(connection, seal, self.database.chain_key, name)
             self.database.left.add(name)
 
     def rename(self, old: str, new: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
         name = checked_username(new)
         with self.database.transaction() as connection:
-            known, stored = self._known(connection, old)
-            if name != known and self._stored(connection, name) is not None:
-                raise UserExists(f"{name} is registered already.")
             seal = self.database.seal
-            templates = self._descriptors(connection, known)
-            connection.execute(
-                "UPDATE users SET username = ? WHERE username = ?", (seal.name(name), stored)
-            )
-            connection.executemany(  # each is bound to its person
-                "UPDATE templates SET descriptor = ? WHERE id = ?",
-                [
-                    (seal.value(data, "template", number, recognizer, name), number)
-                    for number, recognizer, data in templates
-                ],
-            )
-            if templates:
-                self._keep_encoding_in_step(connection, name)
+            person = self._known(connection, old)
+            if id_of(connection, seal, name) not in (None, person.id):
+                raise UserExists(f"{name} is registered already.")
+            write_name(connection, seal, person, name)
             return self.get(name)
 
     def had_two(self, username: str) -> bool:
         """Whether a person ever had two templates of one recogniser. Raises UserUnknown."""
         with self.database.reading() as connection:
-            _, stored = self._known(connection, username)
+            number = known_id(connection, self.database.seal, username)
             row = connection.execute(
-                "SELECT 1 FROM had_two WHERE username = ?", (stored,)
+                "SELECT 1 FROM had_two WHERE user_id = ?", (number,)
             ).fetchone()
         return row is not None
 
     def get(self, username: str) -> User:
         """Raises UserUnknown."""
         with self.database.reading() as connection:
-            name, stored = self._known(connection, username)
-            row = connection.execute(f"{_USERS} AND username = ?", (stored,)).fetchone()
-        return _user(name, *row[1:])
+            number = known_id(connection, self.database.seal, username)
+            row = connection.execute(f"{_USERS} WHERE users.id = ?", (number,)).fetchone()
+        return _user(same_name(username), *row[1:])
 
     def list(self) -> tuple[User, ...]:
         """Everybody, by name; nobody while the store is locked, and nobody whose name was altered,
@@ -234,13 +236,9 @@ class Users:
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
-            rows = connection.execute(f"{_USERS} GROUP BY username").fetchall()
-        users = []
-        for stored, *rest in rows:
-            try:
-                users.append(_user(self.database.seal.opened_name(stored), *rest))
-            except SealBroken as error:
-                log.error("user_not_opened", code=error.code)
+            people = everybody(connection, self.database.seal)
+            rows = connection.execute(f"{_USERS} GROUP BY users.id").fetchall()
+        users = [_user(people[id].name, *rest) for id, *rest in rows if id in people]
         return tuple(sorted(users, key=lambda user: user.username))
 
     def count(self) -> int:
@@ -257,13 +255,14 @@ class Users:
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
-            rows = connection.execute(_TEMPLATES).fetchall()
-        return _opened(rows, self.database.seal)
+            return _templates(connection, self.database.seal)
 
     def descriptors_of(self, username: str) -> tuple[tuple[str, Descriptor], ...]:
         """One person's (recogniser's name, descriptor), oldest first; empty for nobody."""
         with self.database.reading() as connection:
-            rows = self._descriptors(connection, same_name(username))
+            if id_of(connection, self.database.seal, same_name(username)) is None:
+                return ()
+            rows = self._descriptors(connection, self._known(connection, username))
         return tuple((recognizer, from_bytes(data)) for _, recognizer, data in rows)
 
     def templates_of(self, username: str) -> tuple[Template, ...]:
@@ -271,8 +270,8 @@ class Users:
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT id, created_at, source, recognizer, quality FROM templates"
-                " WHERE username = ? ORDER BY id",
-                (self._stored(connection, same_name(username)),),
+                " WHERE user_id = ? ORDER BY id",
+                (id_of(connection, self.database.seal, same_name(username)),),
             ).fetchall()
         return tuple(
             Template(number, moment.from_text(at), source, name, quality)
@@ -281,13 +280,12 @@ class Users:
 
     def all_of(self, username: str) -> tuple[StoredTemplate, ...]:
         """One person's templates with their numbers, oldest first; empty for nobody."""
-        name = same_name(username)
-        with self.database.reading() as connection:
-            numbers = {number: data for number, _, data in self._descriptors(connection, name)}
-            about = self.templates_of(name)
+        with self.database.reading():
+            about = self.templates_of(username)
+            descriptors = self.descriptors_of(username)
         return tuple(
-            StoredTemplate(each.recognizer, from_bytes(numbers[each.id]), each.source, each.quality)
-            for each in about
+            StoredTemplate(recognizer, descriptor, each.source, each.quality)
+            for each, (recognizer, descriptor) in zip(about, descriptors, strict=True)
         )
 
     def replace(
@@ -296,42 +294,40 @@ class Users:
         """Give a person these templates instead; those whose source is `keep` stay, unless there is
         one of their recogniser among the new. Raises UserUnknown, DescriptorInvalid."""
         with self.database.transaction() as connection:
-            name, _ = self._known(connection, username)
+            person = self._known(connection, username)
             new = {each.recognizer for each in templates}
-            for old in self.templates_of(name):
+            for old in self.templates_of(person.name):
                 if old.source != keep or old.recognizer in new:
                     connection.execute("DELETE FROM templates WHERE id = ?", (old.id,))
             for each in templates:
                 recognizer = _recognizer(each.recognizer)
                 checked = checked_descriptor(each.descriptor, recognizer)
-                self._insert(connection, name, checked, now, each.source, recognizer, each.quality)
-            self._keep_encoding_in_step(connection, name)
+                self._insert(
+                    connection, person, checked, now, each.source, recognizer, each.quality
+                )
+            self._keep_encoding_in_step(connection, person)
 
-    def _stored(self, connection: sqlite3.Connection, name: str) -> str | None:
-        return stored_name(connection, self.database.seal, name)
-
-    def _known(self, connection: sqlite3.Connection, username: str) -> tuple[str, str]:
-        """The name, and as its row has it. Raises UserUnknown."""
-        return same_name(username), known_name(connection, self.database.seal, username)
+    def _known(self, connection: sqlite3.Connection, username: str) -> Person:
+        return known_person(connection, self.database.seal, username)
 
     def _descriptors(
-        self, connection: sqlite3.Connection, name: str
+        self, connection: sqlite3.Connection, person: Person
     ) -> Sequence[tuple[int, str, bytes]]:
         """Number, recogniser and descriptor's bytes of one person's templates, oldest first."""
         rows = connection.execute(
-            "SELECT id, recognizer, descriptor FROM templates WHERE username = ? ORDER BY id",
-            (self._stored(connection, name),),
+            "SELECT id, recognizer, descriptor FROM templates WHERE user_id = ? ORDER BY id",
+            (person.id,),
         ).fetchall()
         seal = self.database.seal
         return [
-            (number, used, seal.opened_value(data, "template", number, used, name))
+            (number, used, seal.opened_value(data, *person.template(number, used)))
             for number, used, data in rows
         ]
 
     def _insert(
         self,
         connection: sqlite3.Connection,
-        name: str,
+        person: Person,
         descriptor: Descriptor,
         now: datetime,
         source: str,
@@ -339,42 +335,30 @@ class Users:
         quality: float | None,
     ) -> int:
         number = next_number(connection, "templates")
-        place = ("template", number, recognizer, name)
+        place = person.template(number, recognizer)
         sealed = self.database.seal.value(to_float32_bytes(descriptor), *place)
         connection.execute(
             "INSERT INTO templates"
-            " (id, username, descriptor, created_at, source, recognizer, quality)"
+            " (id, user_id, descriptor, created_at, source, recognizer, quality)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                number,
-                self._stored(connection, name),
-                sealed,
-                moment.to_text(now),
-                source,
-                recognizer,
-                quality,
-            ),
+            (number, person.id, sealed, moment.to_text(now), source, recognizer, quality),
         )
-        stored = self._stored(connection, name)
         connection.execute(
-            "INSERT OR IGNORE INTO had_two SELECT username FROM templates"
-            " WHERE username = ? AND recognizer = ? GROUP BY username HAVING COUNT(*) > 1",
-            (stored, recognizer),
+            "INSERT OR IGNORE INTO had_two SELECT user_id FROM templates"
+            " WHERE user_id = ? AND recognizer = ? GROUP BY user_id HAVING COUNT(*) > 1",
+            (person.id, recognizer),
         )
         return number
 
-    def _keep_encoding_in_step(self, connection: sqlite3.Connection, name: str) -> None:
+    def _keep_encoding_in_step(self, connection: sqlite3.Connection, person: Person) -> None:
         """`users.encoding` is the oldest template, which is all the first version could hold;
         dlib's where there is one, for those were the first version's."""
-        templates = self._descriptors(connection, name)
+        templates = self._descriptors(connection, person)
         (_, _, data) = min(templates, key=lambda each: (each[1] != "dlib", each[0]))
         encoding = to_float64_bytes(from_bytes(data))
         connection.execute(
-            "UPDATE users SET encoding = ? WHERE username = ?",
-            (
-                self.database.seal.value(encoding, "encoding", name),
-                self._stored(connection, name),
-            ),
+            "UPDATE users SET encoding = ? WHERE id = ?",
+            (self.database.seal.value(encoding, *person.encoding), person.id),
         )
 
 
@@ -386,27 +370,30 @@ def stored_templates(
     if not path.exists():
         return ()
     with read_only(path.absolute()) as connection:
-        if version(connection) < SEALED_SINCE:
+        if version(connection) < IDS_SINCE:
             return ()
         seal = seal_of(connection, store_key)
         seal.check()
-        return _opened(connection.execute(_TEMPLATES).fetchall(), seal)
+        return _templates(connection, seal)
 
 
-def _opened(rows: Iterable[Any], seal: Seal) -> tuple[tuple[str, str, Descriptor], ...]:
-    names: dict[str, str] = {}
+def _templates(
+    connection: sqlite3.Connection, seal: Seal
+) -> tuple[tuple[str, str, Descriptor], ...]:
+    people = everybody(connection, seal)
     whose: list[tuple[str, str]] = []
     opened: list[bytes] = []
-    for number, stored, recognizer, data in rows:
+    rows = connection.execute(
+        "SELECT id, user_id, recognizer, descriptor FROM templates ORDER BY id"
+    )
+    for number, user_id, recognizer, data in rows:
         try:
-            if stored not in names:
-                names[stored] = seal.opened_name(stored)
-            name = names[stored]
-            plain = seal.opened_value(data, "template", number, recognizer, name)
-        except SealBroken as error:
-            log.error("template_not_opened", template=number, code=error.code)
+            person = people[user_id]
+            plain = seal.opened_value(data, *person.template(number, recognizer))
+        except (KeyError, SealBroken):
+            log.error("template_not_opened", template=number, code=SealBroken.code)
             continue
-        whose.append((name, recognizer))
+        whose.append((person.name, recognizer))
         opened.append(plain)
     descriptors = all_from_bytes(opened)
     return tuple((*each, one) for each, one in zip(whose, descriptors, strict=True))

@@ -12,7 +12,8 @@ from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.store.backup import Contents, verify
 from ostiary.store.database import read_only
 from ostiary.store.keyring import seal_of
-from ostiary.store.schema import migrations
+from ostiary.store.person import PERSON_COLUMNS, opened_person
+from ostiary.store.schema import IDS_SINCE, migrations, version
 
 MEGABYTE = 1_000_000
 LOW_MB, LITTLE_MB = 50, 500
@@ -85,13 +86,18 @@ def _sealed(settings: Settings, contents: Contents) -> Iterator[Check]:
 
 
 def _broken(connection: sqlite3.Connection, key: bytes | None) -> int:
+    if version(connection) < IDS_SINCE:
+        return 0  # the daemon, as it starts, looks at each
     seal = seal_of(connection, key)
     broken = 0
-    rows = connection.execute("SELECT id, recognizer, username, descriptor FROM templates")
-    for number, recognizer, username, descriptor in rows:
+    rows = connection.execute(
+        f"SELECT templates.id, recognizer, descriptor, {PERSON_COLUMNS} FROM templates"
+        " JOIN users ON users.id = user_id"
+    )
+    for number, recognizer, descriptor, *row in rows:
         try:
-            name = seal.opened_name(username)
-            seal.opened_value(descriptor, "template", number, recognizer, name)
+            place = opened_person(seal, row).template(number, recognizer)
+            seal.opened_value(descriptor, *place)
         except SealBroken:
             broken += 1
     return broken
