@@ -136,14 +136,15 @@ class Credentials:
             if self._database.is_locked:
                 return {}
             rows = connection.execute(
-                "SELECT id, username, kind, secret FROM credentials"
+                f"SELECT credentials.id, kind, secret, {PERSON_COLUMNS} FROM credentials"
+                " JOIN users ON users.id = user_id"
             ).fetchall()
         found: dict[str, set[str]] = {}
-        for number, stored, kind, secret in rows:
+        for number, kind, secret, *row in rows:
             with suppress(SealBroken):
-                name = seal.opened_name(stored)
-                if any(seal.opened_value(secret, *pin_place(number, kind, name))):
-                    found.setdefault(name, set()).add(kind)
+                person = opened_person(seal, row)
+                if any(seal.opened_value(secret, *person.credential(number, kind))):
+                    found.setdefault(person.name, set()).add(kind)
         return {name: frozenset(kinds) for name, kinds in found.items()}
 
     def pins_of(self, username: str) -> Pins:
