@@ -89,10 +89,12 @@ def opened_person(seal: Seal, row: Sequence[object]) -> Person:
     return named._replace(key=seal.opened_value(key, *named.place))
 
 
-def everybody(connection: sqlite3.Connection, seal: Seal) -> dict[int, Person]:
+def everybody(
+    connection: sqlite3.Connection, seal: Seal, condition: str = "TRUE"
+) -> dict[int, Person]:
     """By id; without those whose row does not open, which are logged."""
     found = {}
-    query = f"SELECT {PERSON_COLUMNS} FROM users WHERE typeof(username) = 'text'"
+    query = f"SELECT {PERSON_COLUMNS} FROM users WHERE typeof(username) = 'text' AND {condition}"
     for row in connection.execute(query):
         try:
             found[row[0]] = opened_person(seal, row)

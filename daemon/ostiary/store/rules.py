@@ -202,11 +202,11 @@ class RuleStore:
             for user_id, since, until in connection.execute("SELECT * FROM validity")
         }
         people = {}
-        known = everybody(connection, self._database.seal)
-        for user_id in known.keys() & (memberships.keys() | validity.keys()):
+        some = "id IN (SELECT user_id FROM members UNION SELECT user_id FROM validity)"
+        for user_id, person in everybody(connection, self._database.seal, some).items():
             since, until = validity.get(user_id, (None, None))
             groups_of = frozenset(memberships.get(user_id, ()))
-            people[known[user_id].name] = StoredPerson(groups_of, since, until)
+            people[person.name] = StoredPerson(groups_of, since, until)
         return people
 
     def _group(self, connection: sqlite3.Connection, name: str) -> int | None:
