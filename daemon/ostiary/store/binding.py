@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import suppress
 
 from ostiary.errors import SealBroken
-from ostiary.store.person import PERSON_COLUMNS, Person, Place, new_key, opened_person
+from ostiary.store.person import PERSON_COLUMNS, PersonRow, Place, new_key, opened_person
 from ostiary.store.seal import KEY_BYTES, Seal
 
 
@@ -26,7 +26,7 @@ def give_keys(connection: sqlite3.Connection, seal: Seal) -> None:
             _bind(connection, seal, opened_person(seal, row), encoding)
 
 
-def _bind(connection: sqlite3.Connection, seal: Seal, named: Person, encoding: object) -> None:
+def _bind(connection: sqlite3.Connection, seal: Seal, named: PersonRow, encoding: object) -> None:
     key = new_key()
     person = named._replace(key=key)
     connection.execute(

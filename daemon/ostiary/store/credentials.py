@@ -15,7 +15,7 @@ from ostiary.store import moment
 from ostiary.store.database import Database, next_number
 from ostiary.store.person import (
     PERSON_COLUMNS,
-    Person,
+    PersonRow,
     id_of,
     known_id,
     known_person,
@@ -185,7 +185,7 @@ class Credentials:
             return person.name
         return None
 
-    def _pins(self, connection: sqlite3.Connection, person: Person) -> Pins:
+    def _pins(self, connection: sqlite3.Connection, person: PersonRow) -> Pins:
         """A hash that was altered is none."""
         rows, broken = pin_rows(connection, self._database.seal, person)
         for number in broken:

@@ -22,7 +22,7 @@ Place = tuple[object, ...]
 PERSON_COLUMNS = "users.id, users.username, users.key"
 
 
-class Person(NamedTuple):
+class PersonRow(NamedTuple):
     """`key`: 32 bytes; the name, as long as the database was never open with its store key since
     people have ids."""
 
@@ -69,21 +69,21 @@ def known_id(connection: sqlite3.Connection, seal: Seal, username: str) -> int:
     return number
 
 
-def known_person(connection: sqlite3.Connection, seal: Seal, username: str) -> Person:
+def known_person(connection: sqlite3.Connection, seal: Seal, username: str) -> PersonRow:
     """Likewise, with their key. Raises UserUnknown, SealBroken."""
     number = known_id(connection, seal, username)
     query = f"SELECT {PERSON_COLUMNS} FROM users WHERE id = ?"
     return opened_person(seal, connection.execute(query, (number,)).fetchone())
 
 
-def opened_person(seal: Seal, row: Sequence[object]) -> Person:
+def opened_person(seal: Seal, row: Sequence[object]) -> PersonRow:
     """Who is in a row, in PERSON_COLUMNS. Raises SealBroken where it was altered."""
     number, username, key = row
     if not (
         isinstance(number, int) and isinstance(username, str) and isinstance(key, bytes | None)
     ):
         raise SealBroken("A person's row has values that no Ostiary wrote. Restore a backup.")
-    named = Person(number, seal.opened_name(username), "")
+    named = PersonRow(number, seal.opened_name(username), "")
     if key is None:
         return named._replace(key=named.name)
     return named._replace(key=seal.opened_value(key, *named.place))
@@ -91,7 +91,7 @@ def opened_person(seal: Seal, row: Sequence[object]) -> Person:
 
 def everybody(
     connection: sqlite3.Connection, seal: Seal, condition: str = "TRUE"
-) -> dict[int, Person]:
+) -> dict[int, PersonRow]:
     """By id; without those whose row does not open, which are logged."""
     found = {}
     query = f"SELECT {PERSON_COLUMNS} FROM users WHERE typeof(username) = 'text' AND {condition}"
@@ -103,7 +103,7 @@ def everybody(
     return found
 
 
-def write_name(connection: sqlite3.Connection, seal: Seal, person: Person, name: str) -> None:
+def write_name(connection: sqlite3.Connection, seal: Seal, person: PersonRow, name: str) -> None:
     """Call the person that, who is in this row. Everything else of them stays as it is."""
     place = person._replace(name=name).place
     key = seal.value(person.key, *place) if isinstance(person.key, bytes) else None

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ostiary.errors import SealBroken
-from ostiary.store.person import PERSON_COLUMNS, Person, opened_person
+from ostiary.store.person import PERSON_COLUMNS, PersonRow, opened_person
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_hint, sealed_hint
 
@@ -35,7 +35,7 @@ def hint_text(hint: int) -> str:
 
 
 def pin_rows(
-    connection: sqlite3.Connection, seal: Seal, person: Person
+    connection: sqlite3.Connection, seal: Seal, person: PersonRow
 ) -> tuple[dict[str, PinRow], tuple[int, ...]]:
     """Those of a person, by their kinds; and the numbers of those that were altered."""
     rows = connection.execute(
@@ -56,7 +56,7 @@ def pin_rows(
 def write_pins(
     connection: sqlite3.Connection,
     seal: Seal,
-    person: Person,
+    person: PersonRow,
     rows: dict[str, PinRow],
     at: str,
 ) -> None:

@@ -31,7 +31,7 @@ from ostiary.store.descriptor import (
 from ostiary.store.keyring import seal_of
 from ostiary.store.leaving import leave
 from ostiary.store.person import (
-    Person,
+    PersonRow,
     everybody,
     id_of,
     known_id,
@@ -122,7 +122,7 @@ class Users:
             if id_of(connection, seal, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             key = new_key()
-            person = Person(next_number(connection, "users"), name, key)
+            person = PersonRow(next_number(connection, "users"), name, key)
             connection.execute(
                 "INSERT INTO users (id, username, encoding, created_at, key)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -307,11 +307,11 @@ class Users:
                 )
             self._keep_encoding_in_step(connection, person)
 
-    def _known(self, connection: sqlite3.Connection, username: str) -> Person:
+    def _known(self, connection: sqlite3.Connection, username: str) -> PersonRow:
         return known_person(connection, self.database.seal, username)
 
     def _descriptors(
-        self, connection: sqlite3.Connection, person: Person
+        self, connection: sqlite3.Connection, person: PersonRow
     ) -> Sequence[tuple[int, str, bytes]]:
         """Number, recogniser and descriptor's bytes of one person's templates, oldest first."""
         rows = connection.execute(
@@ -327,7 +327,7 @@ class Users:
     def _insert(
         self,
         connection: sqlite3.Connection,
-        person: Person,
+        person: PersonRow,
         descriptor: Descriptor,
         now: datetime,
         source: str,
@@ -350,7 +350,7 @@ class Users:
         )
         return number
 
-    def _keep_encoding_in_step(self, connection: sqlite3.Connection, person: Person) -> None:
+    def _keep_encoding_in_step(self, connection: sqlite3.Connection, person: PersonRow) -> None:
         """`users.encoding` is the oldest template, which is all the first version could hold;
         dlib's where there is one, for those were the first version's."""
         templates = self._descriptors(connection, person)
