@@ -73,29 +73,12 @@ def _group_set(request: SetGroupRequest, _answer: SetGroupAnswer) -> Deed:
     return Deed("group_renamed", request.group, {"new_name": request.new_name})
 
 
-def _group_deleted(request: DeleteGroupRequest, _answer: DeleteGroupAnswer) -> Deed:
-    return Deed("group_deleted", request.group)
-
-
-def _rule_set(request: SetRuleRequest, _answer: SetRuleAnswer) -> Deed:
-    was = {"was": request.replaces} if request.replaces else {}
-    return Deed("rule_set", request.rule.name, was)
-
-
-def _rule_deleted(request: DeleteRuleRequest, _answer: DeleteRuleAnswer) -> Deed:
-    return Deed("rule_deleted", request.name)
-
-
-def _holidays_set(request: SetHolidaysRequest, _answer: SetHolidaysAnswer) -> Deed:
-    return Deed("holidays_set", f"{len(request.holidays)} holidays")
-
-
 @command("set_group", changes=True, audit=_group_set)
 def set_group(room: Room, request: SetGroupRequest, _context: Context) -> Effect[SetGroupAnswer]:
     return lambda: SetGroupAnswer(group=room.rules.set_group(request.group, request.new_name))
 
 
-@command("delete_group", changes=True, audit=_group_deleted)
+@command("delete_group", changes=True, audit="group_deleted", subject="group")
 def delete_group(
     room: Room, request: DeleteGroupRequest, _context: Context
 ) -> Effect[DeleteGroupAnswer]:
@@ -106,6 +89,11 @@ def delete_group(
     return effect
 
 
+def _rule_set(request: SetRuleRequest, _answer: SetRuleAnswer) -> Deed:
+    was = {"was": request.replaces} if request.replaces else {}
+    return Deed("rule_set", request.rule.name, was)
+
+
 @command("set_rule", changes=True, admits=True, audit=_rule_set)
 def set_rule(room: Room, request: SetRuleRequest, _context: Context) -> Effect[SetRuleAnswer]:
     return lambda: SetRuleAnswer(
@@ -113,7 +101,7 @@ def set_rule(room: Room, request: SetRuleRequest, _context: Context) -> Effect[S
     )
 
 
-@command("delete_rule", changes=True, admits=True, audit=_rule_deleted)
+@command("delete_rule", changes=True, admits=True, audit="rule_deleted", subject="name")
 def delete_rule(
     room: Room, request: DeleteRuleRequest, _context: Context
 ) -> Effect[DeleteRuleAnswer]:
@@ -122,6 +110,10 @@ def delete_rule(
         return DeleteRuleAnswer(name=request.name)
 
     return effect
+
+
+def _holidays_set(request: SetHolidaysRequest, _answer: SetHolidaysAnswer) -> Deed:
+    return Deed("holidays_set", f"{len(request.holidays)} holidays")
 
 
 @command("set_holidays", changes=True, admits=True, audit=_holidays_set)

@@ -36,29 +36,7 @@ LACKING = {
 }
 
 
-def _registered(request: RegisterRequest, answer: RegisterAnswer) -> Deed:
-    return Deed("user_registered", request.username, {"verified": answer.verified})
-
-
-def _template_added(request: AddTemplateRequest, answer: AddTemplateAnswer) -> Deed:
-    return Deed("template_added", request.username, {"verified": answer.verified})
-
-
-def _template_removed(request: RemoveTemplateRequest, _answer: RemoveTemplateAnswer) -> Deed:
-    return Deed("template_removed", request.username, {"template": request.template})
-
-
-def _renamed(request: RenameRequest, answer: RenameAnswer) -> Deed:
-    return Deed("user_renamed", request.username, {"new_username": answer.username})
-
-
-def _shared(request: ShareRequest, answer: ShareAnswer) -> Deed:
-    if request.username is None:
-        return Deed("users_shared", f"{len(answer.shared)} people")
-    return Deed("user_shared", request.username)
-
-
-@command("register", changes=True, admits=True, audit=_registered)
+@command("register", changes=True, admits=True, audit="user_registered", detail="verified")
 def register(room: Room, request: RegisterRequest, context: Context) -> Effect[RegisterAnswer]:
     """Raises UserExists before anything costly, and again where somebody was quicker;
     AlreadyRegistered for a face that is somebody else's, unless `allow_twin`; GroupUnknown,
@@ -97,7 +75,7 @@ def register(room: Room, request: RegisterRequest, context: Context) -> Effect[R
     return effect
 
 
-@command("add_template", changes=True, admits=True, audit=_template_added)
+@command("add_template", changes=True, admits=True, audit="template_added", detail="verified")
 def add_template(
     room: Room, request: AddTemplateRequest, context: Context
 ) -> Effect[AddTemplateAnswer]:
@@ -132,7 +110,7 @@ def add_template(
     return effect
 
 
-@command("remove_template", changes=True, audit=_template_removed)
+@command("remove_template", changes=True, audit="template_removed", detail="template")
 def remove_template(
     room: Room, request: RemoveTemplateRequest, context: Context
 ) -> Effect[RemoveTemplateAnswer]:
@@ -183,6 +161,10 @@ def users(room: Room, request: UsersRequest, context: Context) -> Effect[UsersAn
     return effect
 
 
+def _renamed(request: RenameRequest, answer: RenameAnswer) -> Deed:
+    return Deed("user_renamed", request.username, {"new_username": answer.username})
+
+
 @command("rename", changes=True, audit=_renamed)
 def rename(room: Room, request: RenameRequest, context: Context) -> Effect[RenameAnswer]:
     def effect() -> RenameAnswer:
@@ -191,6 +173,12 @@ def rename(room: Room, request: RenameRequest, context: Context) -> Effect[Renam
         return RenameAnswer(username=user.username, previous_username=old)
 
     return effect
+
+
+def _shared(request: ShareRequest, answer: ShareAnswer) -> Deed:
+    if request.username is None:
+        return Deed("users_shared", f"{len(answer.shared)} people")
+    return Deed("user_shared", request.username)
 
 
 @command("share", changes=True, admits=True, audit=_shared)

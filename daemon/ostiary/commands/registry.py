@@ -77,14 +77,17 @@ def command(
     admits: bool = False,
     urgent: bool = False,
     audit: str | Callable[[Any, Any], Deed] | None = None,
+    subject: str = "username",
+    detail: str | None = None,
 ) -> Callable[[Handler[R, A]], Command[R, A]]:
     """Make a function the command `name`, with the request and answer of its annotations. `audit`:
-    an action done to the person whom the request names, or what tells the deed."""
+    an action that was done to the request's `subject`, with a `detail` of the answer; or a function
+    that tells the deed."""
 
     def made(handler: Handler[R, A]) -> Command[R, A]:
         _, request, _, effect = get_type_hints(handler).values()
         _, answer = get_args(effect)
-        deed = _done_to_a_person(audit) if isinstance(audit, str) else audit
+        deed = _deed(audit, subject, detail) if isinstance(audit, str) else audit
         return Command(name, handler, request, answer, changes, secret, admits, urgent, deed)
 
     return made
@@ -100,5 +103,9 @@ def commands_of(*modules: object) -> Mapping[str, AnyCommand]:
     }
 
 
-def _done_to_a_person(action: str) -> Callable[[Any, Any], Deed]:
-    return lambda request, _answer: Deed(action, request.username)
+def _deed(action: str, subject: str, detail: str | None) -> Callable[[Any, Any], Deed]:
+    def deed(request: Request, answer: Answer) -> Deed:
+        told = {} if detail is None else {detail: getattr(answer, detail)}
+        return Deed(action, getattr(request, subject), told)
+
+    return deed
