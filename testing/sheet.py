@@ -37,13 +37,14 @@ class Sheet:
         for _ in range(ROUNDS):
             there_x, there_y = self._seen(x, y)
             x, y = x + 0.8 * (seen_x - there_x), y + 0.8 * (seen_y - there_y)
-        maps = (
+        map_x, map_y = (
             cv2.resize(np.asarray(each * unit + origin, np.float32), (width, height))
             for each, origin in zip((x, y), head.origin, strict=True)
         )
         shown = cv2.remap(
             head.image,
-            *maps,
+            map_x,
+            map_y,
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
