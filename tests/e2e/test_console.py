@@ -3,6 +3,8 @@
 import base64
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
@@ -12,6 +14,7 @@ from demo.stream import Camera
 from ostiary.commands.room import utc_now
 from ostiary.store.accounts import Role
 from ostiary.store.snapshots import Snapshots
+from ostiary.vision.image import decode_image, encode_jpeg
 from testing.console import PASSWORD, Browser, ConsoleDoor
 from tests.e2e.browsing import Open, Stage, shoot
 
@@ -134,6 +137,31 @@ def test_a_person_is_enrolled_from_a_file_and_given_another_picture(
     page.get_by_role("button", name="Remove picture 2").click()
     expect(page.get_by_text("the only one")).to_be_visible()
     assert stage.door.people.get("Zoë Müller").templates == 1
+
+
+def test_a_picture_of_fifty_megapixels_is_made_smaller_before_it_is_sent(
+    stage: Stage, visit: Open, portraits: Path, tmp_path: Path
+) -> None:
+    portrait = decode_image(portraits.joinpath("obama.jpg").read_bytes())
+    height, width = portrait.shape[:2]
+    scale = (50e6 / (height * width)) ** 0.5
+    large = cv2.resize(portrait, (round(width * scale), round(height * scale)))
+    tmp_path.joinpath("large.jpg").write_bytes(encode_jpeg(np.asarray(large, np.uint8), 95))
+    tmp_path.joinpath("no-picture.jpg").write_bytes(bytes(9_000_000))
+    page = visit(stage)
+    sent: list[int] = []
+    page.on("request", lambda asked: sent.append(len(asked.post_data_buffer or b"")))
+    page.goto(stage.url("enrol"))
+    page.get_by_label("Name").fill("Ada")
+    page.get_by_text("From a file").click()
+    page.get_by_label("Picture", exact=True).set_input_files(tmp_path / "no-picture.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("It has 9.0 MB, and at most 8.4 MB are taken")
+    assert max(sent) == 0
+    page.get_by_label("Picture", exact=True).set_input_files(tmp_path / "large.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#outcome")).to_contain_text("Ada is registered")
+    assert 20_000 < max(sent) < 220_000
 
 
 def test_a_face_that_is_somebody_elses_is_enrolled_only_as_a_twin(

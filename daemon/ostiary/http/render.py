@@ -85,8 +85,8 @@ class Renderer:
             self._environment.filters[name] = partial(written, zone=zone, is_end=is_end)
         self._environment.filters["quoted"] = lambda text: quote(text, safe="")
 
-    def say(self, request: Request) -> Say:
-        chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    def say(self, request: Request, chosen: str = "") -> Say:
+        chosen = chosen or request.cookies.get(LANGUAGE_COOKIE, "")
         if chosen not in LANGUAGES:
             chosen = language_of(request.headers.get("accept-language", ""), default="en")
         return Say(self._texts, chosen)
@@ -99,9 +99,10 @@ class Renderer:
         values: Mapping[str, Any] | None = None,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
+        language: str = "",
     ) -> Response:
         """`templates/<name>.html`. `session` is None for a visitor who is not signed in."""
-        say = self.say(request)
+        say = self.say(request, language)
         html = self._environment.get_template(f"{name}.html").render(
             {
                 "t": say,
@@ -110,6 +111,7 @@ class Renderer:
                 "language": say.language,
                 "languages": LANGUAGES,
                 "shortest": SHORTEST,
+                "most_bytes": self._parts.settings.commands.payload_limit_bytes,
                 "device": self._parts.settings.device.name,
                 "version": __version__,
                 "session": session,

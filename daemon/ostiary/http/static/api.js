@@ -9,11 +9,11 @@ export class Problem extends Error {
     this.status = status;
   }
 
-  /* In the page's words; what only the daemon can know in its own. */
+  /* In the page's words; what only the daemon, or the page (status 0), can know as well. */
   get words() {
     const known = say(`problem.${this.code}`);
     const more = ["setting_invalid", "too_many_attempts", "already_registered", "not_this_person"].includes(this.code);
-    return more && this.message ? `${known} (${this.message})` : known;
+    return (more || this.status === 0) && this.message ? `${known} (${this.message})` : known;
   }
 }
 

@@ -1,7 +1,8 @@
 /* Enrol from the camera, with guidance, or from a file. */
 
-import { ask, base64, explain } from "./api.js";
+import { ask, explain } from "./api.js";
 import { onSubmit } from "./forms.js";
+import { pictureOf } from "./picture.js";
 import { chosenCamera, startStream } from "./stream.js";
 import { element, say } from "./texts.js";
 
@@ -101,7 +102,7 @@ onSubmit(form, async (event) => {
   const doing = say(fromFile ? "enrol.uploading" : "enrol.taking");
   outcome.replaceChildren(element("p", "notice", doing));
   try {
-    const body = fromFile ? { image: await base64(file) } : { source: "camera", camera: chosenCamera() };
+    const body = fromFile ? { image: await pictureOf(file, Number(form.dataset.most)) } : { source: "camera", camera: chosenCamera() };
     if (twin) body.allow_twin = true;
     if (document.getElementById("this-door")?.checked) body.scope = "door";
     const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";

@@ -1,7 +1,8 @@
 /* A list of people: the daemon reads it, then each line is sent with its photo. */
 
-import { ask, base64, explain } from "./api.js";
+import { ask, explain } from "./api.js";
 import { onSubmit } from "./forms.js";
+import { pictureOf } from "./picture.js";
 import { element, say } from "./texts.js";
 
 const form = document.getElementById("import");
@@ -33,7 +34,7 @@ async function take(line, photos) {
       groups: line.groups, // undefined, and so not sent, where the list has no such column
       valid_from: line.valid_from,
       valid_until: line.valid_until,
-      image: photo ? await base64(photo) : null,
+      image: photo ? await pictureOf(photo, Number(form.dataset.most)) : null,
     });
     return { good: say(answer.registered ? "list.registered" : "list.changed") };
   } catch (problem) {
