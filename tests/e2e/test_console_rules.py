@@ -220,14 +220,14 @@ def test_a_list_is_taken_line_by_line_with_a_report_and_saved_again(
     page.locator("#list-file").set_input_files(listed)
     photos = [portraits / "obama.jpg", portraits / "biden.jpg"]
     page.locator("#list-photos").set_input_files(photos)
-    page.get_by_role("button", name="Take the list").click()
-    expect(page.locator("#list-outcome")).to_contain_text("3 taken, 2 not")
+    page.get_by_role("button", name="Import").click()
+    expect(page.locator("#list-outcome")).to_contain_text("3 imported, 2 not")
     report = page.locator("#list-report li")
     expect(report.nth(2)).to_contain_text("There is no such group")
     expect(report.nth(3)).to_contain_text("was not chosen")
     shoot(page, "people-list")
     with page.expect_download() as saving:
-        page.get_by_role("link", name="Save the list").click()
+        page.get_by_role("link", name="Export").click()
     text = Path(saving.value.path()).read_text("utf-8-sig")
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(text))}
     assert rows["Barack"]["groups"] == "Staff"

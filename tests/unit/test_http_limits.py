@@ -1,6 +1,7 @@
 """The console's limits on guessing and haste, its words, and where it may lead."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,19 @@ def test_every_text_is_in_every_language_with_the_same_blanks() -> None:
                 for code in ("en", language)
             ]
             assert blanks[0] == blanks[1], key
+
+
+def test_no_sentence_is_there_twice() -> None:
+    """But for the first version's answers, which are as they were."""
+    texts = Texts()
+    for language in LANGUAGES:
+        said = Counter(
+            text
+            for key in texts.keys(language)
+            if not key.startswith("legacy.")
+            and len(text := texts.raw(language, key)) > (18 if language == "en" else 7)
+        )
+        assert [text for text, count in said.items() if count > 1] == []
 
 
 def test_only_searches_are_sent_in_the_address() -> None:

@@ -10,7 +10,7 @@ _NOT_NOW = "Not now, or not here. Ask whoever looks after this door."
 
 MESSAGES = {
     Reason.GRANTED: "Welcome, {username}.",
-    Reason.UNKNOWN_FACE: "A live person, but nobody who is registered.",
+    Reason.UNKNOWN_FACE: "Unknown person.",
     Reason.PRESENTATION_ATTACK: "The face is a photo or a screen, not a live person.",
     Reason.NO_FACE: "No face in the picture.",
     Reason.SEVERAL_FACES: "More than one face; one person at a time, please.",
@@ -21,7 +21,7 @@ MESSAGES = {
     Reason.NO_COLOUR: "The picture is black and white: it does not show whether a face is live.",
     Reason.UNCERTAIN: "The frames do not agree; denied to be safe.",
     Reason.STILL_PICTURE: "Move your head a little, please: a picture stands as still.",
-    Reason.AFTER_ATTACK: "The door has just been shown a photo or a screen; wait a little, please.",
+    Reason.AFTER_ATTACK: "Wait a moment: a photo was shown.",
     Reason.PIPELINE_ERROR: "Something failed while deciding; denied to be safe.",
     Reason.OUTSIDE_SCHEDULE: _NOT_NOW,
     Reason.EXPIRED: _NOT_NOW,

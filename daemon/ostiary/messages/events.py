@@ -93,9 +93,9 @@ class EntranceEvent(LoggedEvent):
     what: DoorWhat = Field(
         description="`forced`: it opened though nobody was let in. `held_open`: it stays open for "
         "too long. `alarm_over`: neither any more; `silenced`: somebody heard it. `released`: "
-        "opened from afar. `forgiven`: anti-passback begins anew. `mode`: it is run otherwise from "
-        "now on. `fault`: something of it cannot be used, see `by`. `calibrated`: its camera has a "
-        "last layer of its own; `calibration_dropped`: it is used no more."
+        "opened remotely. `forgiven`: anti-passback begins anew. `mode`: its mode changed. "
+        "`fault`: something of it cannot be used, see `by`. `calibrated`: its camera has a last "
+        "layer of its own; `calibration_dropped`: it is used no more."
     )
     username: str | None = Field(
         default=None, description="Who was let in when it `opened`, where somebody was."

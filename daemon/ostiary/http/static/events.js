@@ -33,7 +33,7 @@ if (form) {
     try {
       const body = { username: form.elements.username.value };
       const { username } = await ask("POST", `/api/v1/events/${seq}/template`, body);
-      outcome.replaceChildren(element("p", "notice good", say("events.added", { name: username })));
+      outcome.replaceChildren(element("p", "notice good", say("enrol.done_more", { name: username })));
       form.hidden = true;
     } catch (problem) {
       outcome.replaceChildren(element("p", "notice bad", explain(problem)));
