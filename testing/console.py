@@ -16,10 +16,14 @@ from ostiary.access.doorway import Told
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
 from ostiary.camera.reader import CameraReader
+from ostiary.commands.attempts import LockOut
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People, roster_of
+from ostiary.commands.pins import PinHasher
+from ostiary.commands.presenting import Presenting
 from ostiary.commands.room import Room, utc_now
 from ostiary.config import AccessSettings, CameraSettings, Settings
+from ostiary.doorkeeper import Doorkeeper
 from ostiary.entrance.doors import Doors, Hardware
 from ostiary.http.console import Console
 from ostiary.http.parts import ConsoleParts
@@ -90,6 +94,11 @@ class ConsoleDoor:
         cameras = [
             CameraSettings(name="front", source=each, loop=True, **UNMOVED) for each in shown
         ]
+        keeper = Doorkeeper(self._record)
+        hasher = PinHasher()
+        presenting = Presenting(
+            self.people.credentials, keeper, hasher, LockOut(settings.credentials.tries)
+        )
         self.recognitions = tuple(
             Recognition(
                 CameraReader(camera),
@@ -98,6 +107,7 @@ class ConsoleDoor:
                 self._record,
                 policy_of(settings.access),
                 Metrics(),
+                keeper=keeper,
             )
             for camera in cameras
         )
@@ -119,6 +129,8 @@ class ConsoleDoor:
             engine,
             {each.name: each for each in self.recognitions},
             doors=doors.guards,
+            presenting=presenting,
+            hasher=hasher,
             thresholds=lambda: self.access,
             **room,
         )
@@ -141,6 +153,7 @@ class ConsoleDoor:
                     apply_access=self.apply,
                     flaw=lambda image, face: engine.quality(image, face).flaw,
                     doors=lambda: tuple(each.state() for each in doors.guards.values()),
+                    waiting=keeper.waiting,
                     site=lambda: self.site,
                     clock=clock,
                 )

@@ -625,6 +625,7 @@ class App:
             apply_access=lambda access: app._apply_access(access),
             flaw=lambda image, face: app.engine.quality(image, face).flaw,
             doors=lambda: tuple(each.state() for each in app.doors.guards.values()),
+            waiting=lambda door: app.doorkeeper.waiting(door),
             site=lambda: () if app._site is None else app._site.overview(),
         )
         return Console(parts)

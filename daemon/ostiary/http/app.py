@@ -24,6 +24,7 @@ from ostiary.http.api.people import people_router
 from ostiary.http.api.rules import rules_router
 from ostiary.http.connections import Connections, places
 from ostiary.http.gate import Authenticator
+from ostiary.http.kiosk import kiosk_page, kiosk_router
 from ostiary.http.legacy import legacy_router
 from ostiary.http.live import Audience
 from ostiary.http.pages import Pages
@@ -50,7 +51,7 @@ LARGE = f"POST {API}/(users|users/.+/templates|login|people/(line|read))|PUT {AP
 
 DESCRIPTION = """\
 The same commands as over MQTT. Send an API token (`Authorization: Bearer …`) from the console's
-page *Access*; a *viewer* may read, an *operator* may change. Every error is a problem document
+page *Accounts*; a *viewer* may read, an *operator* may change. Every error is a problem document
 (RFC 9457) with a stable `code`.
 """
 
@@ -89,8 +90,10 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         thresholds_router(thresholds, parts, gate, turns),
         accounts_router(parts, gate, passwords, lock_out),
         tokens_router(parts, gate),
+        kiosk_router(parts, gate, work),
     ):
         app.include_router(router, prefix=API)
+    app.include_router(kiosk_page(parts, renderer))
     app.include_router(sign_in_router(parts, gate, renderer, passwords, lock_out))
     app.include_router(Pages(parts, gate, renderer, thresholds, turns).router)
     static = Path(str(files("ostiary.http") / "static"))

@@ -70,6 +70,10 @@ class Authenticator:
             return None
         return Caller(session.account, session.role, address_of(connection), session)
 
+    def is_kiosk(self, door: str, token: str) -> bool:
+        """Whether it is the token of a tablet at that door. May read the database."""
+        return self.tokens.is_kiosk(door, token, self._parts.clock())
+
     def session(self, connection: HTTPConnection) -> Session | None:
         cookie = connection.cookies.get(self.cookie)
         return None if cookie is None else self._sessions.find(cookie, self._parts.clock())
@@ -120,7 +124,7 @@ def same_text(given: str, expected: str) -> bool:
     return secrets.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
-_bearer = HTTPBearer(auto_error=False, description="An API token, made on the page Access.")
+_bearer = HTTPBearer(auto_error=False, description="An API token, made on the page Accounts.")
 _cookie = APIKeyCookie(
     name="ostiary", auto_error=False, description="A session; changes also need X-CSRF-Token."
 )

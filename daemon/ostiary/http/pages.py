@@ -240,6 +240,7 @@ class Pages:
             "accounts": self._accounts.list() if operator else (),
             "tokens": self._tokens.list() if operator else (),
             "ends_at": self._tokens.ends_at,
+            "doors": tuple(self._parts.cameras),
             "rows": self._audit.newest(AUDIT_ROWS) if operator else (),
         }
         return self._render(request, "access", session, values)

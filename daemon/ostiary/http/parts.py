@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ostiary.access.admission import Waiting
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People
 from ostiary.commands.room import utc_now
@@ -37,8 +38,8 @@ class ConsoleParts:
     """`settings` are those the daemon started with, `configured` what its configuration alone says
     of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
     every camera and command; neither stores anything. `doors` gives how the doors of this device
-    are, `site` all doors of the site. `flaw` says what keeps a face from being judged, None when
-    nothing does. `cameras` are by name.
+    are, `waiting` who is waited for at one of them, `site` all doors of the site. `flaw` says what
+    keeps a face from being judged, None when nothing does. `cameras` are by name.
     """
 
     settings: Settings
@@ -54,6 +55,7 @@ class ConsoleParts:
     access: Callable[[], AccessSettings]
     apply_access: Callable[[AccessSettings], object]
     doors: Callable[[], tuple[EntranceState, ...]] = lambda: ()
+    waiting: Callable[[str], Waiting | None] = lambda _door: None
     site: Callable[[], tuple[DoorLine, ...]] = lambda: ()
     flaw: Callable[[BGRImage, Face], Flaw | None] = lambda _image, _face: None
     clock: Callable[[], datetime] = utc_now

@@ -23,6 +23,10 @@ TOKEN = "token:"
 """Stands before the name of a token that does something."""
 
 
+KIOSK = "kiosk:"
+"""Stands before the name of a tablet's token."""
+
+
 class Role(StrEnum):
     """What somebody may do. An operator may all that a viewer may."""
 
@@ -173,6 +177,18 @@ class ApiTokens:
             raise TokenExists(f"There is a token {checked} already.")
         return _token(row)
 
+    def add_kiosk(
+        self, door: str, name: str, token: str, created_by: str, now: datetime
+    ) -> ApiToken:
+        """Of a tablet at `door`. As it is stored, it is no program's: `find` never finds it by what
+        can be sent. Raises UsernameInvalid, TokenExists."""
+        secret = _of_kiosk(door, token)
+        return self.add(f"{KIOSK}{door}:{name}", secret, Role.VIEWER, created_by, now)
+
+    def is_kiosk(self, door: str, token: str, now: datetime) -> bool:
+        """Whether it is the token of a tablet at `door`, and has not ended."""
+        return self.find(_of_kiosk(door, token), now) is not None
+
     def find(self, token: str, now: datetime) -> ApiToken | None:
         """Whose token this is, and note that it was used. None where it has ended."""
         with self.database.reading() as connection:
@@ -219,6 +235,10 @@ class ApiTokens:
                 " DELETE FROM api_tokens WHERE created_by IN (SELECT name FROM makers)",
                 (maker, TOKEN),
             ).rowcount
+
+
+def _of_kiosk(door: str, token: str) -> str:
+    return f"{KIOSK}{door}\n{token}"  # no header has a line feed
 
 
 def _digest(token: str) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from ostiary.commands.attempts import LockOut
-from ostiary.errors import SignInFailed
+from ostiary.errors import SignInFailed, UsernameInvalid
 from ostiary.http.gate import TOKEN_PREFIX, Authenticator, Caller, Confirmed, Operator, Viewer
 from ostiary.http.messages import (
     AccountList,
@@ -31,7 +31,7 @@ from ostiary.http.problems import responses
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.http.work import Turns
 from ostiary.overrides import ADJUSTABLE, Values
-from ostiary.store.accounts import Account, Accounts, ApiToken, ApiTokens
+from ostiary.store.accounts import KIOSK, Account, Accounts, ApiToken, ApiTokens
 from ostiary.store.audit import Audit
 from ostiary.store.sessions import Session, Sessions
 
@@ -198,6 +198,8 @@ def tokens_router(parts: ConsoleParts, gate: Authenticator) -> APIRouter:
     def add(new: NewToken, caller: Confirmed) -> TokenMade:
         """The token is shown this once; only its SHA-256 is stored. It ends with the account that
         made it, and after `http.token_days`."""
+        if new.name.startswith(KIOSK):
+            raise UsernameInvalid(f"{KIOSK} begins the names of tablets: POST /api/v1/kiosks.")
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         with parts.database.transaction():
             made = tokens.add(new.name, token, new.role, caller.name, parts.clock())

@@ -82,7 +82,8 @@ function goOn(form, found) {
   const then = form.dataset.then;
   if (form.dataset.show) {
     const shown = form.querySelector("[data-shown]");
-    shown.querySelector("code").textContent = found[form.dataset.show];
+    const made = found[form.dataset.show];
+    shown.querySelector("code").textContent = made.startsWith("/") ? location.origin + made : made;
     shown.hidden = false;
   } else if (then === "reload") {
     location.reload();
