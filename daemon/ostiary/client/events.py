@@ -74,7 +74,7 @@ def line_of(event: AnyEvent) -> str:
     elif isinstance(event, DuressEvent):
         what = f"duress   {event.source}: {who or SOMEBODY}"
     elif isinstance(event, EntranceEvent):
-        more = " ".join(str(each) for each in (event.mode, who, event.by) if each)
+        more = " ".join(str(each) for each in (event.mode, who, event.by, event.asker) if each)
         what = f"door     {event.source}: {event.what} {more}".rstrip()
     else:
         what = _decision(event, who)

@@ -63,8 +63,8 @@ function connect() {
   socket.onopen = () => socket.send(token);
   socket.onmessage = ({ data }) => {
     alive();
-    openPad.hidden = !pad.hidden;
     told(JSON.parse(data));
+    openPad.hidden = !pad.hidden || latest.shows === "lockdown";
   };
   socket.onclose = ({ reason }) => {
     clearTimeout(silent);
