@@ -88,6 +88,16 @@ def test_what_is_wrong_with_a_rule_is_told_with_its_status_and_code(operator: Br
     ):
         answer = operator.ask("PUT", "/api/v1/rules", json={"rule": {**rule, **changed}})
         assert code(answer) == expected
+    for changed, said in (
+        ({"groups": ["Nobody"]}, "There are: Staff."),
+        ({"valid_until": "31.12.26"}, "write the year with four digits"),
+        ({"valid_until": "02/03/2027"}, "may be 2027-03-02 or 2027-02-03"),
+        ({"needs": "password"}, "must be 'face'"),
+    ):
+        answer = operator.ask("PUT", "/api/v1/rules", json={"rule": {**rule, **changed}})
+        assert said in answer.json()["detail"]
+    dated = {**rule, "name": "Dated", "valid_until": "31.12.2027"}
+    operator.ask("PUT", "/api/v1/rules", json={"rule": dated}).raise_for_status()
     answer = operator.ask("PUT", "/api/v1/rules", json={"rule": rule, "replaces": "Gone"})
     assert code(answer) == (404, "rule_unknown")
 

@@ -235,8 +235,8 @@ def _check_twin(
             continue
         who = f"{other.username}'s" if context.operator else "somebody else's"
         raise AlreadyRegistered(
-            f"By the door's threshold this face is {who}. Rename or delete that person, or, for a "
-            'twin, say "allow_twin": true.'
+            f"By the door's threshold this face is {who}. Rename or delete that person, or allow a "
+            "twin."
         )
 
 

@@ -27,6 +27,7 @@ from ostiary.errors import (
 )
 from ostiary.messages.commands.labels import Allowance
 from ostiary.messages.commands.rules import AccessRule
+from ostiary.messages.dates import iso_moment
 from ostiary.store.rules import RuleStore, Stored, StoredPerson
 
 log = structlog.get_logger(__name__)
@@ -237,7 +238,11 @@ class Rules:
         if text is None:
             return None
         try:
-            return moment_of(text, self.zone, is_end=what == "end")
+            written = iso_moment(text)
+        except ValueError as error:
+            raise PeriodInvalid(f"The {what}: {error}") from None
+        try:
+            return moment_of(written, self.zone, is_end=what == "end")
         except (ValueError, OverflowError):
             raise PeriodInvalid(
                 f"The {what} is no moment: write 2026-12-24, 2026-12-24T18:00 or with an offset."

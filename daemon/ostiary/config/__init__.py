@@ -6,6 +6,7 @@ The tree is read from a TOML file and from the environment (`OSTIARY_MQTT__HOST=
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -158,9 +159,42 @@ def load_settings(path: Path | None) -> Settings:
 def describe_validation(error: ValidationError) -> str:
     """One line a problem: the dotted key and what is wrong. Never the given value."""
     lines = []
-    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+    for problem in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in problem["loc"]) or "(top)"
-        unknown = problem["type"] == "extra_forbidden"
-        said = "unknown key" if unknown else problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{key}: {said}")
+        lines.append(f"{key}: {in_words(problem)}")
     return "; ".join(lines)
+
+
+_WORDS = {
+    "extra_forbidden": "unknown key",
+    "missing": "is missing",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "finite_number": "must be a number",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "string_type": "must be a text",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have {max_length} characters at most",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have {max_length} entries at most",
+    "string_pattern_mismatch": "does not have the form {pattern}",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+}
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+
+
+def in_words(problem: Mapping[str, Any]) -> str:
+    """What is wrong with one field, of an entry of a ValidationError. Never the given value."""
+    kind: str = problem["type"]
+    if (words := _WORDS.get(kind)) is not None:
+        return words.format(**problem.get("ctx", {}))
+    if (what := _KINDS.get(kind.partition("_")[0])) is not None:
+        return f"must be {what}"
+    return str(problem["msg"]).removeprefix("Value error, ")

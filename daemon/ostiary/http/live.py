@@ -23,6 +23,10 @@ from ostiary.vision.image import at_most_wide, encode_jpeg
 
 QUALITY = 75
 NICENESS = 10
+NOT_LIVE = frozenset(
+    {Reason.PRESENTATION_ATTACK, Reason.STILL_PICTURE, Reason.AFTER_ATTACK, Reason.UNCERTAIN}
+)
+"""Decisions that a face is no live person's, or may be none."""
 STALE_AFTER_S = 1.0
 """Without a new frame for so long, viewers are told that there is none."""
 
@@ -179,11 +183,11 @@ def guidance(view: View, parts: ConsoleParts) -> str:
 
 
 def _looks_live(seen: SeenFace, parts: ConsoleParts) -> bool:
-    """By this frame, or where it was not judged by what was decided. Undecided counts as live:
-    enrolling judges anyway."""
-    if seen.observation is not None:
-        return seen.observation.liveness >= parts.access().live_threshold
-    return seen.decision is None or seen.decision.reason is not Reason.PRESENTATION_ATTACK
+    """As the door decided, whatever one frame shows; before that by this frame. Undecided counts as
+    live: enrolling judges anyway."""
+    if seen.decision is not None and seen.decision.reason in NOT_LIVE:
+        return False
+    return seen.observation is None or seen.observation.liveness >= parts.access().live_threshold
 
 
 def live_face(seen: SeenFace, image: BGRImage) -> LiveFace:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ostiary.config import in_words
 from ostiary.errors import OstiaryError, RequestMalformed
 
 log = structlog.get_logger(__name__)
@@ -93,7 +94,7 @@ class FieldProblem(BaseModel):
     """One field of a request that is not as it should be."""
 
     field: str = Field(description="Dotted path.", examples=["body.username"])
-    message: str = Field(examples=["Field required"])
+    message: str = Field(examples=["is missing"])
 
 
 class Problem(BaseModel):
@@ -150,7 +151,7 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
 def of_validation(error: RequestValidationError) -> Problem:
     """Every wrong field; never the given values."""
     fields = tuple(
-        FieldProblem(field=".".join(str(part) for part in found["loc"]), message=str(found["msg"]))
+        FieldProblem(field=".".join(str(part) for part in found["loc"]), message=in_words(found))
         for found in error.errors()
     )
     text = "; ".join(f"{each.field}: {each.message}" for each in fields)

@@ -2,6 +2,12 @@
 
 import { say } from "./texts.js";
 
+const SAYS_MORE = new Set([
+  "already_registered", "group_invalid", "group_unknown", "image_too_large", "not_this_person",
+  "people_list_invalid", "period_invalid", "pin_weak", "request_malformed", "schedule_invalid",
+  "schedule_overlaps", "setting_invalid", "too_many_attempts", "username_invalid",
+]);
+
 export class Problem extends Error {
   constructor(code, detail, status) {
     super(detail);
@@ -12,8 +18,8 @@ export class Problem extends Error {
   /* In the page's words; what only the daemon, or the page (status 0), can know as well. */
   get words() {
     const known = say(`problem.${this.code}`);
-    const more = ["setting_invalid", "too_many_attempts", "already_registered", "not_this_person"].includes(this.code);
-    return (more || this.status === 0) && this.message ? `${known} (${this.message})` : known;
+    const more = SAYS_MORE.has(this.code) || this.status === 0;
+    return more && this.message ? `${known} (${this.message})` : known;
   }
 }
 
