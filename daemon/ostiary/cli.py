@@ -5,7 +5,7 @@ import socket
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,10 @@ from ostiary.config import Settings, load_settings
 from ostiary.config.device import DeviceSettings, proposed_id
 from ostiary.errors import OstiaryError, RecognizerMismatch
 from ostiary.service.logging import configure_logging
+from ostiary.service.owner import file_denied, this_user
+
+if TYPE_CHECKING:
+    from ostiary.store.restore import Restored
 
 app = typer.Typer(
     help="The software inside a face door.",
@@ -60,6 +64,7 @@ app.command("calibrate")(calibrate)
 app.command("login")(client.login)
 app.command("events")(client_events.events)
 app.command("enroll")(client.enroll)
+app.command("reload")(client.reload)
 
 ConfigOption = Annotated[
     Path | None,
@@ -222,6 +227,7 @@ def restore(
         names = ", ".join(restored.deleted_since)
         came = "came back" if bring_back else "were left out (--bring-back takes them)"
         typer.echo(f"Deleted since that backup, {came}: {names}", err=True)
+    typer.echo(_about_words(restored), err=True)
 
 
 @app.command("reset-console")
@@ -310,10 +316,24 @@ def version() -> None:
 def main() -> None:
     """Run the command line; an error that is told to somebody ends it with its own status."""
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        except OSError as error:
+            raise file_denied(error, sys.argv, this_user()) from error
     except OstiaryError as error:
         print(f"ostiary: {error.code}: {error.message}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_status)
+
+
+def _about_words(restored: "Restored") -> str:
+    """Whether the recovery words on paper open what was restored."""
+    if restored.contents.opens_with == "nothing":
+        return "Anybody can read it: nothing is sealed (`ostiary store encrypt`)."
+    lost = f"; those of {restored.words_lost[:10]} do not" if restored.words_lost else ""
+    if restored.words_of is None:
+        return f"No recovery words open it{lost}: `ostiary store recovery` makes some."
+    new = ". `ostiary store recovery` makes new ones" if lost else ""
+    return f"The recovery words of {restored.words_of[:10]} open it and its backups{lost}{new}."
 
 
 def _settings(config: Path | None) -> Settings:

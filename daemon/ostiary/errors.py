@@ -29,6 +29,13 @@ class ConfigError(OstiaryError):
     exit_status = 78
 
 
+class FileDenied(OstiaryError):
+    """A file may not be read or written by this user, or cannot be."""
+
+    code = "file_denied"
+    exit_status = 77
+
+
 class ModelMissing(OstiaryError):
     """A model file is not where it should be."""
 

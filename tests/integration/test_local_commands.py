@@ -12,6 +12,7 @@ from ostiary.client.local import LocalDoor
 from ostiary.errors import DoorNotRunning
 from ostiary.local.unix_socket import bound
 from ostiary.messages.commands.device import PingAnswer, PingRequest
+from ostiary.store.database import Database
 from testing.daemon import DaemonProcess, write_config
 from testing.ports import free_port
 from testing.waiting import wait_until
@@ -41,6 +42,44 @@ def config(tmp_path: Path, socket_path: Path, models: Path, portraits: Path) -> 
     shutil.copy(portraits / "obama.jpg", at_the_door)
     more = f'[commands]\nsocket = "{socket_path}"\n'
     return write_config(tmp_path, free_port(), models, at_the_door, more)
+
+
+def test_a_reload_that_is_refused_fails_and_says_why(config: Path, socket_path: Path) -> None:
+    good = config.read_text(encoding="utf-8")
+    with DaemonProcess(config) as daemon:
+        wait_until(socket_path.exists, "the socket")
+        for wrong, status, said in (
+            ("[access]\nnonsense = 1\n", 78, "access.nonsense: unknown key"),
+            ("[relay]\nenabled = true\nchip = '/dev/nowhere'\n", 69, "/dev/nowhere"),
+        ):
+            config.write_text(good + wrong, encoding="utf-8")
+            refused = ostiary(config, "reload")
+            assert refused.returncode == status, refused.stderr
+            assert said in refused.stderr
+        assert daemon.log.count('"started"') == 1
+        config.write_text(good + "[access]\nvotes = 2\n", encoding="utf-8")
+        taken = ostiary(config, "reload")
+        assert (taken.returncode, taken.stderr) == (0, "")
+        wait_until(lambda: daemon.log.count('"started"') == 2, "the new door")
+
+
+def test_a_locked_door_takes_the_settings_that_name_its_key(
+    config: Path, socket_path: Path, tmp_path: Path
+) -> None:
+    key = tmp_path / "store.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    with Database.open(tmp_path / "ostiary.db", b"k" * 32):
+        pass
+    good = config.read_text(encoding="utf-8")
+    with DaemonProcess(config) as daemon:
+        wait_until(socket_path.exists, "the socket")
+        assert "store_locked" in ostiary(config, "users", "list").stderr
+        config.write_text(good.replace("[store]\n", f'[store]\nkey_file = "{key}"\n'), "utf-8")
+        taken = ostiary(config, "reload")
+        assert taken.returncode == 0, taken.stderr
+        wait_until(lambda: daemon.log.count('"started"') == 2, "the new door")
+        assert ostiary(config, "users", "list").returncode == 0
 
 
 def test_people_events_rules_and_the_door_without_a_broker(

@@ -22,6 +22,7 @@ from ostiary.errors import (
     TransactionConflict,
     UserExists,
 )
+from ostiary.store import moment
 from ostiary.store.audit import Audit
 from ostiary.store.backup import backup, verify
 from ostiary.store.chain import Chain
@@ -401,11 +402,41 @@ def test_a_backup_opens_on_another_machine_with_the_recovery_words(
     elsewhere.parent.mkdir()
     assert backup(path, copy).opens_with == "recovery_words"
     assert found_in(tmp_path) == []
-    restore(copy, elsewhere, NOW, store_key=OTHER_KEY, words=lambda: f"  {words.upper()}\n")
+    restored = restore(
+        copy, elsewhere, NOW, store_key=OTHER_KEY, words=lambda: f"  {words.upper()}\n"
+    )
+    assert restored.words_of is not None
+    assert restored.words_lost is None
     with Database.open(elsewhere, OTHER_KEY) as database:
         check_filled(database)
     with Database.open(elsewhere, KEY) as database:
         assert database.is_locked
+
+
+def test_what_was_restored_opens_with_the_words_that_it_says(path: Path, tmp_path: Path) -> None:
+    """And so do its own backups, on a third machine."""
+    with Database.open(path, KEY) as database:
+        fill(database)
+    earlier, copy = tmp_path / "earlier.db", tmp_path / "copy.db"
+    assert backup(path, earlier).opens_with == "store_key"
+    words = make_recovery(path, KEY, NOW)
+    backup(path, copy)
+    later = NOW + timedelta(days=1)
+    make_recovery(path, KEY, later)
+
+    restored = restore(copy, path, later, store_key=KEY)
+    assert (restored.words_of, restored.words_lost) == (moment.to_text(NOW), moment.to_text(later))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint")
+    third, target = tmp_path / "third.db", tmp_path / "third" / "ostiary.db"
+    target.parent.mkdir()
+    assert backup(path, third).opens_with == "recovery_words"
+    restore(third, target, later, store_key=OTHER_KEY, words=lambda: words)
+    with Database.open(target, OTHER_KEY) as database:
+        check_filled(database)
+
+    restored = restore(earlier, path, later + timedelta(seconds=1), store_key=KEY)
+    assert (restored.words_of, restored.words_lost) == (None, moment.to_text(NOW))
 
 
 def test_wrong_recovery_words_say_what_is_wrong_and_change_nothing(

@@ -31,6 +31,7 @@ from ostiary.messages.commands.decisions import (
     LoginAnswer,
     LoginRequest,
 )
+from ostiary.messages.commands.device import ReloadAnswer, ReloadRequest
 from ostiary.messages.commands.people import (
     AddTemplateAnswer,
     AddTemplateRequest,
@@ -332,6 +333,13 @@ def everybody(door: RunningDoor) -> UsersAnswer:
     pages = list(door.pages("users", UsersRequest(), UsersAnswer))
     users = tuple(user for page in pages for user in page.users)
     return pages[-1].model_copy(update={"users": users})
+
+
+@on_a_door
+def reload(door: RunningDoor) -> None:
+    """Let the door read its settings again. Where they are refused, that is said, and the door goes
+    on with what it had."""
+    typer.echo(door.ask("reload", ReloadRequest(), ReloadAnswer).message)
 
 
 def _door(

@@ -3,9 +3,39 @@ daemon may have put links there, and root would follow them."""
 
 import os
 import pwd
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from ostiary.errors import FileDenied
+
+ROOT = "root"
+DAEMON = "ostiary"
+"""The daemon's user; `package/ostiary` becomes it where root asks."""
+
+
+def file_denied(error: OSError, command: Sequence[str], user: str) -> FileDenied:
+    """What to say of a file that `user` may not use, or nobody can: what to type instead of
+    `command`."""
+    where = "a file" if error.filename is None else error.filename
+    if not isinstance(error, PermissionError) or user == ROOT:
+        return FileDenied(f"{where}: {error.strerror or error}.")
+    if user == DAEMON:
+        return FileDenied(
+            f"The door's own user, {user}, may not use {where}: name a place where it may, such as "
+            "/var/tmp, and move it from there."
+        )
+    typed = shlex.join([Path(command[0]).name, *command[1:]])
+    return FileDenied(f"{user} may not use {where}. Type: sudo {typed}")
+
+
+def this_user() -> str:
+    """The name of who runs this, or the number where there is none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 @contextmanager

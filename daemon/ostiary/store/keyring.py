@@ -104,7 +104,15 @@ def new_recovery(connection: sqlite3.Connection, store_key: bytes, now: datetime
 
 
 def has_recovery(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM recovery").fetchone() is not None
+    return recovery_key(connection) is not None
+
+
+def recovery_key(connection: sqlite3.Connection) -> tuple[bytes, str] | None:
+    """The public half of the recovery key in force, and when its words were made."""
+    row: tuple[bytes, str] | None = connection.execute(
+        "SELECT public_key, made_at FROM recovery"
+    ).fetchone()
+    return row
 
 
 def recover(connection: sqlite3.Connection, words: str, store_key: bytes) -> None:

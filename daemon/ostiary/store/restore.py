@@ -34,11 +34,14 @@ log = structlog.get_logger(__name__)
 class Restored:
     """What is there now, and where the database that was there before is kept (None: there was
     none). `deleted_since`: who is in the backup and was not in the database; None where that could
-    not be read."""
+    not be read. `words_of`: when the recovery words were made that open what is there now (None:
+    none do); `words_lost`: likewise of those that opened what was there before, and do no more."""
 
     contents: Contents
     kept_as: Path | None
     deleted_since: tuple[str, ...] | None
+    words_of: str | None = None
+    words_lost: str | None = None
 
 
 def restore(
@@ -75,10 +78,12 @@ def restore(
         if door_key is not None:
             _take_over(copy, source, store_key, door_key, now)
         contents = verify(copy)
+        words_of, words_lost = _words(copy, path)
         kept_as = move_aside(path, now, "replaced") if path.exists() else None
         put(copy, path)
     log.warning("database_restored", path=str(path), kept_as=str(kept_as), users=contents.users)
-    return Restored(contents, kept_as, None if deleted is None else tuple(deleted))
+    since = None if deleted is None else tuple(deleted)
+    return Restored(contents, kept_as, since, words_of, words_lost)
 
 
 def _unlock(copy: Path, store_key: bytes | None, words: Callable[[], str] | None) -> None:
@@ -95,6 +100,23 @@ def _unlock(copy: Path, store_key: bytes | None, words: Callable[[], str] | None
         connection.execute("BEGIN")
         keyring.recover(connection, words(), store_key)
         connection.execute("COMMIT")
+
+
+def _words(copy: Path, path: Path) -> tuple[str | None, str | None]:
+    """When the words were made that open the copy, and those that open the database only."""
+    now, before = _recovery_key(copy), _recovery_key(path)
+    is_lost = before is not None and (now is None or now[0] != before[0])
+    return now and now[1], before[1] if before is not None and is_lost else None
+
+
+def _recovery_key(path: Path) -> tuple[bytes, str] | None:
+    """None: there is none, or it cannot be read."""
+    try:
+        with read_only(path) as connection:
+            is_older = schema.version(connection) < schema.SEALED_SINCE
+            return None if is_older else keyring.recovery_key(connection)
+    except (sqlite3.Error, OstiaryError):
+        return None
 
 
 def _deleted_since(copy: Path, path: Path, store_key: bytes | None) -> dict[str, int] | None:
