@@ -417,5 +417,6 @@ def test_every_deed_that_the_console_knows_is_about_people_or_is_not() -> None:
         "password_changed", "password_said", "signed_in", "token_added", "token_deleted",
         "group_set", "group_renamed", "group_deleted", "door_run", "rule_set", "rule_deleted",
         "holidays_set", "database_restored", "log_accepted", "store_encrypted", "store_decrypted",
+        "reloaded", "users_shared",  # how many
     }  # fmt: skip
     assert set(said) - others <= ABOUT_PEOPLE
