@@ -11,6 +11,7 @@ import typer
 
 from ostiary.cli_archive import archive
 from ostiary.cli_calibrate import calibrate
+from ostiary.cli_setup import setup
 from ostiary.cli_site import site
 from ostiary.cli_store import store
 from ostiary.client import cli as client
@@ -60,6 +61,7 @@ app.add_typer(client_rules.rules, name="rules")
 app.add_typer(store, name="store")
 app.add_typer(site, name="site")
 app.command("archive")(archive)
+app.command("setup")(setup)
 app.command("calibrate")(calibrate)
 app.command("login")(client.login)
 app.command("events")(client_events.events)

@@ -1,7 +1,9 @@
-"""Settings as the commented TOML file that people edit."""
+"""Settings as the commented TOML file that people edit: made, and changed."""
 
 import json
+import re
 import textwrap
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from ostiary.config import DoorSettings, ReaderSettings, Section, Settings
+from ostiary.errors import ConfigError
+
+Changes = Mapping[str, Mapping[str, Any]]
+"""Tables, and what their keys are to be; None: not set."""
 
 HEAD = """\
 # The settings of an Ostiary door. Every key is here with its default; the environment wins over
@@ -72,4 +78,70 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, Path):
         value = str(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML wants it so
+
+
+def edited(text: str, changes: Changes) -> str:
+    """`text` with these keys set, of a table that occurs several times in the first. Comments,
+    order and all other keys stay. Raises ConfigError where `text` is not TOML, or a key is written
+    in a way that has to be changed by hand."""
+    try:
+        wanted = tomllib.loads(text)
+        lines = text.split("\n")
+        for table, values in changes.items():
+            for key, value in values.items():
+                lines = _with(lines, table, key, value)
+                _set(wanted, table, key, value)
+        made = "\n".join(lines)
+        is_so = tomllib.loads(made) == wanted
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The settings are not valid TOML: {error}") from error
+    if not is_so:
+        keys = ", ".join(f"{table}.{key}" for table, keys in changes.items() for key in keys)
+        raise ConfigError(f"Set these by hand, each in a line of its own: {keys}.")
+    return made
+
+
+def _set(wanted: dict[str, Any], table: str, key: str, value: Any) -> None:
+    found = wanted.setdefault(table, {})
+    values = found[0] if isinstance(found, list) else found
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = json.loads(_toml(value))
+
+
+def _with(lines: list[str], table: str, key: str, value: Any) -> list[str]:
+    """The lines with one key set, where it stands, commented out or not, or at the table's end."""
+    header = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]\]?\s*(#.*)?")
+    begin = next((at for at, line in enumerate(lines) if header.fullmatch(line)), None)
+    if begin is None:
+        return lines if value is None else [*lines, f"[{table}]", f"{key} = {_toml(value)}", ""]
+    others = (at for at in range(begin + 1, len(lines)) if lines[at].lstrip().startswith("["))
+    end = next(others, len(lines))
+    own = re.compile(rf"\s*(#?)\s*{re.escape(key)}\s*=")
+    found = {hit[1]: at for at in range(begin + 1, end) if (hit := own.match(lines[at]))}
+    at = found.get("", found.get("#"))
+    if at is None:
+        return lines if value is None else _inserted(lines, begin + 1, f"{key} = {_toml(value)}")
+    line = lines[at]
+    if value is None:
+        new = line if line.lstrip().startswith("#") else f"#{line}"
+    else:
+        new = f"{key} = {_toml(value)}{_remark(line)}"
+    return [*lines[:at], new, *lines[at + 1 :]]
+
+
+def _inserted(lines: list[str], at: int, line: str) -> list[str]:
+    return [*lines[:at], line, *lines[at:]]
+
+
+def _remark(line: str) -> str:
+    """What stands behind a value: a comment."""
+    for at in (hit.start() for hit in re.finditer(r"\s*#", line)):
+        try:
+            if tomllib.loads(line[:at]):
+                return line[at:]
+        except tomllib.TOMLDecodeError:
+            continue
+    return ""

@@ -1,0 +1,1 @@
+"""`sudo ostiary setup`: the first hour of a door."""

@@ -1,0 +1,63 @@
+"""Questions at a terminal, each with a default, and an option that answers it beforehand."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+import typer
+
+
+class Questions:
+    """`take_defaults`: nothing is asked, and every default is taken."""
+
+    def __init__(self, *, take_defaults: bool = False) -> None:
+        self._take_defaults = take_defaults
+        self.asked = 0
+
+    def ask(
+        self,
+        question: str,
+        default: str,
+        given: str | None = None,
+        check: Callable[[str], Any] = str,
+        *,
+        secret: bool = False,
+    ) -> Any:
+        """The answer as `check` makes it; its ValueError is told, and the question asked again.
+        Raises it where nothing is asked."""
+        if given is not None or self._take_defaults:
+            answer = default if given is None else given
+            typer.echo(f"{question}: {'…' if secret else answer}")
+            return check(answer)
+        while True:
+            self.asked += 1
+            answer = typer.prompt(
+                question, default=default, hide_input=secret, show_default=not secret
+            )
+            try:
+                return check(str(answer).strip())
+            except ValueError as error:
+                typer.echo(f"  {error}")
+
+    def choose(self, question: str, choices: Sequence[str], default: str, given: str | None) -> str:
+        """One of the choices."""
+
+        def check(answer: str) -> str:
+            if answer not in choices:
+                raise ValueError(f"One of: {', '.join(choices)}.")
+            return answer
+
+        chosen: str = self.ask(f"{question} ({', '.join(choices)})", default, given, check)
+        return chosen
+
+
+def yes(answer: str) -> bool:
+    """Raises ValueError for what is neither yes nor no."""
+    if answer.lower() not in ("y", "yes", "n", "no"):
+        raise ValueError("yes or no.")
+    return answer.lower().startswith("y")
+
+
+def say(text: str) -> None:
+    """A heading of what follows."""
+    typer.echo(click.style(f"\n{text}", bold=True))

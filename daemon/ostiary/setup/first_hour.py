@@ -1,0 +1,320 @@
+"""`sudo ostiary setup`: from an installed package to the first person who is let in.
+
+Every question has a default and an option. It can be run again: what was set is the default then,
+and the settings' comments stay.
+"""
+
+import getpass
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from ostiary.camera.onvif import discover
+from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
+from ostiary.client.local import LocalDoor, is_served
+from ostiary.config import CameraSettings, Settings, load_settings
+from ostiary.config.device import proposed_id
+from ostiary.config_file import edited
+from ostiary.errors import CameraUnavailable, ConfigError, OstiaryError
+from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
+from ostiary.service import doctor
+from ostiary.service.doctor.broker import check_broker
+from ostiary.service.doctor.cameras import check_camera
+from ostiary.service.doctor.check import Check, Level
+from ostiary.service.logging import configure_logging
+from ostiary.service.owner import as_owner_of
+from ostiary.service.relay import GpioLine
+from ostiary.setup.asking import Questions, say, yes
+from ostiary.setup.broker import LocalBroker
+from ostiary.setup.console import addresses, fingerprint, make_certificate, write_for_the_door
+from ostiary.setup.service import Service
+
+INSTALLED = Path("/usr/bin/ostiary")
+TRIES = 3
+"""How often somebody is looked for before the camera."""
+TEST_PULSE_S = 1.0
+
+Given = Mapping[str, str | None]
+"""What options answered beforehand."""
+
+
+class FirstHour:
+    """One run. `_changes` is what is to be written; nothing is before all questions were asked,
+    but for files that the settings then name."""
+
+    def __init__(self, config: Path, questions: Questions, given: Given, service: Service) -> None:
+        self._config = config
+        self._questions = questions
+        self._given = given
+        self._service = service
+        self._before = load_settings(config)
+        self._changes: dict[str, dict[str, Any]] = {}
+        self._terminal = Console()
+        configure_logging(self._before.log.model_copy(update={"level": "critical"}))
+
+    def run(self) -> None:
+        """Ask, write, look, start, enrol. Raises ConfigError."""
+        if not (os.access(self._config, os.W_OK) and os.access(self._config.parent, os.W_OK)):
+            raise ConfigError(f"{self._config} is not yours to write: put `sudo` before it.")
+        self._service.stop()
+        try:
+            self._name()
+            self._camera()
+            self._broker()
+            self._console()
+            self._lock()
+            settings = self._write()
+            self._doctor(settings)
+        finally:
+            is_ready = self._service.start()
+        if self._service.managed and not is_ready:
+            raise ConfigError("The door does not start: `systemctl status ostiary` says why.")
+        self._tell_console(settings)
+        self._enrol(settings)
+        _tell_rest(settings)
+
+    def _set(self, table: str, **values: Any) -> None:
+        self._changes.setdefault(table, {}).update(values)
+
+    def _ask(self, question: str, default: str, key: str, check: Callable[[str], Any] = str) -> Any:
+        return self._questions.ask(question, default, self._given[key], check)
+
+    def _as_it_will_be(self) -> Settings:
+        """Raises ConfigError where the answers do not go together."""
+        text = edited(self._config.read_text(encoding="utf-8"), self._changes)
+        trial = self._config.with_name(f".{self._config.name}.trial")
+        try:
+            write_for_the_door(trial, text.encode())
+            return load_settings(trial)
+        finally:
+            trial.unlink(missing_ok=True)
+
+    def _show(self, *checks: Check) -> bool:
+        """Print what was found; whether all of it works."""
+        shown = doctor.render(checks, self._terminal)
+        return all(each.level is not Level.RED for each in shown)
+
+    # the questions
+
+    def _name(self) -> None:
+        say("The door")
+        device = self._before.device
+        self._set("device", name=self._ask("Name", device.name, "name"))
+        machine = Path("/etc/machine-id")
+        known = machine.read_text(encoding="ascii") if machine.is_file() else ""
+        proposed = device.id if device.id != "door" else proposed_id(socket.gethostname(), known)
+        self._set("device", id=self._ask("Id, of its own at the broker", proposed, "id"))
+
+    def _camera(self) -> None:
+        say("The camera")
+        sources = [*_devices()]
+        for source in sources:
+            self._look(source)
+        for found in discover():
+            typer.echo(
+                f"On the network: {found.name or 'a camera'} at {found.host}: {found.source}"
+            )
+        before = self._before.cameras[0].source
+        default = before if before != "0" or not sources else sources[0]
+        while True:
+            source = self._ask("Source", default, "camera")
+            if source in sources or self._given["camera"] is not None or self._look(source):
+                break
+            if yes(str(self._questions.ask("Take it all the same", "no"))):
+                break
+        self._set("cameras", source=source)
+
+    def _look(self, source: str) -> bool:
+        """Size, rate, light, focus, as the door's own user; whether it can be used."""
+        with as_owner_of(self._before.store.path.parent):
+            try:
+                wanted = self._before.cameras[0].model_copy(update={"source": source})
+                checks = tuple(
+                    check_camera(CameraSettings(**wanted.model_dump()), self._before.vision)
+                )
+            except (OstiaryError, ValueError) as error:
+                typer.echo(f"  {error}")
+                return False
+        return self._show(*checks)
+
+    def _broker(self) -> None:
+        say("The broker (MQTT), by which the building hears of the door; it works without one, too")
+        here = LocalBroker(password_file=self._config.parent / "mqtt-password")
+        mqtt = self._before.mqtt
+        default = "local" if here.is_installed else "none"
+        if (mqtt.host, mqtt.port) != ("127.0.0.1", 1883):
+            default = f"{mqtt.host}:{mqtt.port}"
+        answer = str(self._ask("local, none, or HOST:PORT of another", default, "broker"))
+        if answer == "none":
+            return
+        if answer == "local":
+            self._local_broker(here)
+        else:
+            self._other_broker(answer)
+        wants = self._ask(
+            "Show the door in Home Assistant", _no_or_yes(mqtt.discovery), "home_assistant", yes
+        )
+        self._set("mqtt", discovery=wants)
+        settings = self._as_it_will_be()
+        self._show(*check_broker(settings))
+
+    def _local_broker(self, here: LocalBroker) -> None:
+        device = self._changes["device"]["id"]
+        for user, password in here.set_up(device).items():
+            typer.echo(f"  Password of {user} at this broker, shown once: {password}")
+        self._set("mqtt", host="127.0.0.1", port=1883, username=device)
+        self._set("mqtt", password_file=str(here.password_file))
+        self._service.restart("mosquitto.service")
+
+    def _other_broker(self, answer: str) -> None:
+        host, _, port = answer.rpartition(":") if ":" in answer else (answer, "", "1883")
+        if not port.isdecimal():
+            raise ConfigError(f"{answer}: a broker is HOST or HOST:PORT.")
+        user = str(
+            self._ask("User name there; empty: none", self._before.mqtt.username or "", "user")
+        )
+        self._set("mqtt", host=host.strip("[]"), port=int(port), username=user or None)
+        if not user:
+            self._set("mqtt", allow_anonymous=True)
+            return
+        file = self._before.mqtt.password_file or self._config.parent / "mqtt-password"
+        kept = " (empty: as it is)" if file.exists() else ""
+        password = self._questions.ask(f"Password{kept}", "", secret=True)
+        if password:
+            write_for_the_door(file, str(password).encode())
+        if file.exists():
+            self._set("mqtt", password_file=str(file))
+
+    def _console(self) -> None:
+        say("The console, in a browser")
+        http = self._before.http
+        default = "off" if not http.enabled else "local" if http.tls_key is None else "network"
+        choice = self._questions.choose(
+            "Where", ("off", "local", "network"), default, self._given["console"]
+        )
+        self._set("http", enabled=choice != "off")
+        if choice == "local":
+            self._set("http", host="127.0.0.1", tls_certificate=None, tls_key=None)
+        elif choice == "network" and http.tls_key is None:
+            certificate, key = make_certificate(self._config.parent, addresses())
+            self._set("http", host="0.0.0.0", tls_certificate=str(certificate), tls_key=str(key))
+
+    def _lock(self) -> None:
+        say("The lock's relay, at a GPIO line of this machine")
+        relay = self._before.relay
+        default = f"{relay.chip}:{relay.line}" if relay.enabled else "none"
+        answer = str(self._ask("none, or CHIP:LINE", default, "lock"))
+        self._set("relay", enabled=answer != "none")
+        if answer == "none":
+            return
+        chip, _, line = answer.rpartition(":")
+        number: int | str = int(line) if line.isdecimal() else line
+        self._set("relay", chip=chip or str(relay.chip), line=number)
+        self._service.permit_lines()
+        if yes(str(self._questions.ask("Open it for a second now", "no"))):
+            self._pulse()
+
+    def _pulse(self) -> None:
+        try:
+            line = GpioLine.take(self._as_it_will_be().relay)
+        except OstiaryError as error:
+            typer.echo(f"  {error}")
+            return
+        try:
+            line.set_active(True)
+            time.sleep(TEST_PULSE_S)
+        finally:
+            line.set_active(False)
+            line.release()
+
+    # and what becomes of them
+
+    def _write(self) -> Settings:
+        settings = self._as_it_will_be()
+        text = edited(self._config.read_text(encoding="utf-8"), self._changes)
+        write_for_the_door(self._config, text.encode())
+        say(f"Written: {self._config}")
+        return settings
+
+    def _doctor(self, settings: Settings) -> None:
+        say("The doctor")
+        if self._service.managed and INSTALLED.exists():  # which opens the store's key for it
+            subprocess.run([INSTALLED, "doctor"], check=False)
+            return
+        with as_owner_of(settings.store.path.parent):
+            doctor.render(doctor.run_checks(settings), self._terminal)
+
+    def _tell_console(self, settings: Settings) -> None:
+        http = settings.http
+        if not http.enabled:
+            return
+        scheme = "http" if http.tls_key is None else "https"
+        if http.tls_certificate is None:
+            user, host = getpass.getuser(), addresses()[0]
+            typer.echo(
+                f"From another machine: ssh -L {http.port}:127.0.0.1:{http.port} {user}@{host}"
+            )
+            typer.echo(f"The console: {scheme}://127.0.0.1:{http.port}/")
+        else:
+            typer.echo(f"The console: {scheme}://{addresses()[0]}:{http.port}/")
+            typer.echo(
+                "The browser warns of its certificate, which no authority signed. Compare its"
+            )
+            typer.echo(f"SHA-256: {fingerprint(http.tls_certificate)}")
+        if (code := self._service.set_up_code()) is not None:
+            typer.echo(f"The code for its first account: {code}")
+
+    def _enrol(self, settings: Settings) -> None:
+        if not is_served(settings.commands.socket):
+            return
+        say("The first person: before the camera, frontal, half a metre away, in good light")
+        name = str(self._ask("Name; empty: nobody now", "", "person"))
+        for _ in range(TRIES if name else 0):
+            typer.echo("Look into the camera, then a little to the left and to the right …")
+            try:
+                request = RegisterRequest.model_validate({"username": name, "source": "camera"})
+                with LocalDoor(settings.commands.socket) as door:
+                    answer = door.ask("register", request, RegisterAnswer)
+            except (OstiaryError, ValueError) as error:
+                typer.echo(f"  {error}")
+                if not yes(str(self._questions.ask("Once more", "yes"))):
+                    return
+            else:
+                typer.echo(f"  {answer.message} Step away and up again: `sudo ostiary events -f`")
+                return
+
+
+def _devices() -> list[str]:
+    """Cameras of this machine, by their lasting names."""
+    found = []
+    for path in device_paths():
+        try:
+            with VideoDevice.open(path) as device:
+                if device.captures:
+                    found.append(str(lasting_name(path)))
+        except CameraUnavailable:
+            continue
+    return found
+
+
+def _tell_rest(settings: Settings) -> None:
+    say("Next")
+    typer.echo("Who comes: sudo ostiary events --follow")
+    typer.echo("More people: sudo ostiary users add NAME        Hours: sudo ostiary rules --help")
+    if settings.store.path.exists():
+        typer.echo("Against a stolen disk, once: sudo ostiary store recovery")
+    typer.echo(
+        "This camera's own liveness, with four people and twelve minutes: sudo systemctl stop"
+    )
+    typer.echo("ostiary; sudo -u ostiary ostiary calibrate --people ANN,BEN,CLEO,DAN")
+
+
+def _no_or_yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,163 @@
+"""The guided first hour: questions answered beforehand or at the terminal, what it writes, and
+that it can be run again."""
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ostiary.camera.onvif import NetworkCamera, discover
+from ostiary.config import load_settings
+from ostiary.http.place import check_place
+from ostiary.service.doctor.broker import check_broker
+from ostiary.service.doctor.check import Level
+from ostiary.setup.broker import LocalBroker
+from testing.broker import Mosquitto
+from testing.command_line import Said, ostiary
+from testing.daemon import DaemonProcess, write_config
+from testing.ports import free_port
+from testing.waiting import wait_until
+
+SHIPPED = Path(__file__).resolve().parents[2] / "config/mosquitto"
+ANSWER = """<e:Envelope><e:Body><d:ProbeMatches><d:ProbeMatch><d:Scopes>onvif://www.onvif.org/type/x
+onvif://www.onvif.org/name/Front%20Door</d:Scopes><d:XAddrs>http://192.0.2.9/onvif/device_service
+</d:XAddrs></d:ProbeMatch></d:ProbeMatches></e:Body></e:Envelope>"""
+
+
+@pytest.fixture
+def at_the_door(tmp_path: Path, portraits: Path) -> Path:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    shutil.copy(portraits / "obama.jpg", folder)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path, models: Path) -> Path:
+    """A door's settings as they were before its first hour, with a comment of somebody."""
+    more = f'[http]\nport = {free_port()}\n[commands]\nsocket = "{tmp_path / "commands.sock"}"\n'
+    config = write_config(tmp_path, 1883, models, "0", more)
+    config.write_text(f"# mine\n{config.read_text()}", encoding="utf-8")
+    return config
+
+
+def set_up(config: Path, *options: str, typed: str = "") -> Said:
+    return ostiary("setup", "--config", str(config), "--no-service", *options, typed=typed)
+
+
+def test_every_question_can_be_answered_beforehand(
+    config: Path, at_the_door: Path, broker: Mosquitto
+) -> None:
+    options = (
+        *("--name", "Front door", "--id", "front", "--camera", str(at_the_door)),
+        *("--broker", f"127.0.0.1:{broker.port}", "--broker-user", "", "--home-assistant", "yes"),
+        *("--console", "network", "--lock", "none", "--person", "", "--yes"),
+    )
+    done = set_up(config, *options)
+    assert done.returncode == 0, done.stderr
+    text = config.read_text(encoding="utf-8")
+    assert text.startswith("# mine\n")
+    settings = load_settings(config)
+    assert (settings.device.name, settings.device.id) == ("Front door", "front")
+    assert settings.cameras[0].source == str(at_the_door)
+    assert settings.cameras[0].name == "front"
+    assert (settings.mqtt.port, settings.mqtt.discovery) == (broker.port, True)
+    assert (settings.http.enabled, settings.http.host) == (True, "0.0.0.0")
+    check_place(settings.http)  # with a certificate that loads
+    assert settings.http.tls_key is not None
+    assert settings.http.tls_key.stat().st_mode & 0o777 == 0o640
+    assert "SHA-256: " in done.stdout
+    assert "broker publish" in done.stdout
+
+    again = set_up(config, "--yes")
+    assert again.returncode == 0, again.stderr
+    assert config.read_text(encoding="utf-8") == text
+
+
+def test_wrong_answers_are_told_and_asked_again_and_defaults_are_taken_by_return(
+    config: Path, at_the_door: Path
+) -> None:
+    # name, id, source, broker, console twice, lock; the first person is asked of a running door
+    typed = f"Shed\n\n{at_the_door}\nnone\nnowhere\nlocal\n\n"
+    done = set_up(config, typed=typed)
+    assert done.returncode == 0, done.stderr
+    assert "One of: off, local, network." in done.stdout
+    settings = load_settings(config)
+    assert (settings.device.name, settings.http.enabled) == ("Shed", True)
+    assert settings.http.host == "127.0.0.1"
+    assert "ssh -L" in done.stdout
+
+
+def test_a_wrong_option_changes_nothing(config: Path, at_the_door: Path) -> None:
+    before = config.read_bytes()
+    camera = ("--camera", str(at_the_door), "--broker", "none", "--yes")
+    nowhere = ("--broker", "127.0.0.1:1")
+    for wrong in (
+        ("--console", "everywhere"),
+        ("--id", "a/b"),
+        (*nowhere, "--home-assistant", "perhaps"),
+    ):
+        done = set_up(config, *camera, *wrong)
+        assert (done.returncode, "config_invalid" in done.stderr) == (78, True), done.stdout
+        assert config.read_bytes() == before
+
+
+def test_the_first_person_is_enrolled_at_the_camera_and_let_in(
+    config: Path, at_the_door: Path
+) -> None:
+    others = ("--yes", "--broker", "none", "--console", "off", "--lock", "none")
+    assert set_up(config, *others, "--camera", str(at_the_door)).returncode == 0
+    socket_path = load_settings(config).commands.socket
+    with DaemonProcess(config):
+        wait_until(socket_path.exists, "the socket")
+        done = set_up(config, *others, "--person", "barack")
+        assert "Step away and up again" in done.stdout, done.stdout
+        listed = ("events", "--config", str(config), "--person", "barack")
+        wait_until(lambda: "granted" in ostiary(*listed).stdout, "the first grant", every_s=0.5)
+
+
+def test_a_broker_of_its_own_takes_the_door_and_no_stranger(tmp_path: Path, config: Path) -> None:
+    here = LocalBroker(tmp_path / "mosquitto", tmp_path / "mqtt-password", SHIPPED)
+    here.folder.mkdir()
+    port = free_port()
+    passwords = here.set_up("front", port)
+    assert set(passwords) == {"home-assistant", "operator"}
+    assert here.set_up("front", port) == {}  # those that are there stay
+    conf = (here.folder / "conf.d/ostiary.conf").read_text(encoding="utf-8")
+    with Mosquitto(tmp_path / "broker", conf, port=port, listener=False):
+        known = {"username": "front", "password_file": here.password_file}
+        for more, levels in ((known, {Level.GREEN}), ({}, {Level.RED})):
+            settings = load_settings(config)
+            device = settings.device.model_copy(update={"id": "front"})
+            mqtt = settings.mqtt.model_copy(update={"port": port, **more})
+            settings = settings.model_copy(update={"device": device, "mqtt": mqtt})
+            checks = list(check_broker(settings))
+            assert {each.level for each in checks} == levels, checks
+
+
+@pytest.fixture
+def camera_on_the_network() -> Iterator[tuple[str, int]]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as camera:
+        camera.bind(("127.0.0.1", 0))
+        camera.settimeout(30)
+
+        def answer() -> None:
+            asked, who = camera.recvfrom(65536)
+            assert b"NetworkVideoTransmitter" in asked
+            nonsense = (b"\xff", b"<XAddrs>http://a'b/", b"<XAddrs>http://[/")
+            for said in (*nonsense, ANSWER.encode()):
+                camera.sendto(said, who)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield camera.getsockname()
+        thread.join()
+
+
+def test_network_cameras_that_answer_are_found(camera_on_the_network: tuple[str, int]) -> None:
+    (found,) = discover(camera_on_the_network, within_s=0.5)
+    assert found == NetworkCamera("192.0.2.9", "Front Door")
+    assert found.source == "rtsp://USER:PASSWORD@192.0.2.9:554/"
