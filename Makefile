@@ -28,7 +28,7 @@ GROUPS ?= $(wildcard ../shared/faces_by_group)
 ONLY_GROUPS = $(and $(filter command,$(origin GROUPS)),$(filter file,$(origin FACES)))
 ATTACKS ?= $(wildcard ../shared/attacks/door)
 
-.PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-long test-all test-machines test-beside lint format bench export console chaos deb wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-long test-all test-machines test-beside lint format bench export console chaos deb apt wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -139,7 +139,14 @@ site: debian setup ## five doors, one roster, on mosquitto and on a NATS cluster
 	@$(BIN)/python -m testing.site_run --seconds $(or $(SECONDS_EACH),60) $(ARGS)
 
 deb: setup ## build the Debian package (ARCH=amd64|arm64 DEBIAN=12|13)
-	$(BIN)/python -m package.build $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))
+	@$(STEP) "The Debian package$(if $(ARCH), for $(ARCH))$(if $(DEBIAN), of Debian $(DEBIAN))" \
+	    $(BIN)/python -m package.build $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))
+	@ls -t build/deb/ostiary_*.deb | head -n 1
+
+apt: debian setup ## make a signed apt repository, build/apt, of the packages in build/deb (URI=where it will be served)
+	@$(STEP) "The apt repository" $(BIN)/python -m package.apt $(if $(URI),--uri $(URI))
+	@echo "Serve build/apt; a door takes build/apt/<codename>/ostiary.sources into /etc/apt/sources.list.d."
+	@echo "Keep build/apt-keys, apart: whoever has it can give every door a package."
 
 wheels: setup ## list the wheels of a door, for every supported machine
 	$(BIN)/python -m package.wheels $(ARGS)

@@ -33,9 +33,18 @@ def test_two_builds_of_one_commit_are_the_same_bytes_and_say_what_is_in_them(
     hashes = []
     for _ in range(2):
         package = build(target, models, tmp_path)
+        carried = subprocess.check_output(["dpkg-deb", "--contents", package], text=True)
+        fields = subprocess.check_output(["dpkg-deb", "--field", package], text=True)
         hashes.append(hashlib.sha256(package.read_bytes()).hexdigest())
         package.unlink()
     assert hashes[0] == hashes[1]
+    assert "Recommends: mosquitto\n" in fields
+    for name in (
+        *("doc/ostiary/copyright", "doc/ostiary/mqtt.md", "doc/ostiary/operations.md"),
+        *("ostiary/mosquitto/local.conf", "ostiary/mosquitto/ostiary.acl"),
+        "ostiary/home-assistant/automations.yaml",
+    ):
+        assert f"/usr/share/{name}\n" in carried, name
     sbom = root_of(target, tmp_path) / "usr/share/doc/ostiary/sbom.cdx.json"
     document = json.loads(sbom.read_text(encoding="utf-8"))
     assert document["bomFormat"] == "CycloneDX"
