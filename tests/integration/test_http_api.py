@@ -22,7 +22,7 @@ from ostiary.commands.room import utc_now
 from ostiary.config import load_settings
 from ostiary.http.api.door import IDLE_S
 from ostiary.overrides import overrides_path, with_overrides
-from ostiary.store.accounts import Role
+from ostiary.store.accounts import ApiTokens, Role
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
@@ -476,6 +476,28 @@ def test_only_so_many_may_watch(watched: ConsoleDoor) -> None:
 def test_nobody_watches_without_signing_in(watched: ConsoleDoor) -> None:
     with watch(watched, "wrong") as socket, pytest.raises(ConnectionClosed, match="not_signed_in"):
         socket.recv(IN_TIME_S)
+
+
+def test_bytes_where_text_is_expected_are_refused_and_are_no_fault_of_the_door(
+    watched: ConsoleDoor, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = watched.url.replace("http:", "ws:") + "/api/v1/kiosks/front"
+    ApiTokens(watched.database).add_kiosk("front", "hall", "a tablet's", "anna", utc_now())
+    with connect(address) as tablet:
+        tablet.send(b"a tablet's")
+        with pytest.raises(ConnectionClosed, match="request_malformed"):
+            tablet.recv(IN_TIME_S)
+    with connect(address) as tablet:
+        tablet.send("a tablet's")
+        assert json.loads(tablet.recv(IN_TIME_S))["shows"]
+        tablet.send(b"more")
+        with pytest.raises(ConnectionClosed, match="request_malformed"):
+            list(tablet)
+    with watch(watched, watched.token()) as viewer:
+        viewer.send(b"next")
+        with pytest.raises(ConnectionClosed, match="request_malformed"):
+            viewer.recv(IN_TIME_S)
+    assert not [line for line in caplog.records if line.exc_info]
 
 
 def test_another_sites_page_cannot_watch(watched: ConsoleDoor) -> None:

@@ -25,6 +25,7 @@ from ostiary.http.gate import Authenticator, Caller, Confirmed, address_of
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
 from ostiary.http.render import Renderer
+from ostiary.http.sockets import said
 from ostiary.http.work import Work
 from ostiary.messages.commands.credentials import CredentialAnswer, CredentialRequest, Pin
 from ostiary.messages.entrance import Mode
@@ -97,7 +98,7 @@ class NewKiosk(Message):
 class KioskMade(Message):
     """The only time that a tablet's address is shown."""
 
-    page: str = Field(examples=["/kiosk?door=front#ostiary_kiosk_4tX…"])
+    page: str = Field(examples=["/kiosk?door=front#4tX…"])
 
 
 class KioskPin(Message):
@@ -208,7 +209,7 @@ def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: Work) -> APIRou
         await socket.accept()
         try:
             async with asyncio.timeout(TOKEN_WITHIN_S):
-                token = await socket.receive_text()
+                token = await said(socket)
             await run_in_threadpool(check, door, token)
             if not places.acquire(blocking=False):
                 raise Busy("Too many tablets look already.")
@@ -223,18 +224,18 @@ def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: Work) -> APIRou
             pass
 
     async def show(socket: WebSocket, door: str, token: str) -> None:
-        gone = asyncio.create_task(socket.receive_text())
-        loop, checked, said = asyncio.get_running_loop(), 0.0, ""
+        gone = asyncio.create_task(said(socket))
+        loop, checked, told = asyncio.get_running_loop(), 0.0, ""
         try:
             while not gone.done():
-                due = loop.time() - checked >= CHECK_EVERY_S or not said
+                due = loop.time() - checked >= CHECK_EVERY_S or not told
                 if due:
                     await run_in_threadpool(check, door, token)
                     checked = loop.time()
                 now = (await run_in_threadpool(state_of, parts, door)).model_dump_json()
-                if due or now != said:
+                if (due or now != told) and not gone.done():
                     await socket.send_text(now)
-                    said = now
+                    told = now
                 await asyncio.wait((gone,), timeout=LOOK_EVERY_S)
         finally:
             gone.cancel()

@@ -25,6 +25,7 @@ from ostiary.http.live import Viewer as LiveViewer
 from ostiary.http.messages import Cameras, EventPage
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
+from ostiary.http.sockets import said
 from ostiary.http.work import Turns
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import State
@@ -162,7 +163,7 @@ async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Authenticator) -> 
     while True:
         try:
             async with asyncio.timeout(IDLE_S):
-                await socket.receive_text()
+                await said(socket)
         except TimeoutError:
             raise TimedOut("Nothing was asked for; the place is for others.") from None
         shown = await viewer.next()
