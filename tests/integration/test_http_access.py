@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from ostiary.commands.room import utc_now
 from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
 from ostiary.http.server import Server
-from ostiary.store.accounts import Role
+from ostiary.store.accounts import ApiTokens, Role
 from ostiary.vision.engine import VisionEngine
 from testing.certificates import Authority
 from testing.console import (
@@ -245,6 +246,26 @@ def test_another_site_cannot_make_a_browser_change_anything(door: ConsoleDoor) -
             "PATCH", "/api/v1/settings", json={"live_threshold": 0.5}, headers=headers
         )
         assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "is_tablet"),
+    [
+        ("kiosk:x", Role.VIEWER, False),
+        ("kiosk:", Role.VIEWER, False),
+        ("kiosk:a:b", Role.OPERATOR, False),
+        ("kiosk:front:the:hall", Role.VIEWER, True),
+    ],
+)
+def test_a_programs_token_that_is_called_as_a_tablets_is_shown_as_what_it_is(
+    door: ConsoleDoor, name: str, role: Role, is_tablet: bool
+) -> None:
+    operator = door.operator()
+    ApiTokens(door.database).add(name, "as of an earlier version", role, "anna", utc_now())
+    page = operator.ask("GET", "/access")
+    assert page.status_code == 200, page.text
+    assert f"<bdi>{'the:hall' if is_tablet else name}</bdi>" in page.text
+    assert ("tablet at front" in page.text) is is_tablet
 
 
 def test_a_program_uses_a_token_that_is_stored_hashed(door: ConsoleDoor) -> None:

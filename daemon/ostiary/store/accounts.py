@@ -58,6 +58,15 @@ class ApiToken:
     created_at: datetime
     last_used_at: datetime | None
 
+    @property
+    def tablet(self) -> tuple[str, str] | None:
+        """The door and the name of a tablet's; None of a program's, which may have been called
+        alike before there were tablets."""
+        kind, *rest = self.name.split(":", 2)
+        if f"{kind}:" != KIOSK or len(rest) != 2 or self.role is not Role.VIEWER:
+            return None
+        return rest[0], rest[1]
+
 
 class Accounts:
     """The table `accounts`. Names are stored in NFC, as user names are."""
