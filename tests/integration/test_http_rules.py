@@ -75,6 +75,20 @@ def test_a_viewer_reads_rules_and_changes_none(door: ConsoleDoor, operator: Brow
         assert code(viewer.ask(method, f"/api/v1/{path}", json=body)) == (403, "not_allowed"), path
 
 
+def test_who_has_no_pin_is_told_to_operators_only(door: ConsoleDoor, operator: Browser) -> None:
+    operator.ask("POST", "/api/v1/groups", json={"group": "Staff"}).raise_for_status()
+    rule = {"name": "Vault", "groups": ["Staff"], "needs": "face+pin"}
+    operator.ask("PUT", "/api/v1/rules", json={"rule": rule}).raise_for_status()
+    operator.ask("PUT", "/api/v1/users/Ann/access", json={"groups": ["Staff"]}).raise_for_status()
+    account = {"name": "vera", "password": "four green doors", "role": "viewer"}
+    operator.ask("POST", "/api/v1/accounts", json=account).raise_for_status()
+    viewer = Browser(door.url)
+    viewer.sign_in("vera", "four green doors")
+    for page, told in (("/rules", "Without a PIN: 1"), ("/person?name=Ann", "Ann has no PIN yet")):
+        assert told in operator.ask("GET", page).text, page
+        assert told not in viewer.ask("GET", page).text, page
+
+
 def test_what_is_wrong_with_a_rule_is_told_with_its_status_and_code(operator: Browser) -> None:
     operator.ask("POST", "/api/v1/groups", json={"group": "Staff"}).raise_for_status()
     rule = {"name": "Office", "groups": ["Staff"], "hours": HOURS}

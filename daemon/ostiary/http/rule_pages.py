@@ -39,7 +39,7 @@ class RulePages:
         values = {
             "groups": groups,
             "rules": rules.rules(),
-            "lacking": self._lacking(rules.rules()),
+            "lacking": self._lacking(session, rules.rules()),
             "weeks": self.weeks(request, rules.rules()),
             "holidays": sorted(stored.holidays.items()),
             "timezone": rules.timezone,
@@ -98,7 +98,7 @@ class RulePages:
         }
         return self._renderer.page(request, "charts", session, values)
 
-    def of_person(self, request: Request, username: str) -> dict[str, Any]:
+    def of_person(self, request: Request, session: Session, username: str) -> dict[str, Any]:
         """What somebody may and when, for their page."""
         rules = self._parts.rules
         person = rules.person(username)
@@ -110,15 +110,20 @@ class RulePages:
             "valid_until": person.valid_until,
             "always": not person.groups and rules.without_group == "always",
             "rules": own,
-            "lacking": self._lacking(own),
+            "lacking": self._lacking(session, own),
             "weeks": self.weeks(request, own),
             "rulings": tuple((door, rules.ruling(username, door)) for door in rules.doors),
             "timezone": rules.timezone,
             "trusted": rules.clock_trusted(),
         }
 
-    def _lacking(self, rules: tuple[AccessRule, ...]) -> dict[str, tuple[str, ...]]:
-        """By rule, who is in its groups and has not got the PIN or the card that it asks for."""
+    def _lacking(
+        self, session: Session, rules: tuple[AccessRule, ...]
+    ) -> dict[str, tuple[str, ...]]:
+        """By rule, who is in its groups and has not got the PIN or the card that it asks for. Only
+        operators are told who has which."""
+        if session.role is not Role.OPERATOR:
+            return {}
         asking = [rule for rule in rules if rule.needs.credential is not None]
         holders = self._credentials.holders() if asking else {}
         people = self._parts.rules.stored.people
