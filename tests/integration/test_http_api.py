@@ -422,6 +422,7 @@ def test_the_picture_of_an_unknown_live_face_becomes_a_template_of_whom_it_is_ne
     (row,) = api("GET", "/audit?limit=1").json()["rows"]
     assert (row["action"], row["subject"]) == ("template_added", "obama")
     assert row["detail"]["event"] == seq
+    assert api("GET", f"/events/{seq}/snapshot").status_code == 404, "nobody would delete it later"
     for unsafe in (
         picture_of(near + 0.02),
         picture_of(near, liveness=0.5),

@@ -49,6 +49,11 @@ class Snapshots:
                 names,
             )
 
+    def remove(self, seq: int) -> None:
+        """Remove the picture of the event `seq`, if it has one."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM snapshots WHERE seq = ?", (seq,))
+
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove pictures older than `keep_for`; how many."""
         with self._database.transaction() as connection:

@@ -64,12 +64,15 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
         responses=responses(*_PICTURE, 404),
     )
     def add_event_picture(seq: EventNumber, of: NewName, caller: Operator) -> AddTemplateAnswer:
-        """Of a live face that was nobody's, and near to this person's templates."""
+        """Of a live face that was nobody's, and near to this person's templates. The event loses
+        its picture: whose it is would not be known when they are deleted."""
         jpeg = picture_to_add(
             parts.events, snapshots, parts.people.roster, parts.access().live_threshold, seq
         )
         request = AddTemplateRequest(username=of.username, image=jpeg)
-        return work.run(enrol.add_template, request, caller, {"event": seq})
+        answer = work.run(enrol.add_template, request, caller, {"event": seq})
+        snapshots.remove(seq)
+        return answer
 
     @router.get(user, summary="One person", responses=responses(404))
     def person(username: Name, _caller: Viewer) -> Person:

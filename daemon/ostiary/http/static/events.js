@@ -35,6 +35,7 @@ if (form) {
       const { username } = await ask("POST", `/api/v1/events/${seq}/template`, body);
       outcome.replaceChildren(element("p", "notice good", say("enrol.done_more", { name: username })));
       form.hidden = true;
+      document.querySelector(`[data-addable="${seq}"]`).remove();  // it has no picture any more
     } catch (problem) {
       outcome.replaceChildren(element("p", "notice bad", explain(problem)));
     }
