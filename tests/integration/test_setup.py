@@ -11,6 +11,7 @@ import pytest
 
 from ostiary.camera.onvif import NetworkCamera, discover
 from ostiary.config import load_settings
+from ostiary.errors import ConfigError
 from ostiary.http.place import check_place
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level
@@ -119,13 +120,93 @@ def test_the_first_person_is_enrolled_at_the_camera_and_let_in(
         wait_until(lambda: "granted" in ostiary(*listed).stdout, "the first grant", every_s=0.5)
 
 
+AFAR = "broker.invalid"
+"""Nobody answers there."""
+
+
+def test_a_broker_where_anybody_could_open_the_door_is_taken_by_a_clear_yes_only(
+    config: Path, at_the_door: Path
+) -> None:
+    before = config.read_bytes()
+    done = set_up(config, "--camera", str(at_the_door), "--broker", AFAR, "--yes")
+    assert (done.returncode, "The door needs a user" in done.stderr) == (78, True), done.stdout
+    assert config.read_bytes() == before
+
+    options = ("--name", "A", "--id", "a", "--camera", str(at_the_door), "--broker", AFAR)
+    others = ("--home-assistant", "no", "--console", "off", "--lock", "none")
+    done = set_up(config, *options, *others, typed="\nyes\n")  # no user; all the same
+    assert done.returncode == 0, done.stderr
+    assert load_settings(config).mqtt.allow_anonymous
+
+    done = set_up(config, *options, *others, "--broker-user", "a", typed="secret\n")
+    assert done.returncode == 0, done.stderr
+    mqtt = load_settings(config).mqtt
+    assert (mqtt.username, mqtt.allow_anonymous) == ("a", False)
+    assert "Without TLS" in done.stdout
+
+
+def test_a_password_is_for_one_broker_only(config: Path, at_the_door: Path) -> None:
+    options = ("--name", "A", "--id", "a", "--camera", str(at_the_door), "--broker-user", "a")
+    others = ("--home-assistant", "no", "--console", "off", "--lock", "none")
+    nowhere = "127.0.0.1:1"
+    assert set_up(config, *options, *others, "--broker", nowhere, typed="b\n").returncode == 0
+    first = load_settings(config).mqtt.password_file
+    assert first is not None
+    assert first.read_text(encoding="utf-8") == "b"
+    assert first != config.parent / "mqtt-password-local"
+    assert set_up(config, *options, *others, "--broker", AFAR, typed="\n").returncode == 0
+    assert load_settings(config).mqtt.password_file is None
+    done = set_up(config, *options, *others, "--broker", "none")
+    assert done.returncode == 0, done.stderr
+    mqtt = load_settings(config).mqtt
+    assert (mqtt.host, mqtt.port, mqtt.username) == ("127.0.0.1", 1883, None)
+    assert mqtt.password_file is None
+
+
+def test_a_broker_that_others_use_is_left_alone(tmp_path: Path) -> None:
+    here = LocalBroker(tmp_path / "mosquitto", tmp_path / "mqtt-password-local", SHIPPED)
+    (here.folder / "conf.d").mkdir(parents=True)
+    (here.folder / "mosquitto.conf").write_text("persistence true\n", encoding="utf-8")
+    assert here.of_others() is None
+    theirs = here.folder / "conf.d/zigbee.conf"
+    theirs.write_text("listener 1883\npassword_file /etc/theirs\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"zigbee\.conf"):
+        here.set_up("front", lambda: True)
+    theirs.write_text("#listener 1883\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="operator is another user"):
+        here.set_up("operator", lambda: True)
+    restarts: list[bool] = []
+
+    def restart() -> bool:
+        restarts.append((here.folder / "conf.d/ostiary.conf").exists())
+        return not restarts[-1]
+
+    with pytest.raises(ConfigError, match="does not start"):
+        here.set_up("front", restart)
+    assert restarts == [True, False]
+    assert set(here.set_up("front", lambda: True)) == {"home-assistant", "operator"}
+
+
+def test_no_password_is_left_in_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = LocalBroker(tmp_path / "mosquitto", tmp_path / "mqtt-password-local", SHIPPED)
+    here.folder.mkdir()
+    fails = tmp_path / "bin/mosquitto_passwd"
+    fails.parent.mkdir()
+    fails.write_text("#!/bin/sh\necho full >&2; exit 1\n", encoding="utf-8")
+    fails.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fails.parent), prepend=":")
+    with pytest.raises(ConfigError, match="failed: full"):
+        here.set_up("front", lambda: True)
+    assert not list(here.folder.iterdir())
+
+
 def test_a_broker_of_its_own_takes_the_door_and_no_stranger(tmp_path: Path, config: Path) -> None:
     here = LocalBroker(tmp_path / "mosquitto", tmp_path / "mqtt-password", SHIPPED)
     here.folder.mkdir()
     port = free_port()
-    passwords = here.set_up("front", port)
+    passwords = here.set_up("front", lambda: True, port)
     assert set(passwords) == {"home-assistant", "operator"}
-    assert here.set_up("front", port) == {}  # those that are there stay
+    assert here.set_up("front", lambda: True, port) == {}  # those that are there stay
     conf = (here.folder / "conf.d/ostiary.conf").read_text(encoding="utf-8")
     with Mosquitto(tmp_path / "broker", conf, port=port, listener=False):
         known = {"username": "front", "password_file": here.password_file}

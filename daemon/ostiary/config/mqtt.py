@@ -11,7 +11,8 @@ from ostiary.config.section import Seconds, Section, TopicLevel
 BrokerAddress = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}$")]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is this machine's own."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -90,7 +91,7 @@ class MqttSettings(Section):
     def _nobody_anonymous_from_afar(self) -> Self:
         known = self.username is not None or self.tls_certificate is not None
         hosts = (self.host, *(each.rpartition(":")[0].strip("[]") for each in self.cluster))
-        afar = next((host for host in hosts if not _is_loopback(host)), None)
+        afar = next((host for host in hosts if not is_loopback(host)), None)
         if not known and not self.allow_anonymous and afar is not None:
             raise ValueError(
                 f"the broker {afar} is another machine: set username and password_file, or "

@@ -21,6 +21,7 @@ from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
 from ostiary.client.local import LocalDoor, is_served
 from ostiary.config import CameraSettings, Settings, load_settings
 from ostiary.config.device import proposed_id
+from ostiary.config.mqtt import is_loopback
 from ostiary.config_file import edited
 from ostiary.errors import CameraUnavailable, ConfigError, OstiaryError
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
@@ -55,6 +56,7 @@ class FirstHour:
         self._given = given
         self._service = service
         self._before = load_settings(config)
+        self._local = LocalBroker(password_file=config.parent / "mqtt-password-local")
         self._changes: dict[str, dict[str, Any]] = {}
         self._terminal = Console()
         configure_logging(self._before.log.model_copy(update={"level": "critical"}))
@@ -146,16 +148,19 @@ class FirstHour:
 
     def _broker(self) -> None:
         say("The broker (MQTT), by which the building hears of the door; it works without one, too")
-        here = LocalBroker(password_file=self._config.parent / "mqtt-password")
-        mqtt = self._before.mqtt
-        default = "local" if here.is_installed else "none"
-        if (mqtt.host, mqtt.port) != ("127.0.0.1", 1883):
+        here, mqtt = self._local, self._before.mqtt
+        default = "local" if here.is_installed and here.of_others() is None else "none"
+        is_ours = mqtt.username is None or mqtt.password_file == here.password_file
+        if (mqtt.host, mqtt.port) != ("127.0.0.1", 1883) or not is_ours:
             default = f"{mqtt.host}:{mqtt.port}"
         answer = str(self._ask("local, none, or HOST:PORT of another", default, "broker"))
+        if answer in ("none", "local"):
+            self._set("mqtt", host="127.0.0.1", port=1883, cluster=None, tls=False)
+            self._set("mqtt", username=None, password_file=None, allow_anonymous=False)
         if answer == "none":
             return
         if answer == "local":
-            self._local_broker(here)
+            self._local_broker()
         else:
             self._other_broker(answer)
         wants = self._ask(
@@ -165,32 +170,51 @@ class FirstHour:
         settings = self._as_it_will_be()
         self._show(*check_broker(settings))
 
-    def _local_broker(self, here: LocalBroker) -> None:
+    def _local_broker(self) -> None:
         device = self._changes["device"]["id"]
-        for user, password in here.set_up(device).items():
+        new = self._local.set_up(device, lambda: self._service.restart("mosquitto.service"))
+        for user, password in new.items():
             typer.echo(f"  Password of {user} at this broker, shown once: {password}")
-        self._set("mqtt", host="127.0.0.1", port=1883, username=device)
-        self._set("mqtt", password_file=str(here.password_file))
-        self._service.restart("mosquitto.service")
+        self._set("mqtt", username=device, password_file=str(self._local.password_file))
 
     def _other_broker(self, answer: str) -> None:
         host, _, port = answer.rpartition(":") if ":" in answer else (answer, "", "1883")
-        if not port.isdecimal():
+        if not (host and port.isdecimal()) or "/" in host:
             raise ConfigError(f"{answer}: a broker is HOST or HOST:PORT.")
-        user = str(
-            self._ask("User name there; empty: none", self._before.mqtt.username or "", "user")
-        )
-        self._set("mqtt", host=host.strip("[]"), port=int(port), username=user or None)
+        host, mqtt = host.strip("[]"), self._before.mqtt
+        is_same, is_afar = host == mqtt.host, not is_loopback(host)
+        proposed = mqtt.username if is_same else None
+        user = str(self._ask("User name there; empty: none", proposed or "", "user"))
+        self._set("mqtt", host=host, port=int(port), username=user or None)
+        if not is_same:
+            self._set("mqtt", cluster=None)
         if not user:
-            self._set("mqtt", allow_anonymous=True)
+            is_known = mqtt.tls and mqtt.tls_certificate is not None
+            if is_afar and not is_known:
+                self._permit_anonymous(host, is_permitted=is_same and mqtt.allow_anonymous)
+            self._set("mqtt", allow_anonymous=is_afar and not is_known, password_file=None)
             return
-        file = self._before.mqtt.password_file or self._config.parent / "mqtt-password"
+        self._set("mqtt", allow_anonymous=False)
+        if is_afar and not mqtt.tls:
+            typer.echo("  Without TLS ([mqtt] tls, tls_ca) anybody on the way reads the password")
+            typer.echo("  and who passes. Where that network is not yours: Ctrl-C, and set it.")
+        file = self._config.parent / f"mqtt-password-{host}"  # one broker's word is for no other
+        if is_same and mqtt.password_file not in (None, self._local.password_file):
+            file = mqtt.password_file
         kept = " (empty: as it is)" if file.exists() else ""
         password = self._questions.ask(f"Password{kept}", "", secret=True)
         if password:
             write_for_the_door(file, str(password).encode())
-        if file.exists():
-            self._set("mqtt", password_file=str(file))
+        self._set("mqtt", password_file=str(file) if file.exists() else None)
+
+    def _permit_anonymous(self, host: str, *, is_permitted: bool) -> None:
+        """Raises ConfigError where it is not wanted."""
+        question = f"Anybody at {host} could open this door. Take it without a user all the same"
+        if not self._questions.ask(question, _no_or_yes(is_permitted), check=yes):
+            raise ConfigError(
+                f"The door needs a user of its own at {host}: make one there, and give its name, "
+                "or set mqtt.tls, tls_certificate and tls_key."
+            )
 
     def _console(self) -> None:
         say("The console, in a browser")
