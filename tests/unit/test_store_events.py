@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ostiary.messages.events import AnyEvent, LoginEvent
 from ostiary.messages.reason import Reason
+from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.events import EventFilter, Events
 
@@ -114,6 +116,18 @@ def test_old_delivered_events_go_and_undelivered_ones_stay(events: Events) -> No
     assert (pruned.deleted, pruned.dropped) == (1, 0)
     assert events.page(newest_first=False).events == (old_waiting, new)
     assert events.dropped() == 0
+
+
+def test_old_deeds_go_up_to_the_first_that_is_young(events: Events) -> None:
+    audit, later = Audit(events.database), NOW + timedelta(days=10)
+    deed = partial(audit.add, actor="anna", action="reload", subject="", address="local")
+    with events.database.transaction():
+        for _ in range(501):
+            deed(now=NOW)
+        deed(now=later)
+        deed(now=NOW)  # by a clock that was behind
+    assert audit.prune(later, keep_for=timedelta(days=5)) == 501
+    assert [row.id for row in audit.newest(10)] == [503, 502]
 
 
 def test_more_than_can_be_kept_go_oldest_first(events: Events) -> None:

@@ -17,10 +17,13 @@ class StoreSettings(Section):
         "and audit texts. Unset: systemd's credential store-key; without either they are plain.",
     )
     keep_events_days: float = Field(
-        365.0, gt=0, description="Events that were delivered are removed after so many days…"
+        365.0,
+        gt=0,
+        description="Events that were delivered, and who changed what (the audit), are removed "
+        "after so many days…",
     )
     keep_events: int = Field(
-        200_000, ge=1000, description="…or, oldest first, when there are more than so many."
+        200_000, ge=1000, description="…or events, oldest first, when there are more than so many."
     )
     queue_limit: int = Field(
         100_000,

@@ -1,6 +1,6 @@
-"""What the console keeps, and for how long: pictures of decisions, and audit rows.
+"""The pictures of decisions that the console keeps, and for how long.
 
-Pictures are stored off the door's path, in a thread of a lower priority.
+They are stored off the door's path, in a thread of a lower priority.
 """
 
 import queue
@@ -15,7 +15,6 @@ from ostiary.config import Settings
 from ostiary.errors import OstiaryError
 from ostiary.http.live import step_back
 from ostiary.http.parts import Watched
-from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage
@@ -43,9 +42,7 @@ class Keeping:
     ) -> None:
         self._clock_trusted = clock_trusted
         self._keep_for = timedelta(days=settings.store.keep_snapshots_days)
-        self._keep_audit_for = timedelta(days=settings.store.keep_events_days)
         self._snapshots = Snapshots(database)
-        self._audit = Audit(database)
         self._cameras = cameras
         self._waiting: queue.Queue[tuple[int, BGRImage] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="console-keeping", daemon=True)
@@ -88,11 +85,8 @@ class Keeping:
                 log.warning("thumbnail_not_kept", seq=seq, code=error.code)
 
     def _prune(self) -> None:
-        now, trusted = utc_now(), self._clock_trusted()
         try:
-            if trusted or not self._keep_for:
-                self._snapshots.prune(now, keep_for=self._keep_for)
-            if trusted:
-                self._audit.prune(now, keep_for=self._keep_audit_for)
+            if self._clock_trusted() or not self._keep_for:
+                self._snapshots.prune(utc_now(), keep_for=self._keep_for)
         except OstiaryError as error:
             log.warning("console_not_pruned", code=error.code)

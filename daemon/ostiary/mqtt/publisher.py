@@ -31,6 +31,7 @@ from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.log_watch import LogWatch
 from ostiary.mqtt.topics import Topics
+from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events, Recorded
@@ -38,6 +39,7 @@ from ostiary.store.events import EventFilter, Events, Recorded
 log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY_S = 60.0
+_PRUNE_AUDIT_EVERY_S = 3600.0
 _BEAT_EVERY_S = 5.0
 _QUIET_S = 0.01
 _LOOK_S = 0.5
@@ -102,6 +104,8 @@ class Publisher:
         self._clock_trusted = clock_trusted
         self._events = events
         self._command_log = command_log
+        self._audit = Audit(events.database)
+        self._prune_audit_at = 0.0  # monotonic s
         self._topics = topics
         self._settings = settings
         self._key = key
@@ -463,3 +467,13 @@ class Publisher:
             # It is taken from so long before to so long after this clock.
             signed_for=2 * timedelta(seconds=self._settings.commands.signature_age_s),
         )
+        if trusted and time.monotonic() >= self._prune_audit_at:
+            self._prune_audit_at = time.monotonic() + _PRUNE_AUDIT_EVERY_S
+            self._prune_audit(now, timedelta(days=store.keep_events_days))
+
+    def _prune_audit(self, now: datetime, keep_for: timedelta) -> None:
+        """A locked store cannot tell which of its rows were altered. Nothing waits for that."""
+        try:
+            self._audit.prune(now, keep_for=keep_for)
+        except OstiaryError as error:
+            log.warning("audit_not_pruned", code=error.code)

@@ -98,7 +98,7 @@ class Events:
     """The table `events`. Each change is one transaction, or joins the caller's."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self.chain = Chain(database)
         self._followers: list[Callable[[Recorded], object]] = []
 
@@ -139,7 +139,7 @@ class Events:
             action="duress" if duress else None,
             salt=_salt(username),
         )
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             row = self._append(connection, written)
             event = login_event(row)
             self._tell(Recorded(event, _duress_event(row) if duress else None))
@@ -167,7 +167,7 @@ class Events:
             previous_username=previous_username,
             salt=_salt(username),
         )
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             event = _user_event(self._append(connection, written))
             self._tell(Recorded(event))
         return event
@@ -196,7 +196,7 @@ class Events:
             action=what.value,
             salt=_salt(username),
         )
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             event = _entrance_event(self._append(connection, written))
             self._tell(Recorded(event))
         return event
@@ -208,35 +208,35 @@ class Events:
 
     def _append(self, connection: sqlite3.Connection, row: EventRow) -> EventRow:
         """With its number. Without RETURNING, for which SQLite keeps a journal of the statement."""
-        stored = sealed_event(row, self._database.seal)
+        stored = sealed_event(row, self.database.seal)
         seq = connection.execute(_INSERT, stored[1:-1]).lastrowid
         row = row._replace(seq=seq)
         self.chain.event(connection, row)
-        if row.username in self._database.left and seq is not None:
-            key = self._database.chain_key
-            leave_event(connection, self._database.seal, key, row.username, seq)
+        if row.username in self.database.left and seq is not None:
+            key = self.database.chain_key
+            leave_event(connection, self.database.seal, key, row.username, seq)
         return row
 
     def _tell(self, recorded: Recorded) -> None:
         for follower in self._followers:
-            self._database.on_commit(partial(follower, recorded))
+            self.database.on_commit(partial(follower, recorded))
 
     def forced(self, seq: int) -> DuressEvent | None:
         """What is to be told beside this login: that its person was forced; None: they were not."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM events WHERE seq = ? AND kind = 'login' AND success = 1",
                 (seq,),
             ).fetchone()
         if row is None:
             return None
-        plain = opened_event(row, self._database.seal)
+        plain = opened_event(row, self.database.seal)
         return _duress_event(plain) if _is_forced(plain) else None
 
     def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
         """By which of `doors` each person was let in last, since then and since it was forgiven."""
-        with self._database.reading() as connection:
-            if self._database.is_locked:
+        with self.database.reading() as connection:
+            if self.database.is_locked:
                 return {}
             rows = connection.execute(
                 "SELECT username, source FROM events WHERE kind = 'login' AND success = 1"
@@ -249,7 +249,7 @@ class Events:
         found = {}
         for stored, source in newest.items():
             try:
-                found[self._database.seal.opened_name(stored)] = source
+                found[self.database.seal.opened_name(stored)] = source
             except SealBroken as error:
                 log.error("event_not_opened", code=error.code)
         return found
@@ -257,8 +257,8 @@ class Events:
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
         """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
         locked store those that name somebody wait until it has its key."""
-        with self._database.reading() as connection:
-            readable = f" AND {_READABLE}" if self._database.is_locked else ""
+        with self.database.reading() as connection:
+            readable = f" AND {_READABLE}" if self.database.is_locked else ""
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM events"
                 f" WHERE delivered_at IS NULL AND seq > ?{readable} ORDER BY seq LIMIT ?",
@@ -274,7 +274,7 @@ class Events:
     def mark_delivered(self, seqs: Iterable[int], now: datetime) -> None:
         """The broker has these. Marking one twice, or one that was pruned, does nothing."""
         at = moment.to_text(now)
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             connection.executemany(
                 "UPDATE events SET delivered_at = ? WHERE seq = ? AND delivered_at IS NULL",
                 [(at, seq) for seq in seqs],
@@ -282,7 +282,7 @@ class Events:
 
     def locked_down_after(self, seq: int, door: str) -> bool:
         """Whether a lockdown of that door was recorded after an event."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM events WHERE seq > ? AND kind = 'door' AND source = ?"
                 " AND message = ?",
@@ -315,13 +315,13 @@ class Events:
         that name somebody."""
         if limit < 1:
             raise ValueError("a page holds at least one event")
-        conditions, values = _conditions(where, self._database.seal)
-        if self._database.is_locked:
+        conditions, values = _conditions(where, self.database.seal)
+        if self.database.is_locked:
             conditions.append(_READABLE)
         if cursor is not None:
             conditions.append("seq < ?" if newest_first else "seq > ?")
             values.append(cursor)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             found = connection.execute(
                 f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions) or 'TRUE'}"
                 f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
@@ -336,8 +336,8 @@ class Events:
 
     def tallies(self, since: datetime) -> tuple[Tally, ...]:
         """All decisions since then, counted. A locked store leaves out those that name somebody."""
-        readable = " AND username IS NULL" if self._database.is_locked else ""
-        with self._database.reading() as connection:
+        readable = " AND username IS NULL" if self.database.is_locked else ""
+        with self.database.reading() as connection:
             rows = connection.execute(
                 f"SELECT CAST(strftime('%s', timestamp) AS INTEGER) / {QUARTER_S} AS quarter,"
                 " success, reason, COUNT(*) FROM events"
@@ -358,7 +358,7 @@ class Events:
         or, oldest first, more than `keep_at_most`. Undelivered ones stay whatever their age until
         there are more than `queue_limit`; then the oldest go, are counted in `dropped()`, and
         logged."""
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             dropped = {
                 seq
                 for (seq,) in connection.execute(
@@ -430,7 +430,7 @@ class Events:
     def _tells_of_duress(self, row: Sequence[object]) -> bool:
         """In a sealed file no query can tell."""
         try:
-            return _is_forced(opened_event(row, self._database.seal))
+            return _is_forced(opened_event(row, self.database.seal))
         except SealBroken:
             return False
 
@@ -443,7 +443,7 @@ class Events:
         events = []
         for row in rows:
             try:
-                events.append((as_told or _event)(opened_event(row, self._database.seal)))
+                events.append((as_told or _event)(opened_event(row, self.database.seal)))
             except SealBroken as error:
                 log.error("event_not_opened", seq=row[0], code=error.code)
             except ValueError:  # somebody put it in, and no door would have
@@ -451,7 +451,7 @@ class Events:
         return tuple(events)
 
     def _number(self, query: str) -> int:
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             number: int = connection.execute(query).fetchone()[0]
         return number
 
