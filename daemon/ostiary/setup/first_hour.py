@@ -337,7 +337,7 @@ def _tell_rest(settings: Settings) -> None:
     typer.echo(
         "This camera's own liveness, with four people and twelve minutes: sudo systemctl stop"
     )
-    typer.echo("ostiary; sudo -u ostiary ostiary calibrate --people ANN,BEN,CLEO,DAN")
+    typer.echo("ostiary; sudo ostiary calibrate --people ANN,BEN,CLEO,DAN")
 
 
 def _no_or_yes(value: bool) -> str:
