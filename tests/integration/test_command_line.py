@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from ostiary.client.door import A
+from ostiary.client.events import told
+from ostiary.client.local import LocalDoor
 from ostiary.commands.commands import Commands
 from ostiary.local.server import LocalServer
+from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.reason import Reason
 from ostiary.store.command_log import CommandLog
 from ostiary.version import described
@@ -101,8 +107,42 @@ def test_events_tell_who_and_why_and_are_filtered(door: ConsoleDoor, ostiary: Ty
     assert numbers("--since", "2026-11-22 12:00") == ["2", "3"]
     assert numbers("--door", "front") == ["1", "3"]
     assert numbers("--door", "front", "--limit", "1") == ["3"]
-    wrong = ostiary("events", "--since", "soon")
-    assert (wrong.returncode, "2026-11-23 14:00" in wrong.stderr) == (2, True)
+    for since in ("soon", "999999d"):
+        wrong = ostiary("events", "--since", since)
+        assert (wrong.returncode, "2026-11-23 14:00" in wrong.stderr) == (2, True)
+
+
+def test_what_happens_while_events_are_listed_is_followed(door: ConsoleDoor) -> None:
+    class Busy(LocalDoor):
+        """At which somebody comes after every answer."""
+
+        def ask(self, command: str, request: Request, answer: type[A]) -> A:
+            given = super().ask(command, request, answer)
+            record(door, "ada", Reason.GRANTED, "front", 21)
+            return given
+
+    record(door, "ada", Reason.GRANTED, "front", 21)
+    with Busy(door.settings.commands.socket) as busy:
+        followed = told(busy, EventsRequest(), 20, None, follow=True)
+        assert [each.seq for each in islice(followed, 6)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_events_of_one_door_are_not_asked_for_a_few_at_a_time(
+    door: ConsoleDoor, ostiary: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(door, "ada", Reason.GRANTED, "back", 21)
+    for _ in range(60):
+        record(door, "ada", Reason.GRANTED, "front", 21)
+    asked: list[str] = []
+    ask = LocalDoor.ask
+
+    def counted(self: LocalDoor, command: str, request: Request, answer: type[A]) -> A:
+        asked.append(command)
+        return ask(self, command, request, answer)
+
+    monkeypatch.setattr(LocalDoor, "ask", counted)
+    assert "back: ada" in ostiary("events", "--door", "back").stdout
+    assert asked == ["events"]
 
 
 def test_a_group_that_is_there_already_is_told(ostiary: Typed) -> None:

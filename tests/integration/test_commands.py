@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ import cv2
 import numpy as np
 import pytest
 
+from ostiary.client.door import A
+from ostiary.client.events import told
+from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.errors import TimedOut, UserExists
+from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.decisions import EventsRequest
+from ostiary.mqtt.login import login_of
+from ostiary.mqtt.topics import Topics
 from ostiary.store.audit import Audit
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
@@ -498,3 +506,23 @@ def test_nobody_is_matched_who_was_not_stored(
     matched = people.roster.match(looks[0])
     assert matched is not None
     assert matched.username == "Ben"
+
+
+def test_what_happens_while_events_are_listed_is_followed(door: Doorway) -> None:
+    def happens() -> None:
+        door.events.append_login(
+            success=False, reason="unknown_face", message="…", source="front", now=datetime.now(UTC)
+        )
+
+    class Busy(RemoteDoor):
+        """At which somebody comes after every answer."""
+
+        def ask(self, command: str, request: Request, answer: type[A]) -> A:
+            given = super().ask(command, request, answer)
+            happens()
+            return given
+
+    happens()
+    with Busy(login_of(door.room.settings, new_client_id()), Topics(BASE)) as busy:
+        followed = told(busy, EventsRequest(), 20, None, follow=True)
+        assert [each.seq for each in islice(followed, 4)] == [1, 2, 3, 4]

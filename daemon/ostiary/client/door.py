@@ -47,7 +47,8 @@ class RunningDoor(ABC):
 
     @abstractmethod
     def follow(self, after: int) -> Iterator[AnyEvent]:
-        """Events as they come that have a `seq` above `after`, each once, until interrupted."""
+        """Events that have a `seq` above `after`, each once: those that are there, and as they
+        come, until interrupted."""
 
     @property
     @abstractmethod

@@ -22,9 +22,9 @@ def moment(text: str) -> datetime:
     """`2026-11-23`, `2026-11-23 14:00`, `14:00` of today, or so long ago: `30m`, `2h`, `7d`. By
     this machine's clock and zone."""
     now = datetime.now().astimezone()
-    if ago := re.fullmatch(r"(\d{1,6})([mhd])", text.strip()):
-        return now - int(ago[1]) * SPANS[ago[2]]
     try:
+        if ago := re.fullmatch(r"(\d{1,6})([mhd])", text.strip()):
+            return now - int(ago[1]) * SPANS[ago[2]]
         if re.fullmatch(r"\d{1,2}:\d{2}", text.strip()):
             text = f"{now:%Y-%m-%d} {text.strip():0>5}"
         return datetime.fromisoformat(text.strip()).astimezone()
@@ -35,7 +35,10 @@ def moment(text: str) -> datetime:
 
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Wait for new ones.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many past ones.")]
+MOST = 1000
+"""Events of one page."""
+
+Limit = Annotated[int, typer.Option(min=1, max=MOST, help="How many past ones.")]
 Person = Annotated[str | None, typer.Option(help="Of this person only.")]
 Why = Annotated[Reason | None, typer.Option(help="Decided for this reason only.")]
 Since = Annotated[
@@ -57,12 +60,22 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """The last events, oldest first; with --follow also those to come, until interrupted."""
-    wanted = EventsRequest(limit=limit, username=person, reason=reason, since=since)
-    past = list(islice(_at(at, _listed(door, wanted)), limit))
-    newest = _newest(door) if follow else 0
-    coming = _at(at, _like(wanted, door.follow(newest))) if follow else ()
-    for event in chain(reversed(past), coming):
+    a_page = limit if at is None else MOST  # which door it was is asked here
+    wanted = EventsRequest(limit=a_page, username=person, reason=reason, since=since)
+    for event in told(door, wanted, limit, at, follow=follow):
         typer.echo(event.model_dump_json() if as_json else line_of(event))
+
+
+def told(
+    door: RunningDoor, wanted: EventsRequest, limit: int, at: str | None, *, follow: bool
+) -> Iterator[AnyEvent]:
+    """The last `limit` that `wanted` lists, of one door or all, oldest first; then those to come,
+    from the same number on."""
+    newest = _newest(door) if follow else None
+    listed = (each for each in _listed(door, wanted) if newest is None or each.seq <= newest)
+    past = list(islice(_at(at, listed), limit))
+    coming = () if newest is None else _at(at, _like(wanted, door.follow(newest)))
+    return chain(reversed(past), coming)
 
 
 def line_of(event: AnyEvent) -> str:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from ostiary.client.door import A, Response, RunningDoor
 from ostiary.errors import BrokerUnavailable, TimedOut
 from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.decisions import EventsAnswer, EventsRequest
 from ostiary.messages.events import AnyEvent
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
 from ostiary.mqtt.losses import Loss
@@ -20,6 +21,7 @@ from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 
 WINDOW = 16
+Heard = queue.SimpleQueue[Incoming | Loss | str]
 
 
 class RemoteDoor(RunningDoor):
@@ -32,7 +34,9 @@ class RemoteDoor(RunningDoor):
         self._topics = topics
         self._signer = signer
         self._timeout_s = timeout_s
-        self._incoming: queue.SimpleQueue[Incoming | Loss | str] = queue.SimpleQueue()
+        self._incoming: Heard = queue.SimpleQueue()
+        self._events: Heard = queue.SimpleQueue()
+        self._event_topics = (topics.event_login, topics.event_user, topics.event_door)
         self._protocol = MQTT5
         self._login = login
         self._connection: Connection | None = None
@@ -67,7 +71,7 @@ class RemoteDoor(RunningDoor):
         if not connection.publish(topic, payload.encode(), acknowledged=self._refused):
             raise BrokerUnavailable("The connection to the broker has ended.")
         until = time.monotonic() + self._timeout_s
-        for incoming in self._messages(until):
+        for incoming in self._messages(self._incoming, until):
             if incoming.topic != self._topics.response(command):
                 continue
             response = Response.model_validate_json(incoming.payload)
@@ -80,17 +84,16 @@ class RemoteDoor(RunningDoor):
 
     def follow(self, after: int) -> Iterator[AnyEvent]:
         """Until the connection ends."""
+        self._events = queue.SimpleQueue()
         connection = self._connected()
-        connection.subscribe(self._topics.event_login)
-        connection.subscribe(self._topics.event_user)
-        connection.subscribe(self._topics.event_door)
-        for incoming in self._messages(until=None):
-            if incoming.topic not in (
-                self._topics.event_login,
-                self._topics.event_user,
-                self._topics.event_door,
-            ):
-                continue
+        for topic in self._event_topics:
+            connection.subscribe(topic)
+        request = EventsRequest(cursor=after, newest_first=False)
+        for page in self.pages("events", request, EventsAnswer):
+            for event in page.events:
+                after = event.seq
+                yield event
+        for incoming in self._messages(self._events, until=None):
             event = TypeAdapter[AnyEvent](AnyEvent).validate_json(incoming.payload)
             if event.seq > after:
                 after = event.seq
@@ -99,11 +102,13 @@ class RemoteDoor(RunningDoor):
     # what Connection tells, on its network thread
 
     def message(self, incoming: Incoming) -> None:
-        self._incoming.put(incoming)
+        heard = self._events if incoming.topic in self._event_topics else self._incoming
+        heard.put(incoming)
 
     def lost(self, connection: Connection, loss: Loss) -> None:
         if connection is self._connection:
             self._incoming.put(loss)
+            self._events.put(loss)
 
     @property
     def packet_limit(self) -> int | None:
@@ -137,13 +142,13 @@ class RemoteDoor(RunningDoor):
                 self._connection = self._open(self._protocol)
         return self._connection
 
-    def _messages(self, until: float | None) -> Iterator[Incoming]:
+    def _messages(self, heard: Heard, until: float | None) -> Iterator[Incoming]:
         while True:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 return
             try:
-                incoming = self._incoming.get(timeout=left)
+                incoming = heard.get(timeout=left)
             except queue.Empty:
                 return
             if isinstance(incoming, str):
