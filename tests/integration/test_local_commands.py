@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from ostiary.client.local import LocalDoor
-from ostiary.errors import DoorNotRunning
+from ostiary.errors import ConfigError, DoorNotRunning
 from ostiary.local.unix_socket import bound
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.store.database import Database
+from ostiary.vision.engine import VisionEngine
+from testing.console import ConsoleDoor, console_settings
 from testing.daemon import DaemonProcess, write_config
 from testing.ports import free_port
 from testing.waiting import wait_until
@@ -127,6 +129,23 @@ def test_a_door_that_does_not_run_is_told_at_once_and_not_after_the_brokers_pati
     bound(socket_path).close()  # as a killed daemon leaves it
     with LocalDoor(socket_path, away_s=0.2) as door, pytest.raises(DoorNotRunning, match="start"):
         door.ask("ping", PingRequest(), PingAnswer)
+
+
+def test_what_is_no_socket_is_neither_replaced_nor_removed(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    with pytest.raises(OSError, match="no socket"):
+        bound(file)
+    http = {"legacy_api": "socket", "legacy_socket": file}
+    door = ConsoleDoor(console_settings(tmp_path, http=http), engine)
+    try:
+        with pytest.raises(ConfigError, match="no socket"):
+            door.console.start()
+    finally:
+        door.__exit__()
+    assert file.read_text() == "mine"
 
 
 def test_a_second_door_does_not_take_the_first_ones_socket(config: Path, socket_path: Path) -> None:

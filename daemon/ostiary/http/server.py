@@ -83,7 +83,7 @@ class Server:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_WITHIN_S + 2)
-        if self._unix_socket is not None:
+        if self._unix_socket is not None and self._server.started:  # or it is somebody else's
             self._unix_socket.unlink(missing_ok=True)
 
     async def _sweep(self) -> None:

@@ -16,8 +16,10 @@ def bound(path: Path) -> socket.socket:
     """A socket that is bound there and does not listen yet. A file that a killed process left is
     replaced, so that there is one at every moment.
 
-    Raises OSError; also where another process listens there.
+    Raises OSError; also where another process listens there, or a file is that is no socket.
     """
+    if path.exists() and not path.is_socket():
+        raise OSError(f"there is something at {path} that is no socket")
     if _is_listening(path):
         raise OSError(f"somebody listens at {path} already")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
