@@ -19,6 +19,8 @@ from ostiary.errors import Busy, NotAllowed
 from ostiary.local import server as local
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.device import PingAnswer, PingRequest
+from ostiary.messages.commands.doors import DoorAnswer, DoorRequest
+from ostiary.messages.entrance import Mode
 from ostiary.store.command_log import CommandLog
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
@@ -30,8 +32,18 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
 
 
 @pytest.fixture
+def free() -> threading.Event:
+    """Until then a reload takes its time."""
+    return threading.Event()
+
+
+@pytest.fixture
 def path(
-    tmp_path: Path, engine: VisionEngine, portraits: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    engine: VisionEngine,
+    portraits: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: threading.Event,
 ) -> Iterator[Path]:
     """The socket of a door that watches a camera, in a folder into which others may look."""
     monkeypatch.setattr(local, "READ_S", 2.0)
@@ -39,10 +51,11 @@ def path(
         Path(folder).chmod(0o755)
         path = Path(folder) / "commands.sock"
         settings = console_settings(tmp_path, commands={"socket": path})
-        with ConsoleDoor(settings, engine, portraits) as door:
+        with ConsoleDoor(settings, engine, portraits, reload=free.wait) as door:
             server = LocalServer(Commands(door.room, CommandLog(door.database)), settings)
             server.start()
             yield path
+            free.set()
             server.stop()
 
 
@@ -73,6 +86,15 @@ def answered(path: Path) -> bool:
     except Busy:
         return False
     return True
+
+
+def locked_down(path: Path) -> bool:
+    request = DoorRequest(door="front", action="lockdown")
+    try:
+        with LocalDoor(path) as door:
+            return door.ask("door", request, DoorAnswer).door.mode is Mode.LOCKDOWN
+    except Busy:
+        return False
 
 
 def as_other(code: str, *arguments: str, group: int) -> subprocess.Popen[bytes]:
@@ -139,6 +161,14 @@ def test_silent_connections_are_few_and_the_next_is_told_so(path: Path) -> None:
         threads = [each.name for each in threading.enumerate()]
         assert threads.count("local-command") <= local.CONNECTIONS_PER_USER
     wait_until(lambda: answered(path), "a free place")
+
+
+def test_commands_that_wait_leave_a_place_for_a_lockdown(path: Path) -> None:
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(opened(path)) for _ in range(local.CONNECTIONS_PER_USER)]
+        for each in waiting:
+            each.sendall(b"reload {}\n")
+        wait_until(lambda: locked_down(path), "a lockdown", 20.0)
 
 
 @needs_root

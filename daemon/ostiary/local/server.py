@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 CONNECTIONS = 12
 """Open at the same time; and of one user:"""
 CONNECTIONS_PER_USER = 4
+COMMANDS_PER_USER = 3
+"""That can wait: one place more is for a command that cannot."""
 BACKLOG = 16
 READ_S = 10.0
 """So long a request may take to come, and an answer to be taken."""
@@ -57,6 +60,8 @@ class LocalServer:
         self._turn = threading.Lock()
         self._counting = threading.Lock()
         self._open: Counter[int] = Counter()  # by user
+        self._waiting: Counter[str] = Counter()  # by whose they are: commands that can wait
+        self._running: set[threading.Thread] = set()
         self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="local", daemon=True)
         self._stopping = threading.Event()
@@ -73,14 +78,20 @@ class LocalServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """A command that runs may end. The file stays: whoever comes during a reload waits."""
+        """A command that runs may end, while the store is open. The file stays: whoever comes
+        during a reload waits."""
         self._stopping.set()
         if self._listener is None:
             return
+        until = time.monotonic() + _STOP_WITHIN_S
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._thread.join(_STOP_WITHIN_S)
         self._listener.close()
+        with self._counting:
+            running = tuple(self._running)
+        for each in running:
+            each.join(max(0.0, until - time.monotonic()))
 
     def _run(self) -> None:
         assert self._listener is not None
@@ -118,6 +129,14 @@ class LocalServer:
         with self._counting:
             self._open[uid] -= 1
             self._open += Counter()  # forget who has none
+            self._running.discard(threading.current_thread())
+
+    def _begin(self) -> None:
+        """Raises Busy where nothing is begun any more."""
+        with self._counting:
+            if self._stopping.is_set():
+                raise Busy("The door stops, or starts anew; try again in a moment.")
+            self._running.add(threading.current_thread())
 
     def _serve(self, connection: socket.socket, uid: int) -> None:
         try:
@@ -132,6 +151,7 @@ class LocalServer:
         payload = b""
         try:
             name, payload = self._read(connection)
+            self._begin()
             return self._handle(name, payload, time.monotonic(), _asker(uid))
         except OstiaryError as error:
             log.info("command_refused", source="cli", code=error.code)
@@ -176,13 +196,28 @@ class LocalServer:
         if command.urgent:
             answer = self._commands.run(command, request, context)
         else:
+            with self._in_turn(asker):
+                answer = self._commands.run(command, request, context)
+        return OkResponse(data=answer, transaction=request.transaction).to_json()
+
+    @contextmanager
+    def _in_turn(self, asker: Asker) -> Iterator[None]:
+        """Raises Busy."""
+        with self._counting:
+            if self._waiting[asker.name or ""] >= COMMANDS_PER_USER:
+                raise Busy("Too many commands wait.")
+            self._waiting[asker.name or ""] += 1
+        try:
             if not self._turn.acquire(timeout=self._limits.time_limit_s):
                 raise Busy("Another command takes long; try again in a moment.")
             try:
-                answer = self._commands.run(command, request, context)
+                yield
             finally:
                 self._turn.release()
-        return OkResponse(data=answer, transaction=request.transaction).to_json()
+        finally:
+            with self._counting:
+                self._waiting[asker.name or ""] -= 1
+                self._waiting += Counter()
 
 
 def _asker(uid: int) -> Asker:
