@@ -3,6 +3,8 @@
 import base64
 import getpass
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,8 +19,12 @@ import requests
 from ostiary.client.local import LocalDoor
 from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.commands.commands import COMMANDS
+from ostiary.commands.context import LOCAL, Asker, Context
 from ostiary.commands.registry import AnyCommand
+from ostiary.errors import DatabaseUnwritable, TimedOut
+from ostiary.local import server as local_server
 from ostiary.local.server import LocalServer
+from ostiary.messages.commands.device import ReloadAnswer, ReloadRequest
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.security import command_signer
@@ -29,6 +35,7 @@ from ostiary.store.command_log import CommandLog
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.console import ConsoleDoor, console_settings
+from testing.waiting import PATIENCE_S, wait_until
 
 Ask = Callable[[AnyCommand, dict[str, Any]], object]
 Step = tuple[str, dict[str, Any], str, str]
@@ -214,6 +221,64 @@ def test_each_change_leaves_one_row_with_who_asked_and_by_what_way(
             assert [(row.actor, row.address, row.action, row.subject) for row in new] == [
                 (actor, address, action, subject)
             ], name
+
+
+def test_a_deed_that_took_long_is_recorded_and_answered(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    def slow() -> None:
+        wait_until(lambda: time.monotonic() > late, "the command's time to be over")
+
+    with ConsoleDoor(console_settings(tmp_path), engine, reload=slow) as door:
+        late = time.monotonic() + 0.5
+        reload_now(door, deadline=late)
+        assert Audit(door.database).newest(1)[0].action == "reloaded"
+        with pytest.raises(TimedOut, match="had no effect"):
+            reload_now(door, deadline=late)
+
+
+def test_a_deed_that_cannot_be_recorded_is_said_to_be_done(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    def full() -> None:
+        with door.database.transaction() as connection:
+            connection.execute("PRAGMA query_only = ON")
+
+    with (
+        ConsoleDoor(console_settings(tmp_path), engine, reload=full) as door,
+        pytest.raises(DatabaseUnwritable, match="It was done all the same"),
+    ):
+        reload_now(door)
+
+
+def test_a_reload_by_the_socket_is_recorded_before_the_store_closes(
+    tmp_path: Path, engine: VisionEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "_STOP_WITHIN_S", PATIENCE_S)
+    recorded: list[str] = []
+    stopped = threading.Event()
+
+    def close() -> None:
+        server.stop()
+        recorded.extend(row.action for row in Audit(door.database).newest(1))
+        stopped.set()
+
+    def as_the_daemon() -> None:
+        threading.Thread(target=close).start()
+        stopped.wait(0.3)  # it does not win by being quick
+
+    settings = console_settings(tmp_path, commands={"socket": tmp_path / "commands.sock"})
+    with ConsoleDoor(settings, engine, reload=as_the_daemon) as door:
+        server = LocalServer(door.commands, settings)
+        server.start()
+        LocalDoor(settings.commands.socket).ask("reload", ReloadRequest(), ReloadAnswer)
+        assert stopped.wait(PATIENCE_S)
+    assert recorded == ["reloaded"]
+
+
+def reload_now(door: ConsoleDoor, deadline: float | None = None) -> None:
+    context = Context("cli", Asker(None, LOCAL), deadline=deadline)
+    door.commands.run(COMMANDS["reload"], ReloadRequest(), context)
 
 
 def test_no_command_that_changes_something_is_left_out(portraits: Path) -> None:

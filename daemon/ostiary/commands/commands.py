@@ -1,6 +1,7 @@
 """Runs a command once, whoever asks and however often it is delivered."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from ostiary.commands import access, credentials, decisions, device, doors, enrol
@@ -76,7 +77,7 @@ class Commands:
     def run(self, command: Command[R, A], request: R, context: Context) -> A:
         """Run a command and write down who asked for it, or give the answer it got when it ran.
 
-        Raises OstiaryError; then the command had no effect.
+        Raises OstiaryError; then the command had no effect, unless it says that it was done.
         """
         try:
             self._room.people.check_open()
@@ -97,12 +98,14 @@ class Commands:
             context.check_deadline()
             check_confirmed(self._room, command, request, context)
             effect = command(self._room, request, context)
-            context.check_deadline()
+            if not command.acts:
+                context.check_deadline()
             if not command.changes:
                 answer = effect()
                 self._remember(command, context, _OK)
                 return answer
-            with self._room.people.changing():
+            telling = _it_was_done() if command.acts else nullcontext()
+            with telling, self._room.people.changing():
                 answer = effect()
                 if command.deed is not None:
                     self._note(command.deed(request, answer), context)
@@ -180,6 +183,17 @@ def named(name: str) -> AnyCommand:
     if name not in COMMANDS:
         raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
     return COMMANDS[name]
+
+
+@contextmanager
+def _it_was_done() -> Iterator[None]:
+    """Say so in the error of a store that does not take what came of a deed."""
+    try:
+        yield
+    except OstiaryError as error:
+        raise type(error)(
+            f"{error.message} It was done all the same, and is not recorded."
+        ) from error
 
 
 def _recorded_error(error: OstiaryError) -> bytes:

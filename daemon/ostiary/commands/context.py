@@ -29,10 +29,10 @@ class Asker:
 @dataclass(frozen=True, slots=True)
 class Context:
     """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
-    `time.monotonic()`; a command that is not done by then has no effect. `nonce` stands for a
-    signature, which counts once, unless `redelivered` says that it is the same delivery again.
-    `operator`: whether they may be told who is registered. `detail`: what the audit says besides of
-    what they change."""
+    `time.monotonic()`; a command that is not done by then has no effect, unless it acts at once.
+    `nonce` stands for a signature, which counts once, unless `redelivered` says that it is the same
+    delivery again. `operator`: whether they may be told who is registered. `detail`: what the audit
+    says besides of what they change."""
 
     source: Literal["mqtt", "http", "cli"]
     asker: Asker

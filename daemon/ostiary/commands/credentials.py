@@ -104,7 +104,7 @@ def credentials(
     return effect
 
 
-@command("credential", changes=True, secret=True)
+@command("credential", changes=True, secret=True, acts=True)
 def credential(
     room: Room, request: CredentialRequest, _context: Context
 ) -> Effect[CredentialAnswer]:

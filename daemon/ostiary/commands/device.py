@@ -46,7 +46,7 @@ def _reloaded(_request: ReloadRequest, _answer: ReloadAnswer) -> Deed:
     return Deed("reloaded", "")
 
 
-@command("reload", changes=True, audit=_reloaded)
+@command("reload", changes=True, acts=True, audit=_reloaded)
 def reload(room: Room, _request: ReloadRequest, _context: Context) -> Effect[ReloadAnswer]:
     """What comes is made beside what is, which takes its time and the database."""
     room.reload()

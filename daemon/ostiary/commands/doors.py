@@ -28,7 +28,7 @@ def _door_run(request: DoorRequest, answer: DoorAnswer) -> Deed:
     return Deed("door_run", f"{answer.door.door}: {request.action}")
 
 
-@command("door", changes=True, urgent=True, audit=_door_run)
+@command("door", changes=True, urgent=True, acts=True, audit=_door_run)
 def door(room: Room, request: DoorRequest, context: Context) -> Effect[DoorAnswer]:
     """Raises NotAllowed for `open` in a lockdown."""
     guard = room.door(request.door)
@@ -48,7 +48,7 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect[DoorAnswe
     return lambda: answer
 
 
-@command("contact")
+@command("contact", acts=True)
 def contact(room: Room, request: ContactRequest, _context: Context) -> Effect[ContactAnswer]:
     """Raises NotAllowed where the door's contact is not told from outside."""
     name = room.door_name(request.door)

@@ -36,8 +36,9 @@ class Deed:
 class Command(Generic[R, A]):
     """`changes`: it changes something, so that its answer is kept and a second delivery is answered
     from there. `secret`: what it says must not be guessed from what is kept of it. `admits`: it
-    gives somebody a way in, or a wider one. `urgent`: it waits for no other command. `deed`: what
-    the audit says of it; None where nothing changes, or where what happened is an event anyway."""
+    gives somebody a way in, or a wider one. `urgent`: it waits for no other command. `acts`: its
+    handler does it, before anything is written; others only do by their effect. `deed`: what the
+    audit says of it; None where nothing changes, or where what happened is an event anyway."""
 
     name: str
     handler: Handler[R, A]
@@ -47,6 +48,7 @@ class Command(Generic[R, A]):
     secret: bool
     admits: bool
     urgent: bool
+    acts: bool
     deed: Callable[[R, A], Deed] | None
 
     def __call__(self, room: Room, request: R, context: Context) -> Effect[A]:
@@ -76,6 +78,7 @@ def command(
     secret: bool = False,
     admits: bool = False,
     urgent: bool = False,
+    acts: bool = False,
     audit: str | Callable[[Any, Any], Deed] | None = None,
     subject: str = "username",
     detail: str | None = None,
@@ -88,7 +91,7 @@ def command(
         _, request, _, effect = get_type_hints(handler).values()
         _, answer = get_args(effect)
         deed = _deed(audit, subject, detail) if isinstance(audit, str) else audit
-        return Command(name, handler, request, answer, changes, secret, admits, urgent, deed)
+        return Command(name, handler, request, answer, changes, secret, admits, urgent, acts, deed)
 
     return made
 
