@@ -19,7 +19,10 @@ def setup(
     ] = False,
     name: Annotated[str | None, typer.Option(help="How people call the door.")] = None,
     device: Annotated[str | None, typer.Option("--id", help="Its id at the broker.")] = None,
-    camera: Annotated[str | None, typer.Option(help="A device, or rtsp://… or http://…")] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(help="A device, or rtsp://… or http://…; -: is asked for, and not seen."),
+    ] = None,
     broker: Annotated[
         str | None, typer.Option(help="local (mosquitto here), none, or HOST or HOST:PORT.")
     ] = None,

@@ -14,7 +14,7 @@ from ostiary.client.site_desk import WINDOW, SiteDesk
 from ostiary.client.site_office import SiteOffice
 from ostiary.errors import OstiaryError
 from ostiary.mqtt.connection import Login
-from ostiary.service.owner import as_owner_of
+from ostiary.service.owner import as_owner_of, is_so_for_owner_of
 from ostiary.site.members import first_members
 from ostiary.site.topics import SiteTopics
 from ostiary.store.backup import backup, beside, copy_of
@@ -51,6 +51,19 @@ def folder(tmp_path: Path) -> Path:
             parent.chmod(0o755)
     os.chown(made, DAEMON, DAEMON)
     return made
+
+
+def becomes_root() -> bool:
+    os.seteuid(0)
+    return True
+
+
+@as_root
+def test_what_reads_a_cameras_bytes_cannot_become_root_again(folder: Path) -> None:
+    assert is_so_for_owner_of(folder, lambda: os.getresuid() == (DAEMON, DAEMON, DAEMON))
+    assert is_so_for_owner_of(folder, lambda: os.getresgid() == (DAEMON, DAEMON, DAEMON))
+    assert not is_so_for_owner_of(folder, becomes_root)
+    assert os.getresuid() == (0, 0, 0)
 
 
 @pytest.mark.parametrize("dangling", [True, False], ids=["to nothing", "to a file"])

@@ -2,7 +2,10 @@
 that it can be run again."""
 
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,11 +84,12 @@ def test_every_question_can_be_answered_beforehand(
 def test_wrong_answers_are_told_and_asked_again_and_defaults_are_taken_by_return(
     config: Path, at_the_door: Path
 ) -> None:
-    # name, id, source, broker, console twice, lock; the first person is asked of a running door
-    typed = f"Shed\n\n{at_the_door}\nnone\nnowhere\nlocal\n\n"
+    # name, id twice, source, broker, console twice, lock; the first person only of a running door
+    typed = f"Shed\n+\n\n{at_the_door}\nnone\nnowhere\nlocal\n\n"
     done = set_up(config, typed=typed)
     assert done.returncode == 0, done.stderr
     assert "One of: off, local, network." in done.stdout
+    assert "+: an id has no" in done.stdout
     settings = load_settings(config)
     assert (settings.device.name, settings.http.enabled) == ("Shed", True)
     assert settings.http.host == "127.0.0.1"
@@ -104,6 +108,18 @@ def test_a_wrong_option_changes_nothing(config: Path, at_the_door: Path) -> None
         done = set_up(config, *camera, *wrong)
         assert (done.returncode, "config_invalid" in done.stderr) == (78, True), done.stdout
         assert config.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_session_that_drops_ends_it_in_order(config: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "ostiary.cli", "setup", "--config", str(config)]
+    with subprocess.Popen(
+        [*command, "--no-service"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as asking:
+        assert asking.stdout is not None
+        assert any(b"The door" in line for line in asking.stdout)
+        asking.send_signal(number)
+        assert asking.wait(60) == 128 + number  # by Python, which starts the service before
 
 
 def test_the_first_person_is_enrolled_at_the_camera_and_let_in(
@@ -146,17 +162,19 @@ def test_a_broker_where_anybody_could_open_the_door_is_taken_by_a_clear_yes_only
 
 
 def test_a_password_is_for_one_broker_only(config: Path, at_the_door: Path) -> None:
-    options = ("--name", "A", "--id", "a", "--camera", str(at_the_door), "--broker-user", "a")
+    options = ("--name", "A", "--id", "a", "--camera", "-", "--broker-user", "a")
     others = ("--home-assistant", "no", "--console", "off", "--lock", "none")
-    nowhere = "127.0.0.1:1"
-    assert set_up(config, *options, *others, "--broker", nowhere, typed="b\n").returncode == 0
+    nowhere, camera = "127.0.0.1:1", f"{at_the_door}\n"
+    done = set_up(config, *options, *others, "--broker", nowhere, typed=f"{camera}b\n")
+    assert done.returncode == 0, done.stderr
+    assert load_settings(config).cameras[0].source == str(at_the_door)
     first = load_settings(config).mqtt.password_file
     assert first is not None
     assert first.read_text(encoding="utf-8") == "b"
     assert first != config.parent / "mqtt-password-local"
-    assert set_up(config, *options, *others, "--broker", AFAR, typed="\n").returncode == 0
+    assert set_up(config, *options, *others, "--broker", AFAR, typed=f"{camera}\n").returncode == 0
     assert load_settings(config).mqtt.password_file is None
-    done = set_up(config, *options, *others, "--broker", "none")
+    done = set_up(config, *options, *others, "--broker", "none", typed=camera)
     assert done.returncode == 0, done.stderr
     mqtt = load_settings(config).mqtt
     assert (mqtt.host, mqtt.port, mqtt.username) == ("127.0.0.1", 1883, None)

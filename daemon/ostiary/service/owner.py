@@ -4,7 +4,9 @@ daemon may have put links there, and root would follow them."""
 import os
 import pwd
 import shlex
-from collections.abc import Iterator, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +57,30 @@ def as_owner_of(folder: Path) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(0)
         os.setgroups(groups)
+
+
+def is_so_for_owner_of(folder: Path, work: Callable[[], bool]) -> bool:
+    """What `work` says, done in a process of whoever owns the folder, where root is asked and
+    somebody else owns it. Nothing in that process can become root again, as it can in
+    `as_owner_of`: for what reads a stranger's bytes, such as a camera's."""
+    owner = folder.stat() if folder.is_dir() else None
+    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
+        return work()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        status = os.EX_SOFTWARE
+        try:
+            os.setgroups(_groups_of(owner.st_uid, owner.st_gid))
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
+            status = os.EX_OK if work() else 1
+        except Exception:  # noqa: BLE001 - it would end here, untold
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == os.EX_OK
 
 
 def _groups_of(user: int, group: int) -> list[int]:

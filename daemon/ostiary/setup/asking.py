@@ -22,22 +22,27 @@ class Questions:
         check: Callable[[str], Any] = str,
         *,
         secret: bool = False,
+        shown: Callable[[str], str] = str,
     ) -> Any:
         """The answer as `check` makes it; its ValueError is told, and the question asked again.
-        Raises it where nothing is asked."""
+        Raises it where nothing is asked. `shown` is how an answer may be seen: without secrets."""
         if given is not None or self._take_defaults:
             answer = default if given is None else given
-            typer.echo(f"{question}: {'…' if secret else answer}")
+            typer.echo(f"{question}: {'…' if secret else shown(answer)}")
             return check(answer)
         while True:
             self.asked += 1
-            answer = typer.prompt(
-                question, default=default, hide_input=secret, show_default=not secret
-            )
+            asked = question if secret else f"{question} [{shown(default)}]"
+            answer = typer.prompt(asked, default=default, hide_input=secret, show_default=False)
             try:
                 return check(str(answer).strip())
             except ValueError as error:
                 typer.echo(f"  {error}")
+
+    def hidden(self, question: str) -> str:
+        """What is typed and not seen; it is asked for in any case."""
+        self.asked += 1
+        return str(typer.prompt(question, hide_input=True)).strip()
 
     def choose(self, question: str, choices: Sequence[str], default: str, given: str | None) -> str:
         """One of the choices."""

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 VALID = timedelta(days=825)
 """As long as browsers take one for."""
+SOON = timedelta(days=30)
 GROUP = "ostiary"
 
 
@@ -32,10 +33,10 @@ def addresses() -> tuple[str, ...]:
 
 
 def make_certificate(folder: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
-    """The certificate and its key, for these names and addresses; those that are there are kept.
-    Root's, and readable by the door's group. Raises OSError."""
+    """The certificate and its key, for these names and addresses; those that are there are kept
+    while they are good for them. Root's, and readable by the door's group. Raises OSError."""
     certificate, key = folder / "console.crt", folder / "console.key"
-    if certificate.exists() and key.exists():
+    if certificate.exists() and key.exists() and _is_good(certificate, names):
         return certificate, key
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
@@ -82,6 +83,20 @@ def fingerprint(certificate: Path) -> str:
     """SHA-256, as browsers show it."""
     digest = x509.load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256())
     return digest.hex(":").upper()
+
+
+def _is_good(certificate: Path, names: tuple[str, ...]) -> bool:
+    """Whether it holds for all names, and not only for a month. What somebody's authority issued is
+    theirs to renew."""
+    try:
+        made = x509.load_pem_x509_certificate(certificate.read_bytes())
+        covered = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    if made.issuer != made.subject:
+        return True
+    lasts = made.not_valid_after_utc > datetime.now(UTC) + SOON
+    return lasts and all(_general(name) in list(covered) for name in names)
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -6,21 +6,26 @@ and the settings' comments stay.
 
 import getpass
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
+from ostiary.camera.address import redact
 from ostiary.camera.onvif import discover
 from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
 from ostiary.client.local import LocalDoor, is_served
 from ostiary.config import CameraSettings, Settings, load_settings
-from ostiary.config.device import proposed_id
+from ostiary.config.device import DeviceSettings, proposed_id
 from ostiary.config.mqtt import is_loopback
 from ostiary.config_file import edited
 from ostiary.errors import CameraUnavailable, ConfigError, OstiaryError
@@ -30,7 +35,7 @@ from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Check, Level
 from ostiary.service.logging import configure_logging
-from ostiary.service.owner import as_owner_of
+from ostiary.service.owner import is_so_for_owner_of
 from ostiary.service.relay import GpioLine
 from ostiary.setup.asking import Questions, say, yes
 from ostiary.setup.broker import LocalBroker
@@ -65,17 +70,18 @@ class FirstHour:
         """Ask, write, look, start, enrol. Raises ConfigError."""
         if not (os.access(self._config, os.W_OK) and os.access(self._config.parent, os.W_OK)):
             raise ConfigError(f"{self._config} is not yours to write: put `sudo` before it.")
-        self._service.stop()
-        try:
-            self._name()
-            self._camera()
-            self._broker()
-            self._console()
-            self._lock()
-            settings = self._write()
-            self._doctor(settings)
-        finally:
-            is_ready = self._service.start()
+        with _ended_in_order():
+            try:
+                self._service.stop()
+                self._name()
+                self._camera()
+                self._broker()
+                self._console()
+                self._lock()
+                settings = self._write()
+                self._doctor(settings)
+            finally:
+                is_ready = self._service.start()
         if self._service.managed and not is_ready:
             raise ConfigError("The door does not start: `systemctl status ostiary` says why.")
         self._tell_console(settings)
@@ -98,7 +104,7 @@ class FirstHour:
         finally:
             trial.unlink(missing_ok=True)
 
-    def _show(self, *checks: Check) -> bool:
+    def _show(self, checks: Iterable[Check]) -> bool:
         """Print what was found; whether all of it works."""
         shown = doctor.render(checks, self._terminal)
         return all(each.level is not Level.RED for each in shown)
@@ -112,7 +118,7 @@ class FirstHour:
         machine = Path("/etc/machine-id")
         known = machine.read_text(encoding="ascii") if machine.is_file() else ""
         proposed = device.id if device.id != "door" else proposed_id(socket.gethostname(), known)
-        self._set("device", id=self._ask("Id, of its own at the broker", proposed, "id"))
+        self._set("device", id=self._ask("Id, of its own at the broker", proposed, "id", _id))
 
     def _camera(self) -> None:
         say("The camera")
@@ -125,9 +131,12 @@ class FirstHour:
             )
         before = self._before.cameras[0].source
         default = before if before != "0" or not sources else sources[0]
+        given = self._given["camera"]
+        if given == "-":
+            given = self._questions.hidden("Source")
         while True:
-            source = self._ask("Source", default, "camera")
-            if source in sources or self._given["camera"] is not None or self._look(source):
+            source = str(self._questions.ask("Source", default, given, shown=redact))
+            if source in sources or given is not None or self._look(source):
                 break
             if yes(str(self._questions.ask("Take it all the same", "no"))):
                 break
@@ -135,16 +144,17 @@ class FirstHour:
 
     def _look(self, source: str) -> bool:
         """Size, rate, light, focus, as the door's own user; whether it can be used."""
-        with as_owner_of(self._before.store.path.parent):
+
+        def look() -> bool:
             try:
                 wanted = self._before.cameras[0].model_copy(update={"source": source})
-                checks = tuple(
-                    check_camera(CameraSettings(**wanted.model_dump()), self._before.vision)
-                )
+                camera = CameraSettings(**wanted.model_dump())
+                return self._show(check_camera(camera, self._before.vision))
             except (OstiaryError, ValueError) as error:
                 typer.echo(f"  {error}")
                 return False
-        return self._show(*checks)
+
+        return is_so_for_owner_of(self._before.store.path.parent, look)
 
     def _broker(self) -> None:
         say("The broker (MQTT), by which the building hears of the door; it works without one, too")
@@ -168,7 +178,7 @@ class FirstHour:
         )
         self._set("mqtt", discovery=wants)
         settings = self._as_it_will_be()
-        self._show(*check_broker(settings))
+        self._show(check_broker(settings))
 
     def _local_broker(self) -> None:
         device = self._changes["device"]["id"]
@@ -226,9 +236,10 @@ class FirstHour:
         self._set("http", enabled=choice != "off")
         if choice == "local":
             self._set("http", host="127.0.0.1", tls_certificate=None, tls_key=None)
-        elif choice == "network" and http.tls_key is None:
+        elif choice == "network" and http.tls_key in (None, self._config.parent / "console.key"):
             certificate, key = make_certificate(self._config.parent, addresses())
-            self._set("http", host="0.0.0.0", tls_certificate=str(certificate), tls_key=str(key))
+            host = "0.0.0.0" if http.tls_key is None else http.host
+            self._set("http", host=host, tls_certificate=str(certificate), tls_key=str(key))
 
     def _lock(self) -> None:
         say("The lock's relay, at a GPIO line of this machine")
@@ -241,7 +252,6 @@ class FirstHour:
         chip, _, line = answer.rpartition(":")
         number: int | str = int(line) if line.isdecimal() else line
         self._set("relay", chip=chip or str(relay.chip), line=number)
-        self._service.permit_lines()
         if yes(str(self._questions.ask("Open it for a second now", "no"))):
             self._pulse()
 
@@ -262,6 +272,8 @@ class FirstHour:
 
     def _write(self) -> Settings:
         settings = self._as_it_will_be()
+        if settings.relay.enabled:
+            self._service.permit_lines()
         text = edited(self._config.read_text(encoding="utf-8"), self._changes)
         write_for_the_door(self._config, text.encode())
         say(f"Written: {self._config}")
@@ -272,8 +284,9 @@ class FirstHour:
         if self._service.managed and INSTALLED.exists():  # which opens the store's key for it
             subprocess.run([INSTALLED, "doctor"], check=False)
             return
-        with as_owner_of(settings.store.path.parent):
-            doctor.render(doctor.run_checks(settings), self._terminal)
+        is_so_for_owner_of(
+            settings.store.path.parent, lambda: self._show(doctor.run_checks(settings))
+        )
 
     def _tell_console(self, settings: Settings) -> None:
         http = settings.http
@@ -313,6 +326,33 @@ class FirstHour:
             else:
                 typer.echo(f"  {answer.message} Step away and up again: `sudo ostiary events -f`")
                 return
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Also an SSH session that drops (SIGHUP) goes through each `finally`: the door is started, the
+    lock released. A second signal, of the terminal and of `sudo`, does not disturb that."""
+    ends = (signal.SIGHUP, signal.SIGTERM)
+
+    def end(number: int, _: object) -> None:
+        for each in ends:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    before = {each: signal.signal(each, end) for each in ends}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _id(answer: str) -> str:
+    """Raises ValueError where it cannot stand in a topic."""
+    try:
+        return DeviceSettings(id=answer).id
+    except ValidationError:
+        raise ValueError(f"{answer}: an id has no /, +, # or space.") from None
 
 
 def _devices() -> list[str]:

@@ -1,13 +1,19 @@
 """The daemon as systemd runs it, for as long as it is being set up."""
 
+import grp
 import re
 import subprocess
 from pathlib import Path
+
+from ostiary.errors import ConfigError
 
 UNIT = "ostiary.service"
 BOOTED = Path("/run/systemd/system")
 GPIO_SHIPPED = Path("/usr/share/doc/ostiary/gpio.conf")
 GPIO = Path("/etc/systemd/system/ostiary.service.d/gpio.conf")
+GPIO_GROUP = "gpio"
+"""Which `gpio.conf` names: systemd starts no unit of a group that is not there."""
+GPIO_RULE = Path("/etc/udev/rules.d/60-ostiary-gpio.rules")
 
 
 class Service:
@@ -30,10 +36,16 @@ class Service:
         return self._systemctl("restart", unit) or not self.managed
 
     def permit_lines(self) -> None:
-        """The drop-in that lets the door use GPIO lines."""
-        if self.managed and GPIO_SHIPPED.exists():
-            GPIO.parent.mkdir(parents=True, exist_ok=True)
-            GPIO.write_bytes(GPIO_SHIPPED.read_bytes())
+        """The drop-in that lets the door use GPIO lines, and the lines' group, where there is none.
+        Raises ConfigError, OSError."""
+        if not (self.managed and GPIO_SHIPPED.exists()):
+            return
+        try:
+            grp.getgrnam(GPIO_GROUP)
+        except KeyError:
+            _make_group()
+        GPIO.parent.mkdir(parents=True, exist_ok=True)
+        GPIO.write_bytes(GPIO_SHIPPED.read_bytes())
 
     def set_up_code(self) -> str | None:
         """The code with which the console's first account is made; None: it has one, or the
@@ -54,3 +66,18 @@ class Service:
             return False
         done = subprocess.run(["systemctl", *arguments], capture_output=True, check=False)
         return done.returncode == 0
+
+
+def _make_group() -> None:
+    """The group of the chips, as Raspberry Pi OS has it, and udev's rule that gives them to it."""
+    try:
+        subprocess.run(["groupadd", "--system", GPIO_GROUP], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ConfigError(
+            f"There is no group {GPIO_GROUP} for the lock's line, and none could be made: "
+            f"`groupadd --system {GPIO_GROUP}` as root."
+        ) from error
+    rule = f'SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="{GPIO_GROUP}", MODE="0660"\n'
+    GPIO_RULE.write_text(rule, encoding="ascii")
+    for arguments in (("control", "--reload"), ("trigger", "--subsystem-match=gpio", "--settle")):
+        subprocess.run(["udevadm", *arguments], check=False, capture_output=True)
