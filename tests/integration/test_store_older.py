@@ -24,6 +24,7 @@ from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
 from ostiary.store.log_check import check_log
+from ostiary.store.person import known_id
 from ostiary.store.restore import restore
 from ostiary.store.rules import RuleStore, StoredPerson
 from ostiary.store.site import SiteStore
@@ -141,6 +142,20 @@ def test_an_older_backup_is_restored(older: Older) -> None:
     assert restored.contents.users == 2
     with Database.open(path, older.key, DOOR_KEY) as database:
         check_people(database, older)
+
+
+def test_after_an_older_backup_nobody_gets_an_id_that_was_given_since(older: Older) -> None:
+    path = older.path.with_name("door.db")
+
+    def register(name: str) -> int:
+        with Database.open(path, older.key, DOOR_KEY) as database:
+            Users(database).add(name, [np.ones(128)], NOW, recognizer="dlib", source="cli")
+            with database.reading() as connection:
+                return known_id(connection, database.seal, name)
+
+    given = [register(f"Person {number}") for number in range(9)][-1]
+    restore(older.path, path, LATER, store_key=older.key, door_key=DOOR_KEY, bring_back=True)
+    assert register("Bo") == given + 1
 
 
 @pytest.mark.parametrize("file", SEALED, ids=name_of)

@@ -74,9 +74,9 @@ def restore(
         deleted = _deleted_since(copy, path, store_key)
         if deleted and not bring_back:
             _leave_out(copy, deleted, store_key, door_key)
-        _continue_numbers(copy, _numbers_given(path))
         if door_key is not None:
             _take_over(copy, source, store_key, door_key, now)
+        _continue_numbers(copy, _numbers_given(path))  # once it is migrated: of people, too
         contents = verify(copy)
         words_of, words_lost = _words(copy, path)
         kept_as = move_aside(path, now, "replaced") if path.exists() else None
