@@ -60,3 +60,14 @@ def test_an_envelope_opens_for_its_own_number_only(connection: sqlite3.Connectio
     connection.execute("UPDATE seals SET number = 1 - number")
     with pytest.raises(RecoveryWordsWrong):
         keyring.recover(connection, words, ELSEWHERE)
+
+
+@pytest.mark.parametrize("envelope", [None, "text", 7, b""])
+def test_what_is_no_envelope_opens_by_no_words(
+    connection: sqlite3.Connection, envelope: object
+) -> None:
+    keyring.begin(connection, HERE, NOW)
+    words = keyring.new_recovery(connection, HERE, NOW)
+    connection.execute("UPDATE seals SET recoverable = ?", (envelope,))
+    with pytest.raises(RecoveryWordsWrong):
+        keyring.recover(connection, words, ELSEWHERE)

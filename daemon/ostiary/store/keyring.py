@@ -128,7 +128,7 @@ def recover(connection: sqlite3.Connection, words: str, store_key: bytes) -> Non
     for number, recoverable in rows:
         try:
             secret = _opened_from(private, number, recoverable)
-        except (InvalidTag, ValueError, TypeError) as error:
+        except (InvalidTag, ValueError, TypeError, AttributeError) as error:  # or NULL
             raise RecoveryWordsWrong(
                 "These words are not this backup's. Look for those that were shown when its "
                 "recovery key was made."
