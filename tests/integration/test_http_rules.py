@@ -247,3 +247,13 @@ def test_people_who_resemble_each_other_are_told_wherever_the_distance_is(
     said = operator.ask("GET", "/api/v1/settings").json()
     assert said["scale"]["reference"] > said["threshold"]
     assert said["promised"] is True
+
+
+def test_the_page_of_somebody_who_was_altered_opens_and_deletes_them(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    with door.database.transaction() as connection:
+        connection.execute("UPDATE users SET key = 'no key'")
+    assert "Ann" in page(operator, "/person?name=Ann")
+    operator.ask("DELETE", "/api/v1/users/Ann").raise_for_status()
+    assert door.room.people.has("Ann") is False

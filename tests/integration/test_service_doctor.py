@@ -273,6 +273,11 @@ def test_a_sealed_database_is_judged_by_its_key(tmp_path: Path) -> None:
     check = only(list(check_database(stored(path, key_file))), "store key")
     assert check.level is Level.RED
     assert check.found.startswith("1 template(s)")
+    with Database.open(path, b"k" * 44) as database, database.transaction() as connection:
+        connection.execute("UPDATE users SET key = zeroblob(60) WHERE id = 1")
+        connection.execute("UPDATE users SET username = '1.AAAA' WHERE id = 2")
+    check = only(list(check_database(stored(path, key_file))), "store key")
+    assert check.found.startswith("2 person(s) (ada, number 2) and 2 template(s)")
 
 
 def test_a_rule_about_a_camera_that_is_not_there_is_yellow(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from ostiary.errors import CardTaken, CredentialUnknown, UserUnknown
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.store import sealing
-from ostiary.store.credentials import Credentials, Holding
+from ostiary.store.credentials import Credentials, Holding, Pins
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events
@@ -122,6 +122,19 @@ def test_a_credential_that_was_moved_to_somebody_else_opens_nothing(tmp_path: Pa
     with Database.open(path, KEY) as database:
         assert Credentials(database).owner_of(CARD) is None
         assert Credentials(database).pins_of("张三").pin is None
+
+
+def test_who_was_altered_has_no_pins_and_can_be_deleted(tmp_path: Path) -> None:
+    with with_people(tmp_path / "door.db", KEY) as database:
+        credentials = Credentials(database)
+        credentials.set_pin("Ada", "pin", "hash", 7, NOW)
+        credentials.add_card("Ada", CARD, NOW)
+        with database.transaction() as connection:
+            connection.execute("UPDATE users SET key = zeroblob(60) WHERE id = 1")
+        assert credentials.pins_of("Ada") == Pins("Ada")
+        assert credentials.holding("Ada") == Holding(pin=False, duress=False, cards=1)
+        Users(database).delete("Ada")
+        assert credentials.owner_of(CARD) is None
 
 
 def test_a_plain_store_is_sealed_and_opened_for_good_with_its_credentials(tmp_path: Path) -> None:

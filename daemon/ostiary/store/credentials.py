@@ -9,14 +9,13 @@ from typing import Literal
 
 import structlog
 
-from ostiary.errors import CardTaken, CredentialUnknown, SealBroken
+from ostiary.errors import CardTaken, CredentialUnknown, SealBroken, UserUnknown
 from ostiary.messages.username import same_name
 from ostiary.store import moment
 from ostiary.store.database import Database, next_number
 from ostiary.store.person import (
     PERSON_COLUMNS,
     PersonRow,
-    id_of,
     known_id,
     known_person,
     marks,
@@ -117,15 +116,13 @@ class Credentials:
             ).rowcount
 
     def holding(self, username: str) -> Holding:
-        """Raises UserUnknown."""
+        """PINs of whoever was altered count for nothing. Raises UserUnknown."""
         with self._database.reading() as connection:
-            person = known_person(connection, self._database.seal, username)
-            rows = connection.execute(
-                "SELECT kind, COUNT(*) FROM credentials WHERE user_id = ? GROUP BY kind",
-                (person.id,),
-            ).fetchall()
-            pins = self._pins(connection, person)
-        cards = dict(rows).get("card", 0)
+            (cards,) = connection.execute(
+                "SELECT COUNT(*) FROM credentials WHERE user_id = ? AND kind = 'card'",
+                (known_id(connection, self._database.seal, username),),
+            ).fetchone()
+            pins = self.pins_of(username)
         return Holding(pins.pin is not None, pins.duress is not None, cards)
 
     def holders(self) -> Mapping[str, frozenset[str]]:
@@ -148,11 +145,10 @@ class Credentials:
         return {name: frozenset(kinds) for name, kinds in found.items()}
 
     def pins_of(self, username: str) -> Pins:
-        """Without any for who has none, or is not registered."""
-        with self._database.reading() as connection:
-            if id_of(connection, self._database.seal, same_name(username)) is None:
-                return Pins(same_name(username))
+        """Without any for who has none, is not registered, or was altered."""
+        with self._database.reading() as connection, suppress(UserUnknown, SealBroken):
             return self._pins(connection, known_person(connection, self._database.seal, username))
+        return Pins(same_name(username))
 
     def pins_like(self, hint: int) -> tuple[Pins, ...]:
         """Of everybody with a PIN of that hint."""

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ostiary.config import Settings
 from ostiary.errors import OstiaryError, SealBroken
@@ -14,6 +14,7 @@ from ostiary.store.database import read_only
 from ostiary.store.keyring import seal_of
 from ostiary.store.person import PERSON_COLUMNS, opened_person
 from ostiary.store.schema import IDS_SINCE, migrations, version
+from ostiary.store.seal import Seal
 
 MEGABYTE = 1_000_000
 LOW_MB, LITTLE_MB = 50, 500
@@ -72,7 +73,7 @@ def _sealed(settings: Settings, contents: Contents) -> Iterator[Check]:
     if broken:
         yield red(
             "store key",
-            f"{broken} template(s) were altered or put in another's place",
+            f"{broken} were altered or put in another's place",
             "Restore a backup, or delete and enrol those people again; ostiary verify-log.",
         )
     elif contents.opens_with == "store_key":
@@ -85,11 +86,16 @@ def _sealed(settings: Settings, contents: Contents) -> Iterator[Check]:
         yield green("store key", "it fits; backups open with the recovery words too")
 
 
-def _broken(connection: sqlite3.Connection, key: bytes | None) -> int:
+def _broken(connection: sqlite3.Connection, key: bytes | None) -> str:
+    """What does not open, in words. Such people are in no list; by their names they are deleted."""
     if version(connection) < IDS_SINCE:
-        return 0  # the daemon, as it starts, looks at each
+        return ""  # the daemon, as it starts, looks at each
     seal = seal_of(connection, key)
-    broken = 0
+    everyone = connection.execute(
+        f"SELECT {PERSON_COLUMNS} FROM users WHERE typeof(username) = 'text'"
+    )
+    people = [_called(seal, row) for row in everyone if not _opens(seal, row)]
+    templates = 0
     rows = connection.execute(
         f"SELECT templates.id, recognizer, descriptor, {PERSON_COLUMNS} FROM templates"
         " JOIN users ON users.id = user_id"
@@ -99,8 +105,25 @@ def _broken(connection: sqlite3.Connection, key: bytes | None) -> int:
             place = opened_person(seal, row).template(number, recognizer)
             seal.opened_value(descriptor, *place)
         except SealBroken:
-            broken += 1
-    return broken
+            templates += 1
+    found = [f"{len(people)} person(s) ({', '.join(people)})"] if people else []
+    return " and ".join(found + ([f"{templates} template(s)"] if templates else []))
+
+
+def _opens(seal: Seal, row: Sequence[object]) -> bool:
+    try:
+        opened_person(seal, row)
+    except SealBroken:
+        return False
+    return True
+
+
+def _called(seal: Seal, row: Sequence[object]) -> str:
+    number, username, _ = row
+    try:
+        return seal.opened_name(str(username))
+    except SealBroken:
+        return f"number {number}"
 
 
 def _room(folder: os.PathLike[str]) -> Check:
