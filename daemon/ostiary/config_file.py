@@ -87,23 +87,32 @@ def edited(text: str, changes: Changes) -> str:
     in a way that has to be changed by hand."""
     try:
         wanted = tomllib.loads(text)
-        lines = text.split("\n")
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The settings are not valid TOML: {error}") from error
+    lines = text.split("\n")
+    try:
         for table, values in changes.items():
             for key, value in values.items():
                 lines = _with(lines, table, key, value)
                 _set(wanted, table, key, value)
         made = "\n".join(lines)
         is_so = tomllib.loads(made) == wanted
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The settings are not valid TOML: {error}") from error
+    except (tomllib.TOMLDecodeError, IndexError):  # a value of several lines; an empty list
+        is_so = False
     if not is_so:
         keys = ", ".join(f"{table}.{key}" for table, keys in changes.items() for key in keys)
         raise ConfigError(f"Set these by hand, each in a line of its own: {keys}.")
     return made
 
 
+def _occurs_often(table: str) -> bool:
+    return table in Settings.model_fields and isinstance(_default(table), tuple)
+
+
 def _set(wanted: dict[str, Any], table: str, key: str, value: Any) -> None:
-    found = wanted.setdefault(table, {})
+    if value is None and table not in wanted:
+        return
+    found = wanted.setdefault(table, [{}] if _occurs_often(table) else {})
     values = found[0] if isinstance(found, list) else found
     if value is None:
         values.pop(key, None)
@@ -116,7 +125,8 @@ def _with(lines: list[str], table: str, key: str, value: Any) -> list[str]:
     header = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]\]?\s*(#.*)?")
     begin = next((at for at, line in enumerate(lines) if header.fullmatch(line)), None)
     if begin is None:
-        return lines if value is None else [*lines, f"[{table}]", f"{key} = {_toml(value)}", ""]
+        head = f"[[{table}]]" if _occurs_often(table) else f"[{table}]"
+        return lines if value is None else [*lines, head, f"{key} = {_toml(value)}", ""]
     others = (at for at in range(begin + 1, len(lines)) if lines[at].lstrip().startswith("["))
     end = next(others, len(lines))
     own = re.compile(rf"\s*(#?)\s*{re.escape(key)}\s*=")

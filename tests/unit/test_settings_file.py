@@ -46,10 +46,20 @@ def test_what_is_not_there_yet_is_put_in_and_what_is_taken_back_is_commented_out
 
 def test_what_cannot_be_changed_in_one_line_is_left_to_people() -> None:
     for text in (MINE.replace('"broker"', '"""\nbroker"""'), 'mqtt.host = "broker"\n'):
-        with pytest.raises(ConfigError, match=r"mqtt\.host|not valid TOML"):
+        with pytest.raises(ConfigError, match=r"by hand.* mqtt\.host"):
             edited(text, {"mqtt": {"host": "other"}})
+    for text in ("cameras = []\n", 'cameras = [{source = "1"}]\n'):
+        with pytest.raises(ConfigError, match=r"by hand.* cameras\.source"):
+            edited(text, {"cameras": {"source": "0"}})
     with pytest.raises(ConfigError, match="not valid TOML"):
         edited("[mqtt", {"mqtt": {"host": "other"}})
+
+
+def test_the_first_camera_is_put_into_a_file_without_any() -> None:
+    made = edited(
+        "# a new door\n", {"cameras": {"name": "front", "source": "0"}, "http": {"tls_key": None}}
+    )
+    assert tomllib.loads(made) == {"cameras": [{"name": "front", "source": "0"}]}
 
 
 @settings(max_examples=40, deadline=None)
