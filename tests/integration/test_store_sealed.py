@@ -164,6 +164,18 @@ def test_a_plain_database_is_sealed_and_opened_again(path: Path, door_key: DoorK
         check_filled(database)
 
 
+def test_the_face_of_somebody_whose_name_nobody_could_read_is_not_left_plain(
+    path: Path, door_key: DoorKey
+) -> None:
+    face = some_descriptor(9).astype("<f8").tobytes()
+    with Database.open(path) as database, database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO users (username, encoding, created_at) VALUES (?, ?, '')", (b"\xff", face)
+        )
+    encrypt(path, KEY, door_key, "front", NOW)
+    assert face not in path.read_bytes()
+
+
 def test_a_log_that_was_altered_is_not_sealed_over(path: Path, door_key: DoorKey) -> None:
     with Database.open(path, None, door_key) as database:
         fill(database)

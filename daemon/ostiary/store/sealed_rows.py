@@ -129,7 +129,7 @@ def _user(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     *whose, encoding = row
     _, username, key = whose
     if not isinstance(username, str):  # a row of the first version that nobody could read
-        return username, encoding, key
+        return username, None if new.is_sealing else encoding, key
     person = opened_person(old, whose)
     if isinstance(encoding, bytes):
         encoding = new.value(old.opened_value(encoding, *person.encoding), *person.encoding)
