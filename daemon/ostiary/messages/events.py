@@ -111,7 +111,7 @@ class EntranceEvent(LoggedEvent):
     asker: str | None = Field(
         default=None,
         description="Of `mode`, `released`, `silenced` and `forgiven`: whose account it was, or "
-        "`token:…` or `client:…`, where that is known.",
+        "`token:…`, `client:…` or `local:…` (this machine's user), where that is known.",
     )
 
 
