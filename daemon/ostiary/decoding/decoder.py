@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 START_LIMIT_S = 20.0
 SPARE_S = 2.0
 ATTEMPTS = 2
+ENDS_WITHIN_S = 0.1
+"""The process that forks, after those that decode, where all are killed at once."""
 SERVES_S = 3.0
 """After so long a process is ended, also one that refused nothing: it may be somebody's."""
 KEPT_BYTES = 8_000_000
@@ -98,6 +100,9 @@ class Decoder:
                     return self._decoded(data, request)
                 except ConnectionError:  # maybe it died before it saw the picture
                     continue
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(ENDS_WITHIN_S)
+                raise self._begun_anew()  # all were taken away: the picture is not to blame
         log.warning("decoder_died")
         raise ImageInvalid("The image ended its decoder. Save it anew as a baseline JPEG or PNG.")
 
@@ -181,12 +186,15 @@ class Decoder:
                         return _Process(number, talk, time.monotonic())
                 talk.close()
         except OSError as error:
-            self._end()
-            self._start()
-            raise DecoderUnavailable(
-                "Pictures cannot be decoded now: their process does not start. Try again; see "
-                "`ostiary doctor` (libseccomp2 is needed)."
-            ) from error
+            raise self._begun_anew() from error
+
+    def _begun_anew(self) -> DecoderUnavailable:
+        self._end()
+        self._start()
+        return DecoderUnavailable(
+            "Pictures cannot be decoded now: their process does not start. Try again; see "
+            "`ostiary doctor` (libseccomp2 is needed)."
+        )
 
     def _hear(self, until: float) -> int | None:
         """The number of a process that has ended; None: another is there, and waits. Raises
