@@ -38,8 +38,7 @@ EVENTS = 20_000
 COOKIE = "SIEGE_COOKIE"
 LARGE = 11_000_000
 PACE_S = 0.2
-"""Between two of one besieger's requests. They run at the lowest priority, so that on the same
-processors it is the door's defence that is measured and not what the besiegers take."""
+"""Between two of one besieger's requests."""
 SETTINGS = """
 [service]
 metrics_port = {metrics}
@@ -112,7 +111,6 @@ BESIEGERS: dict[Callable[[int, int], None], int] = {
 def _besiege(
     attack: Callable[[int, int], None], http: int, mqtt: int, over: Event, done: "Synchronized[int]"
 ) -> None:
-    os.nice(19)
     while not over.is_set():
         with suppress(OSError, AssertionError):
             attack(http, mqtt)
