@@ -69,6 +69,9 @@ Device = Annotated[str | None, typer.Option(help="Likewise, which door of that b
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
 Name = Annotated[str, typer.Argument(help="Who.")]
 Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP image.")]
+PhotoOrCamera = Annotated[
+    Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
+]
 Camera = Annotated[
     str | None, typer.Option(help="Which camera takes the picture, where there are several.")
 ]
@@ -112,9 +115,7 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
 def add(
     door: RunningDoor,
     name: Name,
-    photo: Annotated[
-        Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
-    ] = None,
+    photo: PhotoOrCamera = None,
     camera: Camera = None,
     from_photo: NotLive = False,
     allow_twin: Twin = False,

@@ -1,6 +1,5 @@
 """`ostiary users rename` and `picture`: what changes of somebody who is registered."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from ostiary.client.cli import (
     Camera,
     Name,
     NotLive,
+    PhotoOrCamera,
     Twin,
     on_a_door,
     picture_of,
@@ -47,9 +47,7 @@ def rename(
 def picture(
     door: RunningDoor,
     name: Name,
-    photo: Annotated[
-        Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
-    ] = None,
+    photo: PhotoOrCamera = None,
     camera: Camera = None,
     from_photo: NotLive = False,
     allow_twin: Twin = False,
