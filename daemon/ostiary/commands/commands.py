@@ -61,10 +61,6 @@ LONGEST_MESSAGE = 1000
 """Letters of an error that are kept: it may say again what was sent."""
 
 
-WITHOUT_PEOPLE = frozenset({"reload"})
-"""Run also while the store is locked: the new settings may name its key."""
-
-
 class Commands:
     """Every method may be called from any thread."""
 
@@ -82,7 +78,7 @@ class Commands:
         try:
             self._room.people.check_open()
         except StoreLocked:
-            if command.name not in WITHOUT_PEOPLE:
+            if not command.while_locked:
                 raise
             command = replace(command, changes=False)  # nothing can be written down
         answered = self._nonce_answer(context)

@@ -46,9 +46,10 @@ def _reloaded(_request: ReloadRequest, _answer: ReloadAnswer) -> Deed:
     return Deed("reloaded", "")
 
 
-@command("reload", changes=True, acts=True, audit=_reloaded)
+@command("reload", changes=True, acts=True, while_locked=True, audit=_reloaded)
 def reload(room: Room, _request: ReloadRequest, _context: Context) -> Effect[ReloadAnswer]:
-    """What comes is made beside what is, which takes its time and the database."""
+    """What comes is made beside what is, which takes its time and the database. The new settings
+    may name the key of a store that is locked."""
     room.reload()
     answer = ReloadAnswer(message="The door starts anew with the configuration as it is now.")
     return lambda: answer

@@ -37,8 +37,9 @@ class Command(Generic[R, A]):
     """`changes`: it changes something, so that its answer is kept and a second delivery is answered
     from there. `secret`: what it says must not be guessed from what is kept of it. `admits`: it
     gives somebody a way in, or a wider one. `urgent`: it waits for no other command. `acts`: its
-    handler does it, before anything is written; others only do by their effect. `deed`: what the
-    audit says of it; None where nothing changes, or where what happened is an event anyway."""
+    handler does it, before anything is written; others only do by their effect. `while_locked`: it
+    runs also while the store is locked, and nothing is written of it then. `deed`: what the audit
+    says of it; None where nothing changes, or where what happened is an event anyway."""
 
     name: str
     handler: Handler[R, A]
@@ -49,6 +50,7 @@ class Command(Generic[R, A]):
     admits: bool
     urgent: bool
     acts: bool
+    while_locked: bool
     deed: Callable[[R, A], Deed] | None
 
     def __call__(self, room: Room, request: R, context: Context) -> Effect[A]:
@@ -79,6 +81,7 @@ def command(
     admits: bool = False,
     urgent: bool = False,
     acts: bool = False,
+    while_locked: bool = False,
     audit: str | Callable[[Any, Any], Deed] | None = None,
     subject: str = "username",
     detail: str | None = None,
@@ -91,7 +94,8 @@ def command(
         _, request, _, effect = get_type_hints(handler).values()
         _, answer = get_args(effect)
         deed = _deed(audit, subject, detail) if isinstance(audit, str) else audit
-        return Command(name, handler, request, answer, changes, secret, admits, urgent, acts, deed)
+        flags = (changes, secret, admits, urgent, acts, while_locked)
+        return Command(name, handler, request, answer, *flags, deed)
 
     return made
 
