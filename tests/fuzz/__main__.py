@@ -12,12 +12,10 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz.seeds import write_seeds
+from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).with_name("corpus")
-NAMES = (
-    *("image", "mjpeg", "command", "signed", "username", "form", "config", "head", "database"),
-    *("people_list", "site"),
-)
+NAMES = tuple(TARGETS)
 LARGEST = 20_000
 TIMEOUT_S = 10
 

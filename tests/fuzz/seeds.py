@@ -10,15 +10,20 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from ostiary.commands.commands import COMMANDS
 from ostiary.config import Settings
 from ostiary.config_file import render
+from ostiary.entrance.input_device import EVENT
 from ostiary.site.clock import following
 from ostiary.site.envelope import write
 from ostiary.site.invitation import grouped
 from ostiary.site.members import Membership
 from ostiary.site.person import Tombstone
 from ostiary.store.database import Database
+from ostiary.vision.last_layer import FEATURES, LastLayer
 from testing import lock_vectors
 from tests.fuzz.targets import BOUNDARY, HOLDER, MEMBERS, NOW, PERSON, SIGNER
 
@@ -51,29 +56,51 @@ def _seeds() -> dict[str, Iterable[bytes]]:
     return {
         "image": pictures,
         "mjpeg": [part * 2 + b"--x--", sized * 2, b"\x01" + part],
-        "command": [b"\x02" + register, b"\x08" + filters, b"\x00{}"],
+        "command": [b"register " + register + b"\n", b"events " + filters + b"\n", *_commands()],
         "signed": [SIGNER.sign(topic + "x", '{"username": "Bo"}', NOW).model_dump_json().encode()],
         "username": [each.encode() for each in ("Anna Maria", "张三", "O’Brien", "می\u200cخواهم")],
         "form": [field + file],
         "config": [render(Settings.model_construct()).encode(), b"[access]\nvotes = 3\n"],
-        "head": [
-            json.dumps(
-                {
-                    "door": lock_vectors.DOOR,
-                    "position": 1,
-                    "link": "0" * 64,
-                    "signed_at": "2026-05-01T00:00:00Z",
-                    "signature": "",
-                }
-            ).encode()
-        ],
+        "head": [_head()],
         "database": list(_databases()),
         "people_list": [
             b"name,groups,from,until,photo\r\nAnn,Staff;Lab,2026-12-01,,ann.jpg\r\n'=1,,,,\r\n",
             '\ufeffname;until\n"Zo\u00eb ""Z""";2026-12-24T18:00\n'.encode(),
         ],
         "site": list(_site_messages()),
+        "recovery": [b"w" + b"abandon " * 11 + b"about", b"p" + bytes(32), _envelope()],
+        "edit": [render(Settings.model_construct()).encode(), b'[[cameras]]\nsource = "0" # a\n'],
+        "overrides": [b"[access]\nfalse_accept = 0.001\nvotes = 3\none_person_only = true\n"],
+        "heard": list(_heard()),
+        "keys": [b"\x10" + EVENT.pack(1, 2, 1, 42, 1) + EVENT.pack(1, 3, 1, 4, 1)],
+        "layer": [LastLayer(np.zeros(FEATURES, np.float32), 0.5).to_bytes()],
     }
+
+
+def _commands() -> Iterable[bytes]:
+    """Each command with the names of its fields, at which a fuzzer would not guess."""
+    for name, command in COMMANDS.items():
+        yield f"{name} {json.dumps(dict.fromkeys(command.request.model_fields))}\n".encode()
+
+
+def _envelope() -> bytes:
+    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+    public = X25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+    return b"ehpke1:" + suite.encrypt(bytes(32), public, b"ostiary recovery key 0")
+
+
+def _heard() -> Iterable[bytes]:
+    yield b'c{"contact": true, "battery": 99}'
+    yield b"cON"
+    event = {"event_id": "0" * 32, "seq": 1, "timestamp": "2026-05-01T00:00:00Z", "reason": "live"}
+    yield b"e" + json.dumps(event).encode()
+    yield b"c<d:XAddrs>http://[fe80::1]/onvif</d:XAddrs> onvif://www.onvif.org/name/A%20camera"
+    yield b"h" + _head()
+
+
+def _head() -> bytes:
+    head = {"door": lock_vectors.DOOR, "position": 1, "link": "0" * 64, "signature": ""}
+    return json.dumps({**head, "signed_at": "2026-05-01T00:00:00Z"}).encode()
 
 
 def _site_messages() -> Iterable[bytes]:

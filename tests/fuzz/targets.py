@@ -6,25 +6,40 @@ what it asserts. What was found stays in `corpus/<target>/` and is read again by
 
 import asyncio
 import os
+import socket
+import sqlite3
 import tempfile
+import tomllib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 from starlette.types import Message
 
+from ostiary.archive.record import record_of
 from ostiary.camera.mjpeg import NewestJpeg, decode_whole
-from ostiary.commands.commands import COMMANDS
+from ostiary.camera.onvif import camera_in
+from ostiary.commands.commands import named
 from ostiary.commands.log_check import check, told_heads
-from ostiary.config import load_settings
+from ostiary.commands.wire import failed
+from ostiary.config import AccessSettings, load_settings
+from ostiary.config_file import edited
+from ostiary.entrance.input_device import Keys
+from ostiary.entrance.sensor import contact_in
 from ostiary.errors import OstiaryError
 from ostiary.http.legacy import face_form
+from ostiary.local.server import read_command
+from ostiary.messages.log import LogHead
 from ostiary.messages.people_list import read_list, write_list
+from ostiary.messages.state import State
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.signing import Signer, Verifier
+from ostiary.overrides import adjusted, read_overrides
 from ostiary.site.clock import Version
 from ostiary.site.envelope import read
 from ostiary.site.identity import Identity
@@ -40,14 +55,19 @@ from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
 from ostiary.store.import_v1 import import_database
+from ostiary.store.keyring import add_key, begin, new_recovery, recover
+from ostiary.store.own_entries import is_head_of
 from ostiary.store.restore import restore
 from ostiary.store.users import Users
 from ostiary.vision.image import ImageLimits, decode_image
+from ostiary.vision.last_layer import FEATURES, LastLayer
 
 CORPUS = Path(__file__).with_name("corpus")
 LIMITS = ImageLimits(bytes=1_000_000, pixels=1_000_000, side=4_000)
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 FORM_LIMIT = 100_000
+REQUEST_LIMIT = 100_000
+STORE_KEY = b"a store's key of thirty-two byte"
 SIGNER = Signer(b"a key that is thirty-two bytes!!", timedelta(seconds=60), "ann")
 BOUNDARY = "x"
 SITE = "house"
@@ -74,9 +94,20 @@ def mjpeg(data: bytes) -> None:
 
 
 def command(data: bytes) -> None:
-    """A request; the first byte says which."""
-    kinds = list(COMMANDS.values())
-    kinds[(data[0] if data else 0) % len(kinds)].parse(data[1:])
+    """What comes by this machine's socket: a command's name and its request."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(data)
+        ours.shutdown(socket.SHUT_WR)
+        try:
+            name, payload = read_command(theirs, REQUEST_LIMIT)
+        except OstiaryError as error:
+            failed(data, error)
+            return
+    try:
+        named(name).parse(payload)
+    except OstiaryError as error:
+        failed(payload, error)
 
 
 def signed(data: bytes) -> None:
@@ -173,11 +204,84 @@ def site(data: bytes) -> None:
             read(membership, PERSON, rest, int(NOW.timestamp() * 1000))
 
 
+def recovery(data: bytes) -> None:
+    """Recovery words (`w`), the recovery key's public half (`p`), or the envelope of a key, as they
+    stand in a backup. Only the right words open anything."""
+    kind, rest = data[:1], data[1:]
+    words, database = _sealed()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.deserialize(database)
+        if kind == b"w":
+            recover(connection, rest.decode("utf-8", errors="surrogateescape"), STORE_KEY)
+            raise AssertionError("recovery words were guessed")
+        if kind == b"p":
+            with suppress(sqlite3.IntegrityError):
+                connection.execute("UPDATE recovery SET public_key = ?", (rest,))
+            add_key(connection, STORE_KEY, NOW)
+        else:
+            connection.execute("UPDATE seals SET recoverable = ?", (rest,))
+            recover(connection, words, STORE_KEY)
+            raise AssertionError("an envelope was forged")
+
+
+@cache
+def _sealed() -> tuple[str, bytes]:
+    """The words of a sealed database, and its bytes."""
+    with _file(b"", ".db") as path, closing(sqlite3.connect(path)) as connection:
+        Database.open(path).close()
+        begin(connection, STORE_KEY, NOW)
+        words = new_recovery(connection, STORE_KEY, NOW)
+        connection.commit()
+        connection.execute("PRAGMA journal_mode = DELETE")
+        return words, connection.serialize()
+
+
+def edit(data: bytes) -> None:
+    """A settings file that setup is to change; what it makes is TOML with the same keys."""
+    text = data.decode("utf-8", errors="replace")
+    made = edited(text, {"device": {"id": "a", "name": "#\n"}, "cameras": {"source": "/dev/x"}})
+    assert tomllib.loads(made)["device"]["id"] == "a"
+
+
+def overrides(data: bytes) -> None:
+    """Thresholds that were set while running, as their file has them."""
+    with _file(data, ".settings.toml") as path:
+        adjusted(AccessSettings(), read_overrides(path))
+
+
+def heard(data: bytes) -> None:
+    """What the bus says unasked, and cameras that answer on the network; the first byte says
+    which."""
+    kind, rest = data[:1], data[1:]
+    contact_in(rest)
+    camera_in(rest)
+    with suppress(ValueError):
+        if kind == b"e":
+            record_of("ostiary/door/event/login", rest)
+        elif kind == b"s":
+            State.model_validate_json(rest)
+        else:
+            assert not is_head_of(LogHead.model_validate_json(rest), DOOR_KEY.public)
+
+
+def keys(data: bytes) -> None:
+    """A keypad's records, in two pieces: the first byte says where they part."""
+    at, rest = data[0] if data else 0, data[1:]
+    parted = Keys()
+    assert parted.of(rest[:at]) + parted.of(rest[at:]) == Keys().of(rest)
+
+
+def layer(data: bytes) -> None:
+    """A camera's own last layer; what is taken gives a probability."""
+    found = LastLayer.from_bytes(data)
+    assert 0 <= found.probability(np.ones(FEATURES, np.float32)) <= 1
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         *(image, mjpeg, command, signed, username, form, config, head, database),
-        *(people_list, site),
+        *(people_list, site, recovery, edit, overrides, heard, keys, layer),
     )
 }
 

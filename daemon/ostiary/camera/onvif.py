@@ -53,15 +53,17 @@ def discover(
             while (left := until - time.monotonic()) > 0 and len(found) < MOST:
                 asking.settimeout(left)
                 answer, _ = asking.recvfrom(LONGEST)
-                if (camera := _camera(answer.decode("utf-8", "replace"))) is not None:
+                if (camera := camera_in(answer)) is not None:
                     found[camera.host] = camera
         except OSError:  # no network, or nobody more
             pass
     return tuple(found[host] for host in sorted(found))
 
 
-def _camera(answer: str) -> NetworkCamera | None:
-    addresses = re.search(r"XAddrs>\s*([^<\s]+)", answer)
+def camera_in(answer: bytes) -> NetworkCamera | None:
+    """Who says so that it is a camera; None where nobody does."""
+    text = answer.decode("utf-8", "replace")
+    addresses = re.search(r"XAddrs>\s*([^<\s]+)", text)
     if addresses is None:
         return None
     try:
@@ -70,6 +72,6 @@ def _camera(answer: str) -> NetworkCamera | None:
         return None
     if not re.fullmatch(r"[0-9A-Za-z.:-]{1,100}", host):
         return None
-    name = re.search(r"onvif://www\.onvif\.org/name/([^<\s]+)", answer)
+    name = re.search(r"onvif://www\.onvif\.org/name/([^<\s]+)", text)
     words = "" if name is None else unquote(name[1])[:60]
     return NetworkCamera(host, "".join(each for each in words if each.isprintable()))

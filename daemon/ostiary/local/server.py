@@ -150,7 +150,7 @@ class LocalServer:
     def _answer(self, connection: socket.socket, uid: int) -> bytes:
         payload = b""
         try:
-            name, payload = self._read(connection)
+            name, payload = read_command(connection, self._limits.payload_limit_bytes)
             self._begin()
             return self._handle(name, payload, time.monotonic(), _asker(uid))
         except OstiaryError as error:
@@ -159,30 +159,6 @@ class LocalServer:
         except Exception:  # one command must not end the daemon's thread without an answer
             log.exception("command_failed", source="cli")
             return failed(payload, OstiaryError("Something failed; see the log."))
-
-    def _read(self, connection: socket.socket) -> tuple[str, bytes]:
-        """The command's name and its request. Raises RequestLate, RequestTooLarge,
-        RequestMalformed where the line does not end: then nothing is run."""
-        until = time.monotonic() + READ_S
-        line = bytearray()
-        name: str | None = None
-        while not line.endswith(b"\n"):
-            connection.settimeout(max(0.001, until - time.monotonic()))
-            try:
-                piece = connection.recv(_PIECE)
-            except OSError as error:
-                raise RequestLate(f"The command did not come within {READ_S:g} s.") from error
-            if not piece:
-                raise RequestMalformed("A command is a line: its name, a space, a JSON object.")
-            line += piece
-            if name is None and (b" " in line or len(line) > LONGEST_NAME):
-                name = line[:LONGEST_NAME].partition(b" ")[0].decode("ascii", "replace")
-            command = COMMANDS.get(name or "")
-            most = most_bytes(command, self._limits.payload_limit_bytes)
-            if len(line) > most + LONGEST_NAME:
-                check_size(command, len(line) - LONGEST_NAME, self._limits.payload_limit_bytes)
-        words, _, payload = bytes(line).rstrip().partition(b" ")
-        return words.decode("ascii", "replace"), payload
 
     def _handle(self, name: str, payload: bytes, since: float, asker: Asker) -> bytes:
         """Raises OstiaryError."""
@@ -218,6 +194,30 @@ class LocalServer:
             with self._counting:
                 self._waiting[asker.name or ""] -= 1
                 self._waiting += Counter()
+
+
+def read_command(connection: socket.socket, limit: int) -> tuple[str, bytes]:
+    """The command's name and its request, of `limit` bytes at most. Raises RequestLate,
+    RequestTooLarge, RequestMalformed where the line does not end: then nothing is to be run."""
+    until = time.monotonic() + READ_S
+    line = bytearray()
+    name: str | None = None
+    while not line.endswith(b"\n"):
+        connection.settimeout(max(0.001, until - time.monotonic()))
+        try:
+            piece = connection.recv(_PIECE)
+        except OSError as error:
+            raise RequestLate(f"The command did not come within {READ_S:g} s.") from error
+        if not piece:
+            raise RequestMalformed("A command is a line: its name, a space, a JSON object.")
+        line += piece
+        if name is None and (b" " in line or len(line) > LONGEST_NAME):
+            name = line[:LONGEST_NAME].partition(b" ")[0].decode("ascii", "replace")
+        command = COMMANDS.get(name or "")
+        if len(line) > most_bytes(command, limit) + LONGEST_NAME:
+            check_size(command, len(line) - LONGEST_NAME, limit)
+    words, _, payload = bytes(line).rstrip().partition(b" ")
+    return words.decode("ascii", "replace"), payload
 
 
 def _asker(uid: int) -> Asker:

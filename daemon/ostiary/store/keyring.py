@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mnemonic import Mnemonic
 
-from ostiary.errors import RecoveryWordsWrong, StoreLocked
+from ostiary.errors import RecoveryWordsWrong, SealBroken, StoreLocked
 from ostiary.store import moment
 from ostiary.store.seal import KEY_BYTES, NONCE_BYTES, KeyedSeal, LockedSeal, Seal, derived
 
@@ -65,7 +65,8 @@ def begin(connection: sqlite3.Connection, store_key: bytes, now: datetime) -> No
 
 
 def add_key(connection: sqlite3.Connection, store_key: bytes, now: datetime) -> int:
-    """A new data key, by which everything is sealed from now on; its number."""
+    """A new data key, by which everything is sealed from now on; its number. Raises StoreLocked,
+    SealBroken."""
     seal_of(connection, store_key).check()
     number = mark_of(connection)[1] + 1
     _put(connection, store_key, number, os.urandom(KEY_BYTES), now)
@@ -187,7 +188,14 @@ def _opened(store_key: bytes, number: int, sealed: bytes) -> bytes:
 
 
 def _sealed_to(public: X25519PublicKey, number: int, secret: bytes) -> bytes:
-    return _HPKE_1 + _SUITE.encrypt(secret, public, f"ostiary recovery key {number}".encode())
+    """Raises SealBroken for a key that anybody would open (RFC 9180, 7.1.4)."""
+    try:
+        return _HPKE_1 + _SUITE.encrypt(secret, public, f"ostiary recovery key {number}".encode())
+    except ValueError as error:
+        raise SealBroken(
+            "The recovery key in this database was altered. Make new words: `ostiary store "
+            "recovery`."
+        ) from error
 
 
 def _opened_from(private: X25519PrivateKey, number: int, sealed: bytes) -> bytes:

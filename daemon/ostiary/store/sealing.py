@@ -85,7 +85,7 @@ def _turn(
 
 def rotate(path: Path, store_key: bytes, now: datetime, door_key: DoorKey | None = None) -> int:
     """Make a new data key, by which everything written from now on is sealed; its number. The
-    daemon seals the rest anew while it runs (`Rotation`). Raises StoreLocked."""
+    daemon seals the rest anew while it runs (`Rotation`). Raises StoreLocked, SealBroken."""
     with Database.open(path, store_key, door_key) as database, database.transaction() as connection:
         _need_sealed(database)
         return keyring.add_key(connection, store_key, now)
