@@ -26,6 +26,7 @@ from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
+from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 
 BASE = "ostiary/test"
@@ -59,10 +60,14 @@ class Doorway:
         roster = roster_of(users, engine, risk_of(settings.access))
         self.people = People(users, self.events, roster)
         command_log = CommandLog(self.database)
+        room.setdefault("show_picture", self._show_picture)
         self.room = Room(settings, self.people, self.events, engine, dict(cameras), **room)
         self.commands = Commands(self.room, command_log)
         announced = Announced(self.database)
         self.mqtt = MqttDoor(settings, self.commands, self.events, command_log, announced)
+
+    def _show_picture(self, camera: str, image: BGRImage) -> None:
+        self.mqtt.show_picture(camera, image)
 
     def __enter__(self) -> Self:
         self.mqtt.start()

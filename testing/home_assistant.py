@@ -2,12 +2,13 @@
 but MQTT, and tells what it made of the door.
 
 `python home_assistant.py PORT FOLDER [AUTOMATIONS]`: reads commands from standard input, one a line
-(`states`, `press ENTITY`, `lock SERVICE ENTITY`, `choose ENTITY OPTION`, `calls`, `stop`), and
-prints one JSON line for each. The services that the automations call are kept for `calls`, and
-nothing else happens.
+(`states`, `press ENTITY`, `lock SERVICE ENTITY`, `choose ENTITY OPTION`, `picture ENTITY`, `calls`,
+`stop`), and prints one JSON line for each. The services that the automations call are kept for
+`calls`, and nothing else happens.
 """
 
 import asyncio
+import base64
 import json
 import logging
 import socket
@@ -25,7 +26,7 @@ from homeassistant import (  # type: ignore[import-not-found]
 from homeassistant.setup import async_setup_component  # type: ignore[import-not-found]
 from homeassistant.util.yaml import load_yaml  # type: ignore[import-not-found]
 
-DOMAINS = ("event", "sensor", "button", "binary_sensor", "lock", "select")
+DOMAINS = ("event", "sensor", "button", "binary_sensor", "lock", "select", "image")
 
 
 def prepare(folder: Path, port: int) -> None:
@@ -110,6 +111,10 @@ async def serve(folder: Path, automations: Path | None) -> None:
             break
         if line[0] == "calls":
             tell({"calls": CALLED})
+            continue
+        if line[0] == "picture":
+            entity = hass.data["entity_components"]["image"].get_entity(line[1])
+            tell({"jpeg": base64.b64encode(await entity.async_image() or b"").decode()})
             continue
         if line[0] == "press":
             await hass.services.async_call("button", "press", {"entity_id": line[1]}, blocking=True)

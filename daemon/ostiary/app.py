@@ -254,6 +254,7 @@ class App:
             doors=self.doors.guards,
             presenting=self.presenting,
             forgive=lambda: self.doorkeeper.remember({}),
+            show_picture=lambda camera, image: self.mqtt.show_picture(camera, image),
             hasher=hasher,
         )
         self.rules = room.rules
@@ -545,11 +546,19 @@ class App:
     def _follow(self, told: Told, source: str, number: object) -> None:
         if told.decision.success:
             self.doors.granted(source, told.decision.username)
-        if self._console is not None and isinstance(number, int):
-            self._console.decided(number, source)
+        if isinstance(number, int):
+            self._show(told, source, number)
         self._recording.let_come_over(told, self._access.live_threshold)
         if self._access.learn_second:
             self._recording.let_learn(told, self._access.live_threshold)
+
+    def _show(self, told: Told, source: str, number: int) -> None:
+        """The picture of an event, to those who keep it and show it."""
+        if self._console is not None:
+            self._console.decided(number, source)
+        image = next(each.latest for each in self.recognitions if each.name == source)
+        if image is not None:
+            self.mqtt.show_picture(source, image, number, told.decision.username)
 
     def _prompt(self, asked: Asked | None, source: str) -> None:
         """What is asked at a camera, for everything that shows or says it."""

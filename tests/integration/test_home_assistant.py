@@ -5,6 +5,7 @@ there these tests are skipped by name, and the announcements are checked by
 tests/unit/test_mqtt_discovery.py alone.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -33,7 +34,7 @@ from testing.cameras import Still
 from testing.daemon import DaemonProcess, write_config
 from testing.doorway import BASE, Doorway, door_settings
 from testing.probe import Probe
-from testing.waiting import PATIENCE_S
+from testing.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -195,6 +196,35 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
     home.wait(lambda states: states[f"sensor.{NODE}_health"]["state"] == "unavailable")
     with Doorway(door_settings(tmp_path, broker.port), engine):
         home.wait(lambda states: not states)
+
+
+def test_home_assistant_shows_the_last_decisions_picture_and_snapshots_until_it_is_switched_off(
+    tmp_path: Path, broker: Mosquitto, home: HomeAssistant, engine: VisionEngine
+) -> None:
+    dark, bright = (np.full((480, 640, 3), value, np.uint8) for value in (20, 230))
+    entity = f"image.{NODE}_picture"
+
+    def shows(brightness: int) -> bool:
+        jpeg = base64.b64decode(home.ask(f"picture {entity}")["jpeg"])
+        shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1) if jpeg else None
+        return shown is not None and abs(float(shown.mean()) - brightness) < 5
+
+    mqtt = {"discovery": True, "event_pictures": True}
+    with Doorway(
+        door_settings(tmp_path, broker.port, mqtt=mqtt), engine, ("front", Still(bright))
+    ) as door:
+        states = home.wait(lambda states: entity in states)
+        assert states[entity]["attributes"]["friendly_name"] == "Door Picture"
+        time.sleep(SUBSCRIBES_WITHIN_S)
+        decide(door, Reason.UNKNOWN_FACE)
+        door.mqtt.show_picture("front", dark, 1)
+        home.wait(lambda states: states[entity]["state"] != "unknown")
+        wait_until(lambda: shows(20), "the picture of the decision")
+        home.ask(f"press button.{NODE}_snapshot")
+        wait_until(lambda: shows(230), "the picture that the button asked for")
+    settings = door_settings(tmp_path, broker.port, mqtt={"discovery": True})
+    with Doorway(settings, engine, ("front", Still(bright))):
+        home.wait(lambda states: entity not in states and f"button.{NODE}_snapshot" in states)
 
 
 def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ostiary.errors import ImageInvalid, ImageTooLarge
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.image import ImageLimits, decode_image, encode_jpeg
+from ostiary.vision.image import ImageLimits, decode_image, encode_jpeg, jpeg_within
 
 WIDTH, HEIGHT = 48, 32
 
@@ -222,3 +222,22 @@ def test_a_picture_of_fifty_megapixels_is_refused_with_what_to_do() -> None:
     head[frame + 5 : frame + 9] = (6120).to_bytes(2, "big") + (8160).to_bytes(2, "big")
     with pytest.raises(ImageTooLarge, match=r"8160×6120 pixels.*Shrink it"):
         decode_image(bytes(head))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1080, 1920), (1920, 1080), (480, 640), (40, 30)])
+def test_any_picture_fits_into_what_is_allowed(height: int, width: int) -> None:
+    """Noise is what a JPEG makes least small."""
+    noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    jpeg = jpeg_within(noise, 30_000, 640)
+    shown = decode_image(jpeg)
+    assert len(jpeg) <= 30_000
+    assert shown.shape[1] <= min(640, width)
+    assert abs(shown.shape[0] / shown.shape[1] - height / width) < 0.02 * height / width
+
+
+def test_a_picture_that_fits_keeps_its_size() -> None:
+    assert decode_image(jpeg_within(picture(), 30_000, 640)).shape == picture().shape
+
+
+def test_even_one_pixel_fits_into_a_kilobyte() -> None:
+    assert len(jpeg_within(picture(), 700, 640)) <= 700

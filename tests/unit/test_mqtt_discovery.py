@@ -43,6 +43,7 @@ BY_COMPONENT = {
         "state_topic",
     },
     "select": {"command_template", "command_topic", "options", "state_topic"},
+    "image": {"image_topic", "content_type"},
 }
 REQUIRED = {
     "event": {"state_topic", "event_types"},
@@ -51,6 +52,7 @@ REQUIRED = {
     "binary_sensor": {"state_topic"},
     "lock": {"command_topic"},
     "select": {"command_topic", "options"},
+    "image": {"image_topic"},
 }
 
 
@@ -63,7 +65,7 @@ def announced(**mqtt: object) -> dict[str, bytes]:
 
 def test_every_component_has_what_it_needs_and_nothing_unknown() -> None:
     for topic, payload in announced().items():
-        if not payload:  # a door without a contact
+        if not payload:  # a door without a contact, or without pictures
             continue
         prefix, component, node, name, last = topic.split("/")
         assert (prefix, node, last) == ("homeassistant", "ostiary_front_door", "config")
@@ -93,6 +95,30 @@ def test_a_button_that_could_not_sign_is_not_offered() -> None:
     settings = Settings.model_validate({"mqtt": {"discovery": True}, "commands": {"signed": True}})
     found = announcements(settings, Topics.of(settings))
     assert found["homeassistant/button/ostiary_door/snapshot/config"] == b""
+
+
+def test_a_picture_is_shown_only_where_the_settings_say_so_and_the_button_asks_for_one() -> None:
+    picture = "homeassistant/image/ostiary_front_door/picture/config"
+    button = "homeassistant/button/ostiary_front_door/snapshot/config"
+    off, on = announced(), announced(event_pictures=True)
+    assert off[picture] == b""
+    assert json.loads(json.loads(off[button])["payload_press"]) == {}
+    shown = json.loads(on[picture])
+    assert set(shown) <= COMMON | BY_COMPONENT["image"]
+    assert shown["image_topic"] == "ostiary/front_door/picture/front"
+    assert json.loads(json.loads(on[button])["payload_press"]) == {"show": True}
+
+
+def test_each_of_several_cameras_has_a_picture_of_its_own() -> None:
+    cameras = [{"name": name} for name in ("in", "out")]
+    mqtt = {"discovery": True, "event_pictures": True}
+    settings = Settings.model_validate({"mqtt": mqtt, "cameras": cameras})
+    found = announcements(settings, Topics.of(settings))
+    for name in ("in", "out"):
+        picture = json.loads(found[f"homeassistant/image/ostiary_door/picture_{name}/config"])
+        assert picture["image_topic"] == f"ostiary/door/picture/{name}"
+        button = json.loads(found[f"homeassistant/button/ostiary_door/snapshot_{name}/config"])
+        assert json.loads(button["payload_press"]) == {"camera": name, "show": True}
 
 
 def test_a_tap_opens_once_and_only_the_mode_leaves_it_open() -> None:

@@ -70,6 +70,9 @@ class Commands:
         self._audit = Audit(room.people.database)
         self._repeats = LockOut(room.settings.credentials.tries)
 
+    def is_registered(self, username: str) -> bool:
+        return self._room.people.has(username)
+
     def run(self, command: Command[R, A], request: R, context: Context) -> A:
         """Run a command and write down who asked for it, or give the answer it got when it ran.
 

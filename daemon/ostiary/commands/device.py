@@ -4,7 +4,7 @@ from ostiary import __version__
 from ostiary.commands.context import Context
 from ostiary.commands.registry import Deed, Effect, command
 from ostiary.commands.room import Room
-from ostiary.errors import CameraUnavailable
+from ostiary.errors import CameraUnavailable, NotAllowed
 from ostiary.messages.commands.device import (
     PingAnswer,
     PingRequest,
@@ -29,6 +29,10 @@ def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect[
     image = camera.latest
     if image is None:
         raise CameraUnavailable(f"Camera {name} gives no picture; see `state`.")
+    if request.show:
+        if not room.settings.mqtt.event_pictures:
+            raise NotAllowed("mqtt.event_pictures is off: no picture is shown on the bus.")
+        room.show_picture(name, image)
     if request.width is not None:
         image = at_most_wide(image, request.width)
     height, width = image.shape[:2]

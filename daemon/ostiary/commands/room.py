@@ -98,6 +98,10 @@ def _nothing() -> None:
     pass
 
 
+def _shown_nowhere(_camera: str, _image: BGRImage) -> None:
+    pass
+
+
 def _no_reload() -> None:
     raise NotAllowed("This door cannot be reloaded.")
 
@@ -116,7 +120,8 @@ class Room:
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
     where they can change while running. `decode` decodes what strangers send. `logins` counts those
     that were denied, `pins_taken` PINs that were refused for being somebody's. `forgive` lets
-    anti-passback begin anew. `clock_trusted`: whether the machine's clock is synchronised."""
+    anti-passback begin anew. `clock_trusted`: whether the machine's clock is synchronised.
+    `show_picture` shows a camera's picture on the bus, where the settings permit it."""
 
     settings: Settings
     people: People
@@ -131,6 +136,7 @@ class Room:
     doors: Mapping[str, Door] = field(default_factory=dict)
     presenting: Presents | None = None
     forgive: Callable[[], object] = _nothing
+    show_picture: Callable[[str, BGRImage], object] = _shown_nowhere
     hasher: PinHasher = field(default_factory=PinHasher)
     logins: DeniedLogins = field(init=False)
     rules: Rules = field(init=False)

@@ -75,6 +75,11 @@ class MqttSettings(Section):
     door_expiry_s: int = Field(
         60, ge=1, le=3600, description="A granted decision older than this opens no door."
     )
+    event_pictures: bool = Field(
+        False,
+        description="Show whoever may read <base>/<id>/picture/<camera> the picture of each "
+        "decision: a JPEG of 30 kB at most, never retained. Only where that is permitted.",
+    )
     response_prefixes: tuple[str, ...] = Field(
         (),
         description="MQTT 5 Response Topics are honoured under <base>/<id>/response/ and under "

@@ -13,8 +13,8 @@ import structlog
 from ostiary.commands.room import always, utc_now
 from ostiary.config import Settings
 from ostiary.errors import OstiaryError
-from ostiary.http.live import step_back
 from ostiary.http.parts import Watched
+from ostiary.priority import step_back
 from ostiary.store.database import Database
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage

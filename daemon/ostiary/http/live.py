@@ -5,7 +5,6 @@ runs at a lower priority. A viewer who is slow gets fewer pictures, never a queu
 """
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ from ostiary.errors import Busy
 from ostiary.http.messages import LiveFace, LivePicture
 from ostiary.http.parts import ConsoleParts, Watched
 from ostiary.messages.reason import Reason
+from ostiary.priority import step_back
 from ostiary.recognition import SeenFace, View
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import at_most_wide, encode_jpeg
 
 QUALITY = 75
-NICENESS = 10
 NOT_LIVE = frozenset(
     {Reason.PRESENTATION_ATTACK, Reason.STILL_PICTURE, Reason.AFTER_ATTACK, Reason.UNCERTAIN}
 )
@@ -139,13 +138,6 @@ class Audience:
             yield
         finally:
             self._places.release()
-
-
-def step_back() -> None:
-    """Let every other thread go before this one. Linux has priorities of threads, not only of
-    processes; elsewhere, and where it is not permitted, nothing happens."""
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def show(name: str, view: View, parts: ConsoleParts) -> Shown:

@@ -37,13 +37,26 @@ OUT: Mapping[str, tuple[type[BaseModel], str]] = {
 
 def document() -> dict[str, Any]:
     """The whole document as plain data."""
-    channels: dict[str, Any] = {"availability": _channel("availability", ["Availability"])}
-    operations: dict[str, Any] = {"availability": _operation("send", "availability")}
+    channels: dict[str, Any] = {
+        "availability": _channel("availability", ["Availability"]),
+        "picture_camera": _channel("picture/{camera}", ["Picture"]),
+    }
+    operations: dict[str, Any] = {
+        "availability": _operation("send", "availability"),
+        "picture_camera": {
+            **_operation("send", "picture_camera"),
+            "summary": "What a camera saw at a decision, with `mqtt.event_pictures`. Expires.",
+        },
+    }
     messages: dict[str, Any] = {
         "Availability": {
             "contentType": "text/plain",
             "payload": {"type": "string", "enum": ["online", "offline"]},
-        }
+        },
+        "Picture": {
+            "contentType": "image/jpeg",
+            "payload": {"type": "string", "contentMediaType": "image/jpeg"},
+        },
     }
     models: list[tuple[type[BaseModel], str]] = [
         (OkResponse, "serialization"),
@@ -74,7 +87,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Ostiary",
             "version": __version__,
-            "description": "What one door tells and takes over MQTT. QoS is 1 everywhere.",
+            "description": "What one door tells and takes over MQTT. QoS is 1, of pictures 0.",
         },
         "defaultContentType": "application/json",
         "servers": {"broker": {"host": "127.0.0.1:1883", "protocol": "mqtt5"}},

@@ -184,6 +184,12 @@ class Connection:
         return self._login.client_id
 
     @property
+    def is_idle(self) -> bool:
+        """Whether the broker has everything that was sent."""
+        with self._ledger:
+            return not self._waiting
+
+    @property
     def largest_unacknowledged(self) -> int:
         """The size of the largest message that was sent and that the broker did not acknowledge."""
         with self._ledger:
@@ -284,12 +290,13 @@ class Connection:
         topic: str,
         payload: bytes,
         *,
+        qos: int = 1,
         retain: bool = False,
         expiry_s: int | None = None,
         correlation: bytes | None = None,
         acknowledged: Acknowledged = _nobody_cares,
     ) -> bool:
-        """Send at QoS 1, or at what the broker takes. False where it was not sent, and then
+        """Send at QoS 1 or 0, as the broker takes it. False where it was not sent, and then
         `acknowledged` is not called: the connection has ended, or the message is larger than the
         broker takes (which is logged, once a topic)."""
         properties = self._properties(expiry_s, correlation)
@@ -300,7 +307,7 @@ class Connection:
             self._leave_out(topic, size)
             return False
         self.too_large.pop(topic, None)
-        qos, retain = min(1, self.limits.qos), retain and self.limits.retain
+        qos, retain = min(qos, self.limits.qos), retain and self.limits.retain
         info = self._client.publish(topic, payload, qos, retain, properties)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             return False

@@ -58,6 +58,7 @@ def _everything(settings: Settings, topics: Topics) -> Iterator[Found]:
     yield from _prompts(settings, topics)
     yield from door_components(settings, topics)
     yield from _buttons(settings, topics)
+    yield from _pictures(settings, topics)
     yield from _site(settings, topics)
 
 
@@ -145,7 +146,9 @@ def _buttons(settings: Settings, topics: Topics) -> Iterator[Found]:
     """One that asks for a snapshot, or one a camera where there are several."""
     several = len(settings.cameras) > 1
     for camera in settings.cameras:
-        request = {"camera": camera.name} if several else {}
+        request: dict[str, Any] = {"camera": camera.name} if several else {}
+        if settings.mqtt.event_pictures:
+            request["show"] = True
         yield (
             BUTTON,
             "snapshot",
@@ -157,6 +160,20 @@ def _buttons(settings: Settings, topics: Topics) -> Iterator[Found]:
                 "payload_press": json.dumps(request, ensure_ascii=False),
             },
         )
+
+
+def _pictures(settings: Settings, topics: Topics) -> Iterator[Found]:
+    """Of the last decision, or one a camera where there are several; only where they are shown."""
+    several = len(settings.cameras) > 1
+    for camera in settings.cameras:
+        config = {
+            "name": f"Picture {camera.name}" if several else "Picture",
+            "icon": "mdi:account-box",
+            "image_topic": topics.picture(camera.name),
+            "content_type": "image/jpeg",
+        }
+        shown = config if settings.mqtt.event_pictures else None
+        yield "image", "picture", camera.name if several else None, shown
 
 
 def _prompts(settings: Settings, topics: Topics) -> Iterator[Found]:

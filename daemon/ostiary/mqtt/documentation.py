@@ -49,6 +49,7 @@ MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract i
 | `…/duress` | out | no | [somebody was forced](#duress): for few eyes |
 | `…/door` | out, expires | no | [open, now](#door) |
 | `…/door/prompt` | out, expires | no | [do this, to show that you are there](#doorprompt) |
+| `…/picture/<camera>` | out, expires | no | [picture of a decision](#picturecamera): for few eyes |
 | `…/log` | out | yes | [the signed head of the log](#log) |
 | `…/request/<command>` | in | ignored | [a command](#commands) |
 | `…/response/<command>` | out | no | its answer |
@@ -66,7 +67,8 @@ its second connection where it is one of a site (`site.tls_certificate`), each k
 types commands have one each. With `mqtt.discovery` Home Assistant finds the door by itself;
 `config/home-assistant/` has automations for it. A name with other characters than letters and
 digits of ASCII, `_` and `-` has a digest of itself in the ids there. What is announced or retained
-is taken back once the settings have no such camera, door or prefix any more.
+is taken back once the settings have no such camera, door or prefix any more; so is an entity that
+the settings switch off.
 
 ## What you can rely on
 
@@ -107,6 +109,20 @@ any more.
 
 **PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand
 in no answer, event, error or log line. Let nobody but the door read `…/request/#`.
+
+"""
+
+PICTURE_TEXT = """\
+## picture/<camera>
+
+A JPEG of at most 30,000 bytes and 640 columns, no JSON: what the camera saw at a decision, granted
+or denied. Only with `mqtt.event_pictures`, which is off. It is sent at QoS 0, after its event and
+while nothing else is under way, with the event's `seq` as its Correlation Data, and expires a
+minute after it was taken. It is never retained nor sent again, and left out where the broker is
+away, lags behind, or does not let the door write there, and of somebody who was deleted meanwhile:
+count on events, not on pictures. `snapshot` with `"show": true` is shown there, too, without
+Correlation Data. Home Assistant has it as the entity *Picture* of each camera, and its button
+*Snapshot* asks for one.
 
 """
 
@@ -157,7 +173,7 @@ def markdown() -> str:
             parts += ["`cameras`:\n\n", _fields(CameraState, "serialization")]
             parts += ["`models`:\n\n", _fields(ModelState, "serialization")]
             parts += ["`broker`:\n\n", _fields(BrokerState, "serialization")]
-    parts.append(COMMANDS_TEXT)
+    parts += [PICTURE_TEXT, COMMANDS_TEXT]
     parts += [_command(kind) for kind in COMMANDS.values()]
     parts += [SIGNED_TEXT, _fields(SignedCommand, "validation")]
     parts += ["## Error codes\n\n| code | meaning |\n| --- | --- |\n", _codes()]

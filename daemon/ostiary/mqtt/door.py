@@ -17,6 +17,7 @@ from ostiary.mqtt.connection import Connection, Incoming, Login, Will
 from ostiary.mqtt.console_address import console_address
 from ostiary.mqtt.discovery import announcements, former_topics
 from ostiary.mqtt.login import login_of
+from ostiary.mqtt.pictures import Pictures, ShownPicture
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
 from ostiary.mqtt.security import command_verifier, door_key
@@ -26,8 +27,9 @@ from ostiary.mqtt.topics import Topics
 from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
+from ostiary.vision.arrays import BGRImage
 
-DURESS_EVERY_S = 600.0
+TRY_EVERY_S = 600.0
 ONLINE = b"online"
 OFFLINE = b"offline"
 
@@ -83,7 +85,8 @@ class MqttDoor:
         }
         self._entrances: dict[str, bytes] = {}
         self._taking_back = TakingBack(announced, former_topics(settings, self.topics))
-        self._duress_due = 0.0  # monotonic s
+        self._try_due = 0.0  # monotonic s
+        self._pictures_refused: tuple[str, ...] = ()
         self._sensors = sensors
         sensor_topics = () if sensors is None else sensors.sensor_topics
         one_by_one = tuple(map(self.topics.request, COMMANDS))
@@ -100,6 +103,9 @@ class MqttDoor:
         key = door_key(settings)
         self._publisher = Publisher(
             events, command_log, self.topics, settings, key, clock, beat, clock_trusted, locked_down
+        )
+        self._pictures = Pictures(
+            self.topics, lambda: self._client.connection, events.is_pending, commands.is_registered
         )
         self._requests = Requests(
             commands, self._client, self.topics, settings, command_verifier(settings.commands)
@@ -118,7 +124,8 @@ class MqttDoor:
     def refused_topics(self) -> tuple[str, ...]:
         """What the broker does not let this door hear (commands, sensors), or say (events)."""
         unheard = (self.topics.log,) if self._publisher.watch.is_unheard else ()
-        return self._subscriptions.refused + self._publisher.refused + unheard
+        said = self._publisher.refused + self._pictures_refused
+        return self._subscriptions.refused + said + unheard
 
     @property
     def broker(self) -> BrokerState | None:
@@ -151,6 +158,8 @@ class MqttDoor:
     def start(self) -> None:
         """Returns at once; the door works without a broker, too."""
         self._publisher.start()
+        if self._settings.mqtt.event_pictures:
+            self._pictures.start()
         self._requests.start()
         self._client.start()
 
@@ -196,6 +205,14 @@ class MqttDoor:
         if (connection := self._client.connection) is not None:
             self._send_prompt(connection, prompt)
 
+    def show_picture(
+        self, camera: str, image: BGRImage, seq: int | None = None, username: str | None = None
+    ) -> None:
+        """What a camera sees, or saw at the decision of the event `seq`, of `username` where
+        somebody was recognised. Returns at once; only with `mqtt.event_pictures`."""
+        if self._settings.mqtt.event_pictures and not self._pictures_refused:
+            self._pictures.show(ShownPicture(camera, image, time.monotonic(), seq, username))
+
     def _send_prompt(self, connection: Connection, prompt: PromptMessage) -> None:
         left = None
         if prompt.prompt is not None:
@@ -209,7 +226,7 @@ class MqttDoor:
         self._subscriptions.ask(connection)
         announced = announcements(self._settings, self.topics, self._console)
         self._taking_back.begin(connection, self._kept(announced))
-        self._try_duress(connection)
+        self._try_topics(connection)
         connection.publish(self.topics.availability, ONLINE, retain=True)
         if self._state is not None:
             self._send_state(connection, self._state)
@@ -228,11 +245,15 @@ class MqttDoor:
         shown = [topic for topic, payload in announced.items() if payload]
         return [topics.availability, topics.state, topics.log, *entrances, *shown]
 
-    def _try_duress(self, connection: Connection) -> None:
+    def _try_topics(self, connection: Connection) -> None:
         """Before anybody is forced, and again at fixed times: what is said of it afterwards would
-        tell that somebody was."""
+        tell that somebody was. At the QoS of pictures a broker says nothing."""
+        self._try_due = time.monotonic() + TRY_EVERY_S
         self._publisher.duress_may_be_told(connection.may_publish(self.topics.duress))
-        self._duress_due = time.monotonic() + DURESS_EVERY_S
+        if self._settings.mqtt.event_pictures:
+            topic = self.topics.picture(self._settings.cameras[0].name)
+            refused = connection.may_publish(topic) is False
+            self._pictures_refused = (topic,) if refused else ()
 
     def message(self, incoming: Incoming) -> None:
         if incoming.topic == self.topics.log:
@@ -246,8 +267,8 @@ class MqttDoor:
 
     def tend(self, connection: Connection) -> None:
         connection.release()
-        if time.monotonic() >= self._duress_due:
-            self._try_duress(connection)
+        if time.monotonic() >= self._try_due:
+            self._try_topics(connection)
         self._subscriptions.tend(connection)
         self._taking_back.tend()
 

@@ -43,6 +43,10 @@ class Topics:
         """How a door is, retained; by its camera's name."""
         return f"{self.base}/entrance/{door}"
 
+    def picture(self, camera: str) -> str:
+        """What a camera saw at a decision, for few eyes; never retained."""
+        return f"{self.base}/picture/{camera}"
+
     @property
     def door(self) -> str:
         return f"{self.base}/door"

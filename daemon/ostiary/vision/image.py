@@ -94,6 +94,18 @@ def encode_jpeg(bgr: BGRImage, quality: int = 85) -> bytes:
     return encoded.tobytes()
 
 
+def jpeg_within(bgr: BGRImage, size: int, width: int) -> bytes:
+    """A BGR image as a JPEG of at most `size` bytes and `width` columns: of a lower quality, then
+    smaller, until it fits. `size` has room for a single pixel: 1000. Raises ImageInvalid for an
+    empty image."""
+    while True:
+        bgr = at_most_wide(bgr, width)
+        for quality in (80, 65, 50):
+            if len(jpeg := encode_jpeg(bgr, quality)) <= size:
+                return jpeg
+        width = bgr.shape[1] * 3 // 4
+
+
 def at_most_wide(bgr: BGRImage, width: int) -> BGRImage:
     """The image [H, W, 3], made smaller where it has more than `width` columns."""
     height, before = bgr.shape[:2]

@@ -22,6 +22,10 @@ class SnapshotRequest(Request):
     width: int | None = Field(
         default=None, ge=16, le=10_000, description="Pixels; a wider picture is made so small."
     )
+    show: bool = Field(
+        default=False,
+        description="Show it on `…/picture/<camera>`, too; only with `mqtt.event_pictures`.",
+    )
 
 
 class SnapshotAnswer(Answer):
