@@ -204,9 +204,17 @@ def serve(options: argparse.Namespace) -> None:
             threading.Thread(target=feed, args=(appsrc,), daemon=True).start()
 
     factory.connect("media-configure", configured)
-    server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
-    server.set_service(str(options.port))
+    mounts = GstRtspServer.RTSPMountPoints()
+    mounts.add_factory("/door", factory)
+
+    def serve_at(port: int) -> Any:
+        server = GstRtspServer.RTSPServer()
+        server.set_address("127.0.0.1")
+        server.set_service(str(port))
+        server.set_mount_points(mounts)
+        return server
+
+    public, within = serve_at(options.port), serve_at(0)
     if options.login:
         user, secret = options.login.split(":", 1)
         role = GstRtspServer.RTSPToken()
@@ -218,39 +226,36 @@ def serve(options: argparse.Namespace) -> None:
         auth = GstRtspServer.RTSPAuth()
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
         auth.add_digest(user, secret, role)
-        server.set_auth(auth)
-    server.get_mount_points().add_factory("/door", factory)
-    loop = GLib.MainLoop()
+        public.set_auth(auth)
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, toggle)
-    if server.attach(None) == 0:
-        sys.exit(1)
 
     # The first client of GStreamer 1.22 sometimes gets nothing at all: the server begins to play
-    # before its new TCP branch is linked. So this process is its own first client, says that it is
-    # ready when data flow, and keeps the stream going for those that come later.
-    user, _, secret = (options.login or ":").partition(":")
+    # before its new TCP branch is linked, and whoever comes meanwhile gets nothing either. So this
+    # process is its own first client, at a port that nobody knows, opens the other one when data
+    # flow, and keeps the stream going for those that come later.
+    within.attach(None)
     first = Gst.parse_launch(
-        f"rtspsrc location=rtsp://127.0.0.1:{options.port}/door protocols=tcp "
-        f'user-id="{user}" user-pw="{secret}" '
+        f"rtspsrc location=rtsp://127.0.0.1:{within.get_bound_port()}/door protocols=tcp "
         "! fakesink name=sink signal-handoffs=true sync=false async=false"
     )
     flows = threading.Event()
 
-    def flowed(*_: object) -> None:
-        if not flows.is_set():
-            flows.set()
-            os.write(1, b"ready\n")
-
-    def begin() -> bool:
-        if not flows.is_set():
+    def begin() -> None:
+        while not flows.is_set():
             first.set_state(Gst.State.NULL)
             first.set_state(Gst.State.PLAYING)
-        return not flows.is_set()
+            flows.wait(1.5)
+        GLib.idle_add(open_to_all)
 
-    first.get_by_name("sink").connect("handoff", flowed)
-    begin()
-    GLib.timeout_add(1500, begin)
-    loop.run()
+    def open_to_all() -> None:
+        if public.attach(None) == 0:
+            os._exit(1)
+        os.write(1, b"ready\n")
+
+    first.get_by_name("sink").connect("handoff", lambda *_: flows.set())
+    # In a thread of its own: to say goodbye it waits for the server, which the loop runs.
+    threading.Thread(target=begin, daemon=True).start()
+    GLib.MainLoop().run()
 
 
 if __name__ == "__main__":
