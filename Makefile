@@ -6,6 +6,8 @@ MODELS := resources/models
 # A mirror beside the checkout serves where the sources of the models cannot be reached.
 OSTIARY_MODEL_MIRROR ?= $(wildcard ../shared/models)
 export OSTIARY_MODEL_MIRROR
+# Tests start hundreds of processes: each would compile the house anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 STEP := bash .ci/step
 PROCESSES ?= 4
@@ -74,8 +76,7 @@ homeassistant: ## install a Home Assistant for the one test that needs it
 	@bash tests/install-home-assistant
 
 test: debian setup ## whether the product works: every test but those of test-long
-	$(TOGETHER) -m "not ($(LATER))" $(ARGS)
-	@$(call left,$(LATER),make test-long)
+	$(TOGETHER) -m "not ($(LATER))" --left-to "make test-long" $(ARGS)
 
 test-again: ## what failed in the last run, alone: a test that passes now is named above, and is to be mended
 	$(PYTEST) --last-failed --last-failed-no-failures none -m "not ($(LATER))" $(ARGS)

@@ -1,8 +1,9 @@
 """Real models, real portraits and a real broker for every test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -14,6 +15,38 @@ from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--left-to", metavar="TARGET", help="what runs the tests that -m leaves out")
+
+
+class _Left:
+    """Says at the end how many tests this run left to another."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._tests = 0
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        self._tests += len(items)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["left"] = self._tests
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        told = getattr(node, "workeroutput", {})  # none of one that crashed
+        self._tests = max(self._tests, told.get("left", 0))  # each sees all of them
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.write_line(f"· left to {self._target}: {self._tests} tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if target := config.getoption("--left-to"):
+        config.pluginmanager.register(_Left(target))
 
 
 def _folder(path: Path, made_by: str) -> Path:
