@@ -17,11 +17,12 @@ STANDING_IN = {
 }
 
 
+@pytest.mark.parametrize("stopped_by", [{}, {"CREDENTIALS_DIRECTORY": "/run/credentials/gone"}])
 @pytest.mark.parametrize(
     "command", ["calibrate", "doctor", "import", "restore", "store", "verify-log"]
 )
 def test_with_the_service_stopped_root_opens_the_key_for_what_opens_the_store(
-    tmp_path: Path, command: str
+    tmp_path: Path, command: str, stopped_by: dict[str, str]
 ) -> None:
     for name, text in STANDING_IN.items():
         path = tmp_path / name
@@ -35,7 +36,7 @@ def test_with_the_service_stopped_root_opens_the_key_for_what_opens_the_store(
     script = SCRIPT.read_text()
     for place in PLACES:
         script = script.replace(place, f"{tmp_path}{place}")
-    environment = {"PATH": f"{tmp_path / 'tools'}:{os.environ['PATH']}"}
+    environment = stopped_by | {"PATH": f"{tmp_path / 'tools'}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-c", script, "ostiary", command],
         env=environment,
