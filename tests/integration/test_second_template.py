@@ -6,8 +6,11 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
+import cv2
 import pytest
 
+from demo.portraits import Portrait
+from demo.turner import Posture, Turner
 from ostiary.access.risk import Risk
 from ostiary.commands.context import LOCAL, Asker, Context
 from ostiary.commands.enrol import register
@@ -15,7 +18,7 @@ from ostiary.commands.examine import one_face
 from ostiary.commands.people import People, roster_of
 from ostiary.commands.room import Room
 from ostiary.config import CommandSettings, Settings
-from ostiary.errors import FaceCovered
+from ostiary.errors import FaceCovered, LowQuality
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -72,6 +75,18 @@ def test_who_never_turns_is_kept_with_one_template_and_it_is_said_what_is_missin
     assert (answer.templates, answer.missing) == (1, ("look_left", "look_right"))
     assert "Nobody turned the head to the left." in answer.message
     assert room.people.roster.with_one_template == 1
+
+
+def test_the_first_picture_is_one_that_is_not_turned_away(
+    room: Room, portraits: Path, tmp_path: Path
+) -> None:
+    person = Turner.of(Portrait.load(portraits / "obama2.jpg"), room.engine.detector)
+    aside = tmp_path / "aside.png"
+    assert cv2.imwrite(str(aside), person.seen_in(Posture(yaw=-40)))
+    with pytest.raises(LowQuality, match="turned away"):
+        one_face(room.engine, decode_image(aside.read_bytes()))
+    before_it = replace(room, cameras={"door": Standing(aside, portraits / "obama2.jpg")})
+    assert enrolled(before_it, source="camera").templates == 1
 
 
 def test_one_picture_asks_for_a_second_and_two_that_differ_are_enough(

@@ -9,7 +9,7 @@ from ostiary.access.probe import Probe, differing
 from ostiary.commands.context import Context
 from ostiary.commands.examine import check_uncovered, decoded, is_live, one_face
 from ostiary.commands.room import Camera, Room
-from ostiary.errors import NotLive, NotThisPerson, OstiaryError, TimedOut
+from ostiary.errors import LowQuality, NotLive, NotThisPerson, OstiaryError, TimedOut
 from ostiary.messages.commands.people import LOOKS, PicturesRequest
 from ostiary.vision.arrays import BGRImage
 
@@ -105,17 +105,26 @@ def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Itera
     limits = room.settings.commands
     try:
         camera.ask(POSES[0])
-        yield _first(camera, limits.camera_timeout_s, request)
+        yield _first(room, camera, request)
         until = time.monotonic() + limits.enrol_s
         yield from _turning(room, camera, until, looks)
     finally:
         camera.ask(None)
 
 
-def _first(camera: Camera, timeout_s: float, request: PicturesRequest) -> BGRImage:
-    if request.require_live:
-        return camera.capture(timeout_s)
-    return camera.capture(timeout_s, alive=False)
+def _first(room: Room, camera: Camera, request: PicturesRequest) -> BGRImage:
+    """The first picture whose face is good enough by itself: the camera, which follows a face, may
+    have found it a hair less turned away. Raises LowQuality where none was in time, TimedOut…"""
+    until = time.monotonic() + room.settings.commands.camera_timeout_s
+    while True:
+        image = camera.capture(until - time.monotonic(), alive=request.require_live)
+        try:
+            one_face(room.engine, image, live=request.require_live)
+        except LowQuality:
+            if time.monotonic() >= until:
+                raise
+        else:
+            return image
 
 
 def _turning(room: Room, camera: Camera, until: float, looks: list[_Look]) -> Iterator[BGRImage]:
