@@ -1,5 +1,7 @@
 """Faces are found where they are, and a followed face is searched for in its surroundings."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -182,3 +184,11 @@ def test_a_region_outside_the_frame_has_no_face(yunet: YuNetDetector) -> None:
     frame = np.zeros((480, 640, 3), np.uint8)
     for region in (Box(-300, -300, 100, 100), Box(700, 500, 50, 50), Box(0, 0, 1, 1)):
         assert detect_in(yunet, frame, region, 160) == ()
+
+
+def test_opencv_says_nothing_of_its_own_to_who_runs_a_command(models: Path) -> None:
+    program = "import sys; from pathlib import Path; from ostiary.vision.detect import *\n"
+    program += "YuNetDetector(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", program, str(models / YUNET)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -54,6 +54,8 @@ class YuNetDetector:
         self._path = path
         self._score_threshold = score_threshold
         self._local = threading.local()
+        # OpenCV 5 warns of its own new graph engine each time: nothing to act on.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._network()
 
     def detect(self, bgr: BGRImage, side: int = PICTURE_SIDE) -> tuple[Face, ...]:

@@ -55,8 +55,6 @@ class VisionEngine:
     def load(cls, settings: VisionSettings, former: RecognizerName | None = None) -> Self:
         """Load every model. Raises ModelMissing or ModelInvalid, naming the file."""
         cv2.setNumThreads(settings.threads)
-        # OpenCV 5 warns of its own new graph engine on every start: nothing to act on.
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         directory = models_directory(settings.models)
         return cls(
             settings,
