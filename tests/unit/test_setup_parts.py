@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(service, "BOOTED", tmp_path)
     monkeypatch.setattr(service, "GPIO_SHIPPED", tmp_path / "shipped")
     monkeypatch.setattr(service, "GPIO", tmp_path / "ostiary.service.d/gpio.conf")
-    monkeypatch.setattr(service, "GPIO_RULE", tmp_path / "gpio.rules")
+    monkeypatch.setattr(service, "GPIO_RULE", tmp_path / "rules.d/gpio.rules")
     monkeypatch.setattr(service, "GPIO_GROUP", "no-such-group")
     return tmp_path
 
@@ -47,15 +47,20 @@ def test_the_unit_names_no_group_that_is_not_there(machine: Path) -> None:
     assert not (machine / "ostiary.service.d").exists()
 
 
-def test_the_lines_get_a_group_where_there_is_none(machine: Path) -> None:
-    for program in ("groupadd", "udevadm"):
+@pytest.mark.parametrize("programs", [("groupadd", "udevadm"), ("groupadd",)])
+def test_the_lines_get_a_group_where_there_is_none(
+    machine: Path, programs: tuple[str, ...]
+) -> None:
+    for program in programs:
         (machine / "bin" / program).write_text(f'#!/bin/sh\necho {program} "$@" >>{machine}/did\n')
         (machine / "bin" / program).chmod(0o755)
     Service().permit_lines()
     did = (machine / "did").read_text(encoding="utf-8").splitlines()
     assert did[0] == "groupadd --system no-such-group"
-    assert [line.split()[1] for line in did[1:]] == ["control", "trigger"]
-    assert 'GROUP="no-such-group"' in (machine / "gpio.rules").read_text(encoding="utf-8")
+    told_udev = [line.split()[1] for line in did[1:]]
+    assert told_udev == (["control", "trigger"] if "udevadm" in programs else [])
+    rule = (machine / "rules.d/gpio.rules").read_text(encoding="utf-8")
+    assert 'GROUP="no-such-group"' in rule
     assert (machine / "ostiary.service.d/gpio.conf").exists()
 
 
