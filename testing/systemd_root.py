@@ -1,18 +1,21 @@
 """A real systemd as PID 1 of a small Debian of its own, to test the package as it will run.
 
 The Debian is made once by debootstrap and kept under build/. Each boot sees it through an overlay,
-so that nothing a test does to it stays. The network is this machine's: its loopback, its broker.
+so that nothing a test does to it stays. The network is this machine's, its loopback, its broker, or
+the machine's own.
 """
 
+import ctypes
 import fcntl
 import os
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import pytest
 
@@ -23,6 +26,8 @@ ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8")
 WITH_US = ("setpriv", "--pdeathsig=KILL", "--")
 """A machine does not outlive a test run that is killed."""
 BOOT_WITHIN_S = 30.0
+CLONE_NEWNET = 0x40000000
+"""Of <sched.h>; Python has `os.setns` from 3.12 on."""
 CGROUP_V1 = ("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 LEFT_OUT = tuple(
     f"systemd.mask={name}.service"
@@ -79,28 +84,55 @@ def why_not() -> str | None:
 def debian(cache: Path, number: str) -> Path:
     """The folder of Debian `number` under `cache`, made where it is not there yet (a minute)."""
     release = RELEASES[number]
-    base = cache / f"{release}-{platform.machine()}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
+
+    def make(making: Path, log: IO[bytes]) -> None:
+        options = ["--variant=minbase", f"--include={PACKAGES}"]
+        _logged(log, "debootstrap", *options, release, str(making))
+        for archive in (making / "var/cache/apt/archives").glob("*.deb"):
+            archive.unlink()
+
+    return _made(cache / f"{release}-{platform.machine()}", make)
+
+
+def with_mirror(base: Path, *packages: str) -> Path:
+    """The same Debian with `sudo`, whose apt has `packages` at hand: as with a mirror, and needing
+    no network while a test runs."""
+
+    def make(making: Path, log: IO[bytes]) -> None:
+        _logged(log, "cp", "--archive", str(base), str(making))
+        for command in (
+            ("update",),
+            ("install", "--yes", "--no-install-recommends", "sudo"),
+            ("install", "--yes", "--download-only", *packages),
+        ):
+            _logged(log, "chroot", str(making), "apt-get", *command)
+
+    return _made(base.with_name("-".join([base.name, "mirror", *packages])), make)
+
+
+def _made(base: Path, make: Callable[[Path, IO[bytes]], None]) -> Path:
+    """`base`; where it is not there, `make` makes it whole, or not at all."""
+    base.parent.mkdir(parents=True, exist_ok=True)
+    with base.with_name("lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not base.is_dir():
             making = base.with_suffix(".making")
             shutil.rmtree(making, ignore_errors=True)
-            options = ["--variant=minbase", f"--include={PACKAGES}"]
             with base.with_suffix(".log").open("wb") as log:
-                subprocess.run(
-                    ["debootstrap", *options, release, making], stdout=log, stderr=log, check=True
-                )
-            for archive in (making / "var/cache/apt/archives").glob("*.deb"):
-                archive.unlink()
+                make(making, log)
             making.rename(base)
     return base
 
 
-class Machine:
-    """Booted between `__enter__` and `__exit__`; `shared` is its folder /mnt."""
+def _logged(log: IO[bytes], *command: str) -> None:
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
 
-    def __init__(self, base: Path, work: Path, shared: Path) -> None:
+
+class Machine:
+    """Booted between `__enter__` and `__exit__`; `shared` is its folder /mnt. With `own_network`
+    nothing of this machine's network is in it: see `network`."""
+
+    def __init__(self, base: Path, work: Path, shared: Path, *, own_network: bool = False) -> None:
         self._environment = os.environ | {
             "BASE": str(base),
             "WORK": str(work),
@@ -109,13 +141,15 @@ class Machine:
             "KERNEL_COMMAND_LINE": " ".join([*CGROUP_V1, *LEFT_OUT]),
         }
         self._work = work
+        self._namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"]
+        self._namespaces += ["--net"] if own_network else []
         self._boot: subprocess.Popen[bytes] | None = None
         self._init = 0
 
     def __enter__(self) -> Self:
         for name in ("upper", "work", "root"):
             (self._work / name).mkdir(parents=True)
-        namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--propagation=private"]
+        namespaces = [*self._namespaces, "--propagation=private"]
         with (self._work / "console.log").open("wb") as console:
             self._boot = subprocess.Popen(
                 [*WITH_US, "unshare", *namespaces, "--fork", "--kill-child", "bash", "-c", BOOT],
@@ -136,7 +170,7 @@ class Machine:
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command in the machine; what it printed. AssertionError where it fails."""
         done = subprocess.run(
-            ["nsenter", *self._nsenter(), "--", "env", "-i", *ENVIRONMENT, *command],
+            self.command(*command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -167,9 +201,27 @@ class Machine:
     def journal(self, unit: str) -> str:
         return self.run("journalctl", "--unit", unit, "--no-pager", "--output=cat")
 
+    @contextmanager
+    def network(self) -> Iterator[None]:
+        """The sockets that this thread, and threads that it starts, make meanwhile are in the
+        machine's network. Raises OSError."""
+        here, there = (
+            os.open(f"/proc/{whose}/ns/net", os.O_RDONLY) for whose in ("thread-self", self._init)
+        )
+        try:
+            _enter_network(there)
+            yield
+        finally:
+            _enter_network(here)
+            os.close(here)
+            os.close(there)
+
+    def command(self, *command: str) -> list[str]:
+        """What runs a command in there, from here."""
+        return ["nsenter", *self._nsenter(), "--", "env", "-i", *ENVIRONMENT, *command]
+
     def _nsenter(self) -> list[str]:
-        namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"]
-        return [f"--target={self._init}", *namespaces]
+        return [f"--target={self._init}", *self._namespaces]
 
     def _shares_namespace(self, host_pid: int) -> bool:
         theirs, ours = (Path(f"/proc/{pid}/ns/pid") for pid in (host_pid, self._init))
@@ -187,6 +239,11 @@ class Machine:
     def _is_up(self) -> bool:
         state = self.run("systemctl", "is-system-running", check=False).strip()
         return state in ("running", "degraded")
+
+
+def _enter_network(descriptor: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def until(holds: Callable[[], bool], within_s: float, otherwise: str) -> float:
