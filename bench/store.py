@@ -6,6 +6,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ BEFORE = "7578a0e"
 """The last commit whose events were neither chained nor sealed."""
 KEY = b"a key of the bench, 32 bytes or so"
 TEMPLATES = 100_000
+PEOPLE, KEPT_EVENTS, EVENTS_A_TRANSACTION, MOMENTS = 10_000, 500_000, 1000, 12
 EVENTS_A_ROUND, ROUNDS = 200, 15
 DELIVERED_A_ROUND, DELIVERED_ROUNDS = 200, 25
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -41,6 +43,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 def run() -> Iterator[Line | Measure]:
     with tempfile.TemporaryDirectory() as folder:
         yield _start(Path(folder) / "start.db")
+        yield from _forgetting(Path(folder) / "forgetting.db")
         yield from _events(Path(folder))
         yield _delivered(Path(folder))
     if has(BEFORE):
@@ -59,6 +62,38 @@ def _start(path: Path) -> Measure:
         assert len(Users(database).templates()) == TEMPLATES
         taken = time.perf_counter() - begun
     return Measure("start_with_100000_sealed_templates", taken, "s", 3.0)
+
+
+def _forgetting(path: Path) -> Iterator[Measure]:
+    """What somebody's deletion costs a large door that has to write its file anew: how long that
+    takes while nobody comes, and how long an event waits at most that comes at any moment of it."""
+    random = np.random.default_rng(1)
+    with Database.open(path) as database:
+        users, events = Users(database), Events(database)
+        with database.transaction():
+            for number in range(PEOPLE):
+                some = random.standard_normal((TEMPLATES // PEOPLE, 128), dtype=np.float32)
+                users.add(f"person {number}", list(some), NOW, recognizer="dlib", source="bench")
+        for first in range(0, KEPT_EVENTS, EVENTS_A_TRANSACTION):
+            with database.transaction():
+                for number in range(first, first + EVENTS_A_TRANSACTION):
+                    _decide(events, number % PEOPLE)
+            seqs = range(first + 1, first + EVENTS_A_TRANSACTION + 1)
+            events.mark_delivered(seqs, NOW)
+        begun = time.perf_counter()
+        assert database.scrub({"person 1"})
+        whole = time.perf_counter() - begun
+        waits = []
+        with ThreadPoolExecutor(1) as cleaner:
+            for part in range(MOMENTS):
+                done = cleaner.submit(database.scrub, {"person 1"})
+                time.sleep(whole * part / MOMENTS)
+                begun = time.perf_counter()
+                _decide(events, 1)
+                waits.append(time.perf_counter() - begun)
+                done.result()
+        yield Measure("file_of_500000_events_written_anew", whole, "s", 60.0)
+        yield Measure("event_waits_for_that_at_most", max(waits), "s", 3.0)
 
 
 def _events(folder: Path) -> Iterator[Line]:

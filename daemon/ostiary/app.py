@@ -83,6 +83,7 @@ ENDED_CHECK_S = 30.0
 LAST_PASSAGES = timedelta(days=7)
 RECOGNITION_BEAT_S = 10.0
 WORK_PAUSE_S = 0.05  # between some rows and the next: people come first
+FORGETTING_ENDS_WITHIN_S = 1.0
 SITE_BEAT_S = 60.0  # it may be applying a whole roster
 DOORS_BEAT_S = 10.0
 PUBLISHER_BEAT_S = 45.0  # it may be waiting half a minute for a full disk
@@ -167,6 +168,7 @@ class App:
         self._rotation = Rotation(self.database)
         resend = timedelta(seconds=settings.mqtt.resend_s)
         self._forgetting = Forgetting(self.database, door_key(settings), resend)
+        self._forgetter: threading.Thread | None = None
         self.users = Users(self.database)
         used, migrate = settings.vision.recognizer, settings.access.migrate
         former = former_needed(self.users, used, migrate=migrate)
@@ -388,6 +390,8 @@ class App:
                 self.metrics.serve(settings.metrics_port)
             except ConfigError as error:  # a port that is taken keeps nobody out of the house
                 log.error("metrics_not_served", reason=error.message)
+        self._forgetter = threading.Thread(target=self._forget, name="forgetting", daemon=True)
+        self._forgetter.start()
         self.doors.start(self.presenting.submit)
         self.presenting.start()
         self.mqtt.start()
@@ -430,7 +434,7 @@ class App:
                 self._synchronised.look()
                 if is_writable:
                     self._remove_ended()
-            is_working = is_writable and any([self._rotate(), self._forget()])
+            is_working = is_writable and self._rotate()
             state = self.state()
             self._notifier.status(status_text(state))
             now = time.monotonic()
@@ -505,13 +509,20 @@ class App:
             log.error("rotation_failed", code=error.code, reason=error.message)
             return False
 
-    def _forget(self) -> bool:
-        """Who was deleted, in what was recorded; whether there is more."""
-        try:
-            return self._forgetting.step(utc_now())
-        except OstiaryError as error:
-            log.error("forgetting_failed", code=error.code, reason=error.message)
-            return False
+    def _forget(self) -> None:
+        """Who was deleted, in what was recorded. A thread of its own: to write a large file anew
+        takes seconds, and is begun while nobody stands at a door."""
+        is_working = False
+        while not self._ended.wait(WORK_PAUSE_S if is_working else STATE_CHECK_S):
+            is_working = False
+            is_quiet = not any(each.tracks for each in self.doorways().values())
+            try:
+                if self.database.failure is None:
+                    is_working = self._forgetting.step(utc_now(), is_quiet=is_quiet)
+            except OstiaryError as error:
+                log.error("forgetting_failed", code=error.code, reason=error.message)
+            except Exception:  # what cannot be forgotten now is tried again
+                log.exception("forgetting_failed")
 
     def _try_to_reload(self) -> None:
         try:
@@ -652,6 +663,8 @@ class App:
         self._local.stop()
         self.mqtt.stop()
         self.metrics.close()
+        if self._forgetter is not None:
+            self._forgetter.join(FORGETTING_ENDS_WITHIN_S)
         self._made.close()
         log.info("stopped")
 

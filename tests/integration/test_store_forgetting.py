@@ -1,7 +1,10 @@
 """Who was deleted loses the name in what was recorded; any other change is still found."""
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -175,6 +178,69 @@ def test_a_name_in_a_longer_one_stays(house: House) -> None:
     house.forget()
     assert house.names() == [None, "Adaline", None]
     assert [row.subject for row in house.audit.newest(10)] == ["", "Adaline", ""]
+
+
+@pytest.fixture
+def written_anew(tmp_path: Path) -> Iterator[tuple[House, Future[bool]]]:
+    """A door whose file is being written anew, slowly, as if Bert had left; and whether that is
+    done."""
+    house, begun = House(tmp_path / "door.db", None), threading.Event()
+    with house.database.transaction():
+        for _ in range(2000):
+            house.visit("Bert")
+
+    def slowly() -> int:
+        begun.set()
+        time.sleep(0.01)
+        return 0
+
+    house.database._writer.set_progress_handler(slowly, 100)
+    with ThreadPoolExecutor(1) as cleaner:
+        done = cleaner.submit(house.database.scrub, {"Bert"})
+        assert begun.wait(60)
+        yield house, done
+    house.database.close()
+
+
+def test_whoever_wants_to_write_does_not_wait_for_a_file_that_is_written_anew(
+    written_anew: tuple[House, Future[bool]],
+) -> None:
+    house, done = written_anew
+    house.visit("Ada")
+    assert not done.result(60)
+    house.database._writer.set_progress_handler(None, 0)
+    assert house.findings() == ()
+    assert house.database.scrub({"Bert"}), "nobody comes: it is done"
+    assert house.findings() == ()
+
+
+def test_while_somebody_stands_at_a_door_no_file_is_written_anew(tmp_path: Path) -> None:
+    house = House(tmp_path / "door.db", None)
+    house.visit("Bert")
+    assert not house.database.scrub({"Bert"}, may_take_long=False)
+    for name in (ADA, f"{ADA} the younger"):  # whose name holds the other's
+        house.register(name)
+    house.delete(ADA)
+    house.deliver()
+    for _ in range(1000):
+        if not house.forgetting.step(LATER, is_quiet=False):
+            break
+    at = (house.database._writer.total_changes, house.path.stat().st_mtime_ns)
+    assert not house.forgetting.step(LATER, is_quiet=True), "it is not due again at once"
+    assert at == (house.database._writer.total_changes, house.path.stat().st_mtime_ns)
+    house.forgetting.step(LATER + timedelta(seconds=10), is_quiet=True)
+    assert house.path.stat().st_mtime_ns != at[1]
+    assert house.findings() == ()
+    house.database.close()
+
+
+def test_a_database_is_closed_though_its_file_is_being_written_anew(
+    written_anew: tuple[House, Future[bool]],
+) -> None:
+    house, done = written_anew
+    house.database.close()
+    assert not done.result(60)
+    assert house.findings() == ()
 
 
 def test_rows_of_an_older_version_are_forgotten_too(tmp_path: Path) -> None:

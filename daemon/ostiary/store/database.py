@@ -4,7 +4,6 @@ Every write happens in `Database.transaction()`. A commit has reached the disk w
 (WAL with synchronous=FULL), so what was acknowledged survives a power cut.
 """
 
-import mmap
 import os
 import sqlite3
 import threading
@@ -35,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 _BUSY_TIMEOUT_S = 5.0
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+_CHECKPOINT_PAGES = 1000  # of the WAL, after which SQLite itself does it
+_GIVES_WAY_AFTER_S = 0.02
+_PIECE = 1024 * 1024
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
 _ROOM = 64 * 1024  # bytes
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -93,6 +95,8 @@ class Database:
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._depth = 0  # of nested transactions; guarded by _write_lock
+        self._giving_way = threading.Lock()
+        self._gives_way = False  # what the writer does now is interrupted for whoever waits
 
     @classmethod
     def open(
@@ -191,15 +195,19 @@ class Database:
 
     def close(self) -> None:
         """Write the WAL back into the file and let go of it. May be called twice."""
-        with self._write_lock, self._read_lock:
+        self._take_turn()
+        try:
             if self._presence < 0:
                 return
-            self._reader.close()
+            with self._read_lock:
+                self._reader.close()
             with suppress(sqlite3.Error):  # it stays in the WAL, from where it is read next time
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._writer.execute(_CHECKPOINT)
             self._writer.close()
             os.close(self._presence)
             self._presence = -1
+        finally:
+            self._write_lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -332,29 +340,63 @@ class Database:
                 self._refresh_seal(self._reader)
             yield self._reader
 
-    def scrub(self, gone: Collection[str] = ()) -> bool:
+    def scrub(self, gone: Collection[str] = (), *, may_take_long: bool = True) -> bool:
         """Bring what was deleted out of the WAL and the file's pages now, not at the next restart;
         whether it is done. Deleted content is overwritten (`secure_delete`), but only a checkpoint
         writes that to the file, and only truncating the WAL takes the old pages from it. Where rows
         grew, SQLite has moved some to other pages and left copies in the gaps of the old ones: a
-        file that holds a name that is `gone` is written anew."""
-        with self._write_lock, self._read_lock, explained(self.path):
-            if self._depth > 0:
+        file that holds a name that is `gone` is written anew. That takes seconds of a large one,
+        and is given up for whoever wants to write, but for its end."""
+        with self._write_lock, explained(self.path):
+            if self._depth > 0 or not self._emptied():
                 return False
+        if not self._holds(gone):
+            return True
+        return may_take_long and self._written_anew() and self.scrub()
+
+    def _emptied(self) -> bool:
+        """Whether all of the WAL is in the file now."""
+        with self._read_lock:
             (busy, _, _) = self._writer.execute(_CHECKPOINT).fetchone()
-            if not busy and self._holds(gone):
-                self._writer.execute("VACUUM")
-                (busy, _, _) = self._writer.execute(_CHECKPOINT).fetchone()
         return not busy
 
+    def _written_anew(self) -> bool:
+        """Whether the whole file was. Nobody waits while that goes from the WAL to the disk."""
+        with self._write_lock, explained(self.path):
+            if self._depth > 0:
+                return False
+            self._writer.execute("PRAGMA wal_autocheckpoint = 0")
+            self._gives_way = True
+            try:
+                self._writer.execute("VACUUM")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return False
+            finally:
+                with self._giving_way:
+                    self._gives_way = False
+                self._writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        with explained(self.path), closing(_connect(self.path)) as another:
+            another.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        return True
+
+    def _take_turn(self) -> None:
+        """To write; what gives way is interrupted."""
+        while not self._write_lock.acquire(timeout=_GIVES_WAY_AFTER_S):
+            with self._giving_way:
+                if self._gives_way:
+                    self._writer.interrupt()
+
     def _holds(self, texts: Collection[str]) -> bool:
-        if not texts:
-            return False
-        with (
-            self.path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            return any(content.find(each.encode("utf-8", "surrogatepass")) >= 0 for each in texts)
+        wanted = [each.encode("utf-8", "surrogatepass") for each in texts]
+        end = b""
+        with self.path.open("rb") as file:
+            while wanted and (piece := file.read(_PIECE)):  # no thread waits for a large file
+                if any(each in end + piece for each in wanted):
+                    return True
+                end = piece[-max(map(len, wanted)) :]
+        return False
 
     def _owns_transaction(self) -> bool:
         if not self._write_lock.acquire(blocking=False):
@@ -375,7 +417,8 @@ class _Transaction(AbstractContextManager[sqlite3.Connection]):
 
     def __enter__(self) -> sqlite3.Connection:
         database = self._database
-        database._write_lock.acquire()
+        if not database._write_lock.acquire(blocking=False):
+            database._take_turn()
         try:
             self._begun = database._begin()
         except BaseException as error:

@@ -134,11 +134,14 @@ class Forgetting:
         self._due: datetime | None = None
         self._looked_back = False
         self._refused: set[int] = set()
+        self._is_quiet = True
         self._to_scrub = False
         self._gone: set[str] = set()  # names as they are stored, of who was forgotten
 
-    def step(self, now: datetime) -> bool:
-        """Whether there is more to do at once. Raises DatabaseUnwritable."""
+    def step(self, now: datetime, *, is_quiet: bool = True) -> bool:
+        """Whether there is more to do at once. `is_quiet`: nobody stands at a door, so that a
+        moment is no matter. Raises DatabaseUnwritable."""
+        self._is_quiet = is_quiet
         if self._database.is_locked:
             return False
         if self._work is None:
@@ -177,8 +180,10 @@ class Forgetting:
                 continue
             yield from self._forget_one(spans, leaving, now)
         if self._to_scrub:
-            self._to_scrub = not self._database.scrub(self._gone)
-            self._gone = set() if not self._to_scrub else self._gone
+            due, again = self._due, now + _AGAIN
+            self._due = again if due is None else min(due, again)
+            if self._database.scrub(self._gone, may_take_long=self._is_quiet):
+                self._to_scrub, self._gone, self._due = False, set(), due
 
     def _forget_one(
         self, spans: Sequence[_Span], leaving: Leaving, now: datetime
