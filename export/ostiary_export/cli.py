@@ -201,11 +201,18 @@ def evaluate_liveness(
         Path | None,
         typer.Option(help="A sitting before the same camera: it is calibrated by that first."),
     ] = None,
+    templates: Annotated[
+        int, typer.Option(min=1, help="By how many pictures each is known, one a clip.")
+    ] = 1,
+    others: Annotated[
+        Path | None, typer.Option(help="People of this folder are known there as well.")
+    ] = None,
+    people: Annotated[int, typer.Option(min=1, help="So many in all, with --others.")] = 100,
 ) -> None:
     """Play recorded visits of people and attacks to the door: who is let in, asked, and denied."""
     from ostiary_export.presentation.command import Plan, run
 
-    run(Plan(folder, models, output, named or (), rate, site), console)
+    run(Plan(folder, models, output, named or (), rate, site, templates, others, people), console)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from ostiary.config import Settings, describe_validation
 from ostiary.errors import ConfigError
 from ostiary.service.sitting import recorded
 from ostiary.vision.engine import VisionEngine
+from ostiary_export.evaluate.faces import collect
 from ostiary_export.files import written_whole
 from ostiary_export.presentation.figures import figures_of
 from ostiary_export.presentation.report import markdown, write_page
@@ -29,7 +30,8 @@ from ostiary_export.presentation.visits import Door
 class Plan:
     """The clips to play, to a door of which models and settings (`key=value` each), and where what
     was found goes. `rate`: pictures a second, where the folder does not say. `site`: a sitting
-    before the same camera, on which its last layer is fitted first."""
+    before the same camera, on which its last layer is fitted first. Each person is known by so many
+    `templates`, among so many `people`, where a folder of `others` is there."""
 
     folder: Path
     models: Path
@@ -37,6 +39,9 @@ class Plan:
     named: Sequence[str] = ()
     rate: float = 2.0
     site: Path | None = None
+    templates: int = 1
+    others: Path | None = None
+    people: int = 100
 
 
 def run(plan: Plan, console: Console) -> None:
@@ -47,8 +52,12 @@ def run(plan: Plan, console: Console) -> None:
     settings = settings_of(plan.named)
     engine = VisionEngine.load(settings.vision.model_copy(update={"models": plan.models}))
     own = None if plan.site is None else calibrated_by(plan.site, engine, settings)
-    door = Door(engine, settings, own)
+    door = Door(engine, settings, own, plan.templates)
     visits = door.enrol(clips)
+    if plan.others is not None:
+        with console.status("describing the others"):
+            others = collect(plan.others, plan.models, plan.output, lambda _done, _of: None)
+        door.know(others, plan.people)
     with Progress(console=console, transient=True) as progress:
         found = [door.visit(clip) for clip in progress.track(visits, description="visits")]
     figures = figures_of(found, settings)
@@ -63,7 +72,10 @@ def run(plan: Plan, console: Console) -> None:
         console.print_json(own.record.state.model_dump_json())
     people = len({clip.person for clip in visits})
     left = sorted({clip.person for clip in clips} - {clip.person for clip in visits})
-    console.print(f"{plan.folder}: {len(visits)} visits of {people} people", highlight=False)
+    known = f"{plan.templates} template(s) of each, at a door of {door.people}"
+    console.print(
+        f"{plan.folder}: {len(visits)} visits of {people} people, {known}", highlight=False
+    )
     if left:
         console.print(f"Not enrolled, and left out: {', '.join(left)}", highlight=False)
     console.print(text, markup=False, highlight=False, soft_wrap=True)

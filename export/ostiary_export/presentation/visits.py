@@ -13,7 +13,7 @@ from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
-from ostiary.access.roster import Roster
+from ostiary.access.roster import Roster, Template
 from ostiary.camera.clips import LIVE, Clip
 from ostiary.camera.frame import Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
@@ -26,6 +26,7 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
 from ostiary_export.errors import FacesInvalid
+from ostiary_export.evaluate.faces import Collection
 
 BEGIN_S = 1000.0
 """What the clock shows at a clip's first picture."""
@@ -83,14 +84,15 @@ class Visit:
 
 
 class Door:
-    """A door of `settings`, to which the people of some clips are known, each by one picture.
-    `calibrated` is its camera's own last layer."""
+    """A door of `settings`, to which the people of some clips are known, each by so many
+    `templates`. `calibrated` is its camera's own last layer."""
 
     def __init__(
         self,
         engine: VisionEngine,
         settings: Settings,
         calibrated: CalibratedCamera | None = None,
+        templates: int = 1,
     ) -> None:
         self.engine = engine
         self.settings = settings
@@ -98,20 +100,38 @@ class Door:
         self.policy = policy_of(settings.access)
         rates = {engine.recognizer.name: engine.recognizer.rates}
         self.roster = Roster(engine.recognizer.name, rates, risk_of(settings.access))
+        self._templates = templates
+        self._known: dict[str, list[Template]] = {}
+
+    @property
+    def people(self) -> int:
+        """How many are known."""
+        return len(self._known)
+
+    def know(self, others: Collection, people: int) -> None:
+        """Know other people as well, as many templates of each, until there are so many `people`.
+        Raises FacesInvalid where there are not."""
+        name = self.engine.recognizer.name
+        for number, person in enumerate(others.names):
+            rows = others.descriptors[name][others.person == number][: self._templates]
+            if self.people < people and len(rows) == self._templates:
+                self._put(person, [(name, row) for row in rows])
+        if self.people < people:
+            raise FacesInvalid(f"Only {self.people} people have {self._templates} pictures.")
 
     def enrol(self, clips: Sequence[Clip]) -> tuple[Clip, ...]:
-        """Know each person by the first good picture of their first clip (or of the next that has
-        one), which is then no visit any more. Returns the visits, of people who are known. Raises
-        FacesInvalid where nobody shows a good face."""
-        enrolled: dict[str, Clip] = {}
+        """Know each person by the first good picture of their first clip, or of as many clips as
+        there are to be templates; these are no visits any more. Returns the visits, of people who
+        are known. Raises FacesInvalid where nobody shows so many good faces."""
+        used: list[Clip] = []
         for clip in clips:
-            if clip.kind == LIVE and clip.person not in enrolled and self._knows(clip):
-                enrolled[clip.person] = clip
-        if not enrolled:
+            known = self._known.get(clip.person, [])
+            if clip.kind == LIVE and len(known) < self._templates and self._knows(clip):
+                used.append(clip)
+        whole = {who for who, each in self._known.items() if len(each) == self._templates}
+        if not whole:
             raise FacesInvalid("No clip of anybody shows exactly one good face: none is enrolled.")
-        return tuple(
-            clip for clip in clips if clip.person in enrolled and clip is not enrolled[clip.person]
-        )
+        return tuple(clip for clip in clips if clip.person in whole and clip not in used)
 
     def visit(self, clip: Clip) -> Visit:
         """Play a clip to the door."""
@@ -167,9 +187,14 @@ class Door:
             if len(faces) != 1 or not self.engine.quality(bgr, faces[0]).good:
                 continue
             probe, _ = self.roster.identify(partial(self.engine.describe, bgr, faces[0]))
-            self.roster.put(clip.person, list(probe.descriptors.items()))
+            self._put(clip.person, list(probe.descriptors.items()))
             return True
         return False
+
+    def _put(self, person: str, looks: Sequence[Template]) -> None:
+        known = self._known.setdefault(person, [])
+        known += looks
+        self.roster.put(person, known)
 
 
 @dataclass(slots=True)
