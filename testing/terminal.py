@@ -69,7 +69,7 @@ class Terminal:
         seen, answered = "", 0
         while (more := self._read(master, seen)) is not None:
             seen += more
-            last = seen[answered:].rpartition("\n")[2]
+            last = re.split(r"[\n\r]", seen[answered:])[-1]
             if until is not None and until in seen:
                 os.write(master, b"\x03")
                 until = None

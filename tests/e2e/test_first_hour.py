@@ -122,7 +122,8 @@ def test_the_tutorial_leads_from_the_package_to_the_first_grant(
     ):
         terminal = log_in(machine)
         answers = {
-            "Do you want to continue?": "",
+            "Do you want to continue?": "",  # Debian 12
+            "Continue? [Y/n]": "",  # 13
             "Name [": "Front door",
             "Id, of its own": "front",
             "Source [": camera.url,

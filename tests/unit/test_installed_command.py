@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "package/ostiary"
-PLACES = ("/etc/credstore.encrypted/", "/opt/", "/run/", "/usr/lib/")
+PLACES = ("/etc/credstore.encrypted/", "/etc/credstore/", "/opt/", "/run/", "/usr/lib/")
 STANDING_IN = {
     "usr/lib/ostiary/open-store-key": 'echo "the key" > "$1"',
-    "opt/ostiary/bin/ostiary": 'cat "$CREDENTIALS_DIRECTORY/store-key"; echo "$1"',
+    "opt/ostiary/bin/ostiary": 'cd "$CREDENTIALS_DIRECTORY"; grep . *; echo "$1"',
     "tools/id": "echo 0",
     "tools/chown": "",
     "tools/setpriv": 'shift 3; echo "as the daemon"; exec "$@"',
@@ -21,7 +21,7 @@ STANDING_IN = {
 @pytest.mark.parametrize(
     "command", ["calibrate", "doctor", "import", "restore", "store", "verify-log"]
 )
-def test_with_the_service_stopped_root_opens_the_key_for_what_opens_the_store(
+def test_with_the_service_stopped_root_gives_its_secrets_to_what_opens_the_store(
     tmp_path: Path, command: str, stopped_by: dict[str, str]
 ) -> None:
     for name, text in STANDING_IN.items():
@@ -33,6 +33,9 @@ def test_with_the_service_stopped_root_opens_the_key_for_what_opens_the_store(
     sealed = tmp_path / "etc/credstore.encrypted/ostiary.store-key"
     sealed.parent.mkdir(parents=True)
     sealed.touch()
+    password = tmp_path / "etc/credstore/ostiary.mqtt-password"
+    password.parent.mkdir()
+    password.write_text("the password\n")
     script = SCRIPT.read_text()
     for place in PLACES:
         script = script.replace(place, f"{tmp_path}{place}")
@@ -44,5 +47,6 @@ def test_with_the_service_stopped_root_opens_the_key_for_what_opens_the_store(
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == ["as the daemon", "the key", command]
+    secrets = ["mqtt-password:the password", "store-key:the key"]
+    assert done.stdout.splitlines() == ["as the daemon", *secrets, command]
     assert list((tmp_path / "run").iterdir()) == []
