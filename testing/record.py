@@ -15,6 +15,7 @@ from ostiary.store.forgetting import Forgetting
 from ostiary.store.keyring import seal_of
 from ostiary.store.log_check import check_log
 from ostiary.store.own_entries import CHAIN
+from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import Users
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -37,6 +38,7 @@ class House:
     def open(self) -> None:
         self.database = Database.open(self.path, self.store_key, self.key)
         self.events, self.users = Events(self.database), Users(self.database)
+        self.snapshots = Snapshots(self.database)
         self.audit, self.answers = Audit(self.database), CommandLog(self.database)
         self.forgetting = Forgetting(self.database, self.key, SETTLED)
 

@@ -135,6 +135,26 @@ def test_former_names_go_with_the_person_and_nobody_elses(house: House) -> None:
     assert house.findings() == ()
 
 
+def test_the_pictures_of_former_names_go_before_the_broker_has_the_events(house: House) -> None:
+    house.register("Bert")
+    visits = [house.visit("Bert")]
+    house.rename("Bert", ADA)
+    visits.append(house.visit(ADA))
+    house.register("Bert", LATER)  # another one
+    others = house.visit("Bert", LATER)
+    for seq in (*visits, others):
+        house.snapshots.keep(seq, b"a picture", NOW)
+    house.delete(ADA, LATER)
+    house.forget()
+    assert house.snapshots.present([*visits, others]) == {others}
+
+    house.snapshots.keep(visits[0], b"a picture", LATER)  # it was about to be stored
+    house.deliver()
+    house.forget(LATER + timedelta(minutes=1))
+    house.snapshots.keep(visits[1], b"a picture", LATER)
+    assert house.snapshots.present([*visits, others]) == {others}
+
+
 def test_what_was_under_way_when_somebody_was_deleted_does_not_keep_the_name(house: House) -> None:
     house.register(ADA)
     house.delete(ADA)
@@ -302,7 +322,8 @@ def test_sealing_opening_and_new_keys_keep_what_was_forgotten(tmp_path: Path) ->
 
 def test_who_is_left_out_of_a_backup_is_named_in_it_no_longer(house: House, tmp_path: Path) -> None:
     house.register(ADA)
-    house.visit(ADA)
+    seq = house.visit(ADA)
+    house.snapshots.keep(seq, b"a picture", NOW)
     house.deliver()
     backup(house.path, tmp_path / "before.db")
     house.delete(ADA)
@@ -318,6 +339,7 @@ def test_who_is_left_out_of_a_backup_is_named_in_it_no_longer(house: House, tmp_
     house.open()
     house.forget()
     assert house.names() == [None, None]
+    assert not house.snapshots.present([seq])
     assert not house.holds(ADA)
     assert house.findings() == ()
 

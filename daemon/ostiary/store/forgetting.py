@@ -5,8 +5,8 @@ nobody can try names against the chain. Before, it is held against the chain; th
 the digest that the chain has together with that of what remains. `ostiary.store.log_check` takes
 exactly that for the row, so that a name which somebody else took out, or puts in, is found.
 
-An event keeps its name until the broker has had it for so long that it is not sent again. Answers
-of commands that name them are replaced by one that says so.
+An event keeps its name until the broker has had it for so long that it is not sent again; its
+picture goes at once. Answers of commands that name them are replaced by one that says so.
 """
 
 import json
@@ -47,6 +47,7 @@ from ostiary.store.sealed_rows import (
     opened_audit,
     opened_event,
 )
+from ostiary.store.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
 
@@ -129,6 +130,7 @@ class Forgetting:
         self._database = database
         self._key = key
         self._chain = Chain(database)
+        self._snapshots = Snapshots(database)
         self._settled = settled
         self._work: Iterator[None] | None = None
         self._due: datetime | None = None
@@ -191,6 +193,7 @@ class Forgetting:
         before = moment.to_text(now - self._settled)
         bounds = {span.first for span in spans}
         found = self._events(spans)
+        self._to_scrub |= self._snapshots.remove(found) > 0
         settled = [seq for seq, at in found.items() if at is not None and at <= before]
         yield from self._take_out("event", [seq for seq in settled if seq not in bounds])
         yield from self._audit(spans, leaving)

@@ -1,5 +1,6 @@
 """Small pictures of the moment of a decision, for as long as the configuration keeps them."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -16,12 +17,12 @@ class Snapshots:
 
     def keep(self, seq: int, jpeg: bytes, now: datetime) -> None:
         """Keep the picture of the event `seq`; the first one given stays. An event that was
-        removed meanwhile gets none."""
+        removed meanwhile, or whose person was forgotten, gets none."""
         with self._database.transaction() as connection:
             sealed = self._database.seal.value(jpeg, "snapshot", seq)
             connection.execute(
                 "INSERT OR IGNORE INTO snapshots SELECT ?, ?, ?"
-                " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ?)",
+                " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ? AND forgotten IS NULL)",
                 (seq, sealed, moment.to_text(now), seq),
             )
 
@@ -49,10 +50,13 @@ class Snapshots:
                 names,
             )
 
-    def remove(self, seq: int) -> None:
-        """Remove the picture of the event `seq`, if it has one."""
+    def remove(self, seqs: Iterable[int]) -> int:
+        """Remove the pictures of these events; how many there were."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM snapshots WHERE seq = ?", (seq,))
+            return connection.execute(
+                "DELETE FROM snapshots WHERE seq IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(seqs)),),
+            ).rowcount
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove pictures older than `keep_for`; how many."""

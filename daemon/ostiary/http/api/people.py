@@ -71,7 +71,7 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
         )
         request = AddTemplateRequest(username=of.username, image=jpeg)
         answer = work.run(enrol.add_template, request, caller, {"event": seq})
-        snapshots.remove(seq)
+        snapshots.remove([seq])
         return answer
 
     @router.get(user, summary="One person", responses=responses(404))
