@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +18,6 @@ from ostiary.store.links import AUDIT_COLUMNS, SALT_BYTES, number_of
 from ostiary.store.sealed_rows import Row, opened_audit, sealed_audit
 
 log = structlog.get_logger(__name__)
-
-_ROWS_A_LOOK = 500
 
 Detail = Mapping[str, str | int | float | bool | None]
 
@@ -120,36 +117,8 @@ class Audit:
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""
         with self._database.transaction() as connection:
-            gone = self._oldest(connection, moment.to_text(now - keep_for), moment.to_text(now))
-            connection.executemany("DELETE FROM audit WHERE id = ?", [(each,) for each in gone])
-            self._chain.removed(connection, "audit", gone)
-        return len(gone)
-
-    def _oldest(self, connection: sqlite3.Connection, before: str, now: str) -> list[int]:
-        """Which are to go, up to the first that is young. What was altered stays; what is of a
-        clock that was ahead holds nothing up."""
-        (is_any_old,) = connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM audit WHERE at < ?)", (before,)
-        ).fetchone()
-        gone: list[int] = []
-        after = -(2**63)
-        while is_any_old:
-            rows = connection.execute(
-                f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id > ? ORDER BY id LIMIT ?",
-                (after, _ROWS_A_LOOK),
-            ).fetchall()
-            as_written = set(self._chain.as_written(connection, "audit", rows))
-            for number, at, *_ in rows:
-                if number not in as_written:
-                    continue
-                if at < before:
-                    gone.append(number)
-                elif at <= now:
-                    return gone
-            if not rows:
-                return gone
-            after = rows[-1][0]
-        return gone
+            before, until = moment.to_text(now - keep_for), moment.to_text(now)
+            return self._chain.remove_oldest(connection, "audit", before=before, now=until)
 
 
 def whom_it_names(row: Row) -> frozenset[str]:

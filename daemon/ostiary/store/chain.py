@@ -9,11 +9,10 @@ with the same key, for others: `ostiary.store.log_check` says what does not fit.
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Literal
 
 import structlog
 
@@ -34,6 +33,7 @@ from ostiary.store.links import (
     ranges_of,
 )
 from ostiary.store.own_entries import (
+    ROWS,
     End,
     adopted_up_to,
     entries,
@@ -55,6 +55,7 @@ ACCEPTING = frozenset({RESTORED, ACCEPTED})
 """Deeds after which another record than the door signed before is rightly here."""
 
 _ANY = 2**63 - 1
+_ROWS_A_LOOK = 2000
 _LOOKED_AT = 20_000
 """Entries that are looked at for each head that is signed: nobody waits for all of them."""
 
@@ -79,10 +80,49 @@ class Chain:
         digest = digest_of_row("audit", row, self._database.seal)
         self._append(connection, "audit", number_of(row), digest)
 
-    def removed(
-        self, connection: sqlite3.Connection, kind: Literal["event", "audit"], rows: Sequence[int]
-    ) -> None:
-        """Rows were removed because they were old; nothing for no rows."""
+    def remove_oldest(
+        self,
+        connection: sqlite3.Connection,
+        kind: Kind,
+        *,
+        before: str,
+        now: str,
+        surplus: int = 0,
+        besides: Collection[int] = (),
+    ) -> int:
+        """Remove rows from before a moment, as many as are a `surplus`, and those with the numbers
+        `besides`: the oldest that may go, without a gap, and each as it was written; how many. What
+        somebody altered stays, and is found. What is of a clock that was ahead holds nothing up."""
+        where = ROWS[kind]
+        gone: list[int] = []
+        after = -(2**63)
+        wanted = f"FROM {where.table} WHERE NOT {where.waits} AND"
+        (is_any_old,) = connection.execute(
+            f"SELECT EXISTS (SELECT 1 {wanted} {where.at} < ?)", (before,)
+        ).fetchone()
+        is_over = not (is_any_old or surplus or besides)
+        while not is_over:
+            rows = connection.execute(
+                f"SELECT {where.at}, {where.columns} {wanted} {where.number} > ?"
+                f" ORDER BY {where.number} LIMIT ?",
+                (after, _ROWS_A_LOOK),
+            ).fetchall()
+            times = {number: at for at, number, *_ in rows}
+            for number in self.as_written(connection, kind, [row[1:] for row in rows]):
+                if number in besides or times[number] < before or len(gone) < surplus:
+                    gone.append(number)
+                elif times[number] <= now:
+                    is_over = True
+                    break
+            is_over = is_over or not rows
+            after = max(times, default=after)
+        connection.executemany(
+            f"DELETE FROM {where.table} WHERE {where.number} = ?", [(each,) for each in gone]
+        )
+        self._removed(connection, kind, gone)
+        return len(gone)
+
+    def _removed(self, connection: sqlite3.Connection, kind: Kind, rows: Sequence[int]) -> None:
         if rows:
             note = f"{kind} {ranges_of(rows)}"
             digest = hashlib.sha256(note.encode()).digest()

@@ -40,7 +40,6 @@ _COLUMNS = EVENT_COLUMNS
 _ACTION = EventRow._fields.index("action")
 _READABLE = "username IS NULL AND typeof(action) != 'blob'"
 """What a locked store can open: nothing of it is sealed."""
-_ROWS_A_LOOK = 2000
 QUARTER_S = 900  # every zone's clocks differ from UTC by whole ones
 _FORGOTTEN = "Somebody who was deleted since."
 _WRITTEN = EventRow._fields[1:-1]
@@ -372,14 +371,17 @@ class Events:
                 "UPDATE counters SET value = value + ? WHERE name = 'events_dropped'",
                 (len(dropped),),
             )
-            before = "" if keep_for is None else moment.to_text(now - keep_for)
-            surplus = self._surplus(keep_at_most + len(dropped))
-            gone = self._oldest(connection, before, moment.to_text(now), surplus, dropped)
-            connection.executemany("DELETE FROM events WHERE seq = ?", [(seq,) for seq in gone])
-            self.chain.removed(connection, "event", gone)
+            gone = self.chain.remove_oldest(
+                connection,
+                "event",
+                before="" if keep_for is None else moment.to_text(now - keep_for),
+                now=moment.to_text(now),
+                surplus=self._surplus(keep_at_most + len(dropped)),
+                besides=dropped,
+            )
         if dropped:
             log.error("undelivered_events_dropped", count=len(dropped), queue_limit=queue_limit)
-        return Pruned(deleted=len(gone), dropped=len(dropped))
+        return Pruned(deleted=gone, dropped=len(dropped))
 
     def _surplus(self, keep_at_most: int) -> int:
         """How many there are too many, of those that the chain knows: whoever puts rows in does not
@@ -390,42 +392,6 @@ class Events:
             "SELECT COUNT(*) FROM events WHERE seq IN (SELECT row FROM chain WHERE kind = 'event')"
         )
         return max(0, known - keep_at_most)
-
-    def _oldest(
-        self,
-        connection: sqlite3.Connection,
-        before: str,
-        now: str,
-        surplus: int,
-        dropped: Collection[int],
-    ) -> list[int]:
-        """Which are to go: the oldest of those that were delivered, without a gap, and each as it
-        was written. What somebody altered stays, and is found. What is of a clock that was ahead
-        holds nothing up."""
-        some_old = (
-            "SELECT EXISTS (SELECT 1 FROM events WHERE timestamp < ? AND delivered_at NOT NULL)"
-        )
-        (is_any_old,) = connection.execute(some_old, (before,)).fetchone()
-        gone: list[int] = []
-        after = -(2**63)
-        while is_any_old or surplus or dropped:
-            rows = connection.execute(
-                f"SELECT delivered_at, {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, _ROWS_A_LOOK),
-            ).fetchall()
-            as_written = set(self.chain.as_written(connection, "event", [row[1:] for row in rows]))
-            for delivered_at, *row in rows:
-                seq, timestamp = row[0], row[3]
-                if seq not in as_written or delivered_at is None:
-                    continue
-                if seq in dropped or timestamp < before or len(gone) < surplus:
-                    gone.append(seq)
-                elif timestamp <= now:
-                    return gone
-            if not rows:
-                return gone
-            after = rows[-1][1]
-        return gone
 
     def _tells_of_duress(self, row: Sequence[object]) -> bool:
         """In a sealed file no query can tell."""

@@ -119,11 +119,8 @@ def _rows(
         columns = columns.replace("salt, forgotten", "NULL, NULL")
     present: set[int] = set()
     oldest: int | None = None  # of those that can have been removed at all
-    stays = (
-        f"{where.at} > (SELECT {where.at} FROM {where.table} ORDER BY {where.number} DESC LIMIT 1)"
-    )
-    if kind == "event":
-        stays += " OR delivered_at IS NULL"
+    newest = f"(SELECT {where.at} FROM {where.table} ORDER BY {where.number} DESC LIMIT 1)"
+    stays = f"{where.at} > {newest} OR {where.waits}"
     query = f"SELECT {columns}, {stays} FROM {where.table} ORDER BY 1"
     for *row, is_kept in connection.execute(query):
         present.add(row[0])

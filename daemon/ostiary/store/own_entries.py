@@ -41,19 +41,22 @@ CHAIN = "chain"
 
 @dataclass(frozen=True, slots=True)
 class RowsOf:
-    """Where rows of a kind are kept, in which columns their number and their time are, and how one
-    is opened."""
+    """Where rows of a kind are kept, in which columns their number and their time are, on what
+    condition one must not be removed yet, and how one is opened."""
 
     table: str
     number: str
     at: str
+    waits: str
     columns: str
     opened: Callable[[Row, Seal], Row]
 
 
 ROWS: Mapping[Kind, RowsOf] = {
-    "event": RowsOf("events", "seq", "timestamp", EVENT_COLUMNS, opened_event),
-    "audit": RowsOf("audit", "id", "at", AUDIT_COLUMNS, opened_audit),
+    "event": RowsOf(
+        *("events", "seq", "timestamp", "delivered_at IS NULL", EVENT_COLUMNS, opened_event)
+    ),
+    "audit": RowsOf("audit", "id", "at", "FALSE", AUDIT_COLUMNS, opened_audit),
 }
 
 
