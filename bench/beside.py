@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from bench.harness import MODELS, Line
 from testing.broker import Mosquitto
@@ -99,10 +100,29 @@ def beside(commit: str, rounds: int = ROUNDS) -> Line:
     return Line(f"event_rate_vs_{commit}", us, them, ratio, None)
 
 
+def decide(events: Any, number: int) -> None:
+    """Record a grant, also by a commit before `messages.decision`."""
+    about: dict[str, Any] = {
+        "reason": "granted",
+        "username": f"person {number % PEOPLE}",
+        "distance": 0.31,
+        "liveness": 0.99,
+        "threshold": 0.5,
+        "recognizer": "sface",
+    }
+    told: dict[str, Any] = {"source": "front", "now": datetime(2026, 11, 24, tzinfo=UTC)}
+    if find_spec("ostiary.messages.decision"):
+        from ostiary.messages.decision import Decision
+        from ostiary.messages.reason import Reason
+
+        events.append_login(Decision(**about | {"reason": Reason.GRANTED}), **told)
+    else:
+        events.append_login(success=True, message="Welcome, somebody.", **about, **told)
+
+
 def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
     """One side: for each number that is read, so many events, and how long they took, in s."""
     from ostiary.config import VisionSettings
-    from ostiary.messages.reason import Reason
     from ostiary.vision.engine import VisionEngine
 
     # Commits before `testing/` have their doors among the tests.
@@ -118,18 +138,7 @@ def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
         for line in sys.stdin:
             begun = time.perf_counter()
             for number in range(int(line)):
-                door.events.append_login(
-                    success=True,
-                    reason=Reason.GRANTED,
-                    message="Welcome, somebody.",
-                    source="front",
-                    now=datetime(2026, 11, 24, tzinfo=UTC),
-                    username=f"person {number % PEOPLE}",
-                    distance=0.31,
-                    liveness=0.99,
-                    threshold=0.5,
-                    recognizer="sface",
-                )
+                decide(door.events, number)
                 wake()
             while door.events.queue_length():
                 time.sleep(0.001)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bench.harness import MODELS, Measure
 from ostiary.config import VisionSettings
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings
@@ -26,13 +28,9 @@ LONGEST_MS = 50.0
 
 def decide(door: Doorway) -> int:
     event = door.events.append_login(
-        success=False,
-        reason="unknown_face",
-        message="A live person, but nobody who is registered.",
+        Decision(Reason.UNKNOWN_FACE, distance=0.7, liveness=0.99),
         source="front",
         now=door.room.clock(),
-        distance=0.7,
-        liveness=0.99,
     )
     return event.seq
 

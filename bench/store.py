@@ -19,12 +19,15 @@ from uuid_utils.compat import uuid7
 from bench.beside import beside, has
 from bench.harness import MODELS, Line, Measure, medians_ms
 from ostiary.config import VisionSettings
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
-from ostiary.store.events import Events, login_event
+from ostiary.store.event_rows import login_event
+from ostiary.store.events import Events
+from ostiary.store.links import EventRow
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
@@ -172,16 +175,16 @@ def _append(database: Database) -> None:
 
 def _decide(events: Events, number: int) -> None:
     events.append_login(
-        success=True,
-        reason=Reason.GRANTED,
-        message="Welcome, somebody.",
+        Decision(
+            Reason.GRANTED,
+            f"person {number}",
+            distance=0.31,
+            liveness=0.99,
+            threshold=0.5,
+            recognizer="sface",
+        ),
         source="front",
         now=NOW,
-        username=f"person {number}",
-        distance=0.31,
-        liveness=0.99,
-        threshold=0.5,
-        recognizer="sface",
     )
 
 
@@ -205,4 +208,4 @@ def _bare(database: Database) -> None:
                     0.5,
                 ),
             ).fetchone()
-            login_event(row)
+            login_event(EventRow(*row))

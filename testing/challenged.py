@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ostiary.access.candidate import Candidate
 from ostiary.access.challenge import Challenge, Look, begin, step
-from ostiary.access.decision import Candidate
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe, distance
 from ostiary.access.vote import Observation

@@ -214,18 +214,7 @@ class ConsoleDoor:
 
     def _record(self, told: Told, camera: str) -> None:
         decision = told.decision
-        event = self.events.append_login(
-            success=decision.success,
-            reason=decision.reason,
-            message=decision.message,
-            source=camera,
-            now=utc_now(),
-            username=decision.username,
-            distance=decision.distance,
-            liveness=decision.liveness,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-        )
+        event = self.events.append_login(decision, source=camera, now=utc_now())
         self.console.decided(event.seq, camera)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
@@ -67,14 +68,7 @@ class House:
 
     def visit(self, name: str, now: datetime = NOW) -> int:
         return self.events.append_login(
-            success=True,
-            reason=Reason.GRANTED,
-            message=f"Welcome, {name}.",
-            source="front",
-            now=now,
-            username=name,
-            distance=0.3,
-            liveness=1.0,
+            Decision(Reason.GRANTED, name, distance=0.3, liveness=1.0), source="front", now=now
         ).seq
 
     def delete(self, name: str, now: datetime = NOW) -> None:

@@ -24,6 +24,8 @@ from pathlib import Path
 import requests
 
 from ostiary.commands.room import utc_now
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -173,14 +175,9 @@ def siege(folder: Path, models: Path, portrait: Path, seconds: float) -> Siege:
         with database.transaction():
             for number in range(EVENTS):
                 events.append_login(
-                    success=True,
-                    reason="granted",
-                    message="Welcome.",
+                    Decision(Reason.GRANTED, f"somebody {number % 50}", distance=0.5, liveness=0.9),
                     source="front",
                     now=utc_now(),
-                    username=f"somebody {number % 50}",
-                    distance=0.5,
-                    liveness=0.9,
                 )
         events.mark_delivered(range(EVENTS + 1), utc_now())
     most = 0.0

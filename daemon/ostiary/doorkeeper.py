@@ -19,9 +19,9 @@ from ostiary.access.admission import (
     Waiting,
     passed_back,
 )
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import ALWAYS, Ruling
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.messages.rule_words import Factor
 

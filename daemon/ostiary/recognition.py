@@ -16,7 +16,6 @@ import structlog
 
 from ostiary.access.calibration import CalibratedCamera
 from ostiary.access.challenge import Look
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Doorway
 from ostiary.access.policy import Policy
 from ostiary.access.probe import fused
@@ -36,6 +35,7 @@ from ostiary.errors import (
     TimedOut,
 )
 from ostiary.messages.calibration import WhyDropped
+from ostiary.messages.decision import Decision
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.vision import bending

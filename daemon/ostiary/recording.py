@@ -38,17 +38,7 @@ class Recording:
         """One login event; its number. Raises DatabaseUnwritable, and then there is none."""
         decision = told.decision.rounded(EVENT_DIGITS)
         event = self._events.append_login(
-            success=decision.success,
-            reason=decision.reason,
-            message=decision.message,
-            source=source,
-            now=utc_now(),
-            username=decision.username,
-            distance=decision.distance,
-            liveness=decision.liveness,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-            duress=told.duress and decision.success,
+            decision, source=source, now=utc_now(), duress=told.duress and decision.success
         )
         log.info(
             "decided",

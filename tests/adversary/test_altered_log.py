@@ -11,7 +11,9 @@ import pytest
 
 from ostiary.commands.log_check import check, told_heads
 from ostiary.errors import ConfigError
+from ostiary.messages.decision import Decision
 from ostiary.messages.log import LogHead
+from ostiary.messages.reason import Reason
 from ostiary.mqtt.security import door_key
 from ostiary.store.audit import Audit
 from ostiary.store.chain import Chain
@@ -39,16 +41,13 @@ DELETED = 10
 def record(database: Database, number: int, now: datetime = NOW) -> None:
     """Two logins and a deed of an operator."""
     events, audit = Events(database), Audit(database)
-    for name, reason in ((f"person {number}", "granted"), (None, "unknown_face")):
+    for name, reason in ((f"person {number}", Reason.GRANTED), (None, Reason.UNKNOWN_FACE)):
         events.append_login(
-            success=name is not None,
-            reason=reason,
-            message="…",
+            Decision(
+                reason, name, distance=0.5 + number / 1000, liveness=1.0 if number % 3 else 0.9
+            ),
             source="front",
             now=now,
-            username=name,
-            distance=0.5 + number / 1000,
-            liveness=1.0 if number % 3 else 0.9,
         )
     audit.add(
         actor="anna",

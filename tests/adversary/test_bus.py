@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import structlog
 
-from ostiary.access.decision import MESSAGES
 from ostiary.commands.log_check import accept_log
 from ostiary.commands.room import utc_now
+from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.security import door_key
@@ -50,13 +50,7 @@ def secured(tmp_path: Path, authority: Authority) -> Iterator[Mosquitto]:
 
 def grant(events: Events, *, duress: bool = False, source: str = "front") -> int:
     return events.append_login(
-        success=True,
-        reason=Reason.GRANTED,
-        message=MESSAGES[Reason.GRANTED].format(username="Ada"),
-        source=source,
-        now=datetime.now(UTC),
-        username="Ada",
-        duress=duress,
+        Decision(Reason.GRANTED, "Ada"), source=source, now=datetime.now(UTC), duress=duress
     ).seq
 
 

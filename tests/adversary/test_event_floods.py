@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from ostiary.commands.room import utc_now
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store.accounts import Role
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.engine import VisionEngine
@@ -31,16 +33,16 @@ def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iter
         with running.database.transaction():
             for number in range(EVENTS):
                 running.events.append_login(
-                    success=number % 4 != 0,
-                    reason="granted" if number % 4 else "unknown_face",
-                    message="Welcome, somebody.",
+                    Decision(
+                        Reason.GRANTED if number % 4 else Reason.UNKNOWN_FACE,
+                        f"somebody {number % 50}" if number % 4 else None,
+                        distance=0.5,
+                        liveness=0.9,
+                        threshold=1.0,
+                        recognizer="sface",
+                    ),
                     source="front",
                     now=now - timedelta(minutes=number % 9000),
-                    username=f"somebody {number % 50}" if number % 4 else None,
-                    distance=0.5,
-                    liveness=0.9,
-                    threshold=1.0,
-                    recognizer="sface",
                 )
         running.operator()
         yield running

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ostiary.access.admission import Admission, Need
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.policy import Policy
 from ostiary.access.rules import Factor, Ruling
 from ostiary.doorkeeper import Doorkeeper
 from ostiary.errors import DatabaseUnwritable
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.access.decision import MESSAGES
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.security import door_key
 from ostiary.store.door_key import DoorKey
@@ -103,12 +103,7 @@ def test_a_grant_over_a_real_broker_opens_once_and_a_forged_one_never(
     settings = door_settings(tmp_path, broker.port)
     with Doorway(settings, engine) as door, Probe(broker.port, f"{BASE}/door") as probe:
         door.events.append_login(
-            success=True,
-            reason=Reason.GRANTED,
-            message=MESSAGES[Reason.GRANTED].format(username="Ada"),
-            source="front",
-            now=datetime.now(UTC),
-            username="Ada",
+            Decision(Reason.GRANTED, "Ada"), source="front", now=datetime.now(UTC)
         )
         payload = probe.wait(f"{BASE}/door")[0].payload
         forger = DoorKey.load_or_make(tmp_path / "forger.key")

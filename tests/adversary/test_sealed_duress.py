@@ -13,6 +13,8 @@ import pytest
 
 from ostiary.commands.log_check import check
 from ostiary.errors import CredentialUnknown
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store.backup import backup
 from ostiary.store.credentials import Credentials, Pins
 from ostiary.store.database import Database
@@ -45,15 +47,7 @@ def sealed(tmp_path: Path, door_key: DoorKey) -> Iterator[Database]:
 def visit(database: Database, name: str, *, duress: bool) -> int:
     return (
         Events(database)
-        .append_login(
-            success=True,
-            reason="granted",
-            message=f"Welcome, {name}.",
-            source="front",
-            now=NOW,
-            username=name,
-            duress=duress,
-        )
+        .append_login(Decision(Reason.GRANTED, name), source="front", now=NOW, duress=duress)
         .seq
     )
 

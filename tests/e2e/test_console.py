@@ -12,6 +12,8 @@ from playwright.sync_api import Page, expect
 from demo.scenes import Scene
 from demo.stream import Camera
 from ostiary.commands.room import utc_now
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store.accounts import Role
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.image import decode_image, encode_jpeg
@@ -197,14 +199,14 @@ def test_the_picture_of_an_event_is_enlarged_and_added_to_whom_it_is_of(
     person = {"username": "Ada", "image": image}
     stage.operator.ask("POST", "/api/v1/users", json=person).raise_for_status()
     event = stage.door.events.append_login(
-        success=False,
-        reason="unknown_face",
-        message="",
+        Decision(
+            Reason.UNKNOWN_FACE,
+            distance=stage.door.roster.one_person_distance - 0.01,
+            liveness=0.95,
+            recognizer="sface",
+        ),
         source="front",
         now=utc_now(),
-        distance=stage.door.roster.one_person_distance - 0.01,
-        liveness=0.95,
-        recognizer="sface",
     )
     picture = portraits.joinpath("obama2.jpg").read_bytes()
     Snapshots(stage.door.database).keep(event.seq, picture, utc_now())

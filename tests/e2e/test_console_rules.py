@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, Route, expect
 
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from testing.faces import some_look
 from tests.e2e.browsing import Open, Stage, shoot
@@ -49,16 +50,16 @@ def house(stage: Stage) -> None:
     for number in range(120):
         reason = reasons[number % len(reasons)]
         stage.door.events.append_login(
-            success=reason is Reason.GRANTED,
-            reason=reason,
-            message="",
+            Decision(
+                reason,
+                None if reason is Reason.UNKNOWN_FACE else "Ann",
+                distance=0.6 + 0.012 * (number % 50),
+                liveness=0.55 + 0.009 * (number % 50),
+                threshold=1.1,
+                recognizer="sface",
+            ),
             source="front",
             now=now - timedelta(minutes=61 * (119 - number)),
-            username=None if reason is Reason.UNKNOWN_FACE else "Ann",
-            distance=0.6 + 0.012 * (number % 50),
-            liveness=0.55 + 0.009 * (number % 50),
-            threshold=1.1,
-            recognizer="sface",
         )
 
 

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from ostiary.archive.keeper import ArchiveKeeper
 from ostiary.archive.record import record_of
 from ostiary.errors import ArchiveUnavailable
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
@@ -122,14 +123,9 @@ def append(door: Doorway, events: int) -> None:
     with door.database.transaction():
         for _ in range(events):
             door.events.append_login(
-                success=True,
-                reason=Reason.GRANTED,
-                message="Welcome.",
+                Decision(Reason.GRANTED, "Ada", distance=0.3, liveness=0.9),
                 source="front",
                 now=datetime.now(UTC),
-                username="Ada",
-                distance=0.3,
-                liveness=0.9,
             )
 
 

@@ -15,6 +15,7 @@ from ostiary.commands.commands import Commands
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.command_log import CommandLog
 from ostiary.version import described
@@ -52,16 +53,9 @@ def ostiary(door: ConsoleDoor) -> Typed:
 
 def record(door: ConsoleDoor, username: str | None, reason: Reason, source: str, day: int) -> None:
     door.events.append_login(
-        success=reason is Reason.GRANTED,
-        reason=reason,
-        message="As it was",
+        Decision(reason, username, recognizer="sface"),
         source=source,
         now=datetime(2026, 11, day, 12, 0, tzinfo=UTC),
-        username=username,
-        distance=None,
-        liveness=None,
-        threshold=None,
-        recognizer="sface",
     )
 
 
@@ -93,9 +87,9 @@ def test_events_tell_who_and_why_and_are_filtered(door: ConsoleDoor, ostiary: Ty
     record(door, "joe", Reason.OUTSIDE_SCHEDULE, "back", 22)
     record(door, None, Reason.UNKNOWN_FACE, "front", 23)
     lines = ostiary("events").stdout.splitlines()
-    assert "granted  front: ada: As it was" in lines[0]
-    assert "denied   back: joe outside_schedule: As it was" in lines[1]
-    assert "denied   front: - unknown_face: As it was" in lines[2]
+    assert "granted  front: ada: Welcome, ada." in lines[0]
+    assert "denied   back: joe outside_schedule: Not now, or not here." in lines[1]
+    assert "denied   front: - unknown_face: Unknown person." in lines[2]
 
     def numbers(*asked: str) -> list[str]:
         return [

@@ -21,6 +21,8 @@ from ostiary.client.remote import RemoteDoor, new_client_id
 from ostiary.errors import TimedOut, UserExists
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.mqtt.login import login_of
 from ostiary.mqtt.topics import Topics
 from ostiary.store.audit import Audit
@@ -511,7 +513,7 @@ def test_nobody_is_matched_who_was_not_stored(
 def test_what_happens_while_events_are_listed_is_followed(door: Doorway) -> None:
     def happens() -> None:
         door.events.append_login(
-            success=False, reason="unknown_face", message="…", source="front", now=datetime.now(UTC)
+            Decision(Reason.UNKNOWN_FACE), source="front", now=datetime.now(UTC)
         )
 
     class Busy(RemoteDoor):

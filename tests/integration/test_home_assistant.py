@@ -23,6 +23,7 @@ import pytest
 
 from ostiary.commands.room import utc_now
 from ostiary.config import Settings
+from ostiary.messages.decision import Decision
 from ostiary.messages.prompt import Prompt, PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, State
@@ -112,14 +113,7 @@ def home(tmp_path: Path, broker: Mosquitto, python: Path) -> Iterator[HomeAssist
 
 def decide(door: Doorway, reason: Reason, username: str | None = None) -> None:
     door.events.append_login(
-        success=reason is Reason.GRANTED,
-        reason=reason,
-        message="",
-        source="front",
-        now=utc_now(),
-        username=username,
-        distance=None,
-        liveness=0.5,
+        Decision(reason, username, liveness=0.5), source="front", now=utc_now()
     )
 
 

@@ -21,6 +21,8 @@ from websockets.sync.connection import Connection
 from ostiary.commands.room import utc_now
 from ostiary.config import load_settings
 from ostiary.http.api.door import IDLE_S
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import ApiTokens, Role
 from ostiary.store.snapshots import Snapshots
@@ -203,15 +205,15 @@ def test_a_picture_is_turned_upright_by_its_exif_orientation(api: Api, portraits
 
 def record(door: ConsoleDoor, liveness: float, distance: float | None, reason: str) -> int:
     return door.events.append_login(
-        success=reason == "granted",
-        reason=reason,
-        message="",
+        Decision(
+            Reason(reason),
+            "张三" if reason == "granted" else None,
+            distance=distance,
+            liveness=liveness,
+            recognizer="sface",
+        ),
         source="front",
         now=utc_now(),
-        username="张三" if reason == "granted" else None,
-        distance=distance,
-        liveness=liveness,
-        recognizer="sface",
     ).seq
 
 
@@ -235,9 +237,7 @@ def test_a_preview_tells_what_thresholds_would_have_done(door: ConsoleDoor, api:
     near = record(door, 0.95, 1.05, "granted")
     far = record(door, 0.95, 1.20, "unknown_face")
     record(door, 0.05, 0.80, "presentation_attack")
-    door.events.append_login(
-        success=False, reason="several_faces", message="", source="front", now=utc_now()
-    )
+    door.events.append_login(Decision(Reason.SEVERAL_FACES), source="front", now=utc_now())
 
     def preview(**values: float | bool) -> dict[str, Any]:
         answer = api("POST", "/settings/preview", json=values)

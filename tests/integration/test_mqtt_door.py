@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
@@ -36,14 +37,9 @@ def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Do
 
 def grant(door: Doorway, age_s: float = 0.0, source: str = "front") -> int:
     event = door.events.append_login(
-        success=True,
-        reason=Reason.GRANTED,
-        message="Welcome, Ada.",
+        Decision(Reason.GRANTED, "Ada", distance=0.3, liveness=0.99),
         source=source,
         now=datetime.now(UTC) - timedelta(seconds=age_s),
-        username="Ada",
-        distance=0.3,
-        liveness=0.99,
     )
     return event.seq
 

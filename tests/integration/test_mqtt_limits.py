@@ -25,6 +25,7 @@ from ostiary.messages.commands.decisions import (
     LoginRequest,
 )
 from ostiary.messages.commands.device import PingAnswer, PingRequest
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, ModelState, State
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login
@@ -58,14 +59,9 @@ def broker_that(folder: Path, *lines: str, port: int | None = None) -> Mosquitto
     return Mosquitto(folder / "broker", "\n".join(("allow_anonymous true", *lines)), port=port)
 
 
-def grant(door: Doorway, message: str = "Welcome, Ada.") -> int:
+def grant(door: Doorway, username: str = "Ada") -> int:
     return door.events.append_login(
-        success=True,
-        reason=Reason.GRANTED,
-        message=message,
-        source="front",
-        now=datetime.now(UTC),
-        username="Ada",
+        Decision(Reason.GRANTED, username), source="front", now=datetime.now(UTC)
     ).seq
 
 
@@ -205,7 +201,7 @@ def test_an_event_larger_than_the_broker_takes_holds_up_none_and_is_told_once_it
         door_at(broker, tmp_path, engine) as door,
         Probe(port, f"{BASE}/#") as probe,
     ):
-        large = grant(door, "x" * 2000)
+        large = grant(door, "x" * 450)  # which a login says twice
         small = grant(door)
         wait_for("the small event", lambda: small in [e.json["seq"] for e in probe.of(LOGIN)])
         wait_for("it to be marked", lambda: door.events.queue_length() == 1)

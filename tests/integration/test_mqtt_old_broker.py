@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.mqtt.connection import MQTT311
 from ostiary.vision.engine import VisionEngine
 from testing.doorway import BASE, Doorway, door_settings
@@ -60,14 +62,9 @@ def test_the_door_falls_back_to_the_broker_s_version(
         probe.wait_for(f"{BASE}/availability", b"online")
         assert probe.ask(BASE, "ping", {})["status"] == "ok"
         door.events.append_login(
-            success=True,
-            reason="granted",
-            message="Welcome.",
+            Decision(Reason.GRANTED, "Ada", distance=0.3, liveness=0.9),
             source="front",
             now=datetime.now(UTC),
-            username="Ada",
-            distance=0.3,
-            liveness=0.9,
         )
         assert probe.wait(f"{BASE}/event/login")[0].json["username"] == "Ada"
         opened = probe.wait(f"{BASE}/door")[0].json

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ostiary.commands.room import utc_now
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.pictures import BYTES, EXPIRY_S, WAITING
 from ostiary.vision.arrays import BGRImage
@@ -36,16 +37,8 @@ def decide(
     image: BGRImage = SEEN,
 ) -> int:
     """A decision, and its picture, as the app tells them."""
-    event = door.events.append_login(
-        success=reason is Reason.GRANTED,
-        reason=reason,
-        message="",
-        source="front",
-        now=utc_now(),
-        username=username,
-        distance=None,
-        liveness=0.9,
-    )
+    decision = Decision(reason, username, liveness=0.9)
+    event = door.events.append_login(decision, source="front", now=utc_now())
     door.mqtt.show_picture("front", image, event.seq, username)
     return event.seq
 

@@ -12,6 +12,8 @@ import structlog
 
 from ostiary.config import load_settings
 from ostiary.errors import BrokerUnavailable, ConfigError
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.certificates import Authority
@@ -67,14 +69,9 @@ def test_door_operator_and_reader_do_what_they_should(
     ):
         assert operator.ask(BASE, "ping", {})["status"] == "ok"
         door.events.append_login(
-            success=True,
-            reason="granted",
-            message="Welcome.",
+            Decision(Reason.GRANTED, "Ada", distance=0.3, liveness=0.9),
             source="front",
             now=door.room.clock(),
-            username="Ada",
-            distance=0.3,
-            liveness=0.9,
             duress=True,
         )
         assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"

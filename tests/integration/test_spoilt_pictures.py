@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.access.decision import Decision
 from ostiary.access.policy import Policy
 from ostiary.access.vote import Observation, decide_single
 from ostiary.camera.clips import LIVE, clips_in
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine

@@ -23,6 +23,8 @@ from ostiary.errors import (
     DatabaseVersion,
     UserExists,
 )
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store import schema
 from ostiary.store.aside import set_aside
 from ostiary.store.command_log import CommandKey, CommandLog
@@ -35,9 +37,7 @@ FACE = np.linspace(-0.2, 0.2, 128)
 
 
 def deny(events: Events, now: datetime = NOW) -> int:
-    return events.append_login(
-        success=False, reason="unknown_face", message="…", source="front", now=now
-    ).seq
+    return events.append_login(Decision(Reason.UNKNOWN_FACE), source="front", now=now).seq
 
 
 # --- transactions ---------------------------------------------------------------------------

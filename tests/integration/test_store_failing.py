@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import pytest
 
 from ostiary.errors import DatabaseUnwritable
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
@@ -37,7 +39,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def deny(database: Database) -> None:
     Events(database).append_login(
-        success=False, reason="unknown_face", message="…", source="front", now=datetime.now(UTC)
+        Decision(Reason.UNKNOWN_FACE), source="front", now=datetime.now(UTC)
     )
 
 

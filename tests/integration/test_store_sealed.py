@@ -22,6 +22,8 @@ from ostiary.errors import (
     TransactionConflict,
     UserExists,
 )
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.store import moment
 from ostiary.store.audit import Audit
 from ostiary.store.backup import backup, verify
@@ -68,18 +70,9 @@ def fill(database: Database) -> None:
     users.add(NAME, [some_descriptor(1)], NOW, recognizer="dlib", source="cli")
     users.add(SECOND, [some_descriptor(2)], NOW, recognizer="dlib", source="cli")
     event = events.append_login(
-        success=True,
-        reason="granted",
-        message=f"Welcome, {NAME}.",
-        source="front",
-        now=NOW,
-        username=NAME,
-        distance=0.3,
-        liveness=0.99,
+        Decision(Reason.GRANTED, NAME, distance=0.3, liveness=0.99), source="front", now=NOW
     )
-    events.append_login(
-        success=False, reason="unknown_face", message="Nobody known.", source="front", now=NOW
-    )
+    events.append_login(Decision(Reason.UNKNOWN_FACE), source="front", now=NOW)
     events.append_user(
         action="renamed", username=SECOND, previous_username=NAME, source="c", now=NOW
     )
@@ -198,9 +191,7 @@ def test_without_the_right_key_nobody_is_known_and_nothing_is_lost(
         assert database.is_locked
         assert Users(database).templates() == ()
         events = Events(database)
-        denied = events.append_login(
-            success=False, reason="unknown_face", message="Nobody known.", source="front", now=NOW
-        )
+        denied = events.append_login(Decision(Reason.UNKNOWN_FACE), source="front", now=NOW)
         # What names nobody goes out; the rest waits for the key.
         assert [event.seq for event in events.pending(0, 10)] == [2, denied.seq]
         with pytest.raises(StoreLocked):
@@ -216,9 +207,7 @@ def test_the_log_of_a_locked_door_still_fits_its_chain(path: Path, door_key: Doo
     with Database.open(path, KEY, door_key) as database:
         fill(database)
     with Database.open(path, None, door_key) as database:
-        Events(database).append_login(
-            success=False, reason="unknown_face", message="Nobody known.", source="front", now=NOW
-        )
+        Events(database).append_login(Decision(Reason.UNKNOWN_FACE), source="front", now=NOW)
         Chain(database).sign(door_key, "front", NOW)
     assert check(path, door_key.public_text, store_key=KEY).findings == ()
     with pytest.raises(StoreLocked):
@@ -352,9 +341,8 @@ def test_the_data_key_is_changed_while_the_door_works(path: Path) -> None:
         events = Events(database)
         for number in range(450):  # more than two steps' rows
             events.append_login(
-                success=True, reason="granted", message="Welcome.", source="front", now=NOW,
-                username=NAME if number % 2 else SECOND,
-            )  # fmt: skip
+                Decision(Reason.GRANTED, NAME if number % 2 else SECOND), source="front", now=NOW
+            )
         rotation = Rotation(database)
         assert not rotation.step()
         assert rotate(path, KEY, NOW) == 2  # another process, as the command line is

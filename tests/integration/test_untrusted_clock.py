@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ostiary.config import Settings
 from ostiary.http.keeping import Keeping
+from ostiary.messages.decision import Decision
+from ostiary.messages.reason import Reason
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.topics import Topics
 from ostiary.store.accounts import Accounts, Role
@@ -34,9 +36,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def happens(database: Database, at: datetime, number: int = 0) -> int:
     """An event with its picture, a deed and a command at that time; the event's number."""
-    event = Events(database).append_login(
-        success=False, reason="unknown_face", message="…", source="front", now=at
-    )
+    event = Events(database).append_login(Decision(Reason.UNKNOWN_FACE), source="front", now=at)
     Events(database).mark_delivered([event.seq], at)
     Snapshots(database).keep(event.seq, b"jpeg", at)
     Audit(database).add(actor="ann", action="x", subject="y", address="", now=at)

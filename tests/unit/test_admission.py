@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.access.admission import Admission, Need, Patience, needs_of, passed_back
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import ALWAYS, Factor, Ruling
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)

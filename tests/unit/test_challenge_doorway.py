@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.access.admission import Admission
+from ostiary.access.candidate import Candidate
 from ostiary.access.challenge import SEQUENCES, Failure, Look
-from ostiary.access.decision import Candidate, Decision
 from ostiary.access.doorway import Doorway, Told
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe
 from ostiary.access.rules import Ruling
 from ostiary.access.vote import Observation
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Box, Face
 from ostiary.vision.pose import Pose

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.access.admission import Admission, Need, Patience
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import Factor, Ruling
 from ostiary.doorkeeper import Doorkeeper, Passage
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.access.admission import Need, Waiting
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.keypad import Entry
 from ostiary.commands.attempts import LockOut
 from ostiary.commands.pins import PinHasher, check_pin, hint_of
 from ostiary.commands.presenting import Presenting
 from ostiary.errors import PinWeak
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database

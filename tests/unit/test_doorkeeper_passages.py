@@ -1,9 +1,9 @@
 """Rules of passing at the doorkeeper: which way somebody passed last."""
 
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import Ruling
 from ostiary.doorkeeper import Doorkeeper, Passage
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 
 GATES = {"in": Passage("in"), "out": Passage("out"), "side": Passage()}

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.decision import Candidate, Decision
+from ostiary.access.candidate import Candidate
 from ostiary.access.doorway import Doorway
 from ostiary.access.policy import Policy
 from ostiary.access.vote import Observation
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Box, Face
 from testing.rules import policy

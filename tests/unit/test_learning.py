@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostiary.access.decision import Candidate, Decision
+from ostiary.access.candidate import Candidate
 from ostiary.access.doorway import Told
 from ostiary.access.probe import Probe
 from ostiary.access.vote import Observation
 from ostiary.commands.learning import Learning
+from ostiary.messages.decision import Decision
 from ostiary.messages.events import UserEvent
 from ostiary.messages.reason import Reason
 from ostiary.site.members import MemberRole

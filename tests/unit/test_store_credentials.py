@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from ostiary.errors import CardTaken, CredentialUnknown, UserUnknown
+from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
+from ostiary.messages.reason import Reason
 from ostiary.store import sealing
 from ostiary.store.credentials import Credentials, Holding, Pins
 from ostiary.store.database import Database
@@ -195,15 +197,7 @@ def test_what_happens_at_a_door_is_recorded_in_the_chain_with_everything_else(
 def test_duress_is_shown_only_to_whoever_asks_for_it(database: Database) -> None:
     events = Events(database)
     usual, forced = (
-        events.append_login(
-            success=True,
-            reason="granted",
-            message="Welcome, Ada.",
-            source="front",
-            now=NOW,
-            username="Ada",
-            duress=duress,
-        )
+        events.append_login(Decision(Reason.GRANTED, "Ada"), source="front", now=NOW, duress=duress)
         for duress in (False, True)
     )
     shown = [event.model_dump() for event in events.page(newest_first=False).events]
@@ -225,12 +219,9 @@ def test_who_went_in_last_is_known_after_a_restart_until_it_is_forgiven(
 
     def let_in(name: str, door: str, ago_h: float, *, success: bool = True) -> None:
         events.append_login(
-            success=success,
-            reason="granted" if success else "unknown_face",
-            message="",
+            Decision(Reason.GRANTED if success else Reason.UNKNOWN_FACE, name),
             source=door,
             now=NOW - timedelta(hours=ago_h),
-            username=name,
         )
 
     let_in("Ada", "in", 30)

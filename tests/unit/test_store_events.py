@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ostiary.messages.decision import Decision
 from ostiary.messages.events import AnyEvent, LoginEvent
 from ostiary.messages.reason import Reason
 from ostiary.store.audit import Audit
@@ -33,14 +34,7 @@ def login(
     reason: Reason = Reason.GRANTED,
 ) -> LoginEvent:
     return events.append_login(
-        success=reason is Reason.GRANTED,
-        reason=reason,
-        message="…",
-        source="front",
-        now=now,
-        username=username,
-        distance=0.25,
-        liveness=0.99,
+        Decision(reason, username, distance=0.25, liveness=0.99), source="front", now=now
     )
 
 
@@ -53,6 +47,26 @@ def test_an_event_says_the_same_when_it_is_made_and_when_it_is_sent(events: Even
     assert made.similarity == 0.75
     assert made.event_id.version == 7
     assert made.model_dump(mode="json")["timestamp"] == "2025-03-01T12:00:00.123Z"
+
+
+def test_the_words_of_a_decision_are_made_when_it_is_told(events: Events) -> None:
+    assert login(events, "Ada").message == "Welcome, Ada."
+    login(events, None, reason=Reason.UNKNOWN_FACE)
+    with events.database.transaction() as connection:
+        assert connection.execute("SELECT DISTINCT message FROM events").fetchall() == [(None,)]
+        connection.execute("UPDATE events SET message = 'Of a version before.'")
+    told = [each.message for each in events.pending(0, 10) if isinstance(each, LoginEvent)]
+    assert told == ["Welcome, Ada.", "Unknown person."]
+
+
+@pytest.mark.parametrize("column", ["timestamp", "reason", "distance", "liveness", "recognizer"])
+def test_an_event_with_a_value_that_no_door_wrote_holds_up_no_other(
+    events: Events, column: str
+) -> None:
+    altered, whole = login(events), login(events)
+    with events.database.transaction() as connection:
+        connection.execute(f"UPDATE events SET {column} = x'ff' WHERE seq = ?", (altered.seq,))
+    assert events.pending(0, 10) == (whole,)
 
 
 def test_sequence_numbers_grow_by_one_and_are_never_given_again(tmp_path: Path) -> None:
@@ -86,9 +100,7 @@ def test_a_decision_with_a_distance_that_is_none_is_not_recorded(
     events: Events, value: float
 ) -> None:
     with pytest.raises(ValueError, match=r"finite|distance"):
-        events.append_login(
-            success=True, reason="granted", message="", source="front", now=NOW, distance=value
-        )
+        events.append_login(Decision(Reason.GRANTED, distance=value), source="front", now=NOW)
     assert events.queue_length() == 0
 
 

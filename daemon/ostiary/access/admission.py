@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.rules import Factor, Ruling
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 
 

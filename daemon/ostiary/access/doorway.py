@@ -14,12 +14,12 @@ from types import MappingProxyType
 from ostiary.access import vote
 from ostiary.access.attacks import Attacks, one_more
 from ostiary.access.challenge import Failure, IsOnePerson, Look, draw
-from ostiary.access.decision import Decision
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe
 from ostiary.access.stepup import Asked, StepUp
 from ostiary.access.track import Track, follow
 from ostiary.access.vote import Observation
+from ostiary.messages.decision import Decision
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Face

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ostiary.access.decision import Candidate
+from ostiary.access.candidate import Candidate
 from ostiary.access.gallery import Gallery
 from ostiary.access.likeness import Resemblance
 from ostiary.access.lookalikes import LookAlikes, pairs_within

@@ -10,10 +10,10 @@ from statistics import median
 
 from ostiary.access import challenge as challenges
 from ostiary.access.challenge import Challenge, Failure, IsOnePerson, Look
-from ostiary.access.decision import Decision
 from ostiary.access.policy import Policy
 from ostiary.access.tries import Tries
 from ostiary.access.vote import Observation
+from ostiary.messages.decision import Decision
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ostiary.access.decision import Candidate, Decision
+from ostiary.access.candidate import Candidate
 from ostiary.access.policy import Policy
 from ostiary.access.probe import Probe
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from ostiary.access.admission import MISSING, needs_of
-from ostiary.access.decision import Decision
 from ostiary.commands.context import Context
 from ostiary.commands.examine import decoded, judge
 from ostiary.commands.registry import Effect, command
@@ -14,6 +13,7 @@ from ostiary.messages.commands.decisions import (
     LoginAnswer,
     LoginRequest,
 )
+from ostiary.messages.decision import Decision
 from ostiary.store.events import EventFilter
 
 LOGIN_DIGITS = 2
@@ -31,30 +31,8 @@ def login(room: Room, request: LoginRequest, context: Context) -> Effect[LoginAn
         room.logins.denied(context.source)
 
     def effect() -> LoginAnswer:
-        event = room.events.append_login(
-            success=decision.success,
-            reason=decision.reason,
-            message=decision.message,
-            source=context.source,
-            now=room.clock(),
-            username=decision.username,
-            distance=decision.distance,
-            liveness=decision.liveness,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-        )
-        return LoginAnswer(
-            success=decision.success,
-            username=decision.username,
-            distance=decision.distance,
-            similarity=decision.similarity,
-            threshold=decision.threshold,
-            recognizer=decision.recognizer,
-            message=decision.message,
-            reason=decision.reason,
-            liveness=decision.liveness,
-            event_id=str(event.event_id),
-        )
+        event = room.events.append_login(decision, source=context.source, now=room.clock())
+        return LoginAnswer.model_validate({**decision.told(), "event_id": str(event.event_id)})
 
     return effect
 

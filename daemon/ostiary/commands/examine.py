@@ -3,13 +3,13 @@
 from dataclasses import replace
 from functools import partial
 
-from ostiary.access.decision import Decision
 from ostiary.access.policy import policy_of
 from ostiary.access.vote import Observation, decide_single
 from ostiary.commands.people import People
 from ostiary.commands.room import Room
 from ostiary.config import AccessSettings
 from ostiary.errors import FaceCovered, LowQuality, NoFace, SeveralFaces
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.covering import Cover, covered

@@ -173,15 +173,8 @@ def _login(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyLogin:
         return LegacyLogin(success=False, message=say(error.code, error.message))
     if answer.reason in BAD_REQUEST:
         raise BAD_REQUEST[answer.reason](answer.message)
-    return LegacyLogin(
-        success=answer.success,
-        username=answer.username,
-        distance=answer.distance,
-        similarity=answer.similarity,
-        threshold=answer.threshold,
-        recognizer=answer.recognizer,
-        message=say(answer.reason, answer.message),
-    )
+    told = answer.model_dump(include=LegacyLogin.model_fields.keys() - {"message"})
+    return LegacyLogin(**told, message=say(answer.reason, answer.message))
 
 
 def _whole(form: FaceForm) -> tuple[str, bytes]:

@@ -14,8 +14,8 @@ from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, next_number
 from ostiary.store.leaving import leave_deed
-from ostiary.store.links import AUDIT_COLUMNS, SALT_BYTES, number_of
-from ostiary.store.sealed_rows import Row, opened_audit, sealed_audit
+from ostiary.store.links import AUDIT_COLUMNS, SALT_BYTES, Row, number_of
+from ostiary.store.sealed_rows import opened_audit, sealed_audit
 
 log = structlog.get_logger(__name__)
 

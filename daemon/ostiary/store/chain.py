@@ -25,6 +25,7 @@ from ostiary.store.links import (
     ENTRY_COLUMNS,
     ChainEntry,
     Kind,
+    Row,
     append,
     follows,
     newest_link,
@@ -44,7 +45,7 @@ from ostiary.store.own_entries import (
     own_end,
 )
 from ostiary.store.seal import LockedSeal
-from ostiary.store.sealed_rows import Row, digest_of_row, opened_audit
+from ostiary.store.sealed_rows import digest_of_row, opened_audit
 
 log = structlog.get_logger(__name__)
 

@@ -4,44 +4,49 @@ An event is committed with the decision it tells of and stays undelivered until 
 acknowledged it. So it can be sent twice, never lost, and always carries the same id.
 """
 
-import math
-import os
-import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Literal
-from uuid import UUID
+from typing import Literal, TypeVar
 
 import structlog
-from uuid_utils import uuid7
 
 from ostiary.errors import SealBroken
+from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
-from ostiary.messages.recognizer import RecognizerName
 from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
+from ostiary.store.event_rows import (
+    Action,
+    duress_event,
+    entrance_event,
+    entrance_row,
+    event_of,
+    login_event,
+    login_row,
+    opened_event,
+    sealed_event,
+    user_event,
+    user_row,
+)
 from ostiary.store.leaving import leave_event
-from ostiary.store.links import EVENT_COLUMNS, FORGOTTEN, SALT_BYTES, EventRow
+from ostiary.store.links import EVENT_COLUMNS, EventRow, Row
 from ostiary.store.person import marks
 from ostiary.store.seal import Seal
-from ostiary.store.sealed_rows import opened_event, sealed_event
 
 log = structlog.get_logger(__name__)
 
 EventKind = Literal["login", "user", "door", "duress"]
-Action = Literal["registered", "updated", "renamed", "deleted"]
 
-_COLUMNS = EVENT_COLUMNS
-_ACTION = EventRow._fields.index("action")
+E = TypeVar("E", LoginEvent, UserEvent, EntranceEvent)
+
 _READABLE = "username IS NULL AND typeof(action) != 'blob'"
 """What a locked store can open: nothing of it is sealed."""
 QUARTER_S = 900  # every zone's clocks differ from UTC by whole ones
-_FORGOTTEN = "Somebody who was deleted since."
 _WRITTEN = EventRow._fields[1:-1]
 _INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
 
@@ -102,47 +107,12 @@ class Events:
         self._followers: list[Callable[[Recorded], object]] = []
 
     def append_login(
-        self,
-        *,
-        success: bool,
-        reason: str,
-        message: str,
-        source: str,
-        now: datetime,
-        username: str | None = None,
-        distance: float | None = None,
-        liveness: float | None = None,
-        threshold: float | None = None,
-        recognizer: RecognizerName | None = None,
-        duress: bool = False,
+        self, decision: Decision, *, source: str, now: datetime, duress: bool = False
     ) -> LoginEvent:
         """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
         returns. Raises ValueError for numbers that no event may have."""
-        for number in (distance, liveness, threshold):
-            if number is not None and not math.isfinite(number):
-                raise ValueError("a number of the event is not finite")  # SQLite: NULL
-        written = EventRow(
-            seq=None,
-            event_id=uuid7().bytes,
-            kind="login",
-            timestamp=moment.to_text(now),
-            username=username,
-            message=message,
-            source=source,
-            success=int(success),
-            reason=str(reason),
-            distance=_plain(distance),
-            liveness=_plain(liveness),
-            threshold=_plain(threshold),
-            recognizer=recognizer,
-            action="duress" if duress else None,
-            salt=_salt(username),
-        )
-        with self.database.transaction() as connection:
-            row = self._append(connection, written)
-            event = login_event(row)
-            self._tell(Recorded(event, _duress_event(row) if duress else None))
-        return event
+        row = login_row(decision, source=source, now=now, duress=duress)
+        return self._append(row, login_event)
 
     def append_user(
         self,
@@ -154,22 +124,14 @@ class Events:
         previous_username: str | None = None,
     ) -> UserEvent:
         """Record that a person was registered, changed or removed."""
-        written = EventRow(
-            seq=None,
-            event_id=uuid7().bytes,
-            kind="user",
-            timestamp=moment.to_text(now),
-            username=username,
-            message=None,
-            source=source,
+        row = user_row(
             action=action,
+            username=username,
+            source=source,
+            now=now,
             previous_username=previous_username,
-            salt=_salt(username),
         )
-        with self.database.transaction() as connection:
-            event = _user_event(self._append(connection, written))
-            self._tell(Recorded(event))
-        return event
+        return self._append(row, user_event)
 
     def append_entrance(
         self,
@@ -182,55 +144,41 @@ class Events:
         by: str | None = None,
     ) -> EntranceEvent:
         """Record what happened at the door itself. `by`: see `messages.entrance.by_whom`."""
-        assert username is None or mode is None  # the mode would have to be sealed as well
-        written = EventRow(
-            seq=None,
-            event_id=uuid7().bytes,
-            kind="door",
-            timestamp=moment.to_text(now),
-            username=username,
-            message=mode,
-            source=door,
-            reason=by,
-            action=what.value,
-            salt=_salt(username),
-        )
-        with self.database.transaction() as connection:
-            event = _entrance_event(self._append(connection, written))
-            self._tell(Recorded(event))
-        return event
+        row = entrance_row(door=door, what=what, now=now, username=username, mode=mode, by=by)
+        return self._append(row, entrance_event)
 
     def follow(self, follower: Callable[[Recorded], object]) -> None:
         """Hand over every event from now on, in order, once it is on disk. Decisions wait for the
         follower."""
         self._followers.append(follower)
 
-    def _append(self, connection: sqlite3.Connection, row: EventRow) -> EventRow:
-        """With its number. Without RETURNING, for which SQLite keeps a journal of the statement."""
-        stored = sealed_event(row, self.database.seal)
-        seq = connection.execute(_INSERT, stored[1:-1]).lastrowid
-        row = row._replace(seq=seq)
-        self.chain.event(connection, row)
-        if row.username in self.database.left and seq is not None:
-            key = self.database.chain_key
-            leave_event(connection, self.database.seal, key, row.username, seq)
-        return row
-
-    def _tell(self, recorded: Recorded) -> None:
-        for follower in self._followers:
-            self.database.on_commit(partial(follower, recorded))
+    def _append(self, row: EventRow, told: Callable[[EventRow], E]) -> E:
+        """Without RETURNING, for which SQLite keeps a journal of the statement."""
+        database = self.database
+        with database.transaction() as connection:
+            stored = sealed_event(row, database.seal)
+            seq = connection.execute(_INSERT, stored[1:-1]).lastrowid
+            row = row._replace(seq=seq)
+            self.chain.event(connection, row)
+            if row.username in database.left and seq is not None:
+                leave_event(connection, database.seal, database.chain_key, row.username, seq)
+            event = told(row)
+            recorded = Recorded(event, duress_event(row))
+            for follower in self._followers:
+                database.on_commit(partial(follower, recorded))
+        return event
 
     def forced(self, seq: int) -> DuressEvent | None:
         """What is to be told beside this login: that its person was forced; None: they were not."""
         with self.database.reading() as connection:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM events WHERE seq = ? AND kind = 'login' AND success = 1",
+                f"SELECT {EVENT_COLUMNS} FROM events"
+                " WHERE seq = ? AND kind = 'login' AND success = 1",
                 (seq,),
             ).fetchone()
         if row is None:
             return None
-        plain = opened_event(row, self.database.seal)
-        return _duress_event(plain) if _is_forced(plain) else None
+        return duress_event(opened_event(row, self.database.seal))
 
     def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
         """By which of `doors` each person was let in last, since then and since it was forgiven."""
@@ -259,7 +207,7 @@ class Events:
         with self.database.reading() as connection:
             readable = f" AND {_READABLE}" if self.database.is_locked else ""
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM events"
+                f"SELECT {EVENT_COLUMNS} FROM events"
                 f" WHERE delivered_at IS NULL AND seq > ?{readable} ORDER BY seq LIMIT ?",
                 (after_seq, limit),
             ).fetchall()
@@ -322,14 +270,14 @@ class Events:
             values.append(cursor)
         with self.database.reading() as connection:
             found = connection.execute(
-                f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions) or 'TRUE'}"
+                f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(conditions) or 'TRUE'}"
                 f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
                 (*values, -1 if where.kind == "duress" else limit + 1),
             )
             wanted = found if where.kind != "duress" else filter(self._tells_of_duress, found)
             rows = list(islice(wanted, limit + 1))
             found.close()
-        as_told = _duress_event if where.kind == "duress" else _event
+        as_told = duress_event if where.kind == "duress" else event_of
         events = self._events(rows[:limit], as_told)
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
 
@@ -393,43 +341,33 @@ class Events:
         )
         return max(0, known - keep_at_most)
 
-    def _tells_of_duress(self, row: Sequence[object]) -> bool:
+    def _tells_of_duress(self, row: Row) -> bool:
         """In a sealed file no query can tell."""
         try:
-            return _is_forced(opened_event(row, self.database.seal))
+            return duress_event(opened_event(row, self.database.seal)) is not None
         except SealBroken:
             return False
 
     def _events(
-        self,
-        rows: Iterable[Sequence[object]],
-        as_told: Callable[[Sequence[object]], AnyEvent] | None = None,
+        self, rows: Iterable[Row], as_told: Callable[[EventRow], AnyEvent | None] = event_of
     ) -> tuple[AnyEvent, ...]:
         """Those that can be read: one that was altered must not hold up the others."""
         events = []
         for row in rows:
             try:
-                events.append((as_told or _event)(opened_event(row, self.database.seal)))
+                event = as_told(opened_event(row, self.database.seal))
             except SealBroken as error:
                 log.error("event_not_opened", seq=row[0], code=error.code)
-            except ValueError:  # somebody put it in, and no door would have
+            except (TypeError, ValueError):  # somebody put it in, and no door would have
                 log.error("event_not_opened", seq=row[0], code="malformed")
+            else:
+                events += [] if event is None else [event]
         return tuple(events)
 
     def _number(self, query: str) -> int:
         with self.database.reading() as connection:
             number: int = connection.execute(query).fetchone()[0]
         return number
-
-
-def _salt(username: str | None) -> bytes | None:
-    """Who is nobody cannot be guessed."""
-    return None if username is None else os.urandom(SALT_BYTES)
-
-
-def _plain(number: float | None) -> float | None:
-    """Not NumPy's kind, which is written otherwise."""
-    return None if number is None else float(number)
 
 
 def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]]:
@@ -452,68 +390,3 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
         )
         values += names
     return conditions, values
-
-
-def _is_forced(row: Sequence[object]) -> bool:
-    """Of an opened row of a login."""
-    return row[_ACTION] == "duress"
-
-
-def _event(row: Sequence[object]) -> AnyEvent:
-    return _KINDS[str(row[2])](row)
-
-
-def _common(row: Sequence[object]) -> dict[str, object]:
-    seq, event_id, _, timestamp, username, _, source = row[:7]
-    assert isinstance(event_id, bytes)
-    return {
-        "seq": seq,
-        "event_id": UUID(bytes=event_id),
-        "timestamp": moment.from_text(timestamp),
-        "username": username,
-        "source": source,
-        "forgotten": row[FORGOTTEN] is not None,
-    }
-
-
-def login_event(row: Sequence[object]) -> LoginEvent:
-    """Of an opened row in EVENT_COLUMNS."""
-    success, reason, distance, liveness, threshold, recognizer = row[7:13]
-    return LoginEvent.model_validate(
-        {
-            **_common(row),
-            "message": _FORGOTTEN if row[FORGOTTEN] is not None else row[5],
-            "success": bool(success),
-            "reason": reason,
-            "distance": distance,
-            "similarity": 1.0 - distance if isinstance(distance, float) else None,
-            "liveness": liveness,
-            "threshold": threshold,
-            "recognizer": recognizer,
-        }
-    )
-
-
-def _entrance_event(row: Sequence[object]) -> EntranceEvent:
-    by, _, asker = str(row[8] or "").partition("/")
-    return EntranceEvent.model_validate(
-        {**_common(row), "mode": row[5], "by": by or None, "asker": asker or None, "what": row[13]}
-    )
-
-
-def _duress_event(row: Sequence[object]) -> DuressEvent:
-    return DuressEvent.model_validate(_common(row))
-
-
-def _user_event(row: Sequence[object]) -> UserEvent:
-    action, previous_username = row[13:15]
-    return UserEvent.model_validate(
-        {**_common(row), "action": action, "previous_username": previous_username}
-    )
-
-
-_KINDS: Mapping[str, Callable[[Sequence[object]], AnyEvent]] = {
-    "login": login_event,
-    "user": _user_event,
-    "door": _entrance_event,
-}

@@ -25,12 +25,13 @@ from ostiary.store.chain import Chain
 from ostiary.store.command_log import FORGOTTEN_ANSWER
 from ostiary.store.database import Database
 from ostiary.store.door_key import DoorKey
+from ostiary.store.event_rows import nameless_event, opened_event
 from ostiary.store.leaving import COLUMNS, Leaving, is_the_doors, leave_deleted
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     EVENT_COLUMNS,
-    EventRow,
     Kind,
+    Row,
     forgotten_text,
     number_of,
 )
@@ -38,14 +39,11 @@ from ostiary.store.own_entries import own_digests
 from ostiary.store.person import id_of, marks
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import (
-    Row,
     command_place,
     digest_of_row,
     emptied_audit,
     nameless_audit,
-    nameless_event,
     opened_audit,
-    opened_event,
 )
 from ostiary.store.snapshots import Snapshots
 
@@ -245,7 +243,7 @@ class Forgetting:
                 values,
             ).fetchall()
             own = set(self._chain.as_written(connection, "event", rows)) if rows else set()
-        opened = [EventRow._make(opened_event(row, seal)) for row in rows if row[0] in own]
+        opened = [opened_event(row, seal) for row in rows if row[0] in own]
         return [
             _UserEvent(
                 number_of(row), row.timestamp, row.action, row.username, row.previous_username

@@ -9,6 +9,7 @@ from json.encoder import encode_basestring
 from typing import Literal, NamedTuple
 
 Kind = Literal["event", "audit", "removed"]
+Row = Sequence[object]
 
 GENESIS = bytes(32)
 """The link before the first entry."""
@@ -58,7 +59,7 @@ SALT, FORGOTTEN = -2, -1
 """Where these stand in a row of either table."""
 
 
-def content_of(row: Sequence[object]) -> Sequence[object]:
+def content_of(row: Row) -> Row:
     """What of a row its digest is over: with its salt, if it has one."""
     return row[:SALT] if row[SALT] is None else row[:FORGOTTEN]
 
@@ -169,7 +170,7 @@ def newest_link(connection: sqlite3.Connection) -> tuple[int, bytes]:
     return (0, GENESIS) if row is None else row
 
 
-def number_of(row: Sequence[object]) -> int:
+def number_of(row: Row) -> int:
     """The row's own number, its first column."""
     number = row[0]
     assert isinstance(number, int)

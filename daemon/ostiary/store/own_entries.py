@@ -16,6 +16,7 @@ from ostiary.errors import SealBroken, StoreLocked
 from ostiary.messages.log import LogHead
 from ostiary.store import moment
 from ostiary.store.door_key import DoorKey, is_signed
+from ostiary.store.event_rows import opened_event
 from ostiary.store.links import (
     ADOPTED,
     AUDIT_COLUMNS,
@@ -25,6 +26,7 @@ from ostiary.store.links import (
     GENESIS,
     ChainEntry,
     Kind,
+    Row,
     follows,
     forgotten_text,
     has_mac,
@@ -33,7 +35,7 @@ from ostiary.store.links import (
     number_of,
 )
 from ostiary.store.seal import Seal
-from ostiary.store.sealed_rows import Row, digest_of_row, opened_audit, opened_event
+from ostiary.store.sealed_rows import digest_of_row, opened_audit
 
 CHAIN = "chain"
 """What the door's secret is for."""

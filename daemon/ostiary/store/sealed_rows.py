@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 from ostiary.errors import SealBroken
 from ostiary.store.door_key import DoorKey
+from ostiary.store.event_rows import (
+    event_names_somebody,
+    opened_event,
+    sealed_action,
+    sealed_event,
+)
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     EVENT_COLUMNS,
     FORGOTTEN,
-    SALT,
+    EventRow,
     Kind,
+    Row,
     append,
     content_of,
     digest_of,
@@ -22,52 +29,9 @@ from ostiary.store.links import (
 from ostiary.store.person import PERSON_COLUMNS, opened_person
 from ostiary.store.seal import Seal
 
-Row = Sequence[object]
-
-_EVENT_ID, _KIND, _USERNAME, _MESSAGE, _SUCCESS, _ACTION, _PREVIOUS = 1, 2, 4, 5, 7, 13, 14
 _HINT_LENGTH = 8
-_FREELY = "freely"
-"""What is sealed in the place of `duress`, and is as long: a file does not tell who was forced."""
 _NAMELESS = ("", "{}")
 _AUDIT_TEXTS = {2: "actor", 3: "action", 4: "subject", 5: "detail", 6: "address"}
-
-
-def names_somebody(kind: Kind, row: Row) -> bool:
-    """Whether a row of `events` or `audit` tells of anybody; what does not is left open, so that a
-    door without its key can still record whom it denied."""
-    return kind == "audit" or row[_USERNAME] is not None or row[_PREVIOUS] is not None
-
-
-def sealed_event(row: Row, seal: Seal) -> Row:
-    """A row in EVENT_COLUMNS as it is stored."""
-    is_granted = row[_KIND] == "login" and bool(row[_SUCCESS])
-    if not seal.is_sealing or not (names_somebody("event", row) or is_granted):
-        return row
-    stored = list(row)
-    for column in (_USERNAME, _PREVIOUS):
-        stored[column] = seal.name(str(row[column])) if row[column] is not None else None
-    if row[_MESSAGE] is not None:
-        stored[_MESSAGE] = seal.text(str(row[_MESSAGE]), "event", row[_EVENT_ID])
-    if is_granted:
-        stored[_ACTION] = seal.text(str(row[_ACTION] or _FREELY), "event action", row[_EVENT_ID])
-    return stored
-
-
-def opened_event(row: Row, seal: Seal) -> Row:
-    """A row in EVENT_COLUMNS as it was before it was sealed. Raises StoreLocked, SealBroken."""
-    action = row[_ACTION]
-    if not seal.is_sealing or not (names_somebody("event", row) or isinstance(action, bytes)):
-        return row
-    plain = list(row)
-    if isinstance(action, bytes):
-        opened = seal.opened_text(action, "event action", row[_EVENT_ID])
-        plain[_ACTION] = None if opened == _FREELY else opened
-    for column in (_USERNAME, _PREVIOUS):
-        plain[column] = seal.opened_name(str(row[column])) if row[column] is not None else None
-    message = row[_MESSAGE]
-    if isinstance(message, str | bytes):
-        plain[_MESSAGE] = seal.opened_text(message, "event", row[_EVENT_ID])
-    return plain
 
 
 def opened_audit(row: Row, seal: Seal) -> Row:
@@ -88,14 +52,6 @@ def sealed_audit(number: int, texts: Sequence[str], seal: Seal) -> list[str | by
     return [seal.text(text, "audit", number, name) for text, name in named]
 
 
-def nameless_event(row: Row) -> Row:
-    """An opened row in EVENT_COLUMNS without whom it names."""
-    plain = list(row)
-    for column in (_USERNAME, _MESSAGE, _PREVIOUS, SALT):
-        plain[column] = None
-    return plain
-
-
 def nameless_audit(row: Row) -> Row:
     """An opened row in AUDIT_COLUMNS without whom it names."""
     number, at, actor, action, *_, address, _, forgotten = row
@@ -110,7 +66,8 @@ def emptied_audit(row: Row, seal: Seal) -> tuple[object, ...]:
 
 def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
     """Of an opened row, 32 bytes: keyed where the row names somebody."""
-    return digest_of(content_of(row), seal.log_key if names_somebody(kind, row) else b"")
+    is_named = kind == "audit" or event_names_somebody(EventRow._make(row))
+    return digest_of(content_of(row), seal.log_key if is_named else b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +141,7 @@ def seal_alike(connection: sqlite3.Connection, seal: Seal) -> None:
     ).fetchall()
     connection.executemany(
         "UPDATE events SET action = ? WHERE seq = ?",
-        [
-            (seal.text(str(row[_ACTION] or _FREELY), "event action", row[_EVENT_ID]), row[0])
-            for row in rows
-        ],
+        [(sealed_action(row, seal), row.seq) for row in map(EventRow._make, rows)],
     )
     pins = connection.execute(
         "SELECT id, lookup FROM credentials WHERE kind != 'card' AND typeof(lookup) = 'text'"
@@ -199,9 +153,8 @@ def seal_alike(connection: sqlite3.Connection, seal: Seal) -> None:
 
 
 def _event(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
-    plain = opened_event(row, old)
-    stored = sealed_event(plain, new)
-    return stored[_USERNAME], stored[_MESSAGE], stored[_ACTION], stored[_PREVIOUS]
+    stored = EventRow._make(sealed_event(opened_event(row, old), new))
+    return stored.username, stored.message, stored.action, stored.previous_username
 
 
 def _audit(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:

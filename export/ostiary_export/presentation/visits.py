@@ -9,7 +9,6 @@ from functools import partial
 from itertools import chain
 
 from ostiary.access.calibration import CalibratedCamera
-from ostiary.access.decision import Decision
 from ostiary.access.doorway import Told
 from ostiary.access.policy import policy_of
 from ostiary.access.risk import risk_of
@@ -19,6 +18,7 @@ from ostiary.camera.frame import Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.view import view_condition
 from ostiary.config import Settings
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.recognition import Recognition
 from ostiary.service.metrics import Metrics

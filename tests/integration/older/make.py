@@ -15,6 +15,7 @@ import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 COMMITS = {
@@ -54,6 +55,17 @@ def main() -> None:
                     (HERE / f"schema_{number:02}_{kind}.db.xz").write_bytes(packed)
 
 
+def decide(events: Any, reason: str, **about: Any) -> None:
+    try:
+        from ostiary.messages.decision import Decision
+        from ostiary.messages.reason import Reason
+    except ImportError:  # a commit before it
+        about |= {"success": reason == "granted", "reason": reason, "message": f"{reason}."}
+        events.append_login(**about, source="front", now=NOW)
+    else:
+        events.append_login(Decision(Reason(reason), **about), source="front", now=NOW)
+
+
 def fill(path: Path, *, sealed: bool) -> None:
     import numpy as np
 
@@ -71,10 +83,8 @@ def fill(path: Path, *, sealed: bool) -> None:
         for name, own in people.items():
             users.add(name, own, NOW, **fitting(users.add, about))
             events.append_user(action="registered", username=name, source="mqtt", now=NOW)
-            entered = {"success": True, "reason": "granted", "message": f"Welcome, {name}."}
-            events.append_login(**entered, username=name, distance=0.2, source="front", now=NOW)
-        denied = {"success": False, "reason": "unknown_face", "message": "Nobody known."}
-        events.append_login(**denied, source="front", now=NOW)
+            decide(events, "granted", username=name, distance=0.2)
+        decide(events, "unknown_face")
         CommandLog(database).record(CommandKey.of("register", "one", b"x"), b'"Eve Xyzzy"', NOW)
         with suppress(ImportError):
             audit(database)

@@ -1,4 +1,4 @@
-"""The words in which the door decides."""
+"""What the door decides, and its words for it."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from ostiary.messages.recognizer import RecognizerName
 _NOT_NOW = "Not now, or not here. Ask whoever looks after this door."
 """Said at the door whatever the rule: why exactly is for the event alone."""
 
-MESSAGES = {
+_MESSAGES = {
     Reason.GRANTED: "Welcome, {username}.",
     Reason.UNKNOWN_FACE: "Unknown person.",
     Reason.PRESENTATION_ATTACK: "The face is a photo or a screen, not a live person.",
@@ -40,27 +40,6 @@ MESSAGES = {
     Reason.CHALLENGE_PAUSED: "What was asked was not done before; wait a little, please.",
     Reason.SECOND_PERSON_MISSING: "Two people are needed here, one after the other.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The nearest registered person.
-
-    `distance` is Euclidean, 0 or more, between descriptors of `recognizer`; `threshold` is the
-    largest that was near enough when it was looked up. `ambiguous`: somebody else is as good as
-    equally near, and near enough.
-    """
-
-    username: str
-    distance: float
-    threshold: float
-    recognizer: RecognizerName
-    ambiguous: bool = False
-
-    @property
-    def is_near(self) -> bool:
-        """Whether this is taken for the same person."""
-        return self.distance <= self.threshold and not self.ambiguous
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +78,18 @@ class Decision:
 
     @property
     def message(self) -> str:
-        return MESSAGES[self.reason].format(username=self.username)
+        return _MESSAGES[self.reason].format(username=self.username)
+
+    def told(self) -> dict[str, object]:
+        """The fields that every answer and event of a decision has."""
+        return {
+            "success": self.success,
+            "reason": self.reason,
+            "message": self.message,
+            "username": self.username,
+            "distance": self.distance,
+            "similarity": self.similarity,
+            "threshold": self.threshold,
+            "recognizer": self.recognizer,
+            "liveness": self.liveness,
+        }
