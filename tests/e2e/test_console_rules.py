@@ -236,6 +236,42 @@ def test_a_list_is_taken_line_by_line_with_a_report_and_saved_again(
     assert "'=cmd" in rows
 
 
+def test_the_console_in_chinese_says_no_english_whatever_was_wrong(
+    stage: Stage, visit: Open, tmp_path: Path
+) -> None:
+    house(stage)
+    for name in ("张三", "Visitor"):
+        stage.operator.ask("DELETE", f"/api/v1/users/{name}").raise_for_status()
+    page = visit(stage, phone=True, language="zh")
+    page.goto(stage.url("person?name=Ann"))
+    page.locator("#access [name=valid_from]").fill("2027-01-02")
+    page.locator("#access [name=valid_until]").fill("2027-01-01")
+    page.locator("#access").get_by_role("button").click()
+    outcome = page.locator("#access-outcome")
+    expect(outcome).to_have_text("这些日期不能用。 (结束必须晚于开始。)")
+    shoot(page, "person-period-zh")
+    page.locator("#new-name").fill("Ann/Bo")
+    page.locator("#new-name + button").click()
+    expect(page.get_by_text("姓名不能含 / \\ + #，也不能只有点。")).to_be_visible()
+    page.goto(stage.url("rules"))
+    page.get_by_role("button", name="Office").click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("#question-yes").click()
+    expect(dialog.locator("#question-text")).to_have_text(
+        "之后就没有人能通过 front 了。确实要这样吗？"
+    )
+    shoot(page, "rules-locked-out-zh")
+    listed = tmp_path / "people.csv"
+    listed.write_text("name,groups,until\nBo,Nobody,\nCy,Staff,1/2/2027\n", encoding="utf-8")
+    page.goto(stage.url("people"))
+    page.locator("#list summary").click()
+    page.locator("#list-file").set_input_files(listed)
+    page.locator("#import button").click()
+    report = page.locator("#list-report li")
+    expect(report.nth(0)).to_contain_text("没有组“Nobody”，现有：Cleaners, Staff。")
+    expect(report.nth(1)).to_contain_text("1/2/2027 可能是 2027-02-01")
+
+
 def test_todays_log_is_filtered_and_saved_and_charts_say_the_same(
     stage: Stage, visit: Open
 ) -> None:

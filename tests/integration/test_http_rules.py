@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from ostiary.access.probe import Probe
+from ostiary.store.audit import Audit
 from ostiary.vision.engine import VisionEngine
 from testing.console import Browser, ConsoleDoor, console_settings
 from testing.faces import of_one_family, some_look
@@ -114,6 +115,58 @@ def test_what_is_wrong_with_a_rule_is_told_with_its_status_and_code(operator: Br
     operator.ask("PUT", "/api/v1/rules", json={"rule": dated}).raise_for_status()
     answer = operator.ask("PUT", "/api/v1/rules", json={"rule": rule, "replaces": "Gone"})
     assert code(answer) == (404, "rule_unknown")
+
+
+def test_what_is_wrong_is_said_in_the_language_that_was_asked_for(operator: Browser) -> None:
+    """English where nothing, or a language that is not known, was asked for."""
+    operator.ask("POST", "/api/v1/groups", json={"group": "Staff"}).raise_for_status()
+    rule = {"name": "Office", "groups": ["Staff"], "hours": HOURS}
+    chinese = {"Accept-Language": "zh-Hans"}
+    for changed, english, said in (
+        ({"groups": ["Nobody"]}, "There is no group Nobody", "没有组“Nobody”，现有：Staff。"),
+        ({"valid_until": "02/03/2027"}, "may be", "结束：02/03/2027 可能是 2027-03-02，也可能是"),
+        ({"valid_until": "soon"}, "is no moment", "结束不是时间"),
+        ({"hours": HOURS * 2}, "both hold on mon", "在周一重叠"),
+        ({"needs": "password"}, "must be 'face'", "body.rule.needs：必须是 'face'"),
+    ):
+        body = {"rule": {**rule, **changed}}
+        for asked in ({}, {"Accept-Language": "de"}):
+            answer = operator.ask("PUT", "/api/v1/rules", json=body, headers=asked)
+            assert english in answer.json()["detail"]
+            assert answer.headers["Content-Language"] == "en"
+        translated = operator.ask("PUT", "/api/v1/rules", json=body, headers=chinese)
+        assert said in translated.json()["detail"]
+        assert translated.headers["Content-Language"] == "zh-Hans"
+        assert code(translated) == code(answer)
+    wrong = operator.ask("PUT", "/api/v1/rules", json={"rule": {**rule, "x": 1}}, headers=chinese)
+    assert wrong.json()["fields"] == [{"field": "body.rule.x", "message": "没有这一项"}]
+    listed = {"csv": "name,until\nBo,1/2/2027\nBo,\n"}
+    read = operator.ask("POST", "/api/v1/people/read", json=listed, headers=chinese).json()
+    assert [line["problem"] for line in read["lines"]] == [
+        "until：1/2/2027 可能是 2027-02-01，也可能是 2027-01-02，请写清楚。",
+        "Bo 在名单中出现了两次。",
+    ]
+
+
+def test_what_operators_did_is_told_in_the_pages_language(
+    door: ConsoleDoor, operator: Browser
+) -> None:
+    day = {"date": "2026-12-25", "name": "Christmas"}
+    operator.ask("PUT", "/api/v1/holidays", json={"holidays": [day]}).raise_for_status()
+    Audit(door.database).add(
+        actor="mqtt",
+        action="door_run",
+        subject="front: silence",
+        address="mqtt",
+        now=datetime.now(UTC),
+    )
+    for asked, said in (
+        ("zh", ("设置了 1 个节假日", "对门下令：front: 警报静音")),
+        ("en", ("set 1 holidays", "told the door: front: Silence the alarm")),
+    ):
+        asks = {"Accept": "text/html", "Accept-Language": asked}
+        page = operator.ask("GET", "/access", headers=asks).text
+        assert all(each in page for each in said)
 
 
 def test_a_list_is_read_and_written_over_http_and_audited(

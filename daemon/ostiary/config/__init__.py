@@ -186,8 +186,16 @@ _WORDS = {
     "dict_type": "must be a table",
     "model_type": "must be a table",
     "model_attributes_type": "must be a table",
+    "json_invalid": "is no JSON",
 }
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "date": "a date, as 2026-12-24",
+    "datetime": "a moment, as 2026-12-24T18:00:00+01:00",
+    "timezone": "a moment, as 2026-12-24T18:00:00+01:00",
+}
 
 
 def in_words(problem: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ from ostiary.http.place import check_place
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
-from ostiary.http.texts import Texts
+from ostiary.http.texts import Texts, asked_language
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.http.work import Turns, Work
 from ostiary.store.accounts import Role
@@ -84,7 +84,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     for router in (
         credentials_router(work),  # likewise before the people
         doors_router(work),
-        rules_router(work),  # before the people, whose names may have a slash
+        rules_router(work, renderer.sayings),  # before the people, whose names may have a slash
         people_router(parts, work),
         door_router(parts, gate, Audience(parts), turns),
         thresholds_router(thresholds, parts, gate, turns),
@@ -153,9 +153,11 @@ def open_connections(parts: ConsoleParts) -> Connections:
 
 def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
     def told(request: Request, problem: problems.Problem, headers: dict[str, str]) -> Response:
-        if renderer is not None and renderer.wants_page(request):
+        if renderer is None:
+            return problems.answer(problem, headers)
+        if renderer.wants_page(request):
             return renderer.problem(request, problem, headers)
-        return problems.answer(problem, headers)
+        return problems.answer_in(asked_language(request), problem, headers, renderer.sayings)
 
     @app.exception_handler(OstiaryError)
     def ostiary_error(request: Request, error: OstiaryError) -> Response:

@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from ostiary.config import in_words
 from ostiary.errors import OstiaryError, RequestMalformed
+from ostiary.http.said import Sayings
+from ostiary.http.texts import TAGS
 
 log = structlog.get_logger(__name__)
 
@@ -135,8 +137,30 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
         problem.model_dump(exclude_none=True),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
+        headers={"Content-Language": TAGS["en"], **(headers or {})},
     )
+
+
+def said_in(problem: Problem, language: str, sayings: Sayings) -> Problem | None:
+    """The same with its sentences in another language; None where one is not known there."""
+    detail = sayings.said(problem.detail, language)
+    if detail is None:
+        return None
+    fields = problem.fields and tuple(
+        FieldProblem(field=each.field, message=sayings.said(each.message, language) or each.message)
+        for each in problem.fields
+    )
+    return problem.model_copy(update={"detail": detail, "fields": fields})
+
+
+def answer_in(
+    language: str, problem: Problem, headers: Mapping[str, str], sayings: Sayings
+) -> Response:
+    """In that language where it is known there, which Content-Language says (RFC 9110, 8.5)."""
+    said = said_in(problem, language, sayings)
+    if said is None:
+        return answer(problem, headers)
+    return answer(said, {**headers, "Content-Language": TAGS[language]})
 
 
 def headers_of(error: OstiaryError) -> dict[str, str]:

@@ -18,7 +18,8 @@ from ostiary.http.gate import Authenticator
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem
-from ostiary.http.texts import LANGUAGES, TAGS, Texts, language_of
+from ostiary.http.said import Sayings
+from ostiary.http.texts import LANGUAGES, TAGS, Texts, asked_language
 from ostiary.messages.entrance import Mode
 from ostiary.store.accounts import Role
 from ostiary.store.sessions import Session
@@ -38,6 +39,7 @@ class Say:
 
     texts: Texts
     language: str
+    sayings: Sayings
 
     def __call__(self, key: str, **values: object) -> str:
         return self.texts.get(self.language, key, **values)
@@ -55,6 +57,10 @@ class Say:
         known = self.texts.find(self.language, key) is not None
         return self(key, **values) if known else key
 
+    def sentence(self, sentence: str) -> str:
+        """One of the daemon's own; empty where it is not known in this language."""
+        return self.sayings.said(sentence, self.language) or ""
+
     def under(self, *prefixes: str) -> dict[str, str]:
         """For scripts: all texts below these prefixes."""
         return {
@@ -71,6 +77,7 @@ class Renderer:
         self._parts = parts
         self._gate = gate
         self._texts = texts
+        self.sayings = Sayings(texts)
         self._environment = Environment(
             loader=PackageLoader("ostiary.http"),
             autoescape=True,
@@ -88,8 +95,8 @@ class Renderer:
     def say(self, request: Request, chosen: str = "") -> Say:
         chosen = chosen or request.cookies.get(LANGUAGE_COOKIE, "")
         if chosen not in LANGUAGES:
-            chosen = language_of(request.headers.get("accept-language", ""), default="en")
-        return Say(self._texts, chosen)
+            chosen = asked_language(request)
+        return Say(self._texts, chosen, self.sayings)
 
     def page(
         self,

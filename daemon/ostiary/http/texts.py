@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from starlette.requests import HTTPConnection
+
 LANGUAGES = {"en": "English", "zh": "简体中文"}
 """By code, each in its own words."""
 TAGS = {"en": "en", "zh": "zh-Hans"}
@@ -54,6 +56,11 @@ def language_of(accept_language: str, default: str) -> str:
         if code in LANGUAGES and weight > 0:
             wanted.append((-weight, place, code))
     return min(wanted)[2] if wanted else default
+
+
+def asked_language(asked: HTTPConnection) -> str:
+    """The best of our languages for a program, and for a page's script."""
+    return language_of(asked.headers.get("accept-language", ""), default="en")
 
 
 def _read(code: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ostiary.commands import access, enrol
@@ -10,12 +10,14 @@ from ostiary.http.gate import Operator, Viewer
 from ostiary.http.messages import ListedPerson, PeopleList, ReadList
 from ostiary.http.problems import responses
 from ostiary.http.routes import route
+from ostiary.http.said import Sayings
+from ostiary.http.texts import asked_language
 from ostiary.http.work import Work
 from ostiary.messages.commands.people import UsersRequest
 from ostiary.messages.people_list import line_of, read_list, write_list
 
 
-def rules_router(work: Work) -> APIRouter:
+def rules_router(work: Work, sayings: Sayings) -> APIRouter:
     router = APIRouter(tags=["rules"], responses=responses(401, 422, 429, 503))
     add = partial(route, router, work)
     add(access.rules, "GET /rules", "Groups, rules and holidays", role=Viewer)
@@ -34,14 +36,14 @@ def rules_router(work: Work) -> APIRouter:
     own = "/users/{username:path}/access"
     add(access.access, f"GET {own}", "What a person may, and when", 404, role=Viewer)
     add(access.set_access, f"PUT {own}", "Set what a person may, and when", 403, 404, 409)
-    _lists(router, work)
+    _lists(router, work, sayings)
     line = "Take a line of a list of people"
     statuses = (403, 404, 409, 413, 500)
     add(access.put_person, "POST /people/line", line, *statuses, name="line")
     return router
 
 
-def _lists(router: APIRouter, work: Work) -> None:
+def _lists(router: APIRouter, work: Work, sayings: Sayings) -> None:
     @router.get(
         "/people.csv",
         summary="Everybody as CSV",
@@ -60,15 +62,16 @@ def _lists(router: APIRouter, work: Work) -> None:
         responses=responses(403),
         response_model_exclude_unset=True,  # what the list says nothing of
     )
-    def read(sent: PeopleList, _caller: Operator) -> ReadList:
+    def read(sent: PeopleList, request: Request, _caller: Operator) -> ReadList:
         """Changes nothing: what the list says, line by line. Send each to `people/line`."""
+        language = asked_language(request)
         return ReadList(
             lines=tuple(
                 ListedPerson(
                     line=each.number,
                     username=each.name,
                     photo=each.photo,
-                    problem=each.problem,
+                    problem=each.problem and (sayings.said(each.problem, language) or each.problem),
                     **each.access,
                 )
                 for each in read_list(sent.csv.encode("utf-8", errors="replace"))

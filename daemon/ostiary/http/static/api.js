@@ -9,17 +9,16 @@ const SAYS_MORE = new Set([
 ]);
 
 export class Problem extends Error {
-  constructor(code, detail, status) {
-    super(detail);
+  /* `said`: whether `detail` is in the page's language. */
+  constructor(code, detail, said) {
+    super(said ? detail : "");
     this.code = code;
-    this.status = status;
   }
 
-  /* In the page's words; what only the daemon, or the page (status 0), can know as well. */
+  /* In the page's words; what only the daemon, or the page, can know as well. */
   get words() {
     const known = say(`problem.${this.code}`);
-    const more = SAYS_MORE.has(this.code) || this.status === 0;
-    return more && this.message ? `${known} (${this.message})` : known;
+    return SAYS_MORE.has(this.code) && this.message ? `${known} (${this.message})` : known;
   }
 }
 
@@ -35,7 +34,8 @@ export async function ask(method, path, body) {
 }
 
 async function send(method, path, body) {
-  const headers = { Accept: "application/json" };
+  const language = document.documentElement.lang;
+  const headers = { Accept: "application/json", "Accept-Language": language };
   const csrf = document.querySelector('meta[name="csrf"]')?.content;
   if (csrf) headers["X-CSRF-Token"] = csrf;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -47,11 +47,14 @@ async function send(method, path, body) {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
-    throw new Problem("offline", "", 0);
+    throw new Problem("offline", "", true);
   }
   if (answer.status === 204) return null;
   const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(found.code ?? "internal_error", found.detail, answer.status);
+  if (!answer.ok) {
+    const said = answer.headers.get("Content-Language") === language;
+    throw new Problem(found.code ?? "internal_error", found.detail, said);
+  }
   return found;
 }
 

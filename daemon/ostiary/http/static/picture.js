@@ -13,7 +13,7 @@ export async function pictureOf(file, most) {
   const sent = await smaller(file);
   if (sent.size > most) {
     const values = { size: (sent.size / MB).toFixed(1), most: (most / MB).toFixed(1) };
-    throw new Problem("image_too_large", say("form.too_large", values), 0);
+    throw new Problem("image_too_large", say("form.too_large", values), true);
   }
   return base64(sent);
 }
@@ -46,6 +46,6 @@ function drawn(image, scale) {
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((done, failed) => {
-    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Problem("image_invalid", "", 0))), "image/jpeg", QUALITY);
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Problem("image_invalid", "", true))), "image/jpeg", QUALITY);
   });
 }
