@@ -1,5 +1,6 @@
 """Pictures of decisions on a real broker: who sees them, and that nothing waits for them."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +149,21 @@ def test_a_picture_is_not_kept_for_a_broker_that_is_away(
         seq = decide(door, Reason.UNKNOWN_FACE)
         assert probe.wait(PICTURE)[0].correlation == str(seq).encode()
     assert len(probe.of(PICTURE)) == 1
+
+
+def test_a_door_that_stops_leaves_no_picture_and_no_thread_behind(
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
+) -> None:
+    """Each reload makes a new one."""
+    with Doorway(door_settings(tmp_path, broker.port, mqtt=ON), engine) as door:
+        broker.pause()
+        for _ in range(WAITING):
+            decide(door, Reason.UNKNOWN_FACE)
+        broker.resume()
+    wait_until(
+        lambda: not [each for each in threading.enumerate() if each.name == "pictures"],
+        "the thread to end",
+    )
 
 
 def test_a_camera_shows_whom_it_denies(

@@ -170,6 +170,7 @@ class MqttDoor:
     def stop(self) -> None:
         """Send what waits, say `offline`, and part cleanly; less than two seconds in all."""
         self._requests.stop(0.3)
+        self._pictures.stop(0.2)
         self._publisher.stop(0.4)
         self._client.stop()
 

@@ -61,11 +61,19 @@ class Pictures:
         self._connection = connection
         self._is_pending = is_pending
         self._is_registered = is_registered
-        self._waiting: queue.SimpleQueue[ShownPicture] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[ShownPicture | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Leave out what waits."""
+        self._stopping.set()
+        self._waiting.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
 
     def show(self, picture: ShownPicture) -> None:
         """Soon. Returns at once, on any thread."""
@@ -74,8 +82,7 @@ class Pictures:
 
     def _run(self) -> None:
         step_back()
-        while True:
-            picture = self._waiting.get()
+        while (picture := self._waiting.get()) is not None:
             try:
                 if not self._send(picture):
                     log.info("picture_left_out", camera=picture.camera, seq=picture.seq)
@@ -86,7 +93,8 @@ class Pictures:
         jpeg = jpeg_within(picture.image, BYTES, WIDTH)
         while picture.left_s > 0 and (connection := self._connection()) is not None:
             if not connection.is_idle or self._waits_for_event(picture):
-                time.sleep(LOOK_S)
+                if self._stopping.wait(LOOK_S):
+                    return False
                 continue
             # Who was deleted since is shown to nobody.
             if picture.username is not None and not self._is_registered(picture.username):
