@@ -177,6 +177,8 @@ def test_how_long_a_sentence_is_looked_for_grows_with_its_length_only() -> None:
     """`{start} to {end} and …` could be tried in billions of ways."""
     long = " to and" * (LONGEST // 7) + " both hold on x. Make one of them."
     assert SAYINGS.said(long[-LONGEST:], "zh") is None
+    nested = "The end: a to b: " * (LONGEST // 20) + "x" + "." * 50
+    assert SAYINGS.said(nested, "zh") is None
 
 
 def wrong_requests(model: type[BaseModel]) -> Iterator[ValidationError]:

@@ -12,6 +12,8 @@ from ostiary.http.texts import Texts
 LONGEST = 1000
 """Letters of a sentence that is looked for: one that lists much is for programs."""
 INSIDE = ("what", "why")
+DEEPEST = 8
+"""Sentences in one another: what somebody sent may look like more."""
 _BLANK = re.compile(r"\{(\w+)\}")
 _KEY = re.compile(r"[\w.]+|\(top\)")
 
@@ -34,14 +36,21 @@ class Sayings:
             return None
         return self._fields(sentence, language) or self._whole(sentence, language)
 
-    def _whole(self, sentence: str, language: str) -> str | None:
+    def _whole(self, sentence: str, language: str, deepest: int = DEEPEST) -> str | None:
         for key, parts in self._known:
-            if (found := _filled(parts, sentence)) is None:
-                continue
-            inside = {name: self._whole(found[name], language) for name in found if name in INSIDE}
-            if None not in inside.values():
-                return self._texts.get(language, f"said.{key}", **{**found, **inside})
+            found = _filled(parts, sentence)
+            if found is not None and self._fill_inside(found, language, deepest - 1):
+                return self._texts.get(language, f"said.{key}", **found)
         return None
+
+    def _fill_inside(self, found: dict[str, str], language: str, deepest: int) -> bool:
+        """Say what is a sentence itself, too; whether all of it is known."""
+        for name in found.keys() & INSIDE:
+            said = self._whole(found[name], language, deepest) if deepest else None
+            if said is None:
+                return False
+            found[name] = said
+        return True
 
     def _fields(self, text: str, language: str) -> str | None:
         said, open_one = [], ""  # what is wrong with a field may have "; " in it
