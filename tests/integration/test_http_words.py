@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.engine import VisionEngine
 from testing.console import Browser, ConsoleDoor, console_settings
@@ -29,16 +30,9 @@ def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iter
         now = datetime.now(UTC)
         running.people.register("Ann", [some_look(1)], now, source="http")
         for reason in Reason:
-            running.events.append_login(
-                success=reason is Reason.GRANTED,
-                reason=reason,
-                message="Said to programs.",
-                source="front",
-                now=now,
-                username="Ann" if reason is Reason.GRANTED else None,
-                distance=0.5,
-                liveness=0.9,
-            )
+            who = "Ann" if reason is Reason.GRANTED else None
+            decision = Decision(reason, who, distance=0.5, liveness=0.9)
+            running.events.append_login(decision, source="front", now=now)
         yield running
 
 
