@@ -264,8 +264,8 @@ class Rules:
             shut = newly_shut(self.book, after.book, everybody, self.doors, self._clock())
             if shut:
                 raise LocksEverybodyOut(
-                    f"Then nobody could pass {', '.join(shut)} any more. If that is meant, say it "
-                    'again with "confirm": true.'
+                    f"Then nobody could pass {', '.join(shut)} any more. If that is meant, "
+                    "confirm it."
                 )
         self._people.after_commit(partial(self._use, after))
         return after
