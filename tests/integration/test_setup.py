@@ -23,6 +23,7 @@ from testing.broker import Mosquitto
 from testing.command_line import Said, ostiary
 from testing.daemon import DaemonProcess, write_config
 from testing.ports import free_port
+from testing.probe import Probe
 from testing.waiting import wait_until
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config/mosquitto"
@@ -235,6 +236,28 @@ def test_a_broker_of_its_own_takes_the_door_and_no_stranger(tmp_path: Path, conf
             settings = settings.model_copy(update={"device": device, "mqtt": mqtt})
             checks = list(check_broker(settings))
             assert {each.level for each in checks} == levels, checks
+
+
+def test_what_a_broker_kept_of_the_id_before_may_be_taken_back(tmp_path: Path) -> None:
+    here = LocalBroker(tmp_path / "mosquitto", tmp_path / "mqtt-password", SHIPPED)
+    here.folder.mkdir()
+    port = free_port()
+    here.set_up("front", lambda: True, port, former="door")
+    conf = (here.folder / "conf.d/ostiary.conf").read_text(encoding="utf-8")
+    password = here.password_file.read_text(encoding="utf-8")
+    with (
+        Mosquitto(tmp_path / "broker", conf, port=port, listener=False),
+        Probe(
+            port,
+            "ostiary/front/request/+",
+            prepare=lambda client: client.username_pw_set("front", password),
+        ) as door,
+    ):
+        for former in ("ostiary/door/state", "homeassistant/lock/ostiary_door/lock/config"):
+            door.send(former, b"", retain=True)
+        door.send("ostiary/back/state", b"", retain=True)  # another door's
+        door.wait_refused(1)
+        assert len(door.refused) == 1
 
 
 @pytest.fixture

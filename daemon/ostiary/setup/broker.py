@@ -49,10 +49,17 @@ class LocalBroker:
                 return file
         return None
 
-    def set_up(self, device: str, restart: Callable[[], bool], port: int = 1883) -> dict[str, str]:
+    def set_up(
+        self,
+        device: str,
+        restart: Callable[[], bool],
+        port: int = 1883,
+        former: str | None = None,
+    ) -> dict[str, str]:
         """Write its configuration, ACL and passwords, and the door's own password. Those that are
         there are kept. `restart` says whether it runs with them; if not, they are taken back.
-        Passwords that are new, by user.
+        `former` is the id until now, whose topics the door may clear. Passwords that are new, by
+        user.
 
         Raises ConfigError where mosquitto is not installed, is configured for others, has another
         user of this name, or does not start; OSError."""
@@ -79,6 +86,10 @@ class LocalBroker:
             ("ostiary_door/", f"ostiary_{device}/"),
         ):
             acl = acl.replace(of_any, own)
+        if former not in (None, device):
+            taken_back = f"ostiary/{former}/#", f"homeassistant/+/ostiary_{former}/+/config"
+            lines = "".join(f"topic write {each}\n" for each in taken_back)
+            acl = acl.replace(f"user {device}\n", f"user {device}\n{lines}")
         _write_closed(self.folder / "ostiary.acl", acl)
         _give_to_mosquitto(self.folder / "ostiary.acl")
         conf = (self.shipped / "local.conf").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,11 @@ class FirstHour:
 
     def _local_broker(self) -> None:
         device = self._changes["device"]["id"]
-        new = self._local.set_up(device, lambda: self._service.restart("mosquitto.service"))
+        restart, former = (
+            partial(self._service.restart, "mosquitto.service"),
+            self._before.device.id,
+        )
+        new = self._local.set_up(device, restart, former=former)
         for user, password in new.items():
             typer.echo(f"  Password of {user} at this broker, shown once: {password}")
         self._set("mqtt", username=device, password_file=str(self._local.password_file))
