@@ -151,6 +151,7 @@ def test_the_tutorial_leads_from_the_package_to_the_first_grant(
         assert terminal.asked <= AT_MOST
         for wrong in ("BAD ", "Traceback", "WARN"):
             assert wrong not in terminal.transcript
+        assert "not_taken_back" not in machine.journal("ostiary")
         for unit in ("ostiary", "mosquitto"):
             assert machine.run("systemctl", "is-enabled", unit).strip() == "enabled"
         with machine.network():
