@@ -111,7 +111,6 @@ path = "{self.database}"
 [mqtt]
 port = {port}
 reconnect_at_most_s = 0.5
-resend_s = 5.0
 [commands]
 allow_unverified_enrolment = true
 [log]

@@ -26,7 +26,7 @@ from ostiary.config import AccessSettings, CameraSettings, Settings
 from ostiary.doorkeeper import Doorkeeper
 from ostiary.entrance.doors import Doors, Hardware
 from ostiary.http.console import Console
-from ostiary.http.parts import ConsoleParts
+from ostiary.http.parts import ConsoleLimits, ConsoleParts
 from ostiary.messages.state import State
 from ostiary.mqtt.security import door_key
 from ostiary.overrides import with_overrides
@@ -80,6 +80,7 @@ class ConsoleDoor:
         engine: VisionEngine,
         source: Path | str | None = None,
         clock: Callable[[], datetime] = utc_now,
+        served: ConsoleLimits | None = None,
         **room: Any,
     ) -> None:
         settings = with_overrides(configured)
@@ -156,6 +157,7 @@ class ConsoleDoor:
                     waiting=keeper.waiting,
                     site=lambda: self.site,
                     clock=clock,
+                    limits=served or ConsoleLimits(),
                 )
             )
         self.app = self.console.app

@@ -17,7 +17,7 @@ from typing import Any, Self
 from ostiary.access.risk import risk_of
 from ostiary.commands.commands import Commands
 from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import Camera, Room
+from ostiary.commands.room import Camera, CommandLimits, Room
 from ostiary.config import Settings
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.security import door_key, store_key
@@ -108,11 +108,12 @@ def main() -> None:
     settings = door_settings(
         arguments.folder,
         arguments.port,
-        commands={"allow_unverified_enrolment": True, "queue_limit": arguments.queue_limit},
+        commands={"allow_unverified_enrolment": True},
     )
+    limits = CommandLimits(waiting=arguments.queue_limit)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with Doorway(settings, VisionEngine.load(settings.vision)):
+    with Doorway(settings, VisionEngine.load(settings.vision), limits=limits):
         stop.wait()
 
 

@@ -44,6 +44,7 @@ from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import ModelState, State
 from ostiary.mqtt.door import MqttDoor
+from ostiary.mqtt.publisher import RESEND
 from ostiary.mqtt.security import door_key
 from ostiary.mqtt.site_link import SiteLink
 from ostiary.opening import open_database
@@ -166,8 +167,7 @@ class App:
         self.database.on_failure(self._wanted.set)
         self.events = Events(self.database)
         self._rotation = Rotation(self.database)
-        resend = timedelta(seconds=settings.mqtt.resend_s)
-        self._forgetting = Forgetting(self.database, door_key(settings), resend)
+        self._forgetting = Forgetting(self.database, door_key(settings), RESEND)
         self._forgetter: threading.Thread | None = None
         self.users = Users(self.database)
         used, migrate = settings.vision.recognizer, settings.access.migrate
@@ -238,10 +238,7 @@ class App:
         self.presenting = Presenting(
             self.people.credentials, self.doorkeeper, hasher, self.locked_out
         )
-        taken = settings.commands
-        self._decoder = Decoder(
-            ImageLimits(taken.payload_limit_bytes, taken.image_pixel_limit, taken.image_side_limit)
-        )
+        self._decoder = Decoder(ImageLimits())
         self._made.callback(self._decoder.close)
         room = Room(
             settings,
@@ -674,7 +671,7 @@ def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
     with what the cameras remembered. Raises as `App` does."""
     memory.use_one_arena()
     settings = read()
-    configure_logging(settings.log)
+    _begin_with(settings)
     app: App | None = App(settings, read, notifier)
     while app is not None:
         following, remembered = _run(app)
@@ -683,7 +680,7 @@ def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
         gc.collect()
         if following is None:
             return
-        configure_logging(following.settings.log)
+        _begin_with(following.settings)
         try:
             app = App(following.settings, read, notifier, remembered, following.engine)
         except Exception as error:  # noqa: BLE001 - taken by somebody in the moment between
@@ -691,6 +688,12 @@ def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
             app = App(settings, read, notifier, remembered)
         else:
             settings = following.settings
+
+
+def _begin_with(settings: Settings) -> None:
+    configure_logging(settings.log)
+    if settings.retired:
+        log.warning("settings_retired", keys=settings.retired)
 
 
 def _run(app: App) -> tuple[Next | None, Remembered]:

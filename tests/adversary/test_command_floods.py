@@ -11,6 +11,7 @@ import pytest
 
 from ostiary.commands import enrol
 from ostiary.commands.context import MQTT, Asker, Context
+from ostiary.commands.room import CommandLimits
 from ostiary.errors import OstiaryError, TimedOut
 from ostiary.messages.commands.people import RegisterRequest
 from ostiary.store.command_log import LONGEST, CommandKey, CommandLog
@@ -126,8 +127,9 @@ def test_a_lockdown_does_not_wait_for_other_commands(
 ) -> None:
     """Seventeen pictures wait for somebody who does not come; the lockdown is done meanwhile."""
     camera, guard = Slow(), Guard()
-    settings = door_settings(tmp_path, broker.port, commands={"camera_timeout_s": 120.0})
-    with Doorway(settings, engine, ("front", camera), doors={"front": guard}):
+    settings = door_settings(tmp_path, broker.port)
+    doors, limits = {"front": guard}, CommandLimits(camera_s=120.0)
+    with Doorway(settings, engine, ("front", camera), doors=doors, limits=limits):
         for number in range(17):
             request = {"username": f"Ada {number}", "source": "camera", "transaction": number}
             probe.send(f"{BASE}/request/register", request)

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from ostiary.http.connections import Connections
+from ostiary.http.parts import ConsoleLimits
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
 from testing.waiting import wait_until
@@ -19,8 +20,8 @@ HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 
 @pytest.fixture
 def door(tmp_path: Path, engine: VisionEngine) -> Iterator[ConsoleDoor]:
-    settings = console_settings(tmp_path, http={"request_timeout_s": 2.0})
-    with ConsoleDoor(settings, engine) as running:
+    served = ConsoleLimits(request_s=2.0)
+    with ConsoleDoor(console_settings(tmp_path), engine, served=served) as running:
         yield running
 
 
@@ -134,8 +135,8 @@ READS_NOTHING = b"GET /static/console.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 def test_nobody_is_shut_out_by_whose_turn_it_is_and_who_does_nothing(
     tmp_path: Path, engine: VisionEngine, sent: bytes
 ) -> None:
-    settings = console_settings(tmp_path, http={"request_timeout_s": 60.0})
-    with ConsoleDoor(settings, engine) as door, ExitStack() as stack:
+    settings, served = console_settings(tmp_path), ConsoleLimits(request_s=60.0)
+    with ConsoleDoor(settings, engine, served=served) as door, ExitStack() as stack:
         unfinished(door, stack, settings.http.connections_per_address, sent)
         for _ in range(5):
             assert requests.get(f"{door.url}/sign-in", timeout=20).status_code == 200

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ostiary.commands.rate import RateLimit
 from ostiary.http.connections import Connections
+from ostiary.http.parts import ConsoleLimits
 from ostiary.http.shield import LARGE_AT_ONCE, LargeBodies, Shield
 from ostiary.store.accounts import Role
 from ostiary.vision.engine import VisionEngine
@@ -43,9 +44,9 @@ OTHERS = [
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iterator[ConsoleDoor]:
-    http = {"legacy_api": "token", "request_timeout_s": 20.0}
+    http = {"legacy_api": "token"}
     settings = console_settings(tmp_path_factory.mktemp("door"), http=http)
-    with ConsoleDoor(settings, engine) as running:
+    with ConsoleDoor(settings, engine, served=ConsoleLimits(request_s=20.0)) as running:
         running.operator()
         yield running
 

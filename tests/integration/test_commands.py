@@ -18,6 +18,7 @@ import pytest
 from ostiary.client.door import A
 from ostiary.client.events import told
 from ostiary.client.remote import RemoteDoor, new_client_id
+from ostiary.commands.room import CommandLimits
 from ostiary.errors import TimedOut, UserExists
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
@@ -446,8 +447,8 @@ def test_commands_beyond_the_queue_are_answered_busy(
     tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
 ) -> None:
     camera = SlowCamera()
-    settings = door_settings(tmp_path, broker.port, commands={"queue_limit": 2})
-    with Doorway(settings, engine, ("front", camera)):
+    settings = door_settings(tmp_path, broker.port)
+    with Doorway(settings, engine, ("front", camera), limits=CommandLimits(waiting=2)):
         probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
         for number in range(5):
             probe.send(f"{BASE}/request/ping", {"transaction": number}, qos=0)
@@ -461,8 +462,8 @@ def test_commands_beyond_the_queue_are_answered_busy(
 def test_of_a_flood_every_command_is_answered_and_those_that_ran_ran_in_order(
     tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
 ) -> None:
-    settings = door_settings(tmp_path, broker.port, commands={"queue_limit": 2})
-    with Doorway(settings, engine):
+    settings = door_settings(tmp_path, broker.port)
+    with Doorway(settings, engine, limits=CommandLimits(waiting=2)):
         for number in range(100):
             probe.send(f"{BASE}/request/ping", {"transaction": number})
         answers = [heard.json for heard in probe.wait(f"{BASE}/response/ping", 100)]

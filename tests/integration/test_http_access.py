@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from ostiary.commands.room import utc_now
+from ostiary.commands.room import CommandLimits, utc_now
 from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
 from ostiary.http.server import Server
 from ostiary.store.accounts import ApiTokens, Role
 from ostiary.vision.engine import VisionEngine
+from ostiary.vision.image import ImageLimits
 from testing.certificates import Authority
 from testing.console import (
     PASSWORD,
@@ -356,10 +357,9 @@ def test_haste_is_answered_with_429(tmp_path: Path, engine: VisionEngine) -> Non
 
 
 def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path, engine: VisionEngine) -> None:
-    settings = console_settings(
-        tmp_path, commands={"payload_limit_bytes": 100_000}, http={"legacy_api": "token"}
-    )
-    with ConsoleDoor(settings, engine) as door:
+    settings = console_settings(tmp_path, http={"legacy_api": "token"})
+    limits = CommandLimits(ImageLimits(bytes=100_000))
+    with ConsoleDoor(settings, engine, limits=limits) as door:
         files = {"file": b"\xff\xd8" + b"x" * 400_000}
         bearer = {"Authorization": f"Bearer {door.token()}"}
         answer = requests.post(
@@ -380,10 +380,9 @@ def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path, engine: Visio
 def test_an_image_of_too_many_pixels_is_refused(
     tmp_path: Path, engine: VisionEngine, portraits: Path
 ) -> None:
-    settings = console_settings(
-        tmp_path, commands={"image_pixel_limit": 10_000}, http={"legacy_api": "token"}
-    )
-    with ConsoleDoor(settings, engine) as door:
+    settings = console_settings(tmp_path, http={"legacy_api": "token"})
+    limits = CommandLimits(ImageLimits(pixels=10_000))
+    with ConsoleDoor(settings, engine, limits=limits) as door:
         picture = portraits.joinpath("obama.jpg").read_bytes()
         answer = requests.post(
             f"{door.url}/register",

@@ -21,6 +21,7 @@ from websockets.sync.connection import Connection
 from ostiary.commands.room import utc_now
 from ostiary.config import load_settings
 from ostiary.http.api.door import IDLE_S
+from ostiary.http.parts import ConsoleLimits
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.overrides import overrides_path, with_overrides
@@ -337,8 +338,8 @@ def watched(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[C
         noisy = shown + noise.integers(-3, 4, shown.shape)
         file = pictures / f"{number}.jpg"
         cv2.imwrite(str(file), np.clip(noisy, 0, 255).astype(np.uint8))
-    settings = console_settings(tmp_path, http={"viewers": 2}, store={"keep_snapshots_days": 1})
-    with ConsoleDoor(settings, engine, pictures) as door:
+    settings = console_settings(tmp_path, store={"keep_snapshots_days": 1})
+    with ConsoleDoor(settings, engine, pictures, served=ConsoleLimits(viewers=2)) as door:
         image = portraits.joinpath("obama2.jpg").read_bytes()
         answer = requests.post(
             f"{door.url}/api/v1/users",

@@ -304,7 +304,7 @@ def test_a_broker_of_qos_0_is_spoken_to_at_qos_0_and_it_is_said(
 def test_a_brokers_own_keep_alive_is_kept(tmp_path: Path, engine: VisionEngine) -> None:
     with (
         broker_that(tmp_path, "max_keepalive 10", "log_type all") as broker,
-        door_at(broker, tmp_path, engine, mqtt={"keepalive_s": 3600}) as door,
+        door_at(broker, tmp_path, engine) as door,
     ):
         assert door.mqtt.broker is not None
         assert door.mqtt.broker.keepalive_s == 10

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from demo.portraits import Portrait
 from demo.room import HEIGHT, WIDTH
@@ -130,11 +129,3 @@ def test_nothing_is_said_of_nothing_to_follow(box: Box) -> None:
 def test_movement_is_required_unless_a_camera_does_without() -> None:
     assert CameraReader(CameraSettings(source="0")).requires_movement
     assert not CameraReader(CameraSettings(source="0", require_movement=False)).requires_movement
-
-
-@pytest.mark.parametrize(("former", "requires"), [(True, True), (False, False), (None, True)])
-def test_the_former_name_of_that_setting_is_still_read(former: bool | None, requires: bool) -> None:
-    read = CameraSettings.model_validate({"source": "0", "refuse_stills": former})
-    assert read.require_movement is requires
-    with pytest.raises(ValidationError, match="remove the former"):
-        CameraSettings.model_validate({"refuse_stills": True, "require_movement": True})

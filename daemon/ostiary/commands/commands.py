@@ -9,7 +9,7 @@ from ostiary.commands.attempts import LockOut
 from ostiary.commands.confirmation import check_confirmed
 from ostiary.commands.context import Context
 from ostiary.commands.registry import A, AnyCommand, Command, Deed, R, commands_of
-from ostiary.commands.room import Room
+from ostiary.commands.room import CommandLimits, Room
 from ostiary.errors import (
     Busy,
     CameraUnavailable,
@@ -69,6 +69,11 @@ class Commands:
         self._log = command_log
         self._audit = Audit(room.people.database)
         self._repeats = LockOut(room.settings.credentials.tries)
+
+    @property
+    def limits(self) -> CommandLimits:
+        """How large commands may be, and how many may wait."""
+        return self._room.limits
 
     def is_registered(self, username: str) -> bool:
         return self._room.people.has(username)

@@ -63,7 +63,7 @@ def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect[Ad
         number = _card(request.card.get_secret_value())
     else:
         door = room.door_name(request.door)
-        number = _card(_presenting(room).next_card(door, room.settings.commands.camera_timeout_s))
+        number = _card(_presenting(room).next_card(door, room.limits.camera_s))
     context.check_deadline()
 
     def effect() -> AddCardAnswer:

@@ -15,7 +15,6 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.covering import Cover, covered
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
-from ostiary.vision.image import ImageLimits
 from ostiary.vision.quality import Flaw
 
 ADVICE = {
@@ -32,15 +31,7 @@ ADVICE = {
 
 def decoded(room: Room, data: bytes) -> BGRImage:
     """A sent image, within the limits. Raises ImageInvalid, ImageTooLarge."""
-    limits = room.settings.commands
-    return room.decode(
-        data,
-        ImageLimits(
-            bytes=limits.payload_limit_bytes,
-            pixels=limits.image_pixel_limit,
-            side=limits.image_side_limit,
-        ),
-    )
+    return room.decode(data, room.limits.images)
 
 
 def one_face(engine: VisionEngine, image: BGRImage, *, live: bool = True) -> Face:

@@ -102,11 +102,10 @@ def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Itera
         yield from (decoded(room, data) for data in sent or ())
         return
     _, camera = room.camera(request.camera)
-    limits = room.settings.commands
     try:
         camera.ask(POSES[0])
         yield _first(room, camera, request)
-        until = time.monotonic() + limits.enrol_s
+        until = time.monotonic() + room.settings.commands.enrol_s
         yield from _turning(room, camera, until, looks)
     finally:
         camera.ask(None)
@@ -115,7 +114,7 @@ def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Itera
 def _first(room: Room, camera: Camera, request: PicturesRequest) -> BGRImage:
     """The first picture whose face is good enough by itself: the camera, which follows a face, may
     have found it a hair less turned away. Raises LowQuality where none was in time, TimedOut…"""
-    until = time.monotonic() + room.settings.commands.camera_timeout_s
+    until = time.monotonic() + room.limits.camera_s
     while True:
         image = camera.capture(until - time.monotonic(), alive=request.require_live)
         try:

@@ -115,6 +115,17 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandLimits:
+    """`images`: the largest that is taken, and in bytes the largest command. `waiting`: commands
+    that may wait, by each way; more are answered `busy`. `camera_s`: so long the camera waits for a
+    good face, or the reader for a card."""
+
+    images: ImageLimits = field(default_factory=ImageLimits)
+    waiting: int = 16
+    camera_s: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """`cameras` are by name, `doors` by their cameras' names.
     `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
@@ -138,6 +149,7 @@ class Room:
     forgive: Callable[[], object] = _nothing
     show_picture: Callable[[str, BGRImage], object] = _shown_nowhere
     hasher: PinHasher = field(default_factory=PinHasher)
+    limits: CommandLimits = field(default_factory=CommandLimits)
     logins: DeniedLogins = field(init=False)
     rules: Rules = field(init=False)
     pins_taken: LockOut = field(init=False)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -25,6 +26,7 @@ from ostiary.config.device import DeviceSettings, LogSettings, RelaySettings, Se
 from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSettings
 from ostiary.config.http import HttpSettings
 from ostiary.config.mqtt import CommandSettings, MqttSettings
+from ostiary.config.retired import renewed
 from ostiary.config.section import Section
 from ostiary.config.site import ClockSettings, SiteSettings
 from ostiary.config.store import StoreSettings
@@ -84,6 +86,14 @@ class Settings(BaseSettings):
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
+    _retired: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def retired(self) -> tuple[str, ...]:
+        """What was read of keys that are called otherwise now, or are no settings any more: a
+        sentence a key."""
+        return self._retired
+
     @model_validator(mode="after")
     def _the_distance_keeps_strangers_out(self) -> Self:
         distance, used = self.access.distance_threshold, self.vision.recognizer
@@ -130,6 +140,7 @@ def load_settings(path: Path | None) -> Settings:
 
     Raises ConfigError that names every key that is unknown or has a wrong value.
     """
+    retired: list[str] = []
 
     class FromFile(Settings):
         @classmethod
@@ -141,19 +152,28 @@ def load_settings(path: Path | None) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            if path is None:
-                return (env_settings,)
-            return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+            sources: list[PydanticBaseSettingsSource] = [env_settings]
+            if path is not None:
+                sources.append(TomlConfigSettingsSource(settings_cls, toml_file=path))
+            return tuple(today(settings_cls, source()) for source in sources)
+
+    def today(settings: type[BaseSettings], data: dict[str, Any]) -> PydanticBaseSettingsSource:
+        """Of each source by itself, so that the environment wins by an older name, too."""
+        tables, said = renewed(data)
+        retired.extend(said)
+        return InitSettingsSource(settings, init_kwargs=tables)
 
     where = path if path is not None else "the environment"
     if path is not None and not path.is_file():
         raise ConfigError(f"{path}: no such file. Start from config/ostiary.toml.")
     try:
-        return FromFile()
+        settings = FromFile()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     except ValidationError as error:
         raise ConfigError(f"{where}: {describe_validation(error)}") from None
+    settings._retired = tuple(dict.fromkeys(retired))
+    return settings
 
 
 def describe_validation(error: ValidationError) -> str:

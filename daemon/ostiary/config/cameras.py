@@ -1,9 +1,9 @@
 """Cameras, and what is looked for in their pictures."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from ostiary.config.section import Fraction, Section, TopicLevel
 from ostiary.messages.events import NOT_A_CAMERA
@@ -65,7 +65,7 @@ class CameraSettings(Section):
     require_movement: bool = Field(
         True,
         description="Let nobody in whose head was not seen to move, as it does when one steps up: "
-        "a print or a photo on a screen stays out. Called refuse_stills before.",
+        "a print or a photo on a screen stays out.",
     )
     relay_line: int | str | None = Field(
         None,
@@ -92,19 +92,6 @@ class CameraSettings(Section):
     stall_after_s: float = Field(
         3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _movement_had_another_name(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "refuse_stills" not in data:
-            return data
-        if "require_movement" in data:
-            raise ValueError("refuse_stills is require_movement now; remove the former")
-        renamed = {**data, "require_movement": data["refuse_stills"]}
-        del renamed["refuse_stills"]
-        if renamed["require_movement"] is None:
-            del renamed["require_movement"]
-        return renamed
 
 
 class VisionSettings(Section):

@@ -32,13 +32,6 @@ class HttpSettings(Section):
     session_hours: float = Field(
         12.0, gt=0, le=720, description="Sign in again after so long, or after a restart."
     )
-    sign_in_tries: int = Field(
-        5,
-        ge=1,
-        le=100,
-        description="Wrong passwords in a row that lock an account for a minute, "
-        "then for longer each time.",
-    )
     confirm_after_s: float = Field(
         300.0,
         gt=0,
@@ -57,19 +50,12 @@ class HttpSettings(Section):
     requests_per_second: float = Field(
         30.0, gt=0, le=10_000, description="Of one client, on average; three times as many at once."
     )
-    viewers: int = Field(8, ge=0, le=100, description="Live pictures watched at the same time.")
-    live_fps: float = Field(8.0, gt=0, le=30, description="Live pictures a second, at most.")
-    live_width: int = Field(640, ge=160, le=1920, description="Their width, pixels, at most.")
-    connections: int = Field(200, ge=8, le=10_000, description="Open at the same time, at most.")
     connections_per_address: int = Field(
         64,
         ge=4,
         le=10_000,
         description="Of one address. Where there are more, the one that has waited longest "
         "without a request is closed.",
-    )
-    request_timeout_s: float = Field(
-        15.0, gt=0, le=600, description="A request not received so long after it began is refused."
     )
 
     @field_validator("legacy_api", mode="before")

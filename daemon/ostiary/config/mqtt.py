@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ostiary.config.section import Seconds, Section, TopicLevel
+from ostiary.config.section import Section, TopicLevel
 
 BrokerAddress = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}$")]
 
@@ -53,24 +53,8 @@ class MqttSettings(Section):
     )
     tls_key: Path | None = Field(None, description="PEM file of its private key.")
     base_topic: TopicLevel = Field("ostiary", description="First level of every topic.")
-    keepalive_s: int = Field(15, ge=1, le=3600, description="Seconds between pings.")
     reconnect_at_most_s: float = Field(
         30.0, ge=0.5, le=3600, description="Longest wait before another try to connect."
-    )
-    session_expiry_s: int = Field(
-        3600,
-        ge=60,
-        le=0xFFFFFFFE,
-        description="How long the broker keeps commands for a daemon that is away.",
-    )
-    window: int = Field(
-        16, ge=1, le=1000, description="Events sent and not yet acknowledged, at most."
-    )
-    resend_s: Seconds = Field(
-        30.0,
-        description="After a broken connection, send events acknowledged within so long before it "
-        "once more (same event_id): a broker that died may not have stored them. Keep it above "
-        "the broker's autosave_interval.",
     )
     door_expiry_s: int = Field(
         60, ge=1, le=3600, description="A granted decision older than this opens no door."
@@ -117,25 +101,12 @@ class CommandSettings(Section):
     allow_unverified_enrolment: bool = Field(
         False, description='Permit `"require_live": false` in register: enrol from a photo.'
     )
-    payload_limit_bytes: int = Field(
-        8 * 1024 * 1024, ge=1024, description="Largest accepted command."
-    )
-    image_pixel_limit: int = Field(
-        25_000_000, ge=4096, description="Largest accepted image, width × height."
-    )
-    image_side_limit: int = Field(10_000, ge=64, description="Largest accepted width or height.")
-    camera_timeout_s: float = Field(
-        8.0, gt=0, description='How long `"source": "camera"` waits for a good face.'
-    )
     enrol_s: float = Field(
         4.0,
         ge=0,
         le=20,
         description="So long after its first picture the camera waits, at enrolment, for a look "
         "with the head a little to the left and one to the right. 0: one picture is enough.",
-    )
-    queue_limit: int = Field(
-        16, ge=1, le=1000, description="Commands that may wait; more are answered `busy`."
     )
     denied_logins_per_minute: float = Field(
         60.0,
@@ -166,7 +137,4 @@ class CommandSettings(Section):
         description="What a further template of somebody registered needs over MQTT. confirmation: "
         "a signature (commands.signed), once the console has accounts. In the console whoever "
         "gives somebody a way in says the password again (http.confirm_after_s).",
-    )
-    signature_age_s: float = Field(
-        60.0, gt=0, le=3600, description="A signed command older or newer than this is refused."
     )

@@ -37,12 +37,3 @@ class StoreSettings(Section):
         description="Keep a picture, 640 pixels wide, with each decision, for so many days. 0: "
         "none are kept.",
     )
-    keep_answers_hours: float = Field(
-        24.0, gt=0, description="How long a command that is delivered again gets its first answer…"
-    )
-    keep_answers: int = Field(
-        50_000,
-        ge=1000,
-        description="…or, oldest first, when there are more than so many. Signatures that are "
-        "still fresh are always kept.",
-    )

@@ -41,6 +41,8 @@ from ostiary.store.accounts import Role
 
 API = "/api/v1"
 OPENAPI = f"{API}/openapi.json"
+SIGN_IN_TRIES = 5
+"""Wrong passwords in a row that lock an account for a minute, then for longer each time."""
 BURST = 3.0
 """Seconds' worth of requests that may come at once."""
 FORM_OVERHEAD = 64 * 1024
@@ -71,10 +73,10 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         redirect_slashes=False,
     )
     gate = Authenticator(parts)
-    texts, passwords, lock_out = Texts(), Passwords(), LockOut(http.sign_in_tries)
+    texts, passwords, lock_out = Texts(), Passwords(), LockOut(SIGN_IN_TRIES)
     renderer = Renderer(parts, gate, texts)
     work, turns = Work(parts, gate), Turns()
-    body_limit = parts.settings.commands.payload_limit_bytes
+    body_limit = parts.commands.limits.images.bytes
     app.state.gate = gate
     app.state.connections = connections
 
@@ -110,7 +112,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
             LARGE if http.legacy_api == "off" else f"{LARGE}|{FIRST_VERSION}",
             lambda connection: gate.require(connection, Role.OPERATOR),
         ),
-        body_within_s=http.request_timeout_s,
+        body_within_s=parts.limits.request_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
     )
@@ -125,7 +127,7 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
     gate = Authenticator(parts, at_unix_socket=True)
     app.state.gate = gate
     app.state.connections = connections
-    body_limit = parts.settings.commands.payload_limit_bytes
+    body_limit = parts.commands.limits.images.bytes
     app.include_router(legacy_router(Work(parts, gate), Texts(), body_limit))
     _handle_errors(app, None)
     app.add_middleware(
@@ -133,7 +135,7 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
         host="",
         tls=False,
         large=LargeBodies(body_limit * 4 // 3 + FORM_OVERHEAD, FIRST_VERSION, gate.require_legacy),
-        body_within_s=http.request_timeout_s,
+        body_within_s=parts.limits.request_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
     )
@@ -141,13 +143,13 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
 
 
 def open_connections(parts: ConsoleParts) -> Connections:
-    """How many there may be, by the settings and by this process's descriptors."""
-    http = parts.settings.http
+    """How many there may be, by their limit and by this process's descriptors."""
+    limits = parts.limits
     return Connections(
-        places(http.connections),
-        http.connections_per_address,
-        http.request_timeout_s,
-        http.request_timeout_s * 2 + parts.settings.commands.time_limit_s,
+        places(limits.connections),
+        parts.settings.http.connections_per_address,
+        limits.request_s,
+        limits.request_s * 2 + parts.settings.commands.time_limit_s,
     )
 
 

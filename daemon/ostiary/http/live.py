@@ -21,6 +21,9 @@ from ostiary.recognition import SeenFace, View
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import at_most_wide, encode_jpeg
 
+AT_MOST_FPS = 8.0
+AT_MOST_WIDE = 640
+"""Pixels."""
 QUALITY = 75
 NOT_LIVE = frozenset(
     {Reason.PRESENTATION_ATTACK, Reason.STILL_PICTURE, Reason.AFTER_ATTACK, Reason.UNCERTAIN}
@@ -70,7 +73,6 @@ class LiveStream:
         self._name = name
         self._camera = camera
         self._parts = parts
-        self._every_s = 1.0 / parts.settings.http.live_fps
         self._lock = threading.Lock()
         self._viewers: frozenset[Viewer] = frozenset()
         self._thread: threading.Thread | None = None
@@ -111,7 +113,7 @@ class LiveStream:
                 shown = show(self._name, view, self._parts)
             for viewer in self._viewers:
                 viewer.give(shown)
-            time.sleep(max(0.0, begin + self._every_s - time.monotonic()))
+            time.sleep(max(0.0, begin + 1.0 / AT_MOST_FPS - time.monotonic()))
 
     def _goes_on(self) -> bool:
         with self._lock:
@@ -127,7 +129,7 @@ class Audience:
         self.streams = {
             name: LiveStream(name, camera, parts) for name, camera in parts.cameras.items()
         }
-        self._places = threading.Semaphore(parts.settings.http.viewers)
+        self._places = threading.Semaphore(parts.limits.viewers)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -142,7 +144,7 @@ class Audience:
 
 def show(name: str, view: View, parts: ConsoleParts) -> Shown:
     """A view as viewers get it."""
-    small = at_most_wide(view.frame.image, parts.settings.http.live_width)
+    small = at_most_wide(view.frame.image, AT_MOST_WIDE)
     picture = LivePicture(
         camera=name,
         stale=False,

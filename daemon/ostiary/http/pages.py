@@ -118,7 +118,7 @@ class Pages:
             "holding": self._credentials.holding(user.username),
             "readers": sorted({reader.door for reader in self._parts.settings.readers}),
             "pin_digits": self._parts.settings.credentials.pin_digits,
-            "seconds": round(self._parts.settings.commands.camera_timeout_s),
+            "seconds": round(self._parts.commands.limits.camera_s),
             **self._rules.of_person(request, session, user.username),
         }
         return self._render(request, "person", session, values)

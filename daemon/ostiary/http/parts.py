@@ -1,7 +1,7 @@
 """What the console is put together from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +34,16 @@ class Watched(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleLimits:
+    """What is served at the same time: `viewers` of live pictures, `connections` in all. A request
+    not received `request_s` after it began is refused."""
+
+    viewers: int = 8
+    connections: int = 200
+    request_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleParts:
     """`settings` are those the daemon started with, `configured` what its configuration alone says
     of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
@@ -59,3 +69,4 @@ class ConsoleParts:
     site: Callable[[], tuple[DoorLine, ...]] = lambda: ()
     flaw: Callable[[BGRImage, Face], Flaw | None] = lambda _image, _face: None
     clock: Callable[[], datetime] = utc_now
+    limits: ConsoleLimits = field(default_factory=ConsoleLimits)

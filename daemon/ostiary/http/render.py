@@ -118,7 +118,7 @@ class Renderer:
                 "language": say.language,
                 "languages": LANGUAGES,
                 "shortest": SHORTEST,
-                "most_bytes": self._parts.settings.commands.payload_limit_bytes,
+                "most_bytes": self._parts.commands.limits.images.bytes,
                 "device": self._parts.settings.device.name,
                 "version": __version__,
                 "session": session,

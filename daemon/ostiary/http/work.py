@@ -47,7 +47,7 @@ class Work:
         self._parts = parts
         self._gate = gate
         self._running = threading.Semaphore(AT_ONCE)
-        self._places = threading.Semaphore(AT_ONCE + parts.settings.commands.queue_limit)
+        self._places = threading.Semaphore(AT_ONCE + parts.commands.limits.waiting)
 
     def run(
         self, command: Command[R, A], request: R, caller: Caller, detail: Detail | None = None

@@ -55,7 +55,8 @@ class LocalServer:
 
     def __init__(self, commands: Commands, settings: Settings) -> None:
         self._commands = commands
-        self._limits = settings.commands
+        self._most_bytes = commands.limits.images.bytes
+        self._time_limit_s = settings.commands.time_limit_s
         self._path = settings.commands.socket
         self._turn = threading.Lock()
         self._counting = threading.Lock()
@@ -150,7 +151,7 @@ class LocalServer:
     def _answer(self, connection: socket.socket, uid: int) -> bytes:
         payload = b""
         try:
-            name, payload = read_command(connection, self._limits.payload_limit_bytes)
+            name, payload = read_command(connection, self._most_bytes)
             self._begin()
             return self._handle(name, payload, time.monotonic(), _asker(uid))
         except OstiaryError as error:
@@ -167,7 +168,7 @@ class LocalServer:
         key = None
         if (transaction := request.transaction) is not None:
             key = CommandKey.of(name, f"{transaction!r}", payload, "cli", secret=command.secret)
-        deadline = since + self._limits.time_limit_s
+        deadline = since + self._time_limit_s
         context = Context(source="cli", key=key, deadline=deadline, asker=asker)
         if command.urgent:
             answer = self._commands.run(command, request, context)
@@ -184,7 +185,7 @@ class LocalServer:
                 raise Busy("Too many commands wait.")
             self._waiting[asker.name or ""] += 1
         try:
-            if not self._turn.acquire(timeout=self._limits.time_limit_s):
+            if not self._turn.acquire(timeout=self._time_limit_s):
                 raise Busy("Another command takes long; try again in a moment.")
             try:
                 yield

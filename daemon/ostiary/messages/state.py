@@ -99,7 +99,7 @@ class BrokerState(Message):
     session_expiry_s: int | None = Field(
         default=None,
         description="How long it keeps commands for a door that is away, where that is not "
-        "`mqtt.session_expiry_s`.",
+        "an hour, as the door asks for.",
     )
     keepalive_s: int | None = Field(
         default=None, description="How often it wants a sign of life; null: as offered."

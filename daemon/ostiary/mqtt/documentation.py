@@ -74,14 +74,15 @@ the settings switch off.
 
 **Events are never lost.** A decision, its event and its sequence number are one transaction on the
 disk. The event is sent again until the broker has acknowledged it, in order, and after a broken
-connection what was acknowledged in the last `mqtt.resend_s` is sent once more, since a broker that
-died may not have stored it. So an event can come twice, always with the same `event_id`: drop
-those you have seen. In a gap of `seq`, ask `events` with `"newest_first": false` and `cursor`.
-Only when more than `store.queue_limit` events wait do the oldest go; `state` counts them.
+connection what was acknowledged in the last 30 seconds is sent once more, since a broker that died
+may not have stored it (mosquitto's `autosave_interval` is to be shorter). So an event can come
+twice, always with the same `event_id`: drop those you have seen. In a gap of `seq`, ask `events`
+with `"newest_first": false` and `cursor`. Only when more than `store.queue_limit` events wait do
+the oldest go; `state` counts them.
 
 **A command that changes something runs once** if it has a `transaction` (or MQTT 5 Correlation
-Data): sent again, or delivered twice, it gets the first answer again for
-`store.keep_answers_hours`. The same transaction with another content is refused; where that is a
+Data): sent again, or delivered twice, it gets the first answer again for a day (of the last 50,000
+commands). The same transaction with another content is refused; where that is a
 PIN or a card, it is a wrong try. Without one a command is run as often as it is delivered. A
 Response Topic has at most 256 bytes, and a command without pictures 256 kB. `door` does not wait
 for other commands. The answers `busy` and `timed_out` mean that nothing

@@ -30,6 +30,10 @@ from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage
 
 TRY_EVERY_S = 600.0
+SESSION_S = 3600
+"""How long the broker keeps commands for a daemon that is away."""
+URGENT = 4
+"""Commands taken in above those that may wait: so a lockdown is heard behind them."""
 ONLINE = b"online"
 OFFLINE = b"offline"
 
@@ -72,6 +76,7 @@ class MqttDoor:
     ) -> None:
         self.topics = Topics.of(settings)
         self._settings = settings
+        self._receive_maximum = commands.limits.waiting + URGENT
         self._brokers = Brokers(settings.mqtt)
         self._console = console_address(settings.http)
         self._state: State | None = None
@@ -289,7 +294,8 @@ class MqttDoor:
         login = login_of(
             self._settings,
             f"{mqtt.base_topic}-{self._settings.device.id}",
-            session_expiry_s=mqtt.session_expiry_s,
+            session_expiry_s=SESSION_S,
             will=Will(self.topics.availability, OFFLINE),
+            receive_maximum=self._receive_maximum,
         )
         return self._brokers.next(login)

@@ -4,9 +4,11 @@ from ostiary.config import Settings
 from ostiary.mqtt.connection import Login, Will
 from ostiary.mqtt.security import read_password, tls_context
 
-URGENT = 4
-"""Commands taken in above those that may wait (most brokers have 20 under way): so a lockdown is
-heard behind them."""
+KEEP_ALIVE_S = 15
+RECEIVE_MAXIMUM = 20
+"""Messages under way at once. Most brokers have as many."""
+PACKET_LIMIT = 16 * 1024 * 1024
+"""Bytes of a message that is taken: twice the largest command."""
 
 
 def login_of(
@@ -15,7 +17,7 @@ def login_of(
     *,
     session_expiry_s: int = 0,
     will: Will | None = None,
-    receive_maximum: int | None = None,
+    receive_maximum: int = RECEIVE_MAXIMUM,
 ) -> Login:
     """Secrets and certificates are read now. Raises ConfigError."""
     mqtt = settings.mqtt
@@ -23,10 +25,10 @@ def login_of(
         host=mqtt.host,
         port=mqtt.port,
         client_id=client_id,
-        keepalive_s=mqtt.keepalive_s,
+        keepalive_s=KEEP_ALIVE_S,
         session_expiry_s=session_expiry_s,
-        receive_maximum=receive_maximum or settings.commands.queue_limit + URGENT,
-        packet_limit=2 * settings.commands.payload_limit_bytes,
+        receive_maximum=receive_maximum,
+        packet_limit=PACKET_LIMIT,
         will=will,
         username=mqtt.username,
         password=read_password(mqtt),

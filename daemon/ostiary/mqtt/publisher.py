@@ -30,6 +30,7 @@ from ostiary.messages.log import LogHead
 from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.log_watch import LogWatch
+from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.mqtt.topics import Topics
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
@@ -38,6 +39,17 @@ from ostiary.store.events import EventFilter, Events, Recorded
 
 log = structlog.get_logger(__name__)
 
+WINDOW = 16
+"""Events sent and not yet acknowledged, at most."""
+RESEND = timedelta(seconds=30)
+"""After a broken connection, events acknowledged within so long before it are sent once more (same
+`event_id`): a broker that died may not have stored them. Above the `autosave_interval` of
+config/mosquitto."""
+KEEP_ANSWERS = timedelta(hours=24)
+"""So long a command that is delivered again gets its first answer…"""
+MOST_ANSWERS = 50_000
+"""…or, oldest first, while there are no more than so many. Signatures that are fresh are always
+kept."""
 _PRUNE_EVERY_S = 60.0
 _PRUNE_AUDIT_EVERY_S = 3600.0
 _BEAT_EVERY_S = 5.0
@@ -221,7 +233,7 @@ class Publisher:
         if recorded is None:
             return
         self._handed.append(recorded)
-        if len(self._handed) > self._settings.mqtt.window:
+        if len(self._handed) > WINDOW:
             self._handed.clear()
             self._look = True
 
@@ -291,12 +303,11 @@ class Publisher:
 
     def _resend_after(self) -> int:
         """Every event after this one is young enough to be sent again."""
-        window = timedelta(seconds=self._settings.mqtt.resend_s)
         if not self._recent:
-            young = EventFilter(since=self._clock() - window)
+            young = EventFilter(since=self._clock() - RESEND)
             first = self._events.page(young, limit=1, newest_first=False).events
             return first[0].seq - 1 if first else self._events.last_seq()
-        since = self._recent[-1][0] - window.total_seconds()
+        since = self._recent[-1][0] - RESEND.total_seconds()
         return min(seq for at, seq in self._recent if at >= since) - 1
 
     def _settle(self) -> None:
@@ -341,12 +352,11 @@ class Publisher:
     def _remember(self, seqs: list[int]) -> None:
         now = time.monotonic()
         self._recent.extend((now, seq) for seq in seqs)
-        while self._recent[0][0] < now - self._settings.mqtt.resend_s:
+        while self._recent[0][0] < now - RESEND.total_seconds():
             self._recent.popleft()
 
     def _send(self, flight: _Flight) -> None:
-        window = self._settings.mqtt.window
-        while room := window - len(flight.unacknowledged):
+        while room := WINDOW - len(flight.unacknowledged):
             waiting = self._next(flight, room)
             if not all(self._publish(flight, each) for each in waiting):
                 break
@@ -462,10 +472,10 @@ class Publisher:
         )
         self._command_log.prune(
             now,
-            keep_for=timedelta(hours=store.keep_answers_hours) if trusted else None,
-            keep_at_most=store.keep_answers,
+            keep_for=KEEP_ANSWERS if trusted else None,
+            keep_at_most=MOST_ANSWERS,
             # It is taken from so long before to so long after this clock.
-            signed_for=2 * timedelta(seconds=self._settings.commands.signature_age_s),
+            signed_for=2 * SIGNATURE_AGE,
         )
         if trusted and time.monotonic() >= self._prune_audit_at:
             self._prune_audit_at = time.monotonic() + _PRUNE_AUDIT_EVERY_S

@@ -95,10 +95,11 @@ class Requests:
         self._client = client
         self._topics = topics
         self._verifier = verifier
-        self._limits = settings.commands
+        self._most_bytes = commands.limits.images.bytes
+        self._time_limit_s = settings.commands.time_limit_s
         self._response_prefixes = (topics.response(""), *settings.mqtt.response_prefixes)
-        most = 8 * self._limits.payload_limit_bytes
-        self._lane, self._urgent = (_Lane(self._limits.queue_limit, most) for _ in range(2))
+        waiting, together = commands.limits.waiting, 8 * self._most_bytes
+        self._lane, self._urgent = (_Lane(waiting, together) for _ in range(2))
         self._acks = AckOrder()
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=name, daemon=True)
@@ -123,7 +124,7 @@ class Requests:
         name = self._topics.command_of(incoming.topic)
         try:
             command = COMMANDS.get(name or "")
-            check_size(command, len(incoming.payload), self._limits.payload_limit_bytes)
+            check_size(command, len(incoming.payload), self._most_bytes)
             lane = self._urgent if command is not None and command.urgent else self._lane
             if not lane.put(_Waiting(incoming, time.monotonic())):
                 raise Busy("Too many commands wait.")
@@ -166,7 +167,7 @@ class Requests:
         context = Context(
             source="mqtt",
             key=_key(name, incoming, payload, request.transaction),
-            deadline=since + self._limits.time_limit_s,
+            deadline=since + self._time_limit_s,
             nonce=nonce,
             redelivered=incoming.dup,
             asker=asker,

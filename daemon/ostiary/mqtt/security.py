@@ -2,12 +2,11 @@
 
 import os
 import ssl
-from datetime import timedelta
 from pathlib import Path
 
 from ostiary.config import CommandSettings, MqttSettings, Settings
 from ostiary.errors import BrokerUnavailable, ConfigError, StoreLocked
-from ostiary.mqtt.signing import Signer, Verifier
+from ostiary.mqtt.signing import SIGNATURE_AGE, Signer, Verifier
 from ostiary.store.door_key import DoorKey
 
 STORE_KEY_BYTES = 32
@@ -53,14 +52,13 @@ def command_verifier(settings: CommandSettings) -> Verifier | None:
     """Of all clients' keys; None where commands need no signature. Raises ConfigError."""
     if not settings.signed:
         return None
-    age = timedelta(seconds=settings.signature_age_s)
     keys: dict[str | None, Signer] = {}
     if settings.signing_keys is not None:
         if not settings.signing_keys.is_dir():
             raise ConfigError(f"{settings.signing_keys}: no such folder of clients' keys.")
         for path in sorted(settings.signing_keys.iterdir()):
             if path.is_file() and (key := read_secret(path, path.name)) is not None:
-                keys[path.name] = Signer(key, age, path.name)
+                keys[path.name] = Signer(key, SIGNATURE_AGE, path.name)
     elif (shared := command_signer(settings)) is not None:
         keys[None] = shared
     if not keys:
@@ -76,7 +74,7 @@ def command_signer(settings: CommandSettings) -> Signer | None:
     key = read_secret(settings.signing_key_file, "command-key")
     if key is None:
         raise ConfigError("commands.signed needs commands.signing_key_file or a credential.")
-    return Signer(key, timedelta(seconds=settings.signature_age_s), settings.signing_client)
+    return Signer(key, SIGNATURE_AGE, settings.signing_client)
 
 
 def door_key(settings: Settings) -> DoorKey:

@@ -20,6 +20,8 @@ from ostiary.errors import ConfigError, SignatureInvalid
 from ostiary.messages.events import Message, rfc3339
 
 SHORTEST_KEY = 32
+SIGNATURE_AGE = timedelta(minutes=1)
+"""A signed command older or newer than this is refused."""
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 

@@ -20,12 +20,14 @@ from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
 from ostiary.service.doctor.rules import check_rules
 from ostiary.service.doctor.secrets import check_secrets
+from ostiary.service.doctor.settings import check_settings
 
 __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
 
 
 def run_checks(settings: Settings) -> Iterator[Check]:
     """Every check, one after another, each as soon as it is known. Nothing is changed."""
+    yield from check_settings(settings)
     yield from check_models(settings.vision)
     yield from check_devices(settings)
     for camera in settings.cameras:

@@ -1,0 +1,92 @@
+"""Keys of earlier settings files: where each has gone, or what holds instead.
+
+Such a file, or environment, is read all the same. The doctor and the journal name what is in it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Read as the key `to`."""
+
+    to: str
+
+    def __str__(self) -> str:
+        return f"is {self.to} now"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Not read: it is `at`, as it was by default."""
+
+    at: float
+
+    def __str__(self) -> str:
+        return f"is {self.at} now, whatever is set"
+
+
+RETIRED: Mapping[str, Moved | Fixed] = {
+    "cameras.refuse_stills": Moved("cameras.require_movement"),
+    "store.keep_answers_hours": Fixed(24.0),
+    "store.keep_answers": Fixed(50_000),
+    "mqtt.keepalive_s": Fixed(15),
+    "mqtt.session_expiry_s": Fixed(3600),
+    "mqtt.window": Fixed(16),
+    "mqtt.resend_s": Fixed(30.0),
+    "commands.payload_limit_bytes": Fixed(8 * 1024 * 1024),
+    "commands.image_pixel_limit": Fixed(25_000_000),
+    "commands.image_side_limit": Fixed(10_000),
+    "commands.camera_timeout_s": Fixed(8.0),
+    "commands.queue_limit": Fixed(16),
+    "commands.signature_age_s": Fixed(60.0),
+    "http.sign_in_tries": Fixed(5),
+    "http.viewers": Fixed(8),
+    "http.live_fps": Fixed(8.0),
+    "http.live_width": Fixed(640),
+    "http.connections": Fixed(200),
+    "http.request_timeout_s": Fixed(15.0),
+}
+
+
+def renewed(data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The tables of one file or environment with the keys of today, and what has become of each
+    other one, a sentence each. Where a key stands in its new place too, that counts."""
+    tables = {name: _copied(table) for name, table in data.items()}
+    said = [
+        f"{key} {what}"
+        for key, what in RETIRED.items()
+        for table in tuple(_tables(tables, key))
+        if _take(tables, table, key, what)
+    ]
+    return tables, tuple(dict.fromkeys(said))
+
+
+def _copied(table: Any) -> Any:
+    if isinstance(table, list):
+        return [_copied(each) for each in table]
+    return dict(table) if isinstance(table, dict) else table
+
+
+def _tables(tables: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    """Those in which the key may stand: several where a table is repeated."""
+    table = tables.get(key.partition(".")[0])
+    for each in table if isinstance(table, list) else [table]:
+        if isinstance(each, dict):
+            yield each
+
+
+def _take(tables: dict[str, Any], table: dict[str, Any], key: str, what: Moved | Fixed) -> bool:
+    """Take the key out of its table, where it is there, and put it where it is read."""
+    old = key.partition(".")[2]
+    if old not in table:
+        return False
+    value = table.pop(old)
+    if isinstance(what, Moved) and value is not None:
+        name, _, new = what.to.partition(".")
+        place = table if name == key.partition(".")[0] else tables.setdefault(name, {})
+        if isinstance(place, dict):
+            place.setdefault(new, value)
+    return True
