@@ -35,7 +35,7 @@ def main(root: Path) -> None:
 
     def good(bgr: BGRImage) -> Face | None:
         face = central(detector.detect(bgr, max(bgr.shape[:2])), bgr)
-        return None if face is None or assess(bgr, face, settings).flaw else face
+        return None if face is None or assess(bgr, face, settings.min_face_px).flaw else face
 
     for number, at in enumerate(chosen):
         picture = cv2.imread(str(found[at]), cv2.IMREAD_COLOR)

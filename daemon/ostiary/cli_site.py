@@ -214,10 +214,11 @@ def status(
     from rich.console import Console
 
     from ostiary.client.site_table import look, table_of
+    from ostiary.site.overview import CONFIRM_WITHIN_S
 
     settings, name = _settings(config)
     with _desk(settings, name) as desk:
-        found = look(desk, _membership(settings, name), settings.site.confirm_within_s, _now())
+        found = look(desk, _membership(settings, name), CONFIRM_WITHIN_S, _now())
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str))
     else:

@@ -1,5 +1,6 @@
 """Somebody who slips in beside a person the door is already following."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -34,10 +35,7 @@ def test_a_stranger_who_steps_up_beside_a_followed_face_keeps_the_door_shut(
     nobody = np.full_like(known, 90)
     alone = encode_jpeg(np.hstack([known, nobody, nobody]), 95)
     both = encode_jpeg(np.hstack([known, nobody, stranger]), 95)
-    settings = engine.settings.model_copy(update={"whole_frame_every_s": 60.0})
-    follows = VisionEngine(
-        settings, engine.detector, engine.recognizer, engine.former, engine.liveness
-    )
+    follows = replace(engine, whole_frame_every_s=60.0)
     frames = [alone, *[both] * 30]
     with recognizing(tmp_path, follows, frames, [portraits / "obama.jpg"]) as door:
         until(lambda: bool(door.told))

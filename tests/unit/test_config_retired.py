@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.access.keypad import Keypad
 from ostiary.commands.room import CommandLimits
 from ostiary.config import CameraSettings, Settings, load_settings
 from ostiary.config.retired import RETIRED, Fixed, Moved
 from ostiary.config_file import EXAMPLES
+from ostiary.entrance.watching import DEBOUNCE_S
 from ostiary.errors import ConfigError
 from ostiary.http.app import SIGN_IN_TRIES
 from ostiary.http.live import AT_MOST_FPS, AT_MOST_WIDE
@@ -20,12 +22,26 @@ from ostiary.mqtt.publisher import KEEP_ANSWERS, MOST_ANSWERS, RESEND, WINDOW
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.service.doctor.check import Level
 from ostiary.service.doctor.settings import check_settings
+from ostiary.site.overview import CONFIRM_WITHIN_S
+from ostiary.vision import quality
+from ostiary.vision.detect import WHOLE_FRAME_EVERY_S
 from ostiary.vision.image import ImageLimits
 
 OLD = Path(__file__).with_name("ostiary-51ddf7d.toml")
 """Every setting of that version, as its `ostiary config --defaults` wrote them."""
 
 IN_FORCE = {
+    "doors.debounce_ms": DEBOUNCE_S * 1000,
+    "credentials.forget_after_s": Keypad().forget_after_s,
+    "vision.whole_frame_every_s": WHOLE_FRAME_EVERY_S,
+    "vision.min_inside": quality.LEAST_INSIDE,
+    "vision.max_yaw": quality.MOST_YAW,
+    "vision.min_brightness": quality.LEAST_BRIGHTNESS,
+    "vision.max_over_exposed": quality.MOST_OVER_EXPOSED,
+    "vision.max_filled": quality.MOST_FILLED,
+    "vision.min_colour": quality.LEAST_COLOUR,
+    "vision.min_sharpness": quality.LEAST_SHARPNESS,
+    "site.confirm_within_s": CONFIRM_WITHIN_S,
     "store.keep_answers_hours": KEEP_ANSWERS.total_seconds() / 3600,
     "store.keep_answers": MOST_ANSWERS,
     "mqtt.keepalive_s": KEEP_ALIVE_S,

@@ -11,7 +11,7 @@ import pytest
 
 from ostiary.access.entrance import Entrance
 from ostiary.access.keypad import Entry
-from ostiary.config.entrance import CredentialSettings, ReaderSettings
+from ostiary.config.entrance import ReaderSettings
 from ostiary.entrance.guard import Guard, Outputs
 from ostiary.entrance.input_device import EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
 from ostiary.entrance.lines import Edge
@@ -59,9 +59,7 @@ class Desk:
             "front", Entrance(), Outputs(lambda *_: None), lambda: 0.0, lambda: datetime.now(UTC)
         )
         settings = ReaderSettings(device=self.path, kind=kind)
-        self._reader = KeyboardReader(
-            self.guard, settings, CredentialSettings(), lambda *each: self.entries.append(each)
-        )
+        self._reader = KeyboardReader(self.guard, settings, lambda *each: self.entries.append(each))
         self._watching = Watching(self._reader, "keypad-front")
         self.cable: int | None = None
 
@@ -138,7 +136,6 @@ def test_a_wiegand_reader_presents_cards_and_pins(tmp_path: Path) -> None:
     reader = WiegandReader(
         desk.guard,
         settings,
-        CredentialSettings(),
         lambda *each: entries.append(each),
         wires.take,
     )

@@ -15,7 +15,7 @@ from ostiary.vision.models import YUNET
 from ostiary.vision.quality import Flaw, assess, yaw_of
 
 FACE_WIDTH = 120
-LIMITS = VisionSettings()
+LEAST_PX = VisionSettings().min_face_px
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,11 @@ def portrait(
 
 
 def flaw(bgr: np.ndarray, face: Face) -> Flaw | None:
-    return assess(np.asarray(np.clip(bgr, 0, 255), np.uint8), face, LIMITS).flaw
+    return assess(np.asarray(np.clip(bgr, 0, 255), np.uint8), face, LEAST_PX).flaw
 
 
 def test_a_portrait_is_good(portrait: tuple[BGRImage, Face]) -> None:
-    quality = assess(*portrait, LIMITS)
+    quality = assess(*portrait, LEAST_PX)
     assert quality.good
     assert quality.flaw is None
     assert quality.inside == 1.0

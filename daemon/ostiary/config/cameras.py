@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ostiary.config.section import Fraction, Section, TopicLevel
+from ostiary.config.section import Section, TopicLevel
 from ostiary.messages.events import NOT_A_CAMERA
 from ostiary.messages.recognizer import RecognizerName
 
@@ -114,44 +114,6 @@ class VisionSettings(Section):
         "cpu", description="ONNX Runtime's execution provider: cpu, openvino, cuda, …"
     )
     threads: int = Field(1, ge=1, le=64, description="Threads a network may use.")
-    whole_frame_every_s: float = Field(
-        1.0,
-        ge=0,
-        description="While one face is followed, only its surroundings are searched; the whole "
-        "frame once in so long.",
-    )
     min_face_px: float = Field(
         80.0, ge=20, description="Least width of a face that is judged, pixels of the frame."
-    )
-    min_inside: Fraction = Field(
-        0.9, description="Least share of the face's box that lies inside the picture."
-    )
-    max_yaw: float = Field(
-        0.5,
-        gt=0,
-        description="How far the nose may be off the middle of the face, in eye distances: "
-        "0 is frontal, 0.3 about 30°, 0.5 about 45°.",
-    )
-    min_brightness: float = Field(
-        30.0, ge=0, le=255, description="Least mean brightness of a face, 0 to 255."
-    )
-    max_over_exposed: Fraction = Field(
-        0.4, description="Largest share of a face's pixels that are nearly white."
-    )
-    max_filled: Fraction = Field(
-        0.77,
-        description="Largest share of the picture's height or width that a face may fill: nearer, "
-        "nobody can be told from a picture, and is asked to step back.",
-    )
-    min_colour: float = Field(
-        0.06,
-        ge=0,
-        description="Least colour of a face (0: black and white): in a night camera's grey picture "
-        "nobody can be told from a picture. Skin in any common light has 0.2 and more.",
-    )
-    min_sharpness: float = Field(
-        0.015,
-        ge=0,
-        description="Least sharpness (Laplacian variance over variance): 0.015 lets all but a "
-        "smear through, a sharp face has 0.05 and more.",
     )

@@ -63,9 +63,6 @@ class DoorSettings(Section):
         "low", description="What it is while pressed: low for a button to ground."
     )
     pull: Pull = Field("up", description="The resistor of both lines inside the chip.")
-    debounce_ms: int = Field(
-        30, ge=0, le=1000, description="A line that changes for less than this did not change."
-    )
     alarm_line: Line | None = Field(
         None, examples=[24], description="An output that is active while the alarm sounds."
     )
@@ -157,7 +154,4 @@ class CredentialSettings(Section):
         description="Wrong PINs or unknown cards in a row, at one door or of one person there, "
         "after which none is taken for a minute; twice as long after each further one, a quarter "
         "of an hour at most.",
-    )
-    forget_after_s: float = Field(
-        5.0, gt=0, le=60, description="A PIN that is not ended so long after its last key is void."
     )

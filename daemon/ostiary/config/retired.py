@@ -30,6 +30,17 @@ class Fixed:
 
 RETIRED: Mapping[str, Moved | Fixed] = {
     "cameras.refuse_stills": Moved("cameras.require_movement"),
+    "doors.debounce_ms": Fixed(30),
+    "credentials.forget_after_s": Fixed(5.0),
+    "vision.whole_frame_every_s": Fixed(1.0),
+    "vision.min_inside": Fixed(0.9),
+    "vision.max_yaw": Fixed(0.5),
+    "vision.min_brightness": Fixed(30.0),
+    "vision.max_over_exposed": Fixed(0.4),
+    "vision.max_filled": Fixed(0.77),
+    "vision.min_colour": Fixed(0.06),
+    "vision.min_sharpness": Fixed(0.015),
+    "site.confirm_within_s": Fixed(3600.0),
     "store.keep_answers_hours": Fixed(24.0),
     "store.keep_answers": Fixed(50_000),
     "mqtt.keepalive_s": Fixed(15),

@@ -32,11 +32,6 @@ class SiteSettings(Section):
         "one client a certificate. Unset: mqtt.tls_certificate.",
     )
     tls_key: Path | None = Field(None, description="PEM file of its private key.")
-    confirm_within_s: float = Field(
-        3600.0,
-        ge=60,
-        description="A door that has not confirmed the roster for so long is listed as a problem.",
-    )
     tombstone_days: float = Field(
         180.0,
         ge=1,

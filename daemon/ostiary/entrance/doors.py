@@ -82,7 +82,7 @@ class Doors:
                 guard.saw(Contact.UNREADABLE)  # until it says something
         for number, reader in enumerate(self._settings.readers):
             guard = self.guards[reader.door]
-            source = reader_of(guard, reader, self._settings.credentials, present)
+            source = reader_of(guard, reader, present)
             self._watching.append(Watching(source, f"reader-{number}-{reader.door}"))
         for watching in self._watching:
             watching.start()

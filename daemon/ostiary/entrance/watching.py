@@ -9,7 +9,7 @@ import structlog
 from ostiary.access.entrance import Contact
 from ostiary.access.keypad import PAUSE_S, Entry, Keypad
 from ostiary.access.wiegand import WORD_ENDS_AFTER_S, Pulse, Word, meaning
-from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSettings
+from ostiary.config.entrance import DoorSettings, ReaderSettings
 from ostiary.entrance.guard import Guard
 from ostiary.entrance.input_device import InputDevice
 from ostiary.entrance.lines import GpioInputs, InputLine, Inputs
@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 CONTACT, EXIT = "contact", "exit_button"
 KEYPAD = "keypad"
+DEBOUNCE_S = 0.03
+"""A contact or button that changes for less than this did not change."""
 _AGAIN_AFTER_S = 1.0
 _WAIT_S = 0.5
 
@@ -105,9 +107,7 @@ class DoorLines:
             lines[CONTACT] = InputLine(settings.contact_line, settings.contact_closed == "low")
         if settings.exit_line is not None:
             lines[EXIT] = InputLine(settings.exit_line, settings.exit_pressed == "low")
-        self._inputs = self._take(
-            settings.chip, lines, pull=settings.pull, debounce_s=settings.debounce_ms / 1000
-        )
+        self._inputs = self._take(settings.chip, lines, pull=settings.pull, debounce_s=DEBOUNCE_S)
         try:
             # A button that is held down while the daemon starts was not pressed.
             if (closed := self._inputs.values().get(CONTACT)) is not None:
@@ -151,14 +151,13 @@ class KeyboardReader:
         self,
         guard: Guard,
         settings: ReaderSettings,
-        credentials: CredentialSettings,
         present: Present,
     ) -> None:
         assert settings.device is not None
         self._guard = guard
         self._path = settings.device
         self._present = present
-        self._keypad = _keypad(settings, credentials)
+        self._keypad = _keypad(settings)
         self._device: InputDevice | None = None
 
     def open(self) -> None:
@@ -197,7 +196,6 @@ class WiegandReader:
         self,
         guard: Guard,
         settings: ReaderSettings,
-        credentials: CredentialSettings,
         present: Present,
         take: Callable[..., Inputs] = GpioInputs.take,
     ) -> None:
@@ -205,7 +203,7 @@ class WiegandReader:
         self._settings = settings
         self._present = present
         self._take = take
-        self._keypad = _keypad(settings, credentials)
+        self._keypad = _keypad(settings)
         self._word = Word()
         self._inputs: Inputs | None = None
 
@@ -253,15 +251,12 @@ class WiegandReader:
             self._present(self._guard.door, Entry("card", said))
 
 
-def reader_of(
-    guard: Guard, settings: ReaderSettings, credentials: CredentialSettings, present: Present
-) -> InputSource:
+def reader_of(guard: Guard, settings: ReaderSettings, present: Present) -> InputSource:
     """What reads it, by what it is."""
     if settings.device is not None:
-        return KeyboardReader(guard, settings, credentials, present)
-    return WiegandReader(guard, settings, credentials, present)
+        return KeyboardReader(guard, settings, present)
+    return WiegandReader(guard, settings, present)
 
 
-def _keypad(settings: ReaderSettings, credentials: CredentialSettings) -> Keypad:
-    kind = None if settings.kind == "auto" else settings.kind
-    return Keypad(kind, forget_after_s=credentials.forget_after_s)
+def _keypad(settings: ReaderSettings) -> Keypad:
+    return Keypad(None if settings.kind == "auto" else settings.kind)

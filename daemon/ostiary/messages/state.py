@@ -121,7 +121,7 @@ class SiteState(Message):
     pending: int = Field(ge=0, description="Changes that the broker has not got yet.")
     doors: int = Field(ge=0, description="Members that are not revoked, with the key-holder.")
     unconfirmed: tuple[str, ...] = Field(
-        default=(), description="Doors that did not confirm for `site.confirm_within_s`."
+        default=(), description="Doors that did not confirm for an hour."
     )
     refused: dict[str, int] = Field(
         default_factory=dict, description="Messages that were not believed, by why."

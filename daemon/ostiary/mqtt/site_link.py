@@ -28,7 +28,7 @@ from ostiary.mqtt.site_mending import Mending
 from ostiary.mqtt.site_watch import SiteWatch
 from ostiary.site.envelope import key_number
 from ostiary.site.members import MemberRole, Membership
-from ostiary.site.overview import DoorLine, overview
+from ostiary.site.overview import CONFIRM_WITHIN_S, DoorLine, overview
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SHARDS
 
@@ -120,7 +120,6 @@ class SiteLink:
         """For the door's own report."""
         roster, membership = self._roster, self._roster.membership
         signers = () if membership is None else tuple(membership.signers.values())
-        within = timedelta(seconds=self._settings.site.confirm_within_s)
         role = None if membership is None or membership.role is None else membership.role.value
         return SiteState(
             site=roster.site,
@@ -129,7 +128,7 @@ class SiteLink:
             people=roster.living,
             pending=roster.store.count_waiting(),
             doors=sum(each.role is not MemberRole.REVOKED for each in signers),
-            unconfirmed=roster.unconfirmed(within),
+            unconfirmed=roster.unconfirmed(timedelta(seconds=CONFIRM_WITHIN_S)),
             refused=roster.refused,
         )
 
@@ -141,8 +140,7 @@ class SiteLink:
             return ()
         self._watch.look()
         reports = {member: said.report for member, said in self._roster.doors.said.items()}
-        within_s = self._settings.site.confirm_within_s
-        return overview(membership, reports, within_s, self._clock())
+        return overview(membership, reports, CONFIRM_WITHIN_S, self._clock())
 
     def problems(self, state: SiteState) -> tuple[str, ...]:
         """What of it needs attention, as stable words."""

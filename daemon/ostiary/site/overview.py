@@ -8,6 +8,8 @@ from ostiary.site.identity import member_id
 from ostiary.site.members import MemberRole, Membership
 from ostiary.site.report import DoorReport
 
+CONFIRM_WITHIN_S = 3600.0
+"""A door that has not confirmed the roster for so long is listed as a problem."""
 ON_LINE_S = 180.0
 """A door says how it is every minute; where there are many, less often."""
 

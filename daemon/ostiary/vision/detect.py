@@ -19,6 +19,7 @@ FACE_SIDE = 20
 SIDES = 160, 640
 PICTURE_SIDE = 320
 # A running track's surroundings; its face is about 30 pixels wide then.
+WHOLE_FRAME_EVERY_S = 1.0
 REGION_SIDE = 96
 REGION_GROWTH = 2.5
 
@@ -114,7 +115,9 @@ class Search:
     whole_at: float = float("-inf")
 
 
-def where_to_look(search: Search, now: float, whole_every_s: float = 1.0) -> Box | None:
+def where_to_look(
+    search: Search, now: float, whole_every_s: float = WHOLE_FRAME_EVERY_S
+) -> Box | None:
     """The region to search next; None: the whole frame.
 
     Around the one running face, a square 2.5 times as large; the whole frame where there is no

@@ -11,6 +11,7 @@ from ostiary.messages.calibration import MadeFor
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (
+    WHOLE_FRAME_EVERY_S,
     Detector,
     Search,
     YuNetDetector,
@@ -42,7 +43,8 @@ class VisionEngine:
     """All models, loaded. It keeps nothing between calls and may be shared by threads.
 
     `recognizer` describes every face; `former`, where there is one, those of whom only templates
-    of an earlier recogniser are stored.
+    of an earlier recogniser are stored. While one face is followed, only its surroundings are
+    searched, and the whole frame every `whole_frame_every_s`.
     """
 
     settings: VisionSettings
@@ -50,6 +52,7 @@ class VisionEngine:
     recognizer: Recognizer
     former: Recognizer | None
     liveness: LivenessModel
+    whole_frame_every_s: float = WHOLE_FRAME_EVERY_S
 
     @classmethod
     def load(cls, settings: VisionSettings, former: RecognizerName | None = None) -> Self:
@@ -74,7 +77,7 @@ class VisionEngine:
         One running face is looked for in its surroundings only, the whole frame every so often.
         `now` is in monotonic seconds.
         """
-        region = where_to_look(search, now, self.settings.whole_frame_every_s)
+        region = where_to_look(search, now, self.whole_frame_every_s)
         faces = detect_in(self.detector, bgr, region, side_for(bgr, self.settings.min_face_px))
         return faces, after_looking(search, faces, region, now)
 
@@ -84,7 +87,7 @@ class VisionEngine:
 
     def quality(self, bgr: BGRImage, face: Face) -> Quality:
         """Size, sharpness, brightness and direction of a face; `.good` if it can be judged."""
-        return assess(bgr, face, self.settings)
+        return assess(bgr, face, self.settings.min_face_px)
 
     def live_score(self, bgr: BGRImage, face: Face) -> float:
         """P(live), 0 to 1; 0 where the network gives no number."""

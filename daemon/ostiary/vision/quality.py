@@ -6,10 +6,25 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from ostiary.config import VisionSettings
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage, FloatArray, GrayImage
 from ostiary.vision.face import Box, Face
+
+LEAST_INSIDE = 0.9
+"""Share of the face's box that lies inside the picture."""
+MOST_YAW = 0.5
+"""How far the nose may be off the middle of the face, in eye distances: about 45°."""
+LEAST_BRIGHTNESS = 30.0
+"""Mean grey level of a face, 0 to 255."""
+MOST_OVER_EXPOSED = 0.4
+"""Share of a face's pixels that are nearly white."""
+LEAST_SHARPNESS = 0.015
+"""Laplacian variance over variance: lets all but a smear through."""
+MOST_FILLED = 0.77
+"""Share of the picture's height or width that a face may fill: nearer, nobody can be told from a
+picture, and is asked to step back."""
+LEAST_COLOUR = 0.06
+"""Less is black and white: in a night camera's grey picture nobody can be told from a picture."""
 
 MEASURED_WIDTH = 96
 OVER_EXPOSED = 250
@@ -65,7 +80,7 @@ class Quality:
     picture, above 0.2 of skin in any common light.
     `yaw`: how far the nose is off the middle line, in eye distances; 0 is frontal, about 0.3 is
     30°, negative is turned to the picture's left. None where the detector gives no landmarks.
-    `flaw`: the first thing that is wrong, by the settings.
+    `flaw`: the first thing that is wrong.
     """
 
     size_px: float
@@ -93,8 +108,9 @@ class Quality:
         return max(LEAST_WEIGHT, size * sharp * frontal)
 
 
-def assess(bgr: BGRImage, face: Face, limits: VisionSettings) -> Quality:
-    """Measure a face of a BGR image. A box outside the image has no brightness or sharpness."""
+def assess(bgr: BGRImage, face: Face, least_px: float) -> Quality:
+    """Measure a face of a BGR image; one less than `least_px` wide is too small. A box outside
+    the image has no brightness or sharpness."""
     left, top = max(0, round(face.box.x)), max(0, round(face.box.y))
     window = bgr[top : max(0, round(face.box.bottom)), left : max(0, round(face.box.right))]
     grey = _at_measured_width(window) if window.size else np.zeros((1, 1), np.uint8)
@@ -107,14 +123,14 @@ def assess(bgr: BGRImage, face: Face, limits: VisionSettings) -> Quality:
     yaw = None if face.landmarks is None else yaw_of(face.landmarks)
     # Written so that a NaN is a flaw.
     checks = (
-        (face.box.width >= limits.min_face_px, Flaw.TOO_SMALL),
-        (inside >= limits.min_inside, Flaw.CUT_OFF),
-        (yaw is None or abs(yaw) <= limits.max_yaw, Flaw.TURNED_AWAY),
-        (brightness >= limits.min_brightness, Flaw.TOO_DARK),
-        (over_exposed <= limits.max_over_exposed, Flaw.OVER_EXPOSED),
-        (sharpness >= limits.min_sharpness, Flaw.BLURRED),
-        (filled <= limits.max_filled, Flaw.TOO_NEAR),
-        (colour >= limits.min_colour, Flaw.NO_COLOUR),
+        (face.box.width >= least_px, Flaw.TOO_SMALL),
+        (inside >= LEAST_INSIDE, Flaw.CUT_OFF),
+        (yaw is None or abs(yaw) <= MOST_YAW, Flaw.TURNED_AWAY),
+        (brightness >= LEAST_BRIGHTNESS, Flaw.TOO_DARK),
+        (over_exposed <= MOST_OVER_EXPOSED, Flaw.OVER_EXPOSED),
+        (sharpness >= LEAST_SHARPNESS, Flaw.BLURRED),
+        (filled <= MOST_FILLED, Flaw.TOO_NEAR),
+        (colour >= LEAST_COLOUR, Flaw.NO_COLOUR),
     )
     flaw = next((flaw for good, flaw in checks if not good), None)
     return Quality(

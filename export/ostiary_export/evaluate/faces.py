@@ -100,7 +100,7 @@ def _described(
         SFaceRecognizer.load(models, rated=False),
         DlibRecognizer.load(models, rated=False),
     )
-    limits = VisionSettings()
+    least_px = VisionSettings().min_face_px
     names: list[str] = []
     quality: list[float] = []
     rows: dict[str, list[Descriptor]] = {each.name: [] for each in recognizers}
@@ -117,7 +117,7 @@ def _described(
             without_face.append(f"{name}/{path.name}")
             continue
         names.append(name)
-        quality.append(assess(bgr, face, limits).weight)
+        quality.append(assess(bgr, face, least_px).weight)
         for each in recognizers:
             rows[each.name].append(each.embed(each.align(bgr, face)))
     advance(len(pictures), len(pictures))

@@ -108,7 +108,7 @@ def _described(
 ) -> dict[str, NDArray[np.generic]]:
     cv2.setNumThreads(1)
     detector = YuNetDetector(model_path(models, YUNET))
-    limits = VisionSettings()
+    least_px = VisionSettings().min_face_px
     rows: list[Descriptor] = []
     flaws: list[str] = []
     for done, path in enumerate(pictures):
@@ -119,7 +119,7 @@ def _described(
             continue
         bgr = enlarged(np.asarray(picture, np.uint8))
         face = central(detector.detect(bgr, max(bgr.shape[:2])), bgr)
-        flaw = None if face is None else assess(bgr, face, limits).flaw
+        flaw = None if face is None else assess(bgr, face, least_px).flaw
         is_seen = face is not None and (flaw is None or flaw.hides_only_life)
         flaws.append("no_face" if face is None else "" if is_seen else str(flaw))
         if face is not None and is_seen:

@@ -138,7 +138,7 @@ def _seen(name: str, frame: Frame, detector: Detector, vision: VisionSettings) -
     faces = detector.detect(frame.image, max(frame.image.shape[:2]))
     if not faces:
         return green(name, "nobody in view; stand where people will, and run this again")
-    found = assess(frame.image, faces[0], vision)
+    found = assess(frame.image, faces[0], vision.min_face_px)
     seen = (
         f"{found.size_px:.0f} pixels wide, fills {found.filled:.0%} of the picture; sharpness "
         f"{found.sharpness:.3f}, brightness {found.brightness:.0f}, colour {found.colour:.2f}"
