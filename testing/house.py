@@ -24,7 +24,7 @@ SETTINGS = """
 allow_unverified_enrolment = true
 [credentials]
 tries = 3
-[site]
+[rules]
 shown_within_s = 4.0
 second_person_s = 3.0
 [clock]

@@ -203,7 +203,7 @@ class App:
             beat=self._heartbeats.expect("doors", DOORS_BEAT_S),
         )
         gates = {each.name: Passage(each.direction) for each in settings.cameras}
-        patience = Patience(settings.site.shown_within_s, settings.site.second_person_s)
+        patience = Patience(settings.rules.shown_within_s, settings.rules.second_person_s)
         last = self._last_passages(gates)
         self._calibrations = Calibrations(self.database, self.events)
         calibrated = self._calibrated()

@@ -56,7 +56,7 @@ def door(
     settings = door_settings(
         tmp_path,
         broker.port,
-        site={"timezone": "Europe/Berlin"},
+        rules={"timezone": "Europe/Berlin"},
         commands={"allow_unverified_enrolment": True},
     )
     with Doorway(settings, engine, clock=clock, clock_trusted=lambda: clock.trusted) as running:

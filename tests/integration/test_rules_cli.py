@@ -20,7 +20,7 @@ def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Do
     settings = door_settings(
         tmp_path,
         broker.port,
-        site={"timezone": "Europe/Berlin"},
+        rules={"timezone": "Europe/Berlin"},
         clock={"trust": "always"},
     )
     with Doorway(settings, engine) as running:

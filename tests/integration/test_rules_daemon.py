@@ -18,7 +18,7 @@ DOOR = f"{BASE}/door"
 SITE = """
 [access]
 cooldown_s = 0.5
-[site]
+[rules]
 timezone = "Europe/Berlin"
 remove_ended_after_days = 0
 shown_within_s = 2

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,8 +67,8 @@ IN_FORCE = {
 
 def with_every_key() -> str:
     """The old file, in which those of its commented keys are in force that are retired now."""
-    names = "|".join(key.partition(".")[2] for key in RETIRED)
-    return re.sub(rf"(?m)^#({names}) =", r"\1 =", OLD.read_text(encoding="utf-8"))
+    lines = "|".join([r"\[\[doors\]\]", *(f"{key.partition('.')[2]} =" for key in RETIRED)])
+    return re.sub(rf"(?m)^#({lines})", r"\1", OLD.read_text(encoding="utf-8"))
 
 
 def read(folder: Path, text: str) -> Settings:
@@ -79,16 +80,21 @@ def read(folder: Path, text: str) -> Settings:
 def test_what_is_said_to_be_fixed_is_so_and_as_it_was_by_default() -> None:
     fixed = {key: what.at for key, what in RETIRED.items() if isinstance(what, Fixed)}
     assert fixed == IN_FORCE
-    then = tomllib.loads(OLD.read_text(encoding="utf-8"))
+    then = tomllib.loads(with_every_key())
     for key, value in fixed.items():
         section, _, name = key.partition(".")
-        assert then[section].get(name, value) == value
+        assert first(then[section]).get(name, value) == value
 
 
 def test_what_moved_is_a_setting_and_what_is_retired_is_none() -> None:
     for old, what in RETIRED.items():
         assert not is_setting(old)
         assert not isinstance(what, Moved) or is_setting(what.to)
+
+
+def first(table: Any) -> dict[str, Any]:
+    """Of a table that is repeated, the first."""
+    return dict(table[0] if isinstance(table, list) else table)
 
 
 def is_setting(key: str) -> bool:
@@ -105,8 +111,7 @@ def test_a_file_with_every_key_of_an_earlier_version_is_read_and_the_doctor_name
     assert check.level is Level.YELLOW
     for key in RETIRED:
         section, _, name = key.partition(".")
-        table = then[section][0] if isinstance(then[section], list) else then[section]
-        assert (f"{key} is " in check.found) == (name in table)
+        assert (f"{key} is " in check.found) == (name in first(then[section]))
     assert settings.vision.liveness == "v2"  # what is a setting counts as it stands there
     assert settings.mqtt.base_topic == "ostiary"
 
@@ -138,6 +143,29 @@ def test_beside_the_new_name_the_former_one_does_not_count(tmp_path: Path) -> No
     second = '[[cameras]]\nname = "out"\nrefuse_stills = true\nrequire_movement = false\n'
     settings = read(tmp_path, text + second)
     assert [camera.require_movement for camera in settings.cameras] == [False, False]
+
+
+def test_the_environment_wins_by_a_former_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSTIARY_SITE__WITHOUT_GROUP", "never")
+    settings = read(tmp_path, '[rules]\nwithout_group = "always"\ntimezone = "Asia/Tokyo"\n')
+    assert settings.rules.without_group == "never"
+    assert settings.rules.zone.key == "Asia/Tokyo"
+
+
+def test_the_site_of_an_earlier_file_gives_the_rules_their_times(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path, '[site]\nid = "campus"\nshown_within_s = 4.0\ntimezone = "Asia/Tokyo"\n'
+    )
+    assert settings.site.id == "campus"
+    assert (settings.rules.shown_within_s, settings.rules.second_person_s) == (4.0, 15.0)
+    assert settings.rules.zone.key == "Asia/Tokyo"
+
+
+def test_a_wrong_value_by_a_former_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"rules\.shown_within_s: must be more than 0"):
+        read(tmp_path, "[site]\nshown_within_s = 0\n")
 
 
 def test_what_retired_in_the_environment_is_named_too(

@@ -63,12 +63,12 @@ class Rules:
         clock_trusted: Callable[[], bool],
     ) -> None:
         self._people = people
-        self._site = settings.site
+        self._settings = settings.rules
         self._clock = clock
         self._always_trusted = settings.clock.trust == "always"
         self._synchronised = clock_trusted
         self._store = RuleStore(people.database)
-        self.zone = settings.site.zone
+        self.zone = settings.rules.zone
         self.doors = tuple(camera.name for camera in settings.cameras)
         self._kept = self._read()
         people.follow(self._read_anew)
@@ -92,7 +92,7 @@ class Rules:
 
     @property
     def without_group(self) -> str:
-        return self._site.without_group
+        return self._settings.without_group
 
     def rules(self) -> tuple[AccessRule, ...]:
         """All of them, by name."""
@@ -223,7 +223,7 @@ class Rules:
         if not self.clock_trusted():
             return 0
         now = self._clock()
-        over = now - timedelta(days=self._site.remove_ended_after_days)
+        over = now - timedelta(days=self._settings.remove_ended_after_days)
         ended = [
             name
             for name, person in self.stored.people.items()
@@ -299,7 +299,7 @@ class Rules:
             for name, person in stored.people.items()
         }
         calendar = Calendar(self.zone, frozenset(stored.holidays))
-        ungrouped = self._site.without_group == "always"
+        ungrouped = self._settings.without_group == "always"
         return Kept(stored, rules, Rulebook(calendar, tuple(made), people, ungrouped))
 
 

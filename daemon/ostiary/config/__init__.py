@@ -27,8 +27,9 @@ from ostiary.config.entrance import CredentialSettings, DoorSettings, ReaderSett
 from ostiary.config.http import HttpSettings
 from ostiary.config.mqtt import CommandSettings, MqttSettings
 from ostiary.config.retired import renewed
+from ostiary.config.rules import ClockSettings, RulesSettings
 from ostiary.config.section import Section
-from ostiary.config.site import ClockSettings, SiteSettings
+from ostiary.config.site import SiteSettings
 from ostiary.config.store import StoreSettings
 from ostiary.errors import ConfigError
 
@@ -48,6 +49,7 @@ __all__ = [
     "MqttSettings",
     "ReaderSettings",
     "RelaySettings",
+    "RulesSettings",
     "Section",
     "ServiceSettings",
     "Settings",
@@ -75,8 +77,9 @@ class Settings(BaseSettings):
     credentials: CredentialSettings = Field(default_factory=CredentialSettings)
     vision: VisionSettings = Field(default_factory=VisionSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
-    site: SiteSettings = Field(default_factory=SiteSettings)
+    rules: RulesSettings = Field(default_factory=RulesSettings)
     clock: ClockSettings = Field(default_factory=ClockSettings)
+    site: SiteSettings = Field(default_factory=SiteSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     commands: CommandSettings = Field(default_factory=CommandSettings)

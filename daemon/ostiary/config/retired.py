@@ -30,6 +30,11 @@ class Fixed:
 
 RETIRED: Mapping[str, Moved | Fixed] = {
     "cameras.refuse_stills": Moved("cameras.require_movement"),
+    "site.timezone": Moved("rules.timezone"),
+    "site.without_group": Moved("rules.without_group"),
+    "site.remove_ended_after_days": Moved("rules.remove_ended_after_days"),
+    "site.second_person_s": Moved("rules.second_person_s"),
+    "site.shown_within_s": Moved("rules.shown_within_s"),
     "doors.debounce_ms": Fixed(30),
     "credentials.forget_after_s": Fixed(5.0),
     "vision.whole_frame_every_s": Fixed(1.0),
