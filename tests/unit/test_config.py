@@ -91,6 +91,15 @@ def test_a_wrong_value_is_never_repeated_in_the_error(tmp_path: Path) -> None:
     assert "my-secret" not in caught.value.message
 
 
+def test_a_table_in_the_environment_that_is_no_json_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OSTIARY_CAMERAS", "my-secret")
+    with pytest.raises(ConfigError, match=r'the environment: .*"cameras".* as JSON') as caught:
+        load_settings(None)
+    assert "my-secret" not in caught.value.message
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml: no such file"):
         load_settings(Path("nowhere.toml"))

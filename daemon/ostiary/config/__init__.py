@@ -16,6 +16,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -171,6 +172,8 @@ def load_settings(path: Path | None) -> Settings:
         raise ConfigError(f"{path}: no such file. Start from config/ostiary.toml.")
     try:
         settings = FromFile()
+    except SettingsError as error:
+        raise ConfigError(f"the environment: {error}: a table is written as JSON there") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     except ValidationError as error:
