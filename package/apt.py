@@ -17,6 +17,10 @@ KEY_FILE = "ostiary.asc"
 SOURCES_FILE = "ostiary.sources"
 
 
+class PackageRefused(Exception):
+    """A package is not one that can be offered."""
+
+
 @dataclass(frozen=True, slots=True)
 class AptRepository:
     """`folder` is what is served; `keys`, a GnuPG home, has the secret key that signs it, made at
@@ -27,14 +31,11 @@ class AptRepository:
 
     def add(self, packages: Sequence[Path]) -> None:
         """Offer these packages, each to the Debian that its version names (`+deb12`). Raises
-        CalledProcessError where reprepro refuses one, which says why."""
+        PackageRefused where reprepro does not take one, which says why."""
         try:
             self._write_conf(self._fingerprint())
             for package in packages:
-                (debian,) = (each for each in CODENAMES if f"+deb{each}_" in package.name)
-                self._run(
-                    "reprepro", "--basedir", self.folder, "includedeb", CODENAMES[debian], package
-                )
+                self._include(package)
             self._run(
                 "gpg", "--batch", "--yes", "--armor", "--output", self.folder / KEY_FILE, "--export"
             )
@@ -56,6 +57,17 @@ class AptRepository:
             target = self.folder / codename / SOURCES_FILE
             target.parent.mkdir(exist_ok=True)
             target.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+    def _include(self, package: Path) -> None:
+        (debian,) = (each for each in CODENAMES if f"+deb{each}_" in package.name)
+        into = ("includedeb", CODENAMES[debian], package)
+        try:
+            self._run("reprepro", "--basedir", self.folder, *into)
+        except subprocess.CalledProcessError as error:
+            raise PackageRefused(
+                f"{package.name} is not taken. A version is one file: a door that has it takes no "
+                f"other. Raise the version, or remove {self.folder} where no door knows it yet."
+            ) from error
 
     def _fingerprint(self) -> str:
         self.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -100,7 +112,10 @@ def main() -> None:
     if not packages:
         parser.error(f"no package in {given.packages}: `make deb` first")
     repository = AptRepository(given.out.resolve(), given.keys.resolve())
-    repository.add(packages)
+    try:
+        repository.add(packages)
+    except PackageRefused as error:
+        raise SystemExit(str(error)) from error
     repository.write_sources(given.uri)
 
 

@@ -3,16 +3,18 @@
 import subprocess
 from pathlib import Path
 
-from package.apt import AptRepository
+import pytest
+
+from package.apt import AptRepository, PackageRefused
 
 
-def made_package(folder: Path, version: str) -> Path:
+def made_package(folder: Path, version: str, described: str = "a door") -> Path:
     """A package of that name and version with nothing in it."""
     control = folder / version / "DEBIAN/control"
-    control.parent.mkdir(parents=True)
+    control.parent.mkdir(parents=True, exist_ok=True)
     control.write_text(
         f"Package: ostiary\nVersion: {version}\nArchitecture: amd64\nSection: net\n"
-        "Priority: optional\nMaintainer: A <a@localhost>\nDescription: a door\n",
+        f"Priority: optional\nMaintainer: A <a@localhost>\nDescription: {described}\n",
         encoding="ascii",
     )
     package = folder / f"ostiary_{version}_amd64.deb"
@@ -62,6 +64,18 @@ def test_a_door_is_offered_what_is_newest_for_its_debian_and_signed(tmp_path: Pa
     repository.add([made_package(tmp_path, "0.2.0+deb12")])  # by the same key
     apt("apt-get", "update")
     assert "Candidate: 0.2.0+deb12" in apt("apt-cache", "policy", "ostiary")
+
+
+def test_a_version_is_one_file_and_the_one_that_is_offered_stays(tmp_path: Path) -> None:
+    repository = AptRepository(tmp_path / "apt", tmp_path / "keys")
+    repository.add([made_package(tmp_path, "0.1.0+deb12")])
+    again = made_package(tmp_path, "0.1.0+deb12", "another door")
+    with pytest.raises(PackageRefused, match="Raise the version"):
+        repository.add([again])
+    repository.write_sources(f"file:{repository.folder}")
+    apt = Apt(tmp_path / "door", repository.folder / "bookworm/ostiary.sources")
+    apt("apt-get", "update")
+    assert "Description: a door" in apt("apt-cache", "show", "ostiary")
 
 
 def test_what_the_key_did_not_sign_is_refused(tmp_path: Path) -> None:
