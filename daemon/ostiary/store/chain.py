@@ -34,7 +34,6 @@ from ostiary.store.links import (
     ranges_of,
 )
 from ostiary.store.own_entries import (
-    ROWS,
     End,
     adopted_up_to,
     entries,
@@ -45,7 +44,7 @@ from ostiary.store.own_entries import (
     own_end,
 )
 from ostiary.store.seal import LockedSeal
-from ostiary.store.sealed_rows import digest_of_row, opened_audit
+from ostiary.store.sealed_rows import ROWS, digest_of_row, opened_audit
 
 log = structlog.get_logger(__name__)
 

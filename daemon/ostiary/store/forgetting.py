@@ -30,6 +30,7 @@ from ostiary.store.leaving import COLUMNS, Leaving, is_the_doors, leave_deleted
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     EVENT_COLUMNS,
+    EventRow,
     Kind,
     Row,
     forgotten_text,
@@ -39,6 +40,7 @@ from ostiary.store.own_entries import own_digests
 from ostiary.store.person import id_of, marks
 from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import (
+    ROWS,
     command_place,
     digest_of_row,
     emptied_audit,
@@ -79,40 +81,25 @@ class _Span:
 
 
 @dataclass(frozen=True, slots=True)
-class _UserEvent:
-    """That somebody got a name, or lost it."""
+class _Names:
+    """Where rows of a kind name somebody: in the columns `named`. `nameless` gives an opened row
+    without; `emptied` is what is stored in those of `assignments` then."""
 
-    seq: int
-    at: str
-    action: str | None
-    username: str
-    previous_username: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where rows of a kind are. `nameless` gives an opened row without its name; of the columns
-    that are `named`, `emptied` is what is stored in those of `assignments` then."""
-
-    table: str
-    number: str
-    columns: str
-    opened: Callable[[Row, Seal], Row]
     nameless: Callable[[Row], Row]
     named: tuple[str, ...]
     assignments: str
     emptied: Callable[[Row, Seal], tuple[object, ...]]
 
 
-_PLACES: Mapping[Kind, _Place] = {
-    "event": _Place(
-        *("events", "seq", EVENT_COLUMNS, opened_event, nameless_event),
+_NAMES: Mapping[Kind, _Names] = {
+    "event": _Names(
+        nameless_event,
         ("username", "message", "previous_username", "salt"),
         "username = ?, message = ?, previous_username = ?",
         lambda _row, _seal: (None, None, None),
     ),
-    "audit": _Place(
-        *("audit", "id", AUDIT_COLUMNS, opened_audit, nameless_audit),
+    "audit": _Names(
+        nameless_audit,
         ("subject", "detail", "salt"),
         "subject = ?, detail = ?",
         emptied_audit,
@@ -224,15 +211,16 @@ class Forgetting:
         with self._database.transaction() as connection:
             for event in deleted:
                 with suppress(SealBroken):
-                    if not known.isdisjoint(seal.names(event.username)):
+                    name, number = str(event.username), number_of(event)
+                    if not known.isdisjoint(seal.names(name)):
                         continue
                     (deeds,) = connection.execute(
                         "SELECT COALESCE(MAX(id), 0) FROM audit WHERE at <= ?",
-                        (_moved(event.at, _SLACK),),
+                        (_moved(event.timestamp, _SLACK),),
                     ).fetchone()
-                    leave_deleted(connection, seal, key, event.username, event.seq, deeds)
+                    leave_deleted(connection, seal, key, name, number, deeds)
 
-    def _user_events(self, condition: str, *values: object) -> list[_UserEvent]:
+    def _user_events(self, condition: str, *values: object) -> list[EventRow]:
         """What happened to people's names, newest first, as far as the door wrote it down itself:
         whoever put a row in decides nothing."""
         seal = self._database.seal
@@ -243,14 +231,7 @@ class Forgetting:
                 values,
             ).fetchall()
             own = set(self._chain.as_written(connection, "event", rows)) if rows else set()
-        opened = [opened_event(row, seal) for row in rows if row[0] in own]
-        return [
-            _UserEvent(
-                number_of(row), row.timestamp, row.action, row.username, row.previous_username
-            )
-            for row in opened
-            if row.username is not None
-        ]
+        return [opened_event(row, seal) for row in rows if row[0] in own]
 
     def _spans(self, name: str, first: int, last: int) -> list[_Span]:
         """The names that somebody had, the newest first; they were `name` until event `last`, and
@@ -271,11 +252,12 @@ class Forgetting:
         for change in changes:
             if change.username != name:
                 continue
-            at = _moved(change.at, -_SLACK)
-            spans.append(_Span(name, change.seq, last, at, until, _word(name)))
+            at, seq = _moved(change.timestamp, -_SLACK), number_of(change)
+            spans.append(_Span(name, seq, last, at, until, _word(name)))
             if change.action == "registered" or change.previous_username is None:
                 return spans
-            name, last, until = change.previous_username, change.seq, _moved(change.at, _SLACK)
+            name, last = change.previous_username, seq
+            until = _moved(change.timestamp, _SLACK)
         return [*spans, _Span(name, first, last, since, until, _word(name))]
 
     def _events(self, spans: Sequence[_Span]) -> dict[int, str | None]:
@@ -334,11 +316,11 @@ class Forgetting:
     def _take_out_of(
         self, kind: Kind, numbers: Sequence[int], digests: Mapping[int, bytes]
     ) -> None:
-        place = _PLACES[kind]
+        where, names = ROWS[kind], _NAMES[kind]
         seal = self._database.seal
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {place.columns} FROM {place.table} WHERE {place.number} IN"
+                f"SELECT {where.columns} FROM {where.table} WHERE {where.number} IN"
                 f" ({marks(numbers)}) AND forgotten IS NULL",
                 numbers,
             ).fetchall()
@@ -346,25 +328,25 @@ class Forgetting:
         for row in rows:
             signature = ""
             with suppress(SealBroken):
-                plain = place.opened(row, seal)
+                plain = where.opened(row, seal)
                 before = digests.get(row[0], b"")
                 if digest_of_row(kind, plain, seal) == before:
-                    after = digest_of_row(kind, place.nameless(plain), seal)
+                    after = digest_of_row(kind, names.nameless(plain), seal)
                     signature = self._key.sign(forgotten_text(kind, row[0], before, after))
             if not signature:
                 log.error("forgotten_without_proof", kind=kind, row=row[0])
-            changed.append((*place.emptied(row, seal), signature, row[0]))
+            changed.append((*names.emptied(row, seal), signature, row[0]))
         # First over what is there, byte by byte: SQLite moves rows that shrink, and leaves copies.
-        blank = ", ".join(f"{each} = {_BLANK.format(each)}" for each in place.named)
+        blank = ", ".join(f"{each} = {_BLANK.format(each)}" for each in names.named)
         with self._database.transaction() as connection:
             connection.execute(
-                f"UPDATE {place.table} SET {blank} WHERE {place.number} IN"
+                f"UPDATE {where.table} SET {blank} WHERE {where.number} IN"
                 f" (SELECT value FROM json_each(?))",
                 (json.dumps([row[0] for row in rows]),),
             )
             connection.executemany(
-                f"UPDATE {place.table} SET {place.assignments}, salt = NULL, forgotten = ?"
-                f" WHERE {place.number} = ?",
+                f"UPDATE {where.table} SET {names.assignments}, salt = NULL, forgotten = ?"
+                f" WHERE {where.number} = ?",
                 changed,
             )
 

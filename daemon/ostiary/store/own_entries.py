@@ -7,21 +7,17 @@ somebody put in hangs on nothing.
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ostiary.errors import SealBroken, StoreLocked
 from ostiary.messages.log import LogHead
 from ostiary.store import moment
 from ostiary.store.door_key import DoorKey, is_signed
-from ostiary.store.event_rows import opened_event
 from ostiary.store.links import (
     ADOPTED,
-    AUDIT_COLUMNS,
     ENTRY_COLUMNS,
-    EVENT_COLUMNS,
     FORGOTTEN,
     GENESIS,
     ChainEntry,
@@ -35,31 +31,10 @@ from ostiary.store.links import (
     number_of,
 )
 from ostiary.store.seal import Seal
-from ostiary.store.sealed_rows import digest_of_row, opened_audit
+from ostiary.store.sealed_rows import ROWS, digest_of_row
 
 CHAIN = "chain"
 """What the door's secret is for."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowsOf:
-    """Where rows of a kind are kept, in which columns their number and their time are, on what
-    condition one must not be removed yet, and how one is opened."""
-
-    table: str
-    number: str
-    at: str
-    waits: str
-    columns: str
-    opened: Callable[[Row, Seal], Row]
-
-
-ROWS: Mapping[Kind, RowsOf] = {
-    "event": RowsOf(
-        *("events", "seq", "timestamp", "delivered_at IS NULL", EVENT_COLUMNS, opened_event)
-    ),
-    "audit": RowsOf("audit", "id", "at", "FALSE", AUDIT_COLUMNS, opened_audit),
-}
 
 
 def entries(

@@ -1,7 +1,7 @@
 """Which columns are sealed, how a row is opened, and how all rows are sealed by other keys."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -62,6 +62,27 @@ def emptied_audit(row: Row, seal: Seal) -> tuple[object, ...]:
     """Subject and detail of such a row as they are stored."""
     texts = zip(_NAMELESS, ("subject", "detail"), strict=True)
     return tuple(seal.text(text, "audit", row[0], column) for text, column in texts)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOf:
+    """Where rows of a kind are kept, in which columns their number and their time are, on what
+    condition one must not be removed yet, and how one is opened."""
+
+    table: str
+    number: str
+    at: str
+    waits: str
+    columns: str
+    opened: Callable[[Row, Seal], Row]
+
+
+ROWS: Mapping[Kind, RowsOf] = {
+    "event": RowsOf(
+        *("events", "seq", "timestamp", "delivered_at IS NULL", EVENT_COLUMNS, opened_event)
+    ),
+    "audit": RowsOf("audit", "id", "at", "FALSE", AUDIT_COLUMNS, opened_audit),
+}
 
 
 def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
@@ -299,17 +320,14 @@ def chain_anew(connection: sqlite3.Connection, seal: Seal, key: DoorKey) -> None
     secret = key.secret("chain")
     connection.execute("DELETE FROM chain")
     connection.execute("DELETE FROM chain_heads WHERE position < ?", (newest[0],))
-    sources: tuple[tuple[Kind, str, str, Callable[[Row, Seal], Row]], ...] = (
-        ("event", EVENT_COLUMNS, "events", opened_event),
-        ("audit", AUDIT_COLUMNS, "audit", opened_audit),
-    )
-    for kind, columns, table, opened in sources:
-        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
-            digest = digest_of_row(kind, opened(row, seal), seal)
+    for kind, where in ROWS.items():
+        rows = connection.execute(f"SELECT {where.columns} FROM {where.table} ORDER BY 1")
+        for row in rows.fetchall():
+            digest = digest_of_row(kind, where.opened(row, seal), seal)
             if row[FORGOTTEN] is not None:
                 signature = key.sign(forgotten_text(kind, row[0], digest, digest))
-                number = columns.split(",", 1)[0]
                 connection.execute(
-                    f"UPDATE {table} SET forgotten = ? WHERE {number} = ?", (signature, row[0])
+                    f"UPDATE {where.table} SET forgotten = ? WHERE {where.number} = ?",
+                    (signature, row[0]),
                 )
             newest = append(connection, kind, row[0], digest, newest=newest, key=secret)
