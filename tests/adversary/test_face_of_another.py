@@ -10,10 +10,13 @@ from ostiary.access.admission import Admission, Need
 from ostiary.access.doorway import Told
 from ostiary.access.policy import Policy
 from ostiary.access.rules import Factor, Ruling
+from ostiary.commands.room import utc_now
 from ostiary.doorkeeper import Doorkeeper
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.store.database import Database
+from ostiary.store.events import Events
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg
 from testing.cameras import until
@@ -149,19 +152,24 @@ def test_a_wrong_pin_is_no_other_face() -> None:
     assert keeper.waiting("front") is not None
 
 
-def test_of_two_people_neither_is_let_in_where_one_cannot_be_recorded() -> None:
+def test_of_two_people_neither_is_let_in_where_one_cannot_be_recorded(tmp_path: Path) -> None:
     opened: list[str | None] = []
+    with Database.open(tmp_path / "door.db") as database:
+        events = Events(database)
 
-    def record(told: Told, _door: str) -> None:
-        if told.decision.username == "Bo":
-            raise DatabaseUnwritable("The disk is full.")
+        def record(told: Told, door: str) -> None:
+            if told.decision.username == "Bo":
+                raise DatabaseUnwritable("The disk is full.")
+            events.append_login(told.decision, source=door, now=utc_now())
 
-    keeper = Doorkeeper(
-        record,
-        lambda _name, _door: TWO,
-        follow=lambda told, _door, _number: opened.append(told.decision.username),
-    )
-    keeper.decided(ADA, "front", 0.0)
-    with pytest.raises(DatabaseUnwritable):
-        keeper.decided(BO, "front", 1.0)
-    assert opened == []
+        keeper = Doorkeeper(
+            record,
+            lambda _name, _door: TWO,
+            together=database.transaction,
+            follow=lambda told, _door, _number: opened.append(told.decision.username),
+        )
+        keeper.decided(ADA, "front", 0.0)
+        with pytest.raises(DatabaseUnwritable):
+            keeper.decided(BO, "front", 1.0)
+        assert opened == []
+        assert events.page().events == (), "nor does a lock hear of the first"
