@@ -31,6 +31,7 @@ COMMITS = {
     14: "014b8a2",
     15: "08ad347",
     16: "cabdb14",
+    17: "8126793",
 }
 SEALED_SINCE = 7
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -60,7 +61,9 @@ def decide(events: Any, reason: str, **about: Any) -> None:
         from ostiary.messages.decision import Decision
         from ostiary.messages.reason import Reason
     except ImportError:  # a commit before it
-        about |= {"success": reason == "granted", "reason": reason, "message": f"{reason}."}
+        is_granted = reason == "granted"
+        message = f"Welcome, {about['username']}." if is_granted else "Nobody known."
+        about |= {"success": is_granted, "reason": reason, "message": message}
         events.append_login(**about, source="front", now=NOW)
     else:
         events.append_login(Decision(Reason(reason), **about), source="front", now=NOW)
