@@ -227,7 +227,9 @@ def test_people_are_listed_a_page_at_a_time_and_found_by_name_group_and_pictures
         operator.ask("PUT", f"/api/v1/users/Person {number:03}/access", json=access)
 
     def listed(query: str) -> list[str]:
-        return re.findall(r'class="stretched" href="/person\?name=([^"]+)"', page(operator, query))
+        return re.findall(
+            r'class="stretched" href="\./person\?name=([^"]+)"', page(operator, query)
+        )
 
     first, last = page(operator, "/people"), page(operator, "/people?page=3")
     assert len(listed("/people")) == 60

@@ -181,6 +181,7 @@ def test_home_assistant_links_to_the_console_where_another_machine_reaches_it(
     )
     assert linked() is None  # this machine only
     assert linked(enabled=False, host="192.0.2.7") is None
+    assert linked(host="192.0.2.7", proxy="192.0.2.8") is None
     assert linked(host="::", tls_certificate=tmp_path / "none.pem") is None
     assert linked(host="192.0.2.9", port=80) == "http://192.0.2.9:80/"
     assert linked(host="2001:db8::1", port=80) == "http://[2001:db8::1]:80/"

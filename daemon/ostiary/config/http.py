@@ -1,11 +1,16 @@
 """The console and the HTTP API."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from ostiary.config.section import Section
+
+
+def _an_address(text: str) -> str:
+    return str(ip_address(text))
 
 
 class HttpSettings(Section):
@@ -15,9 +20,18 @@ class HttpSettings(Section):
     host: str = Field("127.0.0.1", description="Address to bind.")
     port: int = Field(8080, ge=1, le=65535, description="TCP port.")
     tls_certificate: Path | None = Field(
-        None, description="PEM file, the certificate first. Needed unless host is loopback."
+        None,
+        description="PEM file, the certificate first. Needed unless host is loopback, or there is "
+        "a proxy.",
     )
     tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    proxy: Annotated[str, AfterValidator(_an_address)] | None = Field(
+        None,
+        examples=["172.30.32.2"],
+        description="Address of the one that is answered, and nobody else: a proxy that encrypts, "
+        "shows the console below any path, and may frame it in its own pages. Home Assistant's "
+        "ingress is 172.30.32.2.",
+    )
     legacy_api: Literal["off", "token", "socket"] = Field(
         "off",
         description="The first version's /register, /login and /users. token: with an operator's "

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -31,7 +31,7 @@ from ostiary.http.pages import Pages
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords
 from ostiary.http.place import check_place
-from ostiary.http.render import Elsewhere, Renderer
+from ostiary.http.render import Elsewhere, Renderer, to_page
 from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
 from ostiary.http.texts import Texts, asked_language
@@ -115,6 +115,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         body_within_s=parts.limits.request_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
+        proxy=http.proxy,
     )
     return app
 
@@ -178,7 +179,7 @@ def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
 
     @app.exception_handler(Elsewhere)
     def elsewhere(_request: Request, error: Elsewhere) -> Response:
-        return RedirectResponse(error.url, 303)
+        return to_page(error.url)
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> Response:

@@ -193,12 +193,12 @@ class Pages:
             "snapshots": self._snapshots.present(event.seq for event in page.events),
             "older": None
             if page.cursor is None
-            else f"/events?{urlencode({**kept, 'cursor': page.cursor})}",
-            "newest": None if cursor is None else f"/events?{urlencode(kept)}",
+            else f"./events?{urlencode({**kept, 'cursor': page.cursor})}",
+            "newest": None if cursor is None else f"./events?{urlencode(kept)}",
             "chosen": chosen,
             "reasons": tuple(Reason),
             "today": charts.midnight(self._parts.clock(), 1, self._parts.rules.zone).date(),
-            "as_csv": f"/api/v1/events.csv?{urlencode(_as_asked(kept, since, until))}",
+            "as_csv": f"./api/v1/events.csv?{urlencode(_as_asked(kept, since, until))}",
         }
         return self._render(request, "events", session, values)
 

@@ -30,7 +30,7 @@ class PeopleWanted:
     def url(self, page: int) -> str:
         asked = {"q": self.q, "group": self.group, "one": "1" if self.one else ""}
         kept = {key: value for key, value in asked.items() if value}
-        return f"/people?{urlencode({**kept, 'page': page})}"
+        return f"./people?{urlencode({**kept, 'page': page})}"
 
 
 @dataclass(frozen=True, slots=True)

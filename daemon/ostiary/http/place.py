@@ -21,7 +21,7 @@ def check_place(http: HttpSettings) -> None:
     certificate, key = http.tls_certificate, http.tls_key
     if (certificate is None) != (key is None):
         raise ConfigError("http: tls_certificate and tls_key belong together; give both.")
-    if http.host not in LOOPBACK and certificate is None:
+    if http.host not in LOOPBACK and certificate is None and http.proxy is None:
         raise ConfigError(
             f"http.host is {http.host}: only loopback is served without TLS. Give "
             "http.tls_certificate and http.tls_key, or set http.host to 127.0.0.1."

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -136,7 +136,7 @@ class Renderer:
     def wants_page(self, request: Request) -> bool:
         """Whether a person looks at the answer, and not a program."""
         accepts = "text/html" in request.headers.get("accept", "")
-        return accepts and not request.url.path.startswith(("/api/", "/static/"))
+        return accepts and request.url.path.count("/") == 1
 
     def problem(self, request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
         return self.page(
@@ -147,6 +147,12 @@ class Renderer:
             problem.status,
             headers,
         )
+
+
+def to_page(url: str) -> RedirectResponse:
+    """Leads to a page. All pages are at the top, and every address in them is relative to that: so
+    the console works below any path that a proxy gives it."""
+    return RedirectResponse(f".{url}", 303)
 
 
 def written(moment: datetime | str | None, zone: tzinfo, *, is_end: bool) -> str:

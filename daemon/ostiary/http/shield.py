@@ -52,6 +52,12 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+FRAME_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY.replace(
+        "frame-ancestors 'none'", "frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+}
 SMALL = 128 * 1024
 """Bytes of a body that anybody may send, to any route."""
 LARGE_AT_ONCE = 2
@@ -92,10 +98,15 @@ class Shield:
         body_within_s: float,
         rate: RateLimit,
         connections: Connections,
+        proxy: str | None = None,
     ) -> None:
+        """`proxy`: the address that alone is answered, and whose own pages may frame these."""
         self._app = app
         self._loopback = host in LOOPBACK
+        self._proxy = proxy
         self._headers = SECURITY_HEADERS | (TLS_HEADERS if tls else {})
+        if proxy is not None:
+            self._headers |= FRAME_HEADERS
         self._large = large
         self._draining = asyncio.Lock()
         self._body_within_s = body_within_s
@@ -235,6 +246,8 @@ class Shield:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         client = scope["client"][0] if scope.get("client") else ""
+        if self._proxy is not None and client != self._proxy:
+            raise NotAllowed(f"Only {self._proxy} is answered (http.proxy).")
         if (
             not scope["path"].startswith(STATIC)
             and (wait := self._rate.take(neighbourhood(client))) > 0

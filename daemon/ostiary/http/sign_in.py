@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from ostiary.commands.attempts import LockOut
 from ostiary.errors import (
@@ -22,7 +22,7 @@ from ostiary.http.gate import Authenticator, Caller, address_of, same_text
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of, new_code, same_code
 from ostiary.http.problems import STATUS, headers_of
-from ostiary.http.render import LANGUAGE_COOKIE, Renderer
+from ostiary.http.render import LANGUAGE_COOKIE, Renderer, to_page
 from ostiary.http.texts import LANGUAGES
 from ostiary.messages.username import checked_username
 from ostiary.store.accounts import Account, Accounts
@@ -68,22 +68,26 @@ def sign_in_router(
     lasting = timedelta(hours=parts.settings.http.session_hours)
     set_up.begin_if(not accounts.count())
 
+    def keep(answer: Response, cookie: str, value: str, seconds: int) -> None:
+        answer.set_cookie(
+            cookie,
+            value,
+            max_age=seconds,
+            # __Host- wants "/". Unset it is where the console is: a proxy's other pages get none.
+            path="/" if gate.secure else None,
+            secure=gate.secure,
+            httponly=True,
+            samesite="strict",
+        )
+
     def welcome(request: Request, account: Account, page: str) -> Response:
-        answer = RedirectResponse(page, 303)
+        answer = to_page(page)
         cookie = sessions.open(
             account.name, parts.clock(), lasting, clock_trusted=parts.rules.clock_trusted()
         )
         if (session := sessions.find(cookie, parts.clock())) is not None:
             gate.confirmations.confirm(session, address_of(request))
-        answer.set_cookie(
-            gate.cookie,
-            cookie,
-            max_age=round(lasting.total_seconds()),
-            path="/",
-            secure=gate.secure,
-            httponly=True,
-            samesite="strict",
-        )
+        keep(answer, gate.cookie, cookie, round(lasting.total_seconds()))
         return answer
 
     def refused(request: Request, page: str, error: OstiaryError, **values: str) -> Response:
@@ -102,7 +106,7 @@ def sign_in_router(
         needed = not accounts.count()
         set_up.begin_if(needed)
         if not needed:
-            return RedirectResponse("/sign-in", 303)
+            return to_page("/sign-in")
         return renderer.page(request, "setup", None, {"failure": None, "name": ""})
 
     @router.post("/setup")
@@ -136,7 +140,7 @@ def sign_in_router(
     @router.get("/sign-in")
     def sign_in_page(request: Request, next: str = "/") -> Response:
         if not accounts.count():
-            return RedirectResponse("/setup", 303)
+            return to_page("/setup")
         values = {"failure": None, "name": "", "next": own_page(next)}
         return renderer.page(request, "sign_in", None, values)
 
@@ -165,28 +169,19 @@ def sign_in_router(
     @router.post("/sign-out")
     def sign_out(request: Request, csrf: Text = "") -> Response:
         session = gate.session(request)
-        answer = RedirectResponse("/sign-in", 303)
+        answer = to_page("/sign-in")
         if session is not None:
             if not same_text(csrf, session.csrf):
                 raise NotAllowed("The page is out of date. Load it again.")
             sessions.close(request.cookies[gate.cookie])
-            answer.delete_cookie(
-                gate.cookie, path="/", secure=gate.secure, httponly=True, samesite="strict"
-            )
+            keep(answer, gate.cookie, "", 0)
         return answer
 
     @router.post("/language")
     def language(language: Text = "", back: Text = "/") -> Response:
-        answer = RedirectResponse(own_page(back), 303)
+        answer = to_page(own_page(back))
         if language in LANGUAGES:
-            answer.set_cookie(
-                LANGUAGE_COOKIE,
-                language,
-                max_age=YEAR_S,
-                secure=gate.secure,
-                httponly=True,
-                samesite="strict",
-            )
+            keep(answer, LANGUAGE_COOKIE, language, YEAR_S)
         return answer
 
     return router

@@ -12,9 +12,10 @@ _Address = IPv4Address | IPv6Address
 
 def console_address(http: HttpSettings) -> str | None:
     """Its URL, by a name that its certificate is for where it has one. None: it is off, serves
-    this machine only, or has no address that is known."""
+    this machine or a proxy only, or has no address that is known."""
     bound = _address(http.host)
-    if not http.enabled or http.host == "localhost" or (bound is not None and bound.is_loopback):
+    own = http.host == "localhost" or (bound is not None and bound.is_loopback)
+    if not http.enabled or http.proxy is not None or own:
         return None
     certified = () if http.tls_certificate is None else _names(http.tls_certificate)
     host = next(iter(certified), http.host)

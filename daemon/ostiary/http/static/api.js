@@ -82,7 +82,7 @@ async function passwordSaid() {
     await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
     if (dialog.returnValue !== "yes") return false;
     try {
-      await send("POST", "/api/v1/confirmation", { password: password.value });
+      await send("POST", "./api/v1/confirmation", { password: password.value });
       return true;
     } catch (problem) {
       failure.textContent = explain(problem);

@@ -10,7 +10,7 @@ export function follow(told) {
 }
 
 export async function look() {
-  const { doors } = await ask("GET", "/api/v1/doors");
+  const { doors } = await ask("GET", "./api/v1/doors");
   followers.forEach((told) => told(doors));
 }
 

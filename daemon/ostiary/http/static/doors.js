@@ -67,7 +67,7 @@ async function act(door, action, words, pressed) {
   pressed.setAttribute("aria-busy", "true");
   failure.hidden = true;
   try {
-    await ask("POST", `/api/v1/doors/${encodeURIComponent(door)}`, { action });
+    await ask("POST", `./api/v1/doors/${encodeURIComponent(door)}`, { action });
     await look();
   } catch (problem) {
     failure.textContent = explain(problem);

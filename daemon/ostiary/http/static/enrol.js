@@ -56,11 +56,11 @@ function succeeded(answer) {
   }
   const quoted = encodeURIComponent(name);
   const onward = element("p", "row");
-  onward.append(link(`/person?name=${quoted}`, say("enrol.to_person", { name })));
+  onward.append(link(`./person?name=${quoted}`, say("enrol.to_person", { name })));
   if (!known) {
     onward.append(
-      link(`/enrol?name=${quoted}`, say("enrol.more", { name })),
-      link("/enrol", say("enrol.another")),
+      link(`./enrol?name=${quoted}`, say("enrol.more", { name })),
+      link("./enrol", say("enrol.another")),
     );
   }
   notice.append(onward);
@@ -105,7 +105,7 @@ onSubmit(form, async (event) => {
     const body = fromFile ? { image: await pictureOf(file, Number(form.dataset.most)) } : { source: "camera", camera: chosenCamera() };
     if (twin) body.allow_twin = true;
     if (document.getElementById("this-door")?.checked) body.scope = "door";
-    const path = known ? `/api/v1/users/${encodeURIComponent(known)}/templates` : "/api/v1/users";
+    const path = known ? `./api/v1/users/${encodeURIComponent(known)}/templates` : "./api/v1/users";
     if (!known) {
       body.username = form.elements.username.value;
       const group = document.getElementById("group")?.value;

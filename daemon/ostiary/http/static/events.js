@@ -32,7 +32,7 @@ if (form) {
   onSubmit(form, async () => {
     try {
       const body = { username: form.elements.username.value };
-      const { username } = await ask("POST", `/api/v1/events/${seq}/template`, body);
+      const { username } = await ask("POST", `./api/v1/events/${seq}/template`, body);
       outcome.replaceChildren(element("p", "notice good", say("enrol.done_more", { name: username })));
       form.hidden = true;
       document.querySelector(`[data-addable="${seq}"]`).remove();  // it has no picture any more

@@ -83,7 +83,7 @@ function goOn(form, found) {
   if (form.dataset.show) {
     const shown = form.querySelector("[data-shown]");
     const made = found[form.dataset.show];
-    shown.querySelector("code").textContent = made.startsWith("/") ? location.origin + made : made;
+    shown.querySelector("code").textContent = made.startsWith("/") ? new URL(`.${made}`, location.href).href : made;
     shown.hidden = false;
   } else if (then === "reload") {
     location.reload();

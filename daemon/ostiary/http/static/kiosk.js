@@ -10,7 +10,7 @@ const LONGEST = 12;
 
 const { door, digits } = document.body.dataset;
 const token = location.hash.slice(1);
-const base = `/api/v1/kiosks/${encodeURIComponent(door)}`;
+const base = `./api/v1/kiosks/${encodeURIComponent(door)}`;
 const pad = document.getElementById("pad");
 const openPad = document.getElementById("open-pad");
 const speak = document.getElementById("speak");

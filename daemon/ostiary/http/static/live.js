@@ -69,7 +69,7 @@ function row(event) {
 async function refresh() {
   if (document.visibilityState === "visible") {
     try {
-      const { events } = await ask("GET", `/api/v1/events?kind=login&limit=${SHOWN}`);
+      const { events } = await ask("GET", `./api/v1/events?kind=login&limit=${SHOWN}`);
       if (events.length && events[0].seq !== newest) {
         list.replaceChildren(...events.map(row));
         newest = events[0].seq;

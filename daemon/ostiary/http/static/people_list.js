@@ -29,7 +29,7 @@ async function take(line, photos) {
   try {
     const photo = line.photo && photoOf(line.photo.split(/[\\/]/).pop(), photos);
     if (line.photo && !photo) return { bad: say("list.no_photo", { photo: line.photo }) };
-    const answer = await ask("POST", "/api/v1/people/line", {
+    const answer = await ask("POST", "./api/v1/people/line", {
       username: line.username,
       groups: line.groups, // undefined, and so not sent, where the list has no such column
       valid_from: line.valid_from,
@@ -56,7 +56,7 @@ onSubmit(form, async () => {
   try {
     const csv = await textOf(document.getElementById("list-file").files[0]);
     const photos = [...document.getElementById("list-photos").files];
-    const { lines } = await ask("POST", "/api/v1/people/read", { csv });
+    const { lines } = await ask("POST", "./api/v1/people/read", { csv });
     let taken = 0;
     for (const [index, line] of lines.entries()) {
       outcome.replaceChildren(

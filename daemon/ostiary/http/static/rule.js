@@ -239,8 +239,8 @@ onSubmit(form, async () => {
   }
   const replaces = form.dataset.replaces || null;
   try {
-    const done = await confirmed((confirm) => ask("PUT", "/api/v1/rules", { rule, replaces, confirm }));
-    if (done) location.assign("/rules");
+    const done = await confirmed((confirm) => ask("PUT", "./api/v1/rules", { rule, replaces, confirm }));
+    if (done) location.assign("./rules");
   } catch (problem) {
     outcome.replaceChildren(element("p", "notice bad", explain(problem)));
   }

@@ -9,7 +9,7 @@ const form = document.getElementById("holiday");
 
 async function set(holidays, near) {
   try {
-    await ask("PUT", "/api/v1/holidays", { holidays });
+    await ask("PUT", "./api/v1/holidays", { holidays });
     location.reload();
   } catch (problem) {
     near.querySelector(".notice")?.remove();

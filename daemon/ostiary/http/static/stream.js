@@ -99,7 +99,7 @@ export class Stream {
 
   open() {
     const address = new URL(
-      `/api/v1/cameras/${encodeURIComponent(this.camera)}/live`, location.href,
+      `./api/v1/cameras/${encodeURIComponent(this.camera)}/live`, location.href,
     );
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);

@@ -51,7 +51,7 @@ function show(preview) {
 async function refresh() {
   const turn = ++asked;
   try {
-    const preview = await ask("POST", "/api/v1/settings/preview", valuesOf(form));
+    const preview = await ask("POST", "./api/v1/settings/preview", valuesOf(form));
     if (turn === asked) show(preview);
   } catch (problem) {
     if (turn === asked) effect.replaceChildren(element("p", "notice bad", explain(problem)));
