@@ -179,7 +179,6 @@ class App:
         if engine is None or (engine.former and engine.former.name) != former:
             engine = VisionEngine.load(settings.vision, former)
         self.engine = engine
-        memory.return_freed()
         roster = roster_of(self.users, self.engine, risk_of(settings.access))
         self.people = People(self.users, self.events, roster)
         self._synchronised = Synchronised()
@@ -428,6 +427,7 @@ class App:
             is_writable = self._look_at_store()
             if time.monotonic() - looked_at >= ENDED_CHECK_S:
                 looked_at = time.monotonic()
+                memory.return_freed()
                 self._synchronised.look()
                 if is_writable:
                     self._remove_ended()

@@ -1,11 +1,12 @@
 """What may be a person's name: the one place where it is decided."""
 
+import json
 import re
 import unicodedata
 from functools import cache
-from typing import Annotated
+from importlib import resources
+from typing import Annotated, Any
 
-from confusable_homoglyphs import confusables
 from precis_i18n import get_profile
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -143,12 +144,19 @@ def _alike() -> dict[str, str]:
             character = before
         return character
 
-    for character, others in confusables.confusables_data.items():
-        for other in (each["c"].strip("\u200e") for each in others):
+    # The package's own module would keep all of it, with every character's name: 6 MB.
+    file = resources.files("confusable_homoglyphs").joinpath("confusables.json")
+    for character, others in json.loads(file.read_bytes(), object_pairs_hook=_nameless):
+        for other in (each.strip("\u200e") for each in others):
             if len(character) == len(other) == 1:
                 one, two = sorted((root(character), root(other)))
                 first[two] = first[character] = first[other] = one
     return {character: root(character) for character in first}
+
+
+def _nameless(pairs: list[tuple[str, Any]]) -> Any:
+    """The character of `{"c": CHARACTER, "n": ITS NAME}`; the table itself as it is."""
+    return pairs[0][1] if len(pairs) == 2 else pairs
 
 
 def decoded_username(data: object) -> str:

@@ -18,7 +18,8 @@ def use_one_arena() -> None:
 
 
 def return_freed() -> None:
-    """Loading the networks frees 45 MB, which glibc would keep for the life of the process."""
+    """What a moment took glibc would keep for the life of the process: 100 MB from loading the
+    networks, 19 MB from each PIN that is checked. Takes about a millisecond."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -20,8 +20,7 @@ def open_session(
 
     `provider` is the short name of an execution provider ("cpu", "openvino", "cuda", …). One
     that is not installed or does not start is replaced by the CPU, with a warning;
-    `provider_in_use` tells which it became. `batch` fixes the model's free batch dimension,
-    so that ONNX Runtime plans its memory once.
+    `provider_in_use` tells which it became. `batch` fixes the model's free batch dimension.
 
     Raises ModelMissing, or ModelInvalid when the file is no model that can be run.
     """
@@ -78,6 +77,8 @@ def _session_options(threads: int, batch: int | None) -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # A door has few cores: a thread that waits must not burn one.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A plan of the memory is made from a first run, whose own memory is then kept beside it.
+    options.enable_mem_pattern = False
     options.log_severity_level = 3
     if batch is not None:
         options.add_free_dimension_override_by_name("batch", batch)
