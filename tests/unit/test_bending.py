@@ -14,7 +14,7 @@ from demo.turner import Posture, Turner
 from ostiary.camera.reader import CameraReader
 from ostiary.config import CameraSettings
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.bending import Bending, step
+from ostiary.vision.bending import Bending, blurred_around, step
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box
 from testing.sheet import Sheet
@@ -129,3 +129,21 @@ def test_nothing_is_said_of_nothing_to_follow(box: Box) -> None:
 def test_movement_is_required_unless_a_camera_does_without() -> None:
     assert CameraReader(CameraSettings(source="0")).requires_movement
     assert not CameraReader(CameraSettings(source="0", require_movement=False)).requires_movement
+
+
+@given(
+    x=st.floats(-300, 900),
+    y=st.floats(-300, 900),
+    half=st.floats(100, 400),
+    seed=st.integers(0, 100),
+)
+def test_only_the_face_s_surroundings_are_blurred_and_as_the_whole_picture_would_be(
+    x: float, y: float, half: float, seed: int
+) -> None:
+    bgr = np.random.default_rng(seed).integers(0, 256, (480, 640, 3), np.uint8)
+    sigma = half / 160
+    whole = cv2.GaussianBlur(bgr, (0, 0), sigma)
+    around = blurred_around(bgr, x, y, half, sigma)
+    columns = np.arange(int(x - half) - 1, int(x + half) + 2).clip(0, 639)
+    rows = np.arange(int(y - half) - 1, int(y + half) + 2).clip(0, 479)
+    np.testing.assert_array_equal(around[np.ix_(rows, columns)], whole[np.ix_(rows, columns)])

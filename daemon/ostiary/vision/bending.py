@@ -217,7 +217,7 @@ def _window(bgr: BGRImage, box: Box) -> _Window:
     x, y = box.center
     to_window = np.array([[scale, 0, SIDE / 2 - scale * x], [0, scale, SIDE / 2 - scale * y]])
     if scale < 0.7:  # shrinking without blurring first would alias, differently in each frame
-        bgr = np.asarray(cv2.GaussianBlur(bgr, (0, 0), 0.5 / scale))
+        bgr = blurred_around(bgr, x, y, SIDE / (2 * scale), 0.5 / scale)
     seen = cv2.warpAffine(bgr, to_window, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     grey = cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY).astype(np.float32)
     # A lamp's flicker changes brightness and contrast, and Lucas and Kanade compare both.
@@ -230,6 +230,16 @@ def _window(bgr: BGRImage, box: Box) -> _Window:
     inside = np.zeros((SIDE, SIDE), np.uint8)
     inside[top:bottom, left:right] = 1
     return _Window(np.asarray(np.clip(128 + 40 * local / spread, 0, 255), np.uint8), inside)
+
+
+def blurred_around(bgr: BGRImage, x: float, y: float, half: float, sigma: float) -> BGRImage:
+    """The picture, blurred in the square around (x, y) that reaches `half` pixels to each side."""
+    reach = half + 3 * sigma + 3  # as far as OpenCV's kernel of bytes goes, and who interpolates
+    places = np.clip((y, x), 0, bgr.shape[:2])  # outside of the picture its edge goes on
+    rows, columns = (slice(max(0, int(at - reach)), int(at + reach) + 1) for at in places)
+    blurred = bgr.copy()
+    blurred[rows, columns] = cv2.GaussianBlur(bgr[rows, columns], (0, 0), sigma)
+    return blurred
 
 
 def _corners(window: _Window) -> FloatArray:

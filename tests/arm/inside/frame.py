@@ -1,8 +1,9 @@
 """Decided frames under an instruction counter: `python frame.py ours|reference|networks FRAMES`.
 
-`ours` and `reference` are the two sides of bench/frame.py. Each stage of each frame lies between
-two marks for `count.c`; the names of the stages go to stdout, one a line, in the order of their
-numbers. What happens before the first frame (start, loading, warming up) lies outside of all marks.
+`ours` and `reference` are the two sides of bench/frame.py, ours without motion, bending and votes.
+Each stage of each frame lies between two marks for `count.c`; the names of the stages go to stdout,
+one a line, in the order of their numbers. What happens before the first frame (start, loading,
+warming up) lies outside of all marks.
 """
 
 import os
