@@ -49,7 +49,7 @@ def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]
     cells = _cells(bgr)
     if state is None:
         return Motion(cells, FIRST_NOISE, now, now, now), True
-    gain = np.median((cells + 1) / (state.background + 1), axis=1, keepdims=True)
+    gain = _median((cells + 1) / (state.background + 1))
     change = cells - gain * state.background
     changed = np.abs(change) > max(LEAST_CHANGE, NOISES * state.noise)
     moved = _blob_size(changed) >= LEAST_CELLS
@@ -60,7 +60,7 @@ def step(state: Motion | None, bgr: BGRImage, now: float) -> tuple[Motion, bool]
     background = state.background + np.float32(follow) * (cells - state.background)
     # The median absolute deviation of a normal distribution is 0.6745 standard deviations. What
     # moves covers less than half of the cells as a rule, and where it does not, the cap holds.
-    spread = float(np.median(np.abs(change))) / 0.6745
+    spread = _median(np.abs(change).ravel()).item() / 0.6745
     noise = state.noise + follow * (min(spread, MOST_NOISE) - state.noise)
     return Motion(background, noise, now, moved_at, now if passes else state.passed_at), passes
 
@@ -70,6 +70,14 @@ def _cells(bgr: BGRImage) -> FloatArray:
     stride = max(1, bgr.shape[0] // (2 * ROWS))
     small = cv2.resize(bgr[::stride], (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """Along the last axis, (…, 1). NumPy sorts a few thousand floats with the processor's widest
+    instructions, in a quarter of the time that its own median takes."""
+    middle = values.shape[-1] // 2
+    both = np.sort(values, axis=-1)[..., middle - 1 : middle + 1]
+    return np.asarray(both.mean(axis=-1, keepdims=True))
 
 
 def _blob_size(changed: np.ndarray) -> int:
