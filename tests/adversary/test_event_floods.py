@@ -5,12 +5,13 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 import requests
 
 from ostiary.commands.room import utc_now
+from ostiary.http.charts import figures
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.accounts import Role
@@ -81,6 +82,16 @@ def test_many_at_once_take_the_memory_of_one(
     assert statuses[200] >= 1
     bodies = AT_ONCE * 1.0  # what is being answered, on both sides of this test
     assert most < MOST_MB + bodies, f"{most:.0f} MB"
+
+
+def test_charts_take_no_memory_for_each_decision(door: ConsoleDoor) -> None:
+    figures(door.events, utc_now() - timedelta(days=30), UTC)
+    tracemalloc.start()
+    found = figures(door.events, utc_now() - timedelta(days=30), UTC)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.granted + found.denied == EVENTS
+    assert most < 1000 * EVENTS, f"{most / EVENTS:.0f} bytes each"
 
 
 def test_charts_count_every_decision(door: ConsoleDoor, browser: Browser) -> None:
