@@ -35,6 +35,7 @@ from testing.cameras import Still
 from testing.doorway import BASE, Doorway, door_settings
 from testing.faces import some_look
 from testing.probe import Probe
+from testing.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.quick
 
@@ -430,6 +431,7 @@ class SlowCamera:
         """They see it in their own time."""
 
     def __init__(self) -> None:
+        self.is_waiting = threading.Event()
         self.may_come = threading.Event()
 
     requires_movement = True
@@ -438,6 +440,7 @@ class SlowCamera:
         return 0.0
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
+        self.is_waiting.set()
         if not self.may_come.wait(timeout):
             raise TimedOut("Nobody came.")
         return np.zeros((48, 64, 3), np.uint8)
@@ -479,10 +482,14 @@ def test_a_command_that_waited_too_long_has_no_effect(
 ) -> None:
     camera = SlowCamera()
     settings = door_settings(tmp_path, broker.port, commands={"time_limit_s": 0.3})
-    with Doorway(settings, engine, ("front", camera)) as door:
+    with Doorway(settings, engine, ("front", camera), limits=CommandLimits(waiting=1)) as door:
         enrol(door, "Ben")
         probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
+        assert camera.is_waiting.wait(PATIENCE_S)
         probe.send(f"{BASE}/request/delete", {"username": "Ben"})
+        probe.send(f"{BASE}/request/ping", {})
+        busy = probe.wait(f"{BASE}/response/ping")[0]  # so the one before it has arrived
+        assert error_code(busy.json) == "busy"
         time.sleep(0.5)
         camera.may_come.set()
         for command in ("register", "delete"):

@@ -4,10 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.likeness import Likeness, Resemblance, at_this_site, likeness_of
+from ostiary.access.likeness import (
+    CLIPPED,
+    SHRUNK_BY,
+    Likeness,
+    Resemblance,
+    at_this_site,
+    likeness_of,
+)
 from ostiary.access.risk import Risk
 from ostiary.access.roster import Roster, Template
 from ostiary.vision.arrays import Descriptor, FloatArray
@@ -78,6 +85,27 @@ def test_people_more_alike_never_get_a_larger_distance(
     assert at_this_site(REFERENCE, MEASURED, wider) <= usual
 
 
+def step_of(count: int, alike: float, other: float, seed: int) -> float:
+    """By how much one person more moves it."""
+    rows = of_one_family(count, alike, seed)
+    new = of_one_family(1, other, seed + 1000)
+    return abs(distance_of(np.concatenate([rows, new])) - distance_of(rows))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    count=st.integers(20, 60),
+    alike=st.floats(0, 0.6),
+    other=st.floats(0, 3),
+    seed=st.integers(0, 100),
+)
+def test_adding_a_person_moves_it_by_a_small_step(
+    count: int, alike: float, other: float, seed: int
+) -> None:
+    """Whoever it is: also one who is as near to everybody as nobody can be."""
+    assert step_of(count, alike, other, seed) < 8 / count
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     count=st.integers(20, 60),
@@ -85,14 +113,18 @@ def test_people_more_alike_never_get_a_larger_distance(
     other=st.floats(0, 3),
     seed=st.integers(0, 100),
 )
-def test_adding_a_person_moves_it_by_a_bounded_step(
+@example(count=26, alike=1.0, other=0.0, seed=3)
+@example(count=60, alike=1.0, other=0.0, seed=30)
+def test_adding_a_stranger_to_a_family_moves_it_by_a_bounded_step(
     count: int, alike: float, other: float, seed: int
 ) -> None:
-    """Whoever it is: also one who is as near to everybody as nobody can be."""
-    rows = of_one_family(count, alike, seed)
-    new = of_one_family(1, other, seed + 1000)
-    step = abs(distance_of(np.concatenate([rows, new])) - distance_of(rows))
-    assert step < 8 / count
+    """One person has 2 of `count` + 1 pairs. Each is clipped, so that the mean moves by at most
+    that share of twice the reach, and the deviation by the share's root of it."""
+    share, reach = 2 / (count + 1), CLIPPED * 0.0678
+    slope = (1.386 - REFERENCE) / 0.0678
+    weight = SHRUNK_BY / ((count + SHRUNK_BY) * (count + 1 + SHRUNK_BY))
+    most = 2 * reach * (share + slope * share**0.5) + weight * reach * (1 + slope)
+    assert step_of(count, alike, other, seed) < most
 
 
 @settings(max_examples=25, deadline=None)
