@@ -48,7 +48,7 @@ def looks_at(room: Room, request: PicturesRequest, context: Context) -> Looks:
     and NotThisPerson where they are not all of one face.
     """
     looks: list[_Look] = []
-    for image in _pictures(room, request, looks):
+    for image in _pictures(room, request, context, looks):
         context.check_deadline()
         look = _examined(room, request, image)
         if any(not room.people.roster.is_one_person(each.probe, look.probe) for each in looks):
@@ -94,7 +94,9 @@ def _examined(room: Room, request: PicturesRequest, image: BGRImage) -> _Look:
     return _Look(probe, liveness, quality.yaw or 0.0)
 
 
-def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Iterator[BGRImage]:
+def _pictures(
+    room: Room, request: PicturesRequest, context: Context, looks: list[_Look]
+) -> Iterator[BGRImage]:
     """Those sent; or the camera's, until `looks` has one from the front and one from each side, or
     nobody turned in time."""
     if request.source is None:
@@ -104,19 +106,20 @@ def _pictures(room: Room, request: PicturesRequest, looks: list[_Look]) -> Itera
     _, camera = room.camera(request.camera)
     try:
         camera.ask(POSES[0])
-        yield _first(room, camera, request)
+        yield _first(room, camera, request, context)
         until = time.monotonic() + room.settings.commands.enrol_s
         yield from _turning(room, camera, until, looks)
     finally:
         camera.ask(None)
 
 
-def _first(room: Room, camera: Camera, request: PicturesRequest) -> BGRImage:
+def _first(room: Room, camera: Camera, request: PicturesRequest, context: Context) -> BGRImage:
     """The first picture whose face is good enough by itself: the camera, which follows a face, may
     have found it a hair less turned away. Raises LowQuality where none was in time, TimedOut…"""
     until = time.monotonic() + room.limits.camera_s
     while True:
         image = camera.capture(until - time.monotonic(), alive=request.require_live)
+        context.check_deadline()
         try:
             one_face(room.engine, image, live=request.require_live)
         except LowQuality:
