@@ -30,7 +30,7 @@ GROUPS ?= $(wildcard ../shared/faces_by_group)
 ONLY_GROUPS = $(and $(filter command,$(origin GROUPS)),$(filter file,$(origin FACES)))
 ATTACKS ?= $(wildcard ../shared/attacks/door)
 
-.PHONY: accuracy adversary arm check device fuzz liveness lock pictures help setup demo test test-again test-long test-all test-machines test-beside lint format bench export console chaos deb apt wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check containers device fuzz image liveness lock pictures help setup demo test test-again test-long test-all test-machines test-beside lint format bench export console chaos deb apt wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ check: setup ## in 90 s, while one works: lint, types, unit and quick integratio
 debian: ## install the Debian packages that the tests need
 	@bash tests/install-debian-packages
 
+containers: ## install what an image is built and tried with
+	@bash tests/install-debian-packages buildah conmon containernetworking-plugins mmdebstrap podman runc
+
 homeassistant: ## install a Home Assistant for the one test that needs it
 	@bash tests/install-home-assistant
 
@@ -81,7 +84,7 @@ test: debian setup ## whether the product works: every test but those of test-lo
 test-again: ## what failed in the last run, alone: a test that passes now is named above, and is to be mended
 	$(PYTEST) --last-failed --last-failed-no-failures none -m "not ($(LATER))" $(ARGS)
 
-test-long: debian setup homeassistant ## the rest: machines, packages, kills by the thousand, Home Assistant
+test-long: debian containers setup homeassistant ## the rest: machines, packages, kills by the thousand, Home Assistant
 	@$(MAKE) --no-print-directory --jobs 2 test-machines test-beside
 	$(PYTEST) -m measures $(ARGS)
 	@$(call left,not ($(LATER)),make test)
@@ -151,6 +154,10 @@ apt: debian setup ## make a signed apt repository, build/apt, of the packages in
 	@$(STEP) "The apt repository" $(BIN)/python -m package.apt $(if $(URI),--uri $(URI))
 	@echo "Serve build/apt; a door takes build/apt/<codename>/ostiary.sources into /etc/apt/sources.list.d."
 	@echo "Keep build/apt-keys, apart: whoever has it can give every door a package."
+
+image: containers deb ## build a container image of the package, and the Home Assistant app, in build/image
+	@$(STEP) "The image" $(BIN)/python -m package.image $(if $(ARCH),--arch $(ARCH)) $(if $(DEBIAN),--debian $(DEBIAN))
+	@ls -d build/image/*.tar build/image/home-assistant/ostiary
 
 wheels: setup ## list the wheels of a door, for every supported machine
 	$(BIN)/python -m package.wheels $(ARGS)
