@@ -52,7 +52,7 @@ def make_root(package: Path, arch: str, debian: str, out: Path) -> None:
     )
 
 
-def make_image(folder: Path, arch: str, out: Path, version: str = __version__) -> None:
+def make_image(folder: Path, arch: str, out: Path) -> None:
     """Write `out`, the archive of the image that the Dockerfile in `folder` describes. What
     buildah keeps lies beside it while that takes, and not among this machine's images."""
     store = out.with_suffix(".store")
@@ -61,7 +61,10 @@ def make_image(folder: Path, arch: str, out: Path, version: str = __version__) -
     try:
         _run(
             *(*buildah, "build", "--quiet", "--isolation=chroot", f"--arch={arch}"),
-            *(f"--label=org.opencontainers.image.version={version}", f"--timestamp={built_at()}"),
+            *(
+                f"--label=org.opencontainers.image.version={__version__}",
+                f"--timestamp={built_at()}",
+            ),
             *(f"--tag={NAME}", folder),
         )
         out.unlink(missing_ok=True)  # or it would be added to

@@ -29,12 +29,16 @@ class Podman:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __call__(self, *arguments: str | Path, check: bool = True) -> str:
-        """What it says. Raises AssertionError with what it complains of."""
+        """What it says, or why it fails. Raises AssertionError where that is not expected."""
         done = subprocess.run(
             [*self._command, *map(str, arguments)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0 or not check, f"{arguments}: {done.stderr}"
-        return done.stdout + done.stderr
+        return done.stderr if done.returncode else done.stdout
+
+    def build(self, image: str, folder: Path) -> None:
+        """Make the image that the Dockerfile in `folder` describes."""
+        self("build", "--quiet", "--isolation=chroot", f"--tag={image}", folder)
 
     def start(self, name: str, image: str, *options: str | Path) -> None:
         """Run a container whose own files nobody can change, without any capability."""

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from demo.scenes import REGISTERED, empty_room, visitors
+from demo.stream import write_clip
 from package import image
 from package.build import Target, build, this_arch
 from testing.broker import Mosquitto
-from testing.installed_door import BASE, fill_shared, granted_since, register
+from testing.installed_door import BASE, granted_since, register
 from testing.podman import LIMITS, TOOLS, Podman
 from testing.ports import free_port
 from testing.probe import Probe
@@ -47,11 +49,14 @@ def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
 
 
 @pytest.fixture
-def shared(tmp_path: Path, made: Path, portraits: Path) -> Path:
+def shared(tmp_path: Path, portraits: Path) -> Path:
     """A folder with a clip on which somebody comes."""
     folder = tmp_path / "shared"
     folder.mkdir()
-    fill_shared(folder, next(made.glob("ostiary_*.tar")), portraits)
+    room = empty_room()
+    write_clip(folder / "clip.avi", [room, room, visitors(portraits)[0], room])
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
     return folder
 
 
@@ -97,18 +102,14 @@ def test_a_container_lets_in_keeps_its_people_and_is_upgraded(
         somebody_is_let_in(probe)
         assert podman("exec", "door", "id", "-un").strip() == "ostiary"
         assert "Read-only file system" in podman("exec", "door", "touch", "/x", check=False)
-        assert "obama" in podman("exec", "door", "ostiary", "users", "list")
+        assert REGISTERED in podman("exec", "door", "ostiary", "users", "list")
 
         podman("restart", "--time", "20", "door")
         somebody_is_let_in(probe)
 
-        newer = tmp_path / "newer.tar"
-        image.make_image(made / "context", this_arch() or "amd64", newer, version="999")
-        podman("load", "--input", newer)
+        podman.build("newer", made / "context")
         podman("rm", "--force", "--time", "20", "door")
-        podman.start("door", image.NAME, *options)
-        labels = podman("inspect", "--format", "{{.Config.Labels}}", "door")
-        assert "org.opencontainers.image.version:999" in labels
+        podman.start("door", "newer", *options)
         somebody_is_let_in(probe)
 
 
@@ -140,9 +141,7 @@ def supervisor(broker_port: int, token: str) -> Iterator[None]:
 def test_the_home_assistant_app_takes_its_options_and_home_assistants_broker(
     tmp_path: Path, made: Path, shared: Path, podman: Podman
 ) -> None:
-    archive = tmp_path / "app.tar"
-    image.make_image(made / "home-assistant/ostiary", this_arch() or "amd64", archive)
-    podman("load", "--input", archive)
+    podman.build("app", made / "home-assistant/ostiary")
     data, config = tmp_path / "data", tmp_path / "config"
     data.mkdir()
     config.mkdir()
@@ -163,7 +162,7 @@ def test_the_home_assistant_app_takes_its_options_and_home_assistants_broker(
             *("run", "--detach", "--name", "app", *LIMITS, f"--add-host=supervisor:{SUPERVISOR}"),
             *(f"--volume={data}:/data", f"--volume={config}:/config", f"--volume={shared}:/mnt:ro"),
             *("--env=SUPERVISOR_TOKEN=4f5e", f"--env=OSTIARY_HTTP__PORT={port}"),
-            *("--env=OSTIARY_SERVICE__METRICS_PORT=0", image.NAME),
+            *("--env=OSTIARY_SERVICE__METRICS_PORT=0", "app"),
         )
         probe.wait_for("ostiary/hall/availability", b"online")
         probe.wait_until(lambda: any("homeassistant/" in each.topic for each in probe.heard))
