@@ -3,6 +3,7 @@ cgroups of the unified kind."""
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -11,10 +12,10 @@ TOOLS = ("podman", "runc", "conmon")
 
 
 class Podman:
-    """podman, whose images, containers and volumes are in `folder` and go with it."""
+    """podman, whose images, containers and volumes go with it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="podman-"))  # it takes no long path
         self._command = (
             *("podman", "--root", str(folder / "images"), "--runroot", str(folder / "run")),
             *("--storage-driver", "vfs", "--runtime", shutil.which("runc") or "runc"),

@@ -61,8 +61,8 @@ def shared(tmp_path: Path, portraits: Path) -> Path:
 
 
 @pytest.fixture
-def podman(tmp_path: Path) -> Iterator[Podman]:
-    with Podman(tmp_path / "podman") as podman:
+def podman() -> Iterator[Podman]:
+    with Podman() as podman:
         yield podman
 
 
