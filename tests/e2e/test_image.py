@@ -166,7 +166,6 @@ def test_the_home_assistant_app_takes_its_options_and_home_assistants_broker(
         )
         probe.wait_for("ostiary/hall/availability", b"online")
         probe.wait_until(lambda: any("homeassistant/" in each.topic for each in probe.heard))
-        assert {"hall"} == {each.topic.split("/")[1] for each in probe.of("ostiary/hall/state")}
         process = podman("exec", "app", "grep", "^Uid", "/proc/1/status").split()
         assert process == ["Uid:", "900", "900", "900", "900"]
         assert "[[cameras]]" in (config / "ostiary.toml").read_text(encoding="utf-8")
