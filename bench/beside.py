@@ -122,7 +122,7 @@ def decide(events: Any, number: int) -> None:
 
 def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
     """One side: for each number that is read, so many events, and how long they took, in s."""
-    from ostiary.config import VisionSettings
+    from ostiary.settings import VisionSettings
     from ostiary.vision.engine import VisionEngine
 
     # Commits before `testing/` have their doors among the tests.

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from bench.harness import MODELS, PORTRAITS, Line
-from ostiary.config import VisionSettings
 from ostiary.decoding.decoder import Decoder
 from ostiary.errors import ImageInvalid, ImageTooLarge
+from ostiary.settings import VisionSettings
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import JPEG_MOST_SCANS, decode_image
 

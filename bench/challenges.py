@@ -33,15 +33,15 @@ from demo.turner import (
     Turner,
     waved,
 )
-from ostiary.access.challenge import SEQUENCES, Challenge, Look, begin, step
-from ostiary.access.policy import Policy
-from ostiary.access.presentation import share
-from ostiary.access.probe import distance
-from ostiary.access.risk import Risk
-from ostiary.access.roster import Roster
-from ostiary.access.vote import Observation
-from ostiary.config import VisionSettings
+from ostiary.decision.challenge import SEQUENCES, Challenge, Look, begin, step
+from ostiary.decision.policy import Policy
+from ostiary.decision.presentation import share
+from ostiary.decision.probe import distance
+from ostiary.decision.risk import Risk
+from ostiary.decision.roster import Roster
+from ostiary.decision.vote import Observation
 from ostiary.messages.prompt import Prompt
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg

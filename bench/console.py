@@ -21,7 +21,7 @@ from bench.harness import MODELS, PORTRAITS, Measure
 from demo.scenes import visitors
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings, VisionSettings
+from ostiary.settings import CameraSettings, VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings

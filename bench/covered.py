@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ostiary.config import VisionSettings
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.covering import Cover, covered
 from ostiary.vision.detect import YuNetDetector

@@ -19,15 +19,15 @@ from bench.harness import MODELS, PORTRAITS, Line
 from bench.people import descriptors_of_people
 from demo.room import with_sensor_noise
 from demo.visitor import walking_up
-from ostiary.access.policy import policy_of
-from ostiary.access.risk import risk_of
-from ostiary.access.roster import Roster
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.view import view_condition
-from ostiary.config import AccessSettings, CameraSettings, VisionSettings
-from ostiary.recognition import Recognition
+from ostiary.decision.policy import policy_of
+from ostiary.decision.risk import risk_of
+from ostiary.decision.roster import Roster
+from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
+from ostiary.settings import AccessSettings, CameraSettings, VisionSettings
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box

@@ -12,8 +12,8 @@ import numpy as np
 
 from bench.harness import MODELS, PORTRAITS, Line, Measure, compare
 from bench.people import TEMPLATES, matrix_of_people
-from ostiary.access.gallery import Gallery
-from ostiary.config import VisionSettings
+from ostiary.decision.gallery import Gallery
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import VisionEngine
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.harness import MODELS, Measure
-from ostiary.config import VisionSettings
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.settings import VisionSettings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bench.harness import Line, Measure, compare
-from ostiary.access.rules import PersonRights, Rule, Rulebook, may
-from ostiary.access.schedule import WEEK, Calendar, Hours
+from ostiary.decision.rules import PersonRights, Rule, Rulebook, may
+from ostiary.decision.schedule import WEEK, Calendar, Hours
 
 PEOPLE = 1_000
 DOORS = ("front", "back", "server", "garage")

@@ -13,7 +13,7 @@ from typing import Any, Self
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ostiary.site.identity import Identity
+from ostiary.crypto.identity import Identity
 from testing.site_doors import CameralessDoor, LinkedDoor, RealClock
 
 DOORS_A_PROCESS = 25

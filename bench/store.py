@@ -18,13 +18,13 @@ from uuid_utils.compat import uuid7
 
 from bench.beside import beside, has
 from bench.harness import MODELS, Line, Measure, medians_ms
-from ostiary.config import VisionSettings
+from ostiary import timestamps
+from ostiary.crypto.door_key import DoorKey
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
-from ostiary.store import moment
+from ostiary.settings import VisionSettings
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.event_rows import login_event
 from ostiary.store.events import Events
 from ostiary.store.links import EventRow
@@ -200,7 +200,7 @@ def _bare(database: Database) -> None:
                 " reason, distance, liveness, threshold, recognizer, action, previous_username",
                 (
                     uuid7().bytes,
-                    moment.to_text(NOW),
+                    timestamps.to_text(NOW),
                     f"person {number}",
                     "Welcome, somebody.",
                     0.31,

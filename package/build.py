@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 
 from ostiary import __version__
-from ostiary.config import ServiceSettings, Settings, StoreSettings, VisionSettings
-from ostiary.config_file import render
+from ostiary.settings import ServiceSettings, Settings, StoreSettings, VisionSettings
+from ostiary.settings.file import render
 from ostiary.version import COMMIT_FILE, commit_of
 from ostiary.vision.models import (
     INSTALLED,
@@ -99,7 +99,7 @@ def install_environment(target: Target, root: Path, lock: Path) -> None:
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {target.python}\n"
     )
     script = binaries / "ostiary"
-    script.write_text("#!/opt/ostiary/bin/python3\nfrom ostiary.cli import main\n\nmain()\n")
+    script.write_text("#!/opt/ostiary/bin/python3\nfrom ostiary.cli.main import main\n\nmain()\n")
     script.chmod(0o755)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings
 from ostiary.errors import TimedOut
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.face import Face
 from testing.rtsp import clock_picture, shown_at

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ostiary.access.candidate import Candidate
-from ostiary.access.challenge import Challenge, Look, begin, step
-from ostiary.access.policy import Policy
-from ostiary.access.probe import Probe, distance
-from ostiary.access.vote import Observation
+from ostiary.decision.candidate import Candidate
+from ostiary.decision.challenge import Challenge, Look, begin, step
+from ostiary.decision.policy import Policy
+from ostiary.decision.probe import Probe, distance
+from ostiary.decision.vote import Observation
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.pose import Pose
 from testing.faces import some_look

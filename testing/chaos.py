@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from ostiary.commands.log_check import check
-from ostiary.store.door_key import DoorKey
+from ostiary.crypto.door_key import DoorKey
 from testing.broker import Mosquitto
 from testing.probe import Heard, Probe
 
@@ -130,7 +130,7 @@ format = "json"
     def start(self) -> None:
         with (self._folder / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ostiary.cli", "run", "--config", str(self._config)],
+                [sys.executable, "-m", "ostiary.cli.main", "run", "--config", str(self._config)],
                 stdout=log,
                 stderr=log,
             )

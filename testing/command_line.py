@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
-from ostiary.cli import main
+from ostiary.cli.main import main
 
 
 @dataclass(frozen=True)

@@ -12,28 +12,29 @@ from typing import Any, Self
 import requests
 import structlog
 
-from ostiary.access.doorway import Told
-from ostiary.access.policy import policy_of
-from ostiary.access.risk import risk_of
 from ostiary.camera.reader import CameraReader
-from ostiary.commands.attempts import LockOut
+from ostiary.clock import utc_now
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.pins import PinHasher
-from ostiary.commands.presenting import Presenting
-from ostiary.commands.room import Room, utc_now
-from ostiary.config import AccessSettings, CameraSettings, Settings
-from ostiary.doorkeeper import Doorkeeper
-from ostiary.entrance.doors import Doors, Hardware
+from ostiary.commands.services import CommandServices
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.policy import policy_of
+from ostiary.decision.risk import risk_of
+from ostiary.hardware.doors import Doors, Hardware
 from ostiary.http.console import Console
 from ostiary.http.parts import ConsoleLimits, ConsoleParts
+from ostiary.limits.lock_out import LockOut
 from ostiary.messages.state import State
 from ostiary.mqtt.security import door_key
-from ostiary.overrides import with_overrides
-from ostiary.recognition import Recognition
-from ostiary.recording import Recording
+from ostiary.people.credential_check import Presenting
+from ostiary.people.people import People, roster_of
+from ostiary.people.pins import PinHasher
+from ostiary.pipeline.doorkeeper import Doorkeeper
+from ostiary.pipeline.recognition import Recognition
+from ostiary.pipeline.recording import Recording
 from ostiary.service.health import Readings, state_of
 from ostiary.service.metrics import Metrics
+from ostiary.settings import AccessSettings, CameraSettings, Settings
+from ostiary.settings.overrides import with_overrides
 from ostiary.site.overview import DoorLine
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.command_log import CommandLog
@@ -123,7 +124,7 @@ class ConsoleDoor:
             clock=utc_now,
             beat=lambda: None,
         )
-        self.room = Room(
+        self.room = CommandServices(
             settings,
             self.people,
             self.events,
@@ -214,7 +215,7 @@ class ConsoleDoor:
             recognition.stop()
         self.database.close()
 
-    def _record(self, told: Told, camera: str) -> None:
+    def _record(self, told: Announcement, camera: str) -> None:
         decision = told.decision
         event = self.events.append_login(decision, source=camera, now=utc_now())
         self.console.decided(event.seq, camera)

@@ -54,7 +54,7 @@ class DaemonProcess:
 
     def __init__(self, config: Path, **environment: str) -> None:
         self._log = config.parent / "daemon.log"
-        self._command = [sys.executable, "-m", "ostiary.cli", "run", "--config", str(config)]
+        self._command = [sys.executable, "-m", "ostiary.cli.main", "run", "--config", str(config)]
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 

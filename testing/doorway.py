@@ -14,13 +14,13 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any, Self
 
-from ostiary.access.risk import risk_of
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import Camera, CommandLimits, Room
-from ostiary.config import Settings
+from ostiary.commands.services import Camera, CommandLimits, CommandServices
+from ostiary.decision.risk import risk_of
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.security import door_key, store_key
+from ostiary.people.people import People, roster_of
+from ostiary.settings import Settings
 from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database
@@ -61,7 +61,9 @@ class Doorway:
         self.people = People(users, self.events, roster)
         command_log = CommandLog(self.database)
         room.setdefault("show_picture", self._show_picture)
-        self.room = Room(settings, self.people, self.events, engine, dict(cameras), **room)
+        self.room = CommandServices(
+            settings, self.people, self.events, engine, dict(cameras), **room
+        )
         self.commands = Commands(self.room, command_log)
         announced = Announced(self.database)
         self.mqtt = MqttDoor(settings, self.commands, self.events, command_log, announced)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ostiary.access.probe import Probe
+from ostiary.decision.probe import Probe
 from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.rates import ErrorRates
 

@@ -1,6 +1,6 @@
 """What the kernel reports of a keyboard on which somebody types."""
 
-from ostiary.entrance.input_device import EV_KEY, EV_SYN, EVENT
+from ostiary.hardware.input_device import EV_KEY, EV_SYN, EVENT
 
 CODES = {
     **{digit: 2 + place for place, digit in enumerate("1234567890")},

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.messages.events import DoorEvent, rfc3339
-from ostiary.store.door_key import DoorKey
 
 FILE = Path(__file__).resolve().parents[1] / "config" / "lock" / "vectors.json"
 EXAMPLE = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ostiary.access.admission import Patience
-from ostiary.access.calibration import CalibratedCamera
-from ostiary.access.doorway import Told
-from ostiary.access.policy import Policy
-from ostiary.access.risk import Risk
 from ostiary.camera.reader import CameraReader
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import utc_now
-from ostiary.config import CameraSettings
-from ostiary.doorkeeper import Doorkeeper, Ruler, everybody
-from ostiary.recognition import Drop, Recognition
+from ostiary.clock import utc_now
+from ostiary.decision.admission import Patience
+from ostiary.decision.calibration import CalibratedCamera
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.policy import Policy
+from ostiary.decision.risk import Risk
+from ostiary.people.people import People, roster_of
+from ostiary.pipeline.doorkeeper import Doorkeeper, Ruler, everybody
+from ostiary.pipeline.recognition import Drop, Recognition
 from ostiary.service.metrics import Metrics
+from ostiary.settings import CameraSettings
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
@@ -35,7 +35,7 @@ class Recognizing:
     recognition: Recognition
     metrics: Metrics
     keeper: Doorkeeper
-    told: list[Told] = field(default_factory=list)
+    told: list[Announcement] = field(default_factory=list)
 
     @property
     def reasons(self) -> list[str]:
@@ -69,7 +69,7 @@ def recognizing(
     `calibrated` is its camera's own last layer, `rule` says what is asked besides the face, and
     `camera` are further settings of it; unless they say so, faces need not move."""
     metrics = Metrics()
-    told: list[Told] = []
+    told: list[Announcement] = []
     folder.mkdir(exist_ok=True)
     source = str(written(folder / "camera", frames))
     with Database.open(folder / "door.db") as database:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.keyring import seal_of
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database, read_only
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
-from ostiary.store.keyring import seal_of
 from ostiary.store.log_check import check_log
 from ostiary.store.own_entries import CHAIN
 from ostiary.store.snapshots import Snapshots

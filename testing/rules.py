@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ostiary.access.policy import Policy
+from ostiary.decision.policy import Policy
 
 UNMOVED: dict[str, Any] = {"require_movement": False}
 """A camera's settings before which portraits are shown, which do not move as heads do."""

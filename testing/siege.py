@@ -23,7 +23,7 @@ from pathlib import Path
 
 import requests
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.accounts import Accounts, Role

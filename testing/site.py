@@ -121,7 +121,7 @@ class SiteDoor:
         return (self.folder / "daemon.log").read_text(encoding="utf-8")
 
 
-OSTIARY = (sys.executable, "-m", "ostiary.cli")
+OSTIARY = (sys.executable, "-m", "ostiary.cli.main")
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

@@ -8,14 +8,14 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ostiary.access.probe import Probe
-from ostiary.access.risk import Risk
-from ostiary.access.roster import Roster
-from ostiary.commands.people import People
 from ostiary.commands.site import Heard, SiteRoster
-from ostiary.config import Settings
+from ostiary.crypto.identity import Identity
+from ostiary.decision.probe import Probe
+from ostiary.decision.risk import Risk
+from ostiary.decision.roster import Roster
 from ostiary.mqtt.site_link import SiteLink
-from ostiary.site.identity import Identity
+from ostiary.people.people import People
+from ostiary.settings import Settings
 from ostiary.site.members import MemberRole, Members, admitted, first_members
 from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics

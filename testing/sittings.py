@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ostiary.access.calibration import LIVE, Presentation
+from ostiary.decision.calibration import LIVE, Presentation
 from ostiary.messages.calibration import MadeFor
 from ostiary.vision.last_layer import FEATURES
 from testing.faces import some_descriptor

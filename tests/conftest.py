@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from demo.scenes import Scene, empty_room, visitors
-from ostiary.config import VisionSettings
+from ostiary.settings import VisionSettings
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

@@ -15,28 +15,26 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ostiary.access.admission import Direction, Patience
-from ostiary.access.calibration import CalibratedCamera
-from ostiary.access.doorway import Doorway, Told
-from ostiary.access.entrance import Entrance, Happening
-from ostiary.access.policy import policy_of
-from ostiary.access.risk import risk_of
-from ostiary.access.rules import Ruling
-from ostiary.access.stepup import Asked
 from ostiary.camera.reader import CameraReader
-from ostiary.commands.attempts import LockOut
+from ostiary.clock import utc_now
 from ostiary.commands.calibration import Calibrations
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People, former_needed, roster_of
-from ostiary.commands.pins import PinHasher
-from ostiary.commands.presenting import Presenting
-from ostiary.commands.room import Room, utc_now
+from ostiary.commands.services import CommandServices
 from ostiary.commands.site import SiteRoster
-from ostiary.config import AccessSettings, Settings
+from ostiary.crypto.identity import Identity
+from ostiary.decision.admission import Direction, Patience
+from ostiary.decision.calibration import CalibratedCamera
+from ostiary.decision.camera_memory import Announcement, CameraMemory
+from ostiary.decision.policy import policy_of
+from ostiary.decision.risk import risk_of
+from ostiary.decision.rules import Ruling
+from ostiary.decision.stepup import Asked
 from ostiary.decoding.decoder import Decoder
-from ostiary.doorkeeper import Doorkeeper, Passage
-from ostiary.entrance.doors import Doors, Hardware
 from ostiary.errors import Busy, ConfigError, OstiaryError, StoreLocked
+from ostiary.hardware.doors import Doors, Hardware
+from ostiary.hardware.physical_door import DoorChange, PhysicalDoor
+from ostiary.hardware.relay import Lines, lines_in, open_alarms, open_relays
+from ostiary.limits.lock_out import LockOut
 from ostiary.local.server import LocalServer
 from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.entrance import Mode
@@ -48,18 +46,21 @@ from ostiary.mqtt.publisher import RESEND
 from ostiary.mqtt.security import door_key
 from ostiary.mqtt.site_link import SiteLink
 from ostiary.opening import open_database
-from ostiary.overrides import with_overrides
-from ostiary.recognition import Recognition
-from ostiary.recording import Recording
+from ostiary.people.credential_check import Presenting
+from ostiary.people.people import People, former_needed, roster_of
+from ostiary.people.pins import PinHasher
+from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
+from ostiary.pipeline.recognition import Recognition
+from ostiary.pipeline.recording import Recording
 from ostiary.service import memory
 from ostiary.service.clock import Synchronised
 from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.logging import configure_logging
 from ostiary.service.metrics import Metrics
 from ostiary.service.notify import Notifier
-from ostiary.service.relay import Lines, lines_in, open_alarms, open_relays
 from ostiary.service.watchdog import Heartbeats, Watchdog
-from ostiary.site.identity import Identity
+from ostiary.settings import AccessSettings, Settings
+from ostiary.settings.overrides import with_overrides
 from ostiary.site.report import DoorReport
 from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
@@ -95,8 +96,8 @@ class Remembered:
     """What outlives a reload: what each camera remembers and how each door is, by the cameras'
     names, and who is locked out."""
 
-    doorways: Mapping[str, Doorway] = field(default_factory=lambda: MappingProxyType({}))
-    entrances: Mapping[str, Entrance] = field(default_factory=lambda: MappingProxyType({}))
+    doorways: Mapping[str, CameraMemory] = field(default_factory=lambda: MappingProxyType({}))
+    entrances: Mapping[str, PhysicalDoor] = field(default_factory=lambda: MappingProxyType({}))
     locked_out: LockOut | None = None
 
 
@@ -239,7 +240,7 @@ class App:
         )
         self._decoder = Decoder(ImageLimits())
         self._made.callback(self._decoder.close)
-        room = Room(
+        services = CommandServices(
             settings,
             self.people,
             self.events,
@@ -255,9 +256,9 @@ class App:
             show_picture=lambda camera, image: self.mqtt.show_picture(camera, image),
             hasher=hasher,
         )
-        self.rules = room.rules
+        self.rules = services.rules
         command_log = CommandLog(self.database)
-        self.commands = Commands(room, command_log)
+        self.commands = Commands(services, command_log)
         self.mqtt = MqttDoor(
             settings,
             self.commands,
@@ -306,7 +307,7 @@ class App:
         """What is to be handed on at a reload."""
         return Remembered(self.doorways(), self.doors.entrances(), self.locked_out)
 
-    def doorways(self) -> dict[str, Doorway]:
+    def doorways(self) -> dict[str, CameraMemory]:
         """What each camera remembers."""
         return {recognition.name: recognition.doorway for recognition in self.recognitions}
 
@@ -551,7 +552,7 @@ class App:
         """Let go of all that it has, where it was not run."""
         self._made.close()
 
-    def _follow(self, told: Told, source: str, number: object) -> None:
+    def _follow(self, told: Announcement, source: str, number: object) -> None:
         if told.decision.success:
             self.doors.granted(source, told.decision.username)
         if isinstance(number, int):
@@ -560,7 +561,7 @@ class App:
         if self._access.learn_second:
             self._recording.let_learn(told, self._access.live_threshold)
 
-    def _show(self, told: Told, source: str, number: int) -> None:
+    def _show(self, told: Announcement, source: str, number: int) -> None:
         """The picture of an event, to those who keep it and show it."""
         if self._console is not None:
             self._console.decided(number, source)
@@ -582,7 +583,7 @@ class App:
         self.mqtt.publish_prompt(prompt)
         log.info("asked", camera=source, prompt=prompt.prompt, step=prompt.step)
 
-    def _record_at_door(self, door: str, happening: Happening, at: datetime) -> None:
+    def _record_at_door(self, door: str, happening: DoorChange, at: datetime) -> None:
         self._recording.at_door(door, happening, at)
 
     def _make_site(self) -> SiteLink | None:

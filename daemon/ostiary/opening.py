@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ostiary.config import Settings
 from ostiary.errors import DatabaseCorrupt, StoreLocked
 from ostiary.mqtt.security import door_key, store_key
-from ostiary.store.aside import set_aside
+from ostiary.settings import Settings
 from ostiary.store.database import Database
+from ostiary.store.quarantine import set_aside
 
 log = structlog.get_logger(__name__)
 

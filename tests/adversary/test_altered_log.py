@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ostiary.commands.log_check import check, told_heads
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.keyring import seal_of
 from ostiary.errors import ConfigError
 from ostiary.messages.decision import Decision
 from ostiary.messages.log import LogHead
@@ -18,10 +20,8 @@ from ostiary.mqtt.security import door_key
 from ostiary.store.audit import Audit
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
-from ostiary.store.keyring import seal_of
 from ostiary.store.leaving import leave
 from ostiary.store.links import EVENT_COLUMNS, content_of, digest_of, link_of
 from ostiary.store.log_check import check_log

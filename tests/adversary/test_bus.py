@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import structlog
 
+from ostiary.clock import utc_now
 from ostiary.commands.log_check import accept_log
-from ostiary.commands.room import utc_now
 from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.reason import Reason

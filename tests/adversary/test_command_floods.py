@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ostiary.commands import enrol
+from ostiary.commands import people
 from ostiary.commands.context import MQTT, Asker, Context
-from ostiary.commands.room import CommandLimits
+from ostiary.commands.services import CommandLimits
 from ostiary.errors import OstiaryError, TimedOut
 from ostiary.messages.commands.people import RegisterRequest
 from ostiary.store.command_log import LONGEST, CommandKey, CommandLog
@@ -80,7 +80,7 @@ def test_an_error_that_says_again_what_was_sent_is_kept_short(
     request = RegisterRequest(username="Ada", source="camera", camera="c" * 1_000_000)
     key = CommandKey.of("register", "t", b"{}")
     with pytest.raises(OstiaryError):
-        door.commands.run(enrol.register, request, Context("mqtt", Asker(None, MQTT), key=key))
+        door.commands.run(people.register, request, Context("mqtt", Asker(None, MQTT), key=key))
     assert 0 < kept(door.database) < 5000
     door.database.close()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.access.keypad import Entry
-from ostiary.commands.presenting import Outcome
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
+from ostiary.hardware.keypad import Entry
 from ostiary.mqtt.signing import Signer
+from ostiary.people.credential_check import Outcome
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings

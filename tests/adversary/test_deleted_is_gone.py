@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ostiary.access.risk import Risk
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
+from ostiary.decision.risk import Risk
+from ostiary.people.people import People, roster_of
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
@@ -90,7 +90,15 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
         kept = dict(rows(database, "SELECT seq, jpeg FROM snapshots"))
         assert kept.keys().isdisjoint(pictures)
         subprocess.run(
-            [sys.executable, "-m", "ostiary.cli", "backup", str(backup), "--config", str(config)],
+            [
+                sys.executable,
+                "-m",
+                "ostiary.cli.main",
+                "backup",
+                str(backup),
+                "--config",
+                str(config),
+            ],
             check=True,
             env={**environment, "PATH": "/usr/bin:/bin"},
         )

@@ -10,7 +10,7 @@ from datetime import UTC, timedelta
 import pytest
 import requests
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.http.charts import figures
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason

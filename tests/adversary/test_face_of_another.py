@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostiary.access.admission import Admission, Need
-from ostiary.access.doorway import Told
-from ostiary.access.policy import Policy
-from ostiary.access.rules import Factor, Ruling
-from ostiary.commands.room import utc_now
-from ostiary.doorkeeper import Doorkeeper
+from ostiary.clock import utc_now
+from ostiary.decision.admission import Admission, Need
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.policy import Policy
+from ostiary.decision.rules import Factor, Ruling
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.vision.engine import VisionEngine
@@ -99,12 +99,12 @@ def test_whoever_stays_before_the_door_passes_with_their_pin_and_may_come_back(
         assert door.reasons == ["credential_missing", "granted"]
 
 
-def denied(reason: Reason, name: str | None = None) -> Told:
-    return Told(Decision(reason, name))
+def denied(reason: Reason, name: str | None = None) -> Announcement:
+    return Announcement(Decision(reason, name))
 
 
-ADA = Told(Decision(Reason.GRANTED, "Ada", 0.4, 0.99))
-BO = Told(Decision(Reason.GRANTED, "Bo", 0.4, 0.99))
+ADA = Announcement(Decision(Reason.GRANTED, "Ada", 0.4, 0.99))
+BO = Announcement(Decision(Reason.GRANTED, "Bo", 0.4, 0.99))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ BO = Told(Decision(Reason.GRANTED, "Bo", 0.4, 0.99))
     ids=lambda told: f"{told.decision.reason}",
 )
 @pytest.mark.parametrize("ruling", [PIN, TWO])
-def test_a_denied_face_ends_somebody_elses_waiting(seen: Told, ruling: Ruling) -> None:
+def test_a_denied_face_ends_somebody_elses_waiting(seen: Announcement, ruling: Ruling) -> None:
     state, _ = Admission().decided(ADA, ruling, 0.0)
     state, _ = state.decided(seen, ruling, 1.0)
     assert state.waiting is None
@@ -157,7 +157,7 @@ def test_of_two_people_neither_is_let_in_where_one_cannot_be_recorded(tmp_path: 
     with Database.open(tmp_path / "door.db") as database:
         events = Events(database)
 
-        def record(told: Told, door: str) -> None:
+        def record(told: Announcement, door: str) -> None:
             if told.decision.username == "Bo":
                 raise DatabaseUnwritable("The disk is full.")
             events.append_login(told.decision, source=door, now=utc_now())

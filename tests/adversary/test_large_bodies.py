@@ -12,10 +12,10 @@ import pytest
 import requests
 from starlette.types import Message, Receive, Scope, Send
 
-from ostiary.commands.rate import RateLimit
 from ostiary.http.connections import Connections
 from ostiary.http.parts import ConsoleLimits
 from ostiary.http.shield import LARGE_AT_ONCE, LargeBodies, Shield
+from ostiary.limits.rate import RateLimit
 from ostiary.store.accounts import Role
 from ostiary.vision.engine import VisionEngine
 from testing.console import PASSWORD, ConsoleDoor, console_settings

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.client.local import LocalDoor
 from ostiary.commands.commands import Commands
 from ostiary.errors import Busy, NotAllowed
 from ostiary.local import server as local
+from ostiary.local.client import LocalDoor
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.messages.commands.doors import DoorAnswer, DoorRequest

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.security import door_key
-from ostiary.store.door_key import DoorKey
 from ostiary.vision.engine import VisionEngine
 from testing import lock_vectors
 from testing.broker import Mosquitto

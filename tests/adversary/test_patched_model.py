@@ -40,7 +40,7 @@ def test_a_door_with_a_patched_liveness_model_does_not_start_and_says_why(
     call_everything_live(copy / LIVENESS)
     config = write_config(tmp_path, 1, copy, portraits)
     done = subprocess.run(
-        [sys.executable, "-m", "ostiary.cli", "run", "--config", str(config)],
+        [sys.executable, "-m", "ostiary.cli.main", "run", "--config", str(config)],
         capture_output=True,
         text=True,
         timeout=60,

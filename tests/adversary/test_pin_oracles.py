@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.access.keypad import Entry
-from ostiary.access.risk import Risk
-from ostiary.access.rules import Factor, Ruling
 from ostiary.commands import credentials
-from ostiary.commands.attempts import LockOut
 from ostiary.commands.commands import Commands
 from ostiary.commands.context import MQTT, Asker, Context
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.pins import PinHasher, hint_of
-from ostiary.commands.presenting import Presenting
-from ostiary.commands.room import Room
-from ostiary.config import Settings
-from ostiary.doorkeeper import Doorkeeper
+from ostiary.commands.services import CommandServices
+from ostiary.decision.risk import Risk
+from ostiary.decision.rules import Factor, Ruling
 from ostiary.errors import OstiaryError, PinWeak, TooManyAttempts, TransactionConflict
+from ostiary.hardware.keypad import Entry
+from ostiary.limits.lock_out import LockOut
 from ostiary.messages.commands.credentials import CredentialRequest, SetPinRequest
 from ostiary.messages.reason import Reason
+from ostiary.people.credential_check import Presenting
+from ostiary.people.people import People, roster_of
+from ostiary.people.pins import PinHasher, hint_of
+from ostiary.pipeline.doorkeeper import Doorkeeper
+from ostiary.settings import Settings
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
 from ostiary.store.database import Database
@@ -70,7 +70,7 @@ class House:
             people.register(name, [some_look(number + 1)], NOW, source="cli")
             if pin is not None:
                 people.credentials.set_pin(name, "pin", hasher.hash(pin), hint_of(pin), NOW)
-        self.room = Room(
+        self.room = CommandServices(
             settings,
             people,
             events,

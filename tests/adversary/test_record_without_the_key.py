@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.store import schema
 from ostiary.store.audit import ABOUT_PEOPLE
-from ostiary.store.door_key import DoorKey
 from ostiary.store.links import EVENT_COLUMNS, EventRow, append, digest_of, link_of, newest_link
 from testing.record import ADA, DOOR, KEY, LATER, NOW, House
 

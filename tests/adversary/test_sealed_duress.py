@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from ostiary.commands.log_check import check
+from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import CredentialUnknown
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.backup import backup
 from ostiary.store.credentials import Credentials, Pins
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events
 from ostiary.store.sealing import Rotation, decrypt, encrypt, rotate
 from ostiary.store.users import Users

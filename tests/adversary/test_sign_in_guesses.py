@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from ostiary.commands.attempts import REMEMBERED, LockOut
 from ostiary.errors import TooManyAttempts
 from ostiary.http.app import SIGN_IN_TRIES
 from ostiary.http.passwords import Passwords, guesses_of
+from ostiary.limits.lock_out import REMEMBERED, LockOut
 from ostiary.store.audit import Audit
 from ostiary.vision.engine import VisionEngine
 from testing.console import PASSWORD, ConsoleDoor, console_settings, logged

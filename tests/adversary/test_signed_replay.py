@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.mqtt.signing import Signer
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

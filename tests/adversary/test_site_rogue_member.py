@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.client.remote import new_client_id
-from ostiary.client.site_desk import WINDOW, SiteDesk
-from ostiary.client.site_office import SiteOffice
-from ostiary.client.site_table import look, table_of
+from ostiary.cli.remote import new_client_id
+from ostiary.cli.site_authority import SiteAuthority
+from ostiary.cli.site_connection import WINDOW, SiteConnection
+from ostiary.cli.site_table import look, table_of
 from ostiary.commands.site import Heard
 from ostiary.mqtt.connection import Login
 from ostiary.site.clock import Version, following
@@ -228,11 +228,11 @@ class Office:
         self.path = folder / "site-authority.members"
 
     @property
-    def desk(self) -> SiteDesk:
+    def desk(self) -> SiteConnection:
         """A new connection each time."""
         port = self.broker.port
         login = Login("127.0.0.1", port, new_client_id(), 30, 0, WINDOW, 10**6, clean=True)
-        return SiteDesk(login, self.house.topics)
+        return SiteConnection(login, self.house.topics)
 
     def publish(self, *messages: Heard) -> None:
         with self.desk as desk:
@@ -242,7 +242,7 @@ class Office:
         heard = (lambda _: None) if store is None else store.heard_of
         house = self.house
         with self.desk as desk:
-            office = SiteOffice(house.authority, house.members, self.path)
+            office = SiteAuthority(house.authority, house.members, self.path)
             done = office.revoke(desk, name, since, house.clock(), heard)
             house.members = office.members
         return done.people, done.removed, done.refused
@@ -323,7 +323,7 @@ def test_what_was_signed_anew_in_between_is_still_known_to_be_of_that_door(
     one.hears(*told)
     office.publish(*told)
     with office.desk as desk:
-        holder = SiteOffice(house.authority, house.members, office.path)
+        holder = SiteAuthority(house.authority, house.members, office.path)
         holder.rotate(desk, house.clock())
         house.members = holder.members
     office.heard_by(one)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
+from ostiary.crypto.keyring import data_keys
 from ostiary.errors import StoreLocked
 from ostiary.store.database import Database
-from ostiary.store.keyring import data_keys
 from ostiary.store.sealing import rotate
 from ostiary.store.users import Users
 from testing.broker import Mosquitto

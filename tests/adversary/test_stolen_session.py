@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import requests
 
-from ostiary.commands import enrol
+from ostiary.clock import utc_now
+from ostiary.commands import people
 from ostiary.commands.context import LOCAL, Asker, Context
-from ostiary.commands.room import utc_now
 from ostiary.http.app import SIGN_IN_TRIES
 from ostiary.messages.commands.people import RegisterRequest
 from ostiary.mqtt.signing import Signer
@@ -229,7 +229,7 @@ def door_on_the_bus(
     with Doorway(door_settings(folder, port, commands=commands), engine) as door:
         image = portraits.joinpath("obama.jpg").read_bytes()
         request = RegisterRequest(username=NAME, image=image)
-        door.commands.run(enrol.register, request, Context("cli", Asker(None, LOCAL)))
+        door.commands.run(people.register, request, Context("cli", Asker(None, LOCAL)))
         yield door
 
 

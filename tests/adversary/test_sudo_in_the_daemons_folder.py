@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.client.remote import new_client_id
-from ostiary.client.site_desk import WINDOW, SiteDesk
-from ostiary.client.site_office import SiteOffice
+from ostiary.cli.remote import new_client_id
+from ostiary.cli.site_authority import SiteAuthority
+from ostiary.cli.site_connection import WINDOW, SiteConnection
+from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import OstiaryError
 from ostiary.mqtt.connection import Login
 from ostiary.service.owner import as_owner_of, is_so_for_owner_of
@@ -19,7 +20,6 @@ from ostiary.site.members import first_members
 from ostiary.site.topics import SiteTopics
 from ostiary.store.backup import backup, beside, copy_of
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from testing.broker import Mosquitto
 from testing.site_doors import BEGIN, SITE, new_identity
 
@@ -75,10 +75,10 @@ def test_the_list_of_members_is_written_through_no_link(
     for end in (".new", ""):
         (folder / f"{members.name}{end}").symlink_to(target)
     authority = new_identity()
-    office = SiteOffice(authority, first_members(authority, "key-holder", SITE, BEGIN), members)
+    office = SiteAuthority(authority, first_members(authority, "key-holder", SITE, BEGIN), members)
     with Mosquitto(tmp_path / "broker") as broker:
         login = Login("127.0.0.1", broker.port, new_client_id(), 30, 0, WINDOW, 10**6, clean=True)
-        with SiteDesk(login, SiteTopics(SITE)) as desk:
+        with SiteConnection(login, SiteTopics(SITE)) as desk:
             office._sign(desk, office.members)
     assert not (tmp_path / "made").exists()
     assert members.is_file()
@@ -142,14 +142,14 @@ import sys
 from importlib import import_module
 for each in sys.argv[1].split():  # the interpreter's own files may be root's
     import_module(each)
-from ostiary.cli import main
+from ostiary.cli.main import main
 sys.argv = ["ostiary", *sys.argv[2:]]
 main()
 """
 NEEDED = (
-    "ostiary.client.site_office ostiary.client.remote ostiary.client.site_desk "
+    "ostiary.cli.site_authority ostiary.cli.remote ostiary.cli.site_connection "
     "ostiary.store.site ostiary.store.database ostiary.mqtt.security ostiary.mqtt.login "
-    "ostiary.service.owner ostiary.store.door_key ostiary.site.topics encodings.ascii "
+    "ostiary.service.owner ostiary.crypto.door_key ostiary.site.topics encodings.ascii "
     "encodings.idna importlib.readers importlib.resources mnemonic "
     "sqlite3.dbapi2 ostiary.store.credentials"
 )

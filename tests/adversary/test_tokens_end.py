@@ -8,8 +8,8 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from ostiary.cli import app
-from ostiary.commands.room import utc_now
+from ostiary.cli.main import app
+from ostiary.clock import utc_now
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine

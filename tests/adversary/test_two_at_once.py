@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ostiary.commands.context import MQTT, Asker, Context
-from ostiary.commands.enrol import add_template, register
+from ostiary.commands.people import add_template, register
 from ostiary.errors import AlreadyRegistered
 from ostiary.messages.commands.base import Answer
 from ostiary.messages.commands.people import AddTemplateRequest, RegisterRequest

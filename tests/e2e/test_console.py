@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from demo.scenes import Scene
 from demo.stream import Camera
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.store.accounts import Role

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from ostiary.commands.commands import COMMANDS
-from ostiary.config import Settings
-from ostiary.config_file import render
-from ostiary.entrance.input_device import EVENT
+from ostiary.hardware.input_device import EVENT
+from ostiary.settings import Settings
+from ostiary.settings.file import render
 from ostiary.site.clock import following
 from ostiary.site.envelope import write
 from ostiary.site.invitation import grouped

@@ -27,11 +27,12 @@ from ostiary.camera.onvif import camera_in
 from ostiary.commands.commands import named
 from ostiary.commands.log_check import check, told_heads
 from ostiary.commands.wire import failed
-from ostiary.config import AccessSettings, load_settings
-from ostiary.config_file import edited
-from ostiary.entrance.input_device import Keys
-from ostiary.entrance.sensor import contact_in
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.identity import Identity
+from ostiary.crypto.keyring import add_key, begin, new_recovery, recover
 from ostiary.errors import OstiaryError
+from ostiary.hardware.input_device import Keys
+from ostiary.hardware.sensor import contact_in
 from ostiary.http.legacy import face_form
 from ostiary.local.server import read_command
 from ostiary.messages.log import LogHead
@@ -39,10 +40,11 @@ from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.state import State
 from ostiary.messages.username import checked_username, looks_of, new_username
 from ostiary.mqtt.signing import Signer, Verifier
-from ostiary.overrides import adjusted, read_overrides
+from ostiary.settings import AccessSettings, load_settings
+from ostiary.settings.file import edited
+from ostiary.settings.overrides import adjusted, read_overrides
 from ostiary.site.clock import Version
 from ostiary.site.envelope import read
-from ostiary.site.identity import Identity
 from ostiary.site.invitation import read_code
 from ostiary.site.members import Membership, first_members, read_members
 from ostiary.site.person import read_person
@@ -51,11 +53,9 @@ from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
 from ostiary.store.import_v1 import import_database
-from ostiary.store.keyring import add_key, begin, new_recovery, recover
 from ostiary.store.own_entries import is_head_of
 from ostiary.store.restore import restore
 from ostiary.store.users import Users

@@ -52,7 +52,7 @@ def start_archive(broker: int, postgres: Postgres, log: Path) -> subprocess.Pope
     }
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "ostiary.cli", "archive"],
+            [sys.executable, "-m", "ostiary.cli.main", "archive"],
             env=environment,
             stdout=output,
             stderr=output,

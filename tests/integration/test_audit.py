@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import requests
 
-from ostiary.client.local import LocalDoor
-from ostiary.client.remote import RemoteDoor, new_client_id
+from ostiary.cli.remote import RemoteDoor, new_client_id
 from ostiary.commands.commands import COMMANDS
 from ostiary.commands.context import LOCAL, Asker, Context
 from ostiary.commands.registry import AnyCommand
 from ostiary.errors import DatabaseUnwritable, TimedOut
 from ostiary.local import server as local_server
+from ostiary.local.client import LocalDoor
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.device import ReloadAnswer, ReloadRequest
 from ostiary.mqtt.door import MqttDoor

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from demo.scenes import Scene
-from ostiary.access.calibration import LIVE, CalibratedCamera
 from ostiary.camera.address import digest_of
 from ostiary.camera.clips import clips_in
 from ostiary.camera.reader import CameraReader
 from ostiary.commands.calibration import Calibrations
-from ostiary.config import AccessSettings, CameraSettings, Settings
+from ostiary.crypto.door_key import DoorKey
+from ostiary.decision.calibration import LIVE, CalibratedCamera
 from ostiary.errors import (
     CalibrationRefused,
     DatabaseUnwritable,
@@ -45,9 +45,9 @@ from ostiary.messages.recognizer import RecognizerName
 from ostiary.service.doctor import Level
 from ostiary.service.doctor.calibration import check_calibration
 from ostiary.service.sitting import recorded, watched
+from ostiary.settings import AccessSettings, CameraSettings, Settings
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events
 from ostiary.store.log_check import check_log
 from ostiary.store.sealing import Rotation, encrypt, rotate
@@ -456,7 +456,7 @@ def test_a_recording_of_two_cameras_is_refused(
 
 def ostiary(config: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli", "calibrate", *arguments],
+        [sys.executable, "-m", "ostiary.cli.main", "calibrate", *arguments],
         env={**os.environ, "OSTIARY_CONFIG": str(config)},
         input=answer,
         capture_output=True,

@@ -7,8 +7,8 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus
 from ostiary.camera.http_stream import open_stream
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 from testing.cameras import reader, until
 from testing.certificates import Authority, self_signed
 from testing.odd_mjpeg import OddCamera, Oddity

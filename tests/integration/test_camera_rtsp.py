@@ -175,7 +175,7 @@ def test_nothing_is_written_of_a_failing_camera_but_one_line_without_its_passwor
     program = f"""
 import time
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings
+from ostiary.settings import CameraSettings
 with CameraReader(CameraSettings(source="{source.format(port=port)}")):
     time.sleep(2)
 """

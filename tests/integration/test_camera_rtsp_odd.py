@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ostiary.camera.frame import CameraStatus
-from ostiary.config import CameraSettings
 from ostiary.service.doctor import Level
 from ostiary.service.doctor.cameras import check_camera
+from ostiary.settings import CameraSettings
 from testing.cameras import reader, until
 from testing.certificates import self_signed
 from testing.odd_rtsp import OddRtsp, encoded

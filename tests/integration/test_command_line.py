@@ -8,10 +8,10 @@ from typing import Protocol
 
 import pytest
 
-from ostiary.client.door import A
-from ostiary.client.events import told
-from ostiary.client.local import LocalDoor
+from ostiary.cli.events import told
 from ostiary.commands.commands import Commands
+from ostiary.local.client import LocalDoor
+from ostiary.local.running_door import A
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest

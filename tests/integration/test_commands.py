@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.client.door import A
-from ostiary.client.events import told
-from ostiary.client.remote import RemoteDoor, new_client_id
-from ostiary.commands.room import CommandLimits
+from ostiary.cli.events import told
+from ostiary.cli.remote import RemoteDoor, new_client_id
+from ostiary.commands.services import CommandLimits
 from ostiary.errors import TimedOut, UserExists
+from ostiary.local.running_door import A
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.decision import Decision

@@ -55,7 +55,7 @@ def config(tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path) -
 
 def ostiary(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli", *arguments],
+        [sys.executable, "-m", "ostiary.cli.main", *arguments],
         env={**os.environ, "OSTIARY_CONFIG": str(config)},
         capture_output=True,
         text=True,
@@ -244,7 +244,7 @@ def test_events_are_followed_as_they_arrive(config: Path, probe: Probe) -> None:
     with DaemonProcess(config):
         probe.wait_for(AVAILABILITY, b"online")
         follower = subprocess.Popen(
-            [sys.executable, "-m", "ostiary.cli", "events", "--follow", "--json"],
+            [sys.executable, "-m", "ostiary.cli.main", "events", "--follow", "--json"],
             env={**os.environ, "OSTIARY_CONFIG": str(config)},
             stdout=subprocess.PIPE,
             text=True,
@@ -314,7 +314,7 @@ def test_without_a_broker_the_door_still_decides_and_delivers_later(
 
 def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
     check = (
-        "import ostiary.app, ostiary.cli, sys; "
+        "import ostiary.app, ostiary.cli.main, sys; "
         "assert not {'torch', 'onnx', 'face_recognition', 'dlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)

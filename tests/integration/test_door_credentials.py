@@ -233,7 +233,7 @@ def test_a_card_is_given_by_holding_it_to_the_reader_and_opens_nothing_meanwhile
 def test_the_command_line_says_how_the_door_is_and_runs_it(house: House) -> None:
     def ostiary(*arguments: str, typed: str = "") -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "ostiary.cli", *arguments],
+            [sys.executable, "-m", "ostiary.cli.main", *arguments],
             env={**os.environ, "OSTIARY_CONFIG": str(house.folder / "ostiary.toml")},
             input=typed,
             capture_output=True,

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.config import VisionSettings
 from ostiary.errors import ModelMissing
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from demo.scenes import Scene
-from ostiary.access.presentation import share, threshold_for
 from ostiary.camera.clips import LIVE, clips_in
+from ostiary.decision.presentation import share, threshold_for
 from ostiary.errors import ClipsInvalid, ConfigError, SittingIncomplete
 from ostiary_export.cli import app
 from ostiary_export.presentation.command import settings_of

@@ -34,7 +34,7 @@ def nobody(command: str, config: Path) -> subprocess.CompletedProcess[str]:
     drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     arguments = [*command.split(), "--config", str(config)]
     return subprocess.run(
-        [*drop, sys.executable, "-m", "ostiary.cli", *arguments],
+        [*drop, sys.executable, "-m", "ostiary.cli.main", *arguments],
         cwd="/",
         capture_output=True,
         text=True,

@@ -21,14 +21,14 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.commands.room import utc_now
-from ostiary.config import Settings
+from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
 from ostiary.messages.prompt import Prompt, PromptMessage
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, State
 from ostiary.mqtt.discovery import announcements
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.cameras import Still

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from ostiary.commands.room import CommandLimits, utc_now
-from ostiary.config import HttpSettings
+from ostiary.clock import utc_now
+from ostiary.commands.services import CommandLimits
 from ostiary.errors import ConfigError
 from ostiary.http.server import Server
+from ostiary.settings import HttpSettings
 from ostiary.store.accounts import ApiTokens, Role
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import ImageLimits

@@ -18,13 +18,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
-from ostiary.commands.room import utc_now
-from ostiary.config import load_settings
+from ostiary.clock import utc_now
 from ostiary.http.api.door import IDLE_S
 from ostiary.http.parts import ConsoleLimits
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
-from ostiary.overrides import overrides_path, with_overrides
+from ostiary.settings import load_settings
+from ostiary.settings.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import ApiTokens, Role
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.arrays import BGRImage

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ostiary.access.probe import Probe
+from ostiary.decision.probe import Probe
 from ostiary.store.audit import Audit
 from ostiary.vision.engine import VisionEngine
 from testing.console import Browser, ConsoleDoor, console_settings

@@ -10,8 +10,8 @@ import onnxruntime as ort
 import pytest
 from structlog.testing import capture_logs
 
-from ostiary.config import AccessSettings
 from ostiary.errors import ModelInvalid, ModelMissing
+from ostiary.settings import AccessSettings
 from ostiary.vision import liveness
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.client.local import LocalDoor
 from ostiary.errors import ConfigError, DoorNotRunning
+from ostiary.local.client import LocalDoor
 from ostiary.local.unix_socket import bound
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.store.database import Database
@@ -22,7 +22,7 @@ from testing.waiting import wait_until
 
 def ostiary(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli", *arguments, "--config", str(config)],
+        [sys.executable, "-m", "ostiary.cli.main", *arguments, "--config", str(config)],
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,
@@ -106,7 +106,7 @@ def test_people_events_rules_and_the_door_without_a_broker(
         assert opened.returncode == 0, opened.stderr
         assert "released cli" in ostiary(config, "events").stdout
         with subprocess.Popen(
-            [sys.executable, "-m", "ostiary.cli", "events", "-f", "--limit", "1"],
+            [sys.executable, "-m", "ostiary.cli.main", "events", "-f", "--limit", "1"],
             env={**os.environ, "OSTIARY_CONFIG": str(config)},
             stdout=subprocess.PIPE,
             text=True,

@@ -12,16 +12,16 @@ from demo.head import Head
 from demo.portraits import LANDMARKS, Portrait
 from demo.room import HEIGHT, WIDTH, with_sensor_noise
 from demo.visitor import FAR, walking_up
-from ostiary.access.doorway import Told
-from ostiary.access.policy import Policy
-from ostiary.access.risk import Risk
-from ostiary.access.roster import Roster
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.policy import Policy
+from ostiary.decision.risk import Risk
+from ostiary.decision.roster import Roster
 from ostiary.messages.reason import Reason
-from ostiary.recognition import Recognition
+from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from testing.sheet import Sheet
@@ -49,7 +49,7 @@ def played(
     told: list[tuple[float, Reason]] = []
     now = 1000.0
 
-    def record(each: Told, _camera: str) -> None:
+    def record(each: Announcement, _camera: str) -> None:
         told.append((now - 1000.0, each.decision.reason))
 
     loop = Recognition(

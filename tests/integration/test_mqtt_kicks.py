@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.clock import utc_now
 from ostiary.commands.commands import COMMANDS
-from ostiary.commands.room import utc_now
-from ostiary.config import Settings
 from ostiary.messages.state import CameraState, State
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level
+from ostiary.settings import Settings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings

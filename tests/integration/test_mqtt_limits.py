@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.client.cli import everybody
-from ostiary.client.remote import RemoteDoor, new_client_id
-from ostiary.client.rules import whole_book
+from ostiary.cli.door import everybody
+from ostiary.cli.remote import RemoteDoor, new_client_id
+from ostiary.cli.rules import whole_book
 from ostiary.errors import RequestTooLarge
 from ostiary.messages.commands.decisions import (
     EventsAnswer,
@@ -375,7 +375,7 @@ def test_enrolling_a_folder_shrinks_phone_photos_and_one_that_cannot_fit_stops_n
     ):
         config = tmp_path / "ostiary.toml"
         config.write_text(f'[device]\nid = "test"\n[mqtt]\nport = {broker.port}\n')
-        command = [sys.executable, "-m", "ostiary.cli", "enroll", str(folder), "--from-photo"]
+        command = [sys.executable, "-m", "ostiary.cli.main", "enroll", str(folder), "--from-photo"]
         ran = subprocess.run(
             [*command, "--config", str(config)], capture_output=True, text=True, check=False
         )
@@ -395,7 +395,7 @@ def test_a_broker_too_small_for_a_face_is_named_for_each_photo(
     with door_at(small, tmp_path, engine):
         config = tmp_path / "ostiary.toml"
         config.write_text(f'[device]\nid = "test"\n[mqtt]\nport = {small.port}\n')
-        command = [sys.executable, "-m", "ostiary.cli", "enroll", str(folder), "--from-photo"]
+        command = [sys.executable, "-m", "ostiary.cli.main", "enroll", str(folder), "--from-photo"]
         ran = subprocess.run(
             [*command, "--config", str(config)], capture_output=True, text=True, check=False
         )

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.pictures import BYTES, EXPIRY_S, WAITING

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import structlog
 
-from ostiary.config import load_settings
 from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.settings import load_settings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.certificates import Authority

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.errors import ConfigError
 from ostiary.mqtt.signing import Signer
 from ostiary.vision.engine import VisionEngine

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.messages.entrance import DoorState, Mode
 from ostiary.messages.state import EntranceState
 from ostiary.mqtt.discovery import announcements

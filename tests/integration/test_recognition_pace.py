@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.access.policy import Policy
+from ostiary.decision.policy import Policy
 from ostiary.vision.engine import VisionEngine
 from testing.cameras import until
 from testing.recognizing import recognizing

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.doorway import Doorway, Told
-from ostiary.access.probe import Probe, fused
-from ostiary.access.risk import Risk
-from ostiary.access.vote import Observation
-from ostiary.commands.migration import come_over
-from ostiary.commands.people import People, former_needed, roster_of
-from ostiary.config import VisionSettings
+from ostiary.decision.camera_memory import Announcement, CameraMemory
+from ostiary.decision.probe import Probe, fused
+from ostiary.decision.risk import Risk
+from ostiary.decision.vote import Observation
 from ostiary.errors import DescriptorInvalid, RecognizerMismatch
+from ostiary.people.migration import come_over
+from ostiary.people.people import People, former_needed, roster_of
+from ostiary.settings import VisionSettings
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -67,11 +67,11 @@ class Household:
         turned = np.asarray(cv2.warpAffine(bgr, turn, (width, height)), np.uint8)
         return turned, self.engine.detect(turned)[0]
 
-    def visit(self, names: Sequence[str], liveness: float = 0.99) -> list[Told]:
+    def visit(self, names: Sequence[str], liveness: float = 0.99) -> list[Announcement]:
         """One person after the other stands there, a frame each, at the same place."""
         roster = self.people.roster
-        door = Doorway(POLICY, roster.is_one_person)
-        outcomes: list[Told] = []
+        door = CameraMemory(POLICY, roster.is_one_person)
+        outcomes: list[Announcement] = []
         for number, name in enumerate(names):
             now = 0.1 * number
             door = door.saw([FACE], now)

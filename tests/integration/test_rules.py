@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import GroupInUse, GroupUnknown
 from ostiary.messages.reason import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.rules import RuleStore, StoredPerson
 from ostiary.store.sealing import Rotation, encrypt, rotate
 from ostiary.store.users import Users

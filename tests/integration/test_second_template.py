@@ -11,15 +11,15 @@ import pytest
 
 from demo.portraits import Portrait
 from demo.turner import Posture, Turner
-from ostiary.access.risk import Risk
 from ostiary.commands.context import LOCAL, Asker, Context
-from ostiary.commands.enrol import register
 from ostiary.commands.examine import one_face
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import Room
-from ostiary.config import CommandSettings, Settings
+from ostiary.commands.people import register
+from ostiary.commands.services import CommandServices
+from ostiary.decision.risk import Risk
 from ostiary.errors import FaceCovered, LowQuality
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
+from ostiary.people.people import People, roster_of
+from ostiary.settings import CommandSettings, Settings
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
@@ -52,15 +52,15 @@ class Standing:
 
 
 @pytest.fixture
-def room(tmp_path: Path, engine: VisionEngine) -> Iterator[Room]:
+def room(tmp_path: Path, engine: VisionEngine) -> Iterator[CommandServices]:
     settings = Settings(commands=CommandSettings(enrol_s=2, allow_unverified_enrolment=True))
     with Database.open(tmp_path / "door.db") as database:
         users = Users(database)
         people = People(users, Events(database), roster_of(users, engine, Risk()))
-        yield Room(settings, people, Events(database), engine)
+        yield CommandServices(settings, people, Events(database), engine)
 
 
-def enrolled(room: Room, **asked: object) -> RegisterAnswer:
+def enrolled(room: CommandServices, **asked: object) -> RegisterAnswer:
     request = RegisterRequest.model_validate({"username": "Barack", "require_live": False, **asked})
     answer = register(room, request, Context("cli", Asker(None, LOCAL)))()
     assert isinstance(answer, RegisterAnswer)
@@ -68,7 +68,7 @@ def enrolled(room: Room, **asked: object) -> RegisterAnswer:
 
 
 def test_who_never_turns_is_kept_with_one_template_and_it_is_said_what_is_missing(
-    room: Room, portraits: Path
+    room: CommandServices, portraits: Path
 ) -> None:
     before_it = replace(room, cameras={"door": Standing(portraits / "obama.jpg")})
     answer = enrolled(before_it, source="camera")
@@ -78,7 +78,7 @@ def test_who_never_turns_is_kept_with_one_template_and_it_is_said_what_is_missin
 
 
 def test_the_first_picture_is_one_that_is_not_turned_away(
-    room: Room, portraits: Path, tmp_path: Path
+    room: CommandServices, portraits: Path, tmp_path: Path
 ) -> None:
     person = Turner.of(Portrait.load(portraits / "obama2.jpg"), room.engine.detector)
     aside = tmp_path / "aside.png"
@@ -90,7 +90,7 @@ def test_the_first_picture_is_one_that_is_not_turned_away(
 
 
 def test_one_picture_asks_for_a_second_and_two_that_differ_are_enough(
-    room: Room, portraits: Path
+    room: CommandServices, portraits: Path
 ) -> None:
     pictures = [b64encode((portraits / f"{name}.jpg").read_bytes()) for name in ("obama", "obama2")]
     texts = [each.decode() for each in pictures]
@@ -106,7 +106,7 @@ def test_one_picture_asks_for_a_second_and_two_that_differ_are_enough(
     ("draw", "word"), [(with_mask, "mouth"), (with_dark_glasses, "eyes")], ids=["mask", "glasses"]
 )
 def test_nobody_is_enrolled_with_mouth_or_eyes_covered(
-    room: Room,
+    room: CommandServices,
     portraits: Path,
     draw: Callable[[BGRImage, FloatArray], BGRImage],
     word: str,

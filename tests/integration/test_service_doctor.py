@@ -16,16 +16,6 @@ import numpy as np
 import pytest
 
 from ostiary.camera.view import turned
-from ostiary.config import (
-    AccessSettings,
-    CameraSettings,
-    DoorSettings,
-    ReaderSettings,
-    RelaySettings,
-    Settings,
-    StoreSettings,
-    VisionSettings,
-)
 from ostiary.messages.commands.rules import AccessRule
 from ostiary.service.doctor import Check, Level, run_checks
 from ostiary.service.doctor.broker import check_broker
@@ -41,6 +31,16 @@ from ostiary.service.doctor.recognition import check_recognition
 from ostiary.service.doctor.relay import check_relay
 from ostiary.service.doctor.rules import check_rules
 from ostiary.service.doctor.secrets import check_secrets
+from ostiary.settings import (
+    AccessSettings,
+    CameraSettings,
+    DoorSettings,
+    ReaderSettings,
+    RelaySettings,
+    Settings,
+    StoreSettings,
+    VisionSettings,
+)
 from ostiary.store.database import Database
 from ostiary.store.rules import RuleStore
 from ostiary.store.sealing import make_recovery

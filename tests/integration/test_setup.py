@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from ostiary.camera.onvif import NetworkCamera, discover
-from ostiary.config import load_settings
 from ostiary.errors import ConfigError
 from ostiary.http.place import check_place
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level
+from ostiary.settings import load_settings
 from ostiary.setup.broker import LocalBroker
 from testing.broker import Mosquitto
 from testing.command_line import Said, ostiary
@@ -113,7 +113,7 @@ def test_a_wrong_option_changes_nothing(config: Path, at_the_door: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_session_that_drops_ends_it_in_order(config: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "ostiary.cli", "setup", "--config", str(config)]
+    command = [sys.executable, "-m", "ostiary.cli.main", "setup", "--config", str(config)]
     with subprocess.Popen(
         [*command, "--no-service"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as asking:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.access.policy import Policy
-from ostiary.access.vote import Observation, decide_single
 from ostiary.camera.clips import LIVE, clips_in
+from ostiary.decision.policy import Policy
+from ostiary.decision.vote import Observation, decide_single
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.arrays import BGRImage

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import verify
 from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
 from ostiary.store.log_check import check_log

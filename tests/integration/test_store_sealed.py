@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mnemonic import Mnemonic
 
+from ostiary import timestamps
 from ostiary.commands.log_check import check
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import KeyedSeal
 from ostiary.errors import (
     LogAltered,
     RecoveryWordsWrong,
@@ -24,17 +27,14 @@ from ostiary.errors import (
 )
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
-from ostiary.store import moment
 from ostiary.store.audit import Audit
 from ostiary.store.backup import backup, verify
 from ostiary.store.chain import Chain
 from ostiary.store.command_log import CommandKey, CommandLog
 from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events
 from ostiary.store.restore import restore
-from ostiary.store.seal import KeyedSeal
 from ostiary.store.sealing import (
     Rotation,
     change_key,
@@ -425,7 +425,10 @@ def test_what_was_restored_opens_with_the_words_that_it_says(path: Path, tmp_pat
     make_recovery(path, KEY, later)
 
     restored = restore(copy, path, later, store_key=KEY)
-    assert (restored.words_of, restored.words_lost) == (moment.to_text(NOW), moment.to_text(later))
+    assert (restored.words_of, restored.words_lost) == (
+        timestamps.to_text(NOW),
+        timestamps.to_text(later),
+    )
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint")
     third, target = tmp_path / "third.db", tmp_path / "third" / "ostiary.db"
@@ -436,7 +439,7 @@ def test_what_was_restored_opens_with_the_words_that_it_says(path: Path, tmp_pat
         check_filled(database)
 
     restored = restore(earlier, path, later + timedelta(seconds=1), store_key=KEY)
-    assert (restored.words_of, restored.words_lost) == (None, moment.to_text(NOW))
+    assert (restored.words_of, restored.words_lost) == (None, timestamps.to_text(NOW))
 
 
 def test_wrong_recovery_words_say_what_is_wrong_and_change_nothing(
@@ -531,7 +534,7 @@ def test_a_killed_encryption_leaves_all_plain_or_all_sealed(path: Path, tmp_path
     script = (
         "import sys, os, threading, time\n"
         "from pathlib import Path\nfrom datetime import UTC, datetime\n"
-        "from ostiary.store.door_key import DoorKey\nfrom ostiary.store.sealing import encrypt\n"
+        "from ostiary.crypto.door_key import DoorKey\nfrom ostiary.store.sealing import encrypt\n"
         "threading.Thread(target=lambda: (time.sleep(float(sys.argv[3])), os._exit(9)),"
         " daemon=True).start()\n"
         "encrypt(Path(sys.argv[1]), b'k' * 32, DoorKey.load_or_make(Path(sys.argv[2])), 'front',"

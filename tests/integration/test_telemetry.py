@@ -8,7 +8,7 @@ from pathlib import Path
 LOAD = """
 import sys
 from pathlib import Path
-from ostiary.config import VisionSettings
+from ostiary.settings import VisionSettings
 from ostiary.vision.engine import VisionEngine
 VisionEngine.load(VisionSettings(models=Path(sys.argv[1])))
 """

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ostiary.config import Settings
-from ostiary.http.keeping import Keeping
+from ostiary.crypto.door_key import DoorKey
+from ostiary.http.snapshot_keeper import SnapshotKeeper
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import Events
 from ostiary.store.sessions import Sessions
 from ostiary.store.snapshots import Snapshots
@@ -81,7 +81,7 @@ def test_pictures_are_removed_for_their_age_only_by_a_trusted_clock(
 ) -> None:
     happens(database, NOW - timedelta(days=5 * 365))
     settings = Settings.model_validate({"store": {"keep_snapshots_days": 30}})
-    keeping = Keeping(database, {}, settings, lambda: trusted)
+    keeping = SnapshotKeeper(database, {}, settings, lambda: trusted)
     keeping.start()
     keeping.stop()
     assert left(database)[1] == kept
@@ -92,7 +92,7 @@ def test_pictures_that_are_not_to_be_kept_go_by_any_clock(
     database: Database, *, trusted: bool
 ) -> None:
     happens(database, NOW)
-    keeping = Keeping(database, {}, Settings.model_construct(), lambda: trusted)
+    keeping = SnapshotKeeper(database, {}, Settings.model_construct(), lambda: trusted)
     keeping.start()
     keeping.stop()
     assert left(database)[1] == 0

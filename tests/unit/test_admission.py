@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.admission import Admission, Need, Patience, needs_of, passed_back
-from ostiary.access.doorway import Told
-from ostiary.access.rules import ALWAYS, Factor, Ruling
+from ostiary.decision.admission import Admission, Need, Patience, needs_of, passed_back
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.rules import ALWAYS, Factor, Ruling
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 
@@ -17,15 +17,15 @@ TWO = Ruling(two_person=True)
 TWO_WITH_PINS = Ruling(two_person=True, needs=Factor.FACE_AND_PIN)
 
 
-def granted(name: str = "Anna") -> Told:
-    return Told(Decision(Reason.GRANTED, name, 0.4, 0.99))
+def granted(name: str = "Anna") -> Announcement:
+    return Announcement(Decision(Reason.GRANTED, name, 0.4, 0.99))
 
 
-def denied(reason: Reason = Reason.UNKNOWN_FACE) -> Told:
-    return Told(Decision(reason))
+def denied(reason: Reason = Reason.UNKNOWN_FACE) -> Announcement:
+    return Announcement(Decision(reason))
 
 
-def said(final: tuple[Told, ...]) -> list[tuple[Reason, str | None]]:
+def said(final: tuple[Announcement, ...]) -> list[tuple[Reason, str | None]]:
     return [(told.decision.reason, told.decision.username) for told in final]
 
 

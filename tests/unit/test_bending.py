@@ -12,7 +12,7 @@ from demo.portraits import Portrait
 from demo.room import HEIGHT, WIDTH
 from demo.turner import Posture, Turner
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.bending import Bending, blurred_around, step
 from ostiary.vision.engine import VisionEngine

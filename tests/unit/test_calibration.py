@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.calibration import LIVE, Calibration, Presentation, calibrated, told
+from ostiary.decision.calibration import LIVE, Calibration, Presentation, calibrated, told
 from ostiary.errors import CalibrationRefused, LastLayerInvalid, SittingIncomplete, SittingMixed
 from ostiary.messages.calibration import MadeFor
 from ostiary.vision.last_layer import FEATURES, VETO, LastLayer, fit

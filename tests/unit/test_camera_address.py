@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ostiary.camera.address import SourceKind, is_open_on_the_way, kind_of, redact
 from ostiary.camera.source import open_source
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.challenge import (
+from ostiary.decision.challenge import (
     HELD,
     RESTING,
     SEQUENCES,
@@ -17,8 +17,8 @@ from ostiary.access.challenge import (
     ended,
     step,
 )
-from ostiary.access.tries import Tries
-from ostiary.access.vote import Observation
+from ostiary.decision.tries import Tries
+from ostiary.decision.vote import Observation
 from ostiary.messages.prompt import Prompt
 from ostiary.vision.pose import Pose
 from testing.challenged import (

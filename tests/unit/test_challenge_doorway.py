@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.admission import Admission
-from ostiary.access.candidate import Candidate
-from ostiary.access.challenge import SEQUENCES, Failure, Look
-from ostiary.access.doorway import Doorway, Told
-from ostiary.access.policy import Policy
-from ostiary.access.probe import Probe
-from ostiary.access.rules import Ruling
-from ostiary.access.vote import Observation
+from ostiary.decision.admission import Admission
+from ostiary.decision.camera_memory import Announcement, CameraMemory
+from ostiary.decision.candidate import Candidate
+from ostiary.decision.challenge import SEQUENCES, Failure, Look
+from ostiary.decision.policy import Policy
+from ostiary.decision.probe import Probe
+from ostiary.decision.rules import Ruling
+from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Box, Face
@@ -38,18 +38,18 @@ UNCERTAIN = rules.policy(challenge="uncertain")
 JUDGED = Observation(LIVE, ANNA, FACE)
 DOUBTED = Observation(UNSURE, ANNA, FACE)
 STEP = 0.1
-Does = Callable[[Doorway, int], tuple[Pose, Observation] | None]
+Does = Callable[[CameraMemory, int], tuple[Pose, Observation] | None]
 
 
-def door(policy: Policy = ALWAYS, *, first: int = 0) -> Doorway:
-    return Doorway(policy, is_one_person, below=lambda _count: first)
+def door(policy: Policy = ALWAYS, *, first: int = 0) -> CameraMemory:
+    return CameraMemory(policy, is_one_person, below=lambda _count: first)
 
 
 def stands(
-    state: Doorway, does: Does, frames: int, start: float = 0.0
-) -> tuple[Doorway, list[Told]]:
+    state: CameraMemory, does: Does, frames: int, start: float = 0.0
+) -> tuple[CameraMemory, list[Announcement]]:
     """One face in each frame, which `does` something; None: nobody is there."""
-    told: list[Told] = []
+    told: list[Announcement] = []
     for number in range(frames):
         now = start + number * STEP
         done = does(state, number)
@@ -73,7 +73,7 @@ class Obedient:
         self.prompt: object = None
         self.frames = 0
 
-    def __call__(self, state: Doorway, _number: int) -> tuple[Pose, Observation]:
+    def __call__(self, state: CameraMemory, _number: int) -> tuple[Pose, Observation]:
         asked = state.asked
         prompt = asked.prompt if asked else None
         self.frames = self.frames + 1 if prompt is self.prompt else 0
@@ -81,11 +81,11 @@ class Obedient:
         return pose_while(prompt if self.frames >= 3 else None), self.observation
 
 
-def still(_state: Doorway, _number: int) -> tuple[Pose, Observation]:
+def still(_state: CameraMemory, _number: int) -> tuple[Pose, Observation]:
     return STRAIGHT, JUDGED
 
 
-def reasons(told: list[Told]) -> list[Reason]:
+def reasons(told: list[Announcement]) -> list[Reason]:
     return [each.decision.reason for each in told]
 
 
@@ -174,7 +174,7 @@ def test_a_failing_pipeline_ends_the_challenge() -> None:
 def test_a_face_that_is_changed_for_another_in_the_middle_is_denied() -> None:
     obedient = Obedient()
 
-    def swapped(state: Doorway, number: int) -> tuple[Pose, Observation]:
+    def swapped(state: CameraMemory, number: int) -> tuple[Pose, Observation]:
         pose, judged = obedient(state, number)
         return pose, judged if number < 12 else Observation(LIVE, ANNA, OTHER_FACE)
 
@@ -220,7 +220,7 @@ def test_whoever_stands_so_still_that_it_may_be_a_picture_may_take_a_challenge()
 
 
 def test_frames_of_two_people_are_not_challenged() -> None:
-    def changes(_state: Doorway, number: int) -> tuple[Pose, Observation]:
+    def changes(_state: CameraMemory, number: int) -> tuple[Pose, Observation]:
         return STRAIGHT, Observation(UNSURE, ANNA if number % 2 else BO, FACE)
 
     _, told = stands(door(UNCERTAIN), changes, 60)
@@ -228,7 +228,7 @@ def test_frames_of_two_people_are_not_challenged() -> None:
 
 
 def test_a_clear_attack_among_uncertain_frames_is_not_challenged() -> None:
-    def flickers(_state: Doorway, number: int) -> tuple[Pose, Observation]:
+    def flickers(_state: CameraMemory, number: int) -> tuple[Pose, Observation]:
         return STRAIGHT, Observation(UNSURE if number % 4 else ATTACK, ANNA, FACE)
 
     _, told = stands(door(UNCERTAIN), flickers, 60)
@@ -278,7 +278,7 @@ def test_failed_tries_outlive_a_reload() -> None:
 
 def test_a_grant_without_the_challenge_that_its_rule_wants_waits_and_is_denied() -> None:
     ruling = Ruling(step_up=True)
-    granted = Told(Decision(Reason.GRANTED, "Anna"))
+    granted = Announcement(Decision(Reason.GRANTED, "Anna"))
     waiting, final = Admission().decided(granted, ruling, 0.0)
     assert final == ()
     _, late = waiting.elapsed(60.0)
@@ -306,7 +306,7 @@ def test_whatever_is_seen_no_grant_of_a_challenge_has_less_than_the_challenge_sh
         for _ in range(count)
     ]
 
-    def does(_state: Doorway, number: int) -> tuple[Pose, Observation]:
+    def does(_state: CameraMemory, number: int) -> tuple[Pose, Observation]:
         return seen[number]
 
     _, told = stands(door(policy, first=drawn), does, len(seen))

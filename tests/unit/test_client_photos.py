@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.client.photos import ENVELOPE_BYTES, FACE_WIDTH, USUAL_BYTES, fit, read_photo
+from ostiary.cli.photos import ENVELOPE_BYTES, FACE_WIDTH, USUAL_BYTES, fit, read_photo
 from ostiary.errors import ImageInvalid, RequestTooLarge
 from ostiary.messages.commands.decisions import LoginRequest
 from ostiary.vision.arrays import BGRImage

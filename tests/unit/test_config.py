@@ -7,15 +7,21 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from ostiary.access.policy import policy_of
-from ostiary.access.risk import Risk, risk_of
-from ostiary.cli import app, this_machines_id
-from ostiary.config import AccessSettings, Settings, load_settings
-from ostiary.config.device import DeviceSettings, proposed_id
-from ostiary.config_file import EXAMPLES, render
+from ostiary.cli.main import app, this_machines_id
+from ostiary.decision.policy import policy_of
+from ostiary.decision.risk import Risk, risk_of
 from ostiary.errors import ConfigError, SettingInvalid
 from ostiary.http.messages import ThresholdValues
-from ostiary.overrides import ADJUSTABLE, adjusted, overrides_path, with_overrides, write_overrides
+from ostiary.settings import AccessSettings, Settings, load_settings
+from ostiary.settings.device import DeviceSettings, proposed_id
+from ostiary.settings.file import EXAMPLES, render
+from ostiary.settings.overrides import (
+    ADJUSTABLE,
+    adjusted,
+    overrides_path,
+    with_overrides,
+    write_overrides,
+)
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
 

@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from ostiary.access.keypad import Keypad
-from ostiary.commands.room import CommandLimits
-from ostiary.config import CameraSettings, Settings, load_settings
-from ostiary.config.retired import RETIRED, Fixed, Moved
-from ostiary.config_file import EXAMPLES
-from ostiary.entrance.watching import DEBOUNCE_S
+from ostiary.commands.services import CommandLimits
 from ostiary.errors import ConfigError
+from ostiary.hardware.keypad import Keypad
+from ostiary.hardware.watching import DEBOUNCE_S
 from ostiary.http.app import SIGN_IN_TRIES
 from ostiary.http.live import AT_MOST_FPS, AT_MOST_WIDE
 from ostiary.http.parts import ConsoleLimits
@@ -23,6 +20,9 @@ from ostiary.mqtt.publisher import KEEP_ANSWERS, MOST_ANSWERS, RESEND, WINDOW
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.service.doctor.check import Level
 from ostiary.service.doctor.settings import check_settings
+from ostiary.settings import CameraSettings, Settings, load_settings
+from ostiary.settings.file import EXAMPLES
+from ostiary.settings.retired import RETIRED, Fixed, Moved
 from ostiary.site.overview import CONFIRM_WITHIN_S
 from ostiary.vision import quality
 from ostiary.vision.detect import WHOLE_FRAME_EVERY_S

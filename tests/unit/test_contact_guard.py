@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from ostiary.access.entrance import Contact, Entrance, EntranceRules, Happening
-from ostiary.config.entrance import DoorSettings
-from ostiary.entrance.guard import Guard, Outputs
-from ostiary.entrance.lines import Edge, Inputs
-from ostiary.entrance.watching import DoorLines, Watching
 from ostiary.errors import DatabaseUnwritable, InputUnavailable
+from ostiary.hardware.controller import DoorController, Outputs
+from ostiary.hardware.lines import Edge, Inputs
+from ostiary.hardware.physical_door import Contact, DoorChange, EntranceRules, PhysicalDoor
+from ostiary.hardware.watching import DoorLines, Watching
 from ostiary.messages.entrance import DoorState, DoorWhat, Mode
 from ostiary.messages.state import EntranceState
+from ostiary.settings.entrance import DoorSettings
 from testing.waiting import wait_until
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -32,11 +32,11 @@ class House:
         self.held_until = 0.0
         self.sounding = False
         outputs = Outputs(self.record, self.shown.append, self, self)
-        self.guard = Guard(
-            "front", Entrance(EntranceRules()), outputs, lambda: self.now, lambda: NOW
+        self.guard = DoorController(
+            "front", PhysicalDoor(EntranceRules()), outputs, lambda: self.now, lambda: NOW
         )
 
-    def record(self, _door: str, happening: Happening, _at: datetime) -> None:
+    def record(self, _door: str, happening: DoorChange, _at: datetime) -> None:
         if self.full:
             raise DatabaseUnwritable("disk full")
         self.recorded.append(happening.what)

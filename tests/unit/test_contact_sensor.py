@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ostiary.access.entrance import Contact
-from ostiary.config import DoorSettings, Settings
-from ostiary.entrance.doors import Doors, Hardware
-from ostiary.entrance.sensor import ContactSensor, Silence, availability_topics, contact_in
+from ostiary.hardware.doors import Doors, Hardware
+from ostiary.hardware.physical_door import Contact
+from ostiary.hardware.sensor import ContactSensor, Silence, availability_topics, contact_in
+from ostiary.settings import DoorSettings, Settings
 
 CLOSED, OPEN, UNREADABLE = Contact.CLOSED, Contact.OPEN, Contact.UNREADABLE
 TOPIC = "zigbee2mqtt/front door"

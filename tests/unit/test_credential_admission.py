@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.admission import Admission, Need, Patience
-from ostiary.access.doorway import Told
-from ostiary.access.rules import Factor, Ruling
-from ostiary.doorkeeper import Doorkeeper, Passage
+from ostiary.decision.admission import Admission, Need, Patience
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.rules import Factor, Ruling
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
 CARD = Ruling(needs=Factor.FACE_AND_CARD)
@@ -19,8 +19,8 @@ PIN_ALONE = Ruling(needs=Factor.PIN, alone=frozenset({Factor.PIN}))
 SHUT = Ruling(Reason.LOCKDOWN)
 
 
-def granted(name: str = "Anna") -> Told:
-    return Told(Decision(Reason.GRANTED, name, 0.4, 0.99))
+def granted(name: str = "Anna") -> Announcement:
+    return Announcement(Decision(Reason.GRANTED, name, 0.4, 0.99))
 
 
 class Building:
@@ -35,7 +35,7 @@ class Building:
             self.record, lambda name, _door: self.rulings.get(name, self.ruling), gates
         )
 
-    def record(self, told: Told, _door: str) -> None:
+    def record(self, told: Announcement, _door: str) -> None:
         self.said.append((told.decision.reason, told.decision.username))
         if told.duress and told.decision.success:
             self.forced.append(told.decision.username)

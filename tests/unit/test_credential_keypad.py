@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.keypad import LONGEST, Entry, Keypad, Kind, printed_number
+from ostiary.hardware.keypad import LONGEST, Entry, Keypad, Kind, printed_number
 
 
 def typed(text: str, pace_s: float = 0.4, keypad: Keypad | None = None) -> list[Entry]:

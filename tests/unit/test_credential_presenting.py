@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.admission import Need, Waiting
-from ostiary.access.doorway import Told
-from ostiary.access.keypad import Entry
-from ostiary.commands.attempts import LockOut
-from ostiary.commands.pins import PinHasher, check_pin, hint_of
-from ostiary.commands.presenting import Presenting
+from ostiary.decision.admission import Need, Waiting
+from ostiary.decision.camera_memory import Announcement
 from ostiary.errors import PinWeak
+from ostiary.hardware.keypad import Entry
+from ostiary.limits.lock_out import LockOut
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.people.credential_check import Presenting
+from ostiary.people.pins import PinHasher, check_pin, hint_of
 from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
 from ostiary.store.users import Users
@@ -39,17 +39,17 @@ class Keeper:
     def waiting(self, _door: str) -> Waiting | None:
         if self.awaited is None:
             return None
-        return Waiting(Told(Decision(Reason.GRANTED, self.awaited)), (Need.PIN,), 1e9)
+        return Waiting(Announcement(Decision(Reason.GRANTED, self.awaited)), (Need.PIN,), 1e9)
 
     def presented(
         self, _door: str, need: Need, username: str, _now: float, *, duress: bool = False
-    ) -> tuple[Told, ...]:
+    ) -> tuple[Announcement, ...]:
         self.let_in.append((username, need, duress))
-        return (Told(Decision(Reason.GRANTED, username), duress=duress),)
+        return (Announcement(Decision(Reason.GRANTED, username), duress=duress),)
 
     def mistaken(
         self, door: str, reason: Reason, _now: float, username: str | None = None
-    ) -> tuple[Told, ...]:
+    ) -> tuple[Announcement, ...]:
         self.mistakes.append((door, reason, username))
         return ()
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.access.entrance import Entrance
-from ostiary.access.keypad import Entry
-from ostiary.config.entrance import ReaderSettings
-from ostiary.entrance.guard import Guard, Outputs
-from ostiary.entrance.input_device import EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
-from ostiary.entrance.lines import Edge
-from ostiary.entrance.watching import KeyboardReader, Watching, WiegandReader
 from ostiary.errors import InputUnavailable
+from ostiary.hardware.controller import DoorController, Outputs
+from ostiary.hardware.input_device import EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
+from ostiary.hardware.keypad import Entry
+from ostiary.hardware.lines import Edge
+from ostiary.hardware.physical_door import PhysicalDoor
+from ostiary.hardware.watching import KeyboardReader, Watching, WiegandReader
+from ostiary.settings.entrance import ReaderSettings
 from testing.keyboard import SHIFT, THREE, pressed, record
 from testing.waiting import wait_until
 from tests.unit.test_contact_guard import Wires
@@ -55,8 +55,12 @@ class Desk:
         self.path = folder / "keypad"
         os.mkfifo(self.path)
         self.entries: list[tuple[str, Entry]] = []
-        self.guard = Guard(
-            "front", Entrance(), Outputs(lambda *_: None), lambda: 0.0, lambda: datetime.now(UTC)
+        self.guard = DoorController(
+            "front",
+            PhysicalDoor(),
+            Outputs(lambda *_: None),
+            lambda: 0.0,
+            lambda: datetime.now(UTC),
         )
         settings = ReaderSettings(device=self.path, kind=kind)
         self._reader = KeyboardReader(self.guard, settings, lambda *each: self.entries.append(each))

@@ -11,7 +11,7 @@ from demo.scenes import FPS, Scene
 from demo.stream import Camera, to_and_fro, write_clip
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
-from ostiary.config import CameraSettings
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.entrance import Contact, Entrance, EntranceRules, Happening
+from ostiary.hardware.physical_door import Contact, DoorChange, EntranceRules, PhysicalDoor
 from ostiary.messages.entrance import DoorState, DoorWhat, Mode
 
 RULES = EntranceRules(release_s=3, held_open_s=30, grace_s=0.5, alarm_s=60)
@@ -17,8 +17,8 @@ CLOSED, OPEN, UNREADABLE = Contact.CLOSED, Contact.OPEN, Contact.UNREADABLE
 class Door:
     """Plays what happens; `told` is all that was told, in order."""
 
-    entrance: Entrance = field(default_factory=lambda: Entrance(RULES))
-    told: list[Happening] = field(default_factory=list)
+    entrance: PhysicalDoor = field(default_factory=lambda: PhysicalDoor(RULES))
+    told: list[DoorChange] = field(default_factory=list)
 
     def saw(self, contact: Contact, now: float) -> None:
         self._keep(self.entrance.saw(contact, now))
@@ -41,7 +41,7 @@ class Door:
     def at(self, now: float) -> None:
         self._keep(self.entrance.at(now))
 
-    def _keep(self, transition: tuple[Entrance, tuple[Happening, ...]]) -> None:
+    def _keep(self, transition: tuple[PhysicalDoor, tuple[DoorChange, ...]]) -> None:
         self.entrance, told = transition
         self.told += told
 
@@ -63,7 +63,7 @@ def test_a_grant_unlocks_for_a_moment_and_the_opening_tells_who() -> None:
     assert door.entrance.state(10) is DoorState.UNLOCKED
     assert door.entrance.due(10) == 13
     door.saw(OPEN, 11)
-    assert door.told[-1] == Happening(DoorWhat.OPENED, username="Ada")
+    assert door.told[-1] == DoorChange(DoorWhat.OPENED, username="Ada")
     assert door.entrance.state(11) is DoorState.OPEN
     assert not door.entrance.is_released(13)
 
@@ -137,7 +137,7 @@ def test_the_exit_button_lets_out_in_every_mode() -> None:
         door.exit_pressed(10)
         assert door.entrance.is_released(10)
         door.saw(OPEN, 11)
-        assert door.told[-1] == Happening(DoorWhat.OPENED)
+        assert door.told[-1] == DoorChange(DoorWhat.OPENED)
 
 
 def test_a_lockdown_lets_nobody_in_and_ends_what_was_being_let_in() -> None:
@@ -183,11 +183,11 @@ def test_a_contact_that_cannot_be_read_is_told_and_takes_unlocked_back() -> None
     door = shut()
     door.mode(Mode.UNLOCKED, 1)
     door.saw(UNREADABLE, 10)
-    assert door.told[-1] == Happening(DoorWhat.FAULT, by="contact")
+    assert door.told[-1] == DoorChange(DoorWhat.FAULT, by="contact")
     assert door.entrance.state(10) is DoorState.FAULT
     assert not door.entrance.is_released(10)
     door.saw(CLOSED, 20)
-    assert door.told[-1] == Happening(DoorWhat.FAULT_OVER, by="contact")
+    assert door.told[-1] == DoorChange(DoorWhat.FAULT_OVER, by="contact")
     assert door.entrance.is_released(20)
 
 
@@ -279,7 +279,9 @@ class Obvious:
         return self.let_by_mode or now < self.let_until
 
 
-def play(steps: list[Step], check: Callable[[Door, Obvious, float, list[Happening]], None]) -> None:
+def play(
+    steps: list[Step], check: Callable[[Door, Obvious, float, list[DoorChange]], None]
+) -> None:
     door, guard, now = shut(), Obvious(), 0.0
     for wait, what, value in steps:
         target = now + wait
@@ -319,7 +321,7 @@ def play(steps: list[Step], check: Callable[[Door, Obvious, float, list[Happenin
 def test_the_lock_is_released_by_a_grant_the_button_or_the_mode_and_by_nothing_else(
     steps: list[Step],
 ) -> None:
-    def check(door: Door, guard: Obvious, now: float, _news: list[Happening]) -> None:
+    def check(door: Door, guard: Obvious, now: float, _news: list[DoorChange]) -> None:
         assert door.entrance.is_released(now) == guard.let(now)
 
     play(steps, check)
@@ -327,7 +329,7 @@ def test_the_lock_is_released_by_a_grant_the_button_or_the_mode_and_by_nothing_e
 
 @given(STEPS)
 def test_forced_is_told_only_of_a_door_that_opened_while_it_was_locked(steps: list[Step]) -> None:
-    def check(_door: Door, guard: Obvious, now: float, news: list[Happening]) -> None:
+    def check(_door: Door, guard: Obvious, now: float, news: list[DoorChange]) -> None:
         if any(each.what is DoorWhat.FORCED for each in news):
             assert guard.contact is OPEN
             assert not guard.let(now)
@@ -341,7 +343,7 @@ def test_forced_is_told_only_of_a_door_that_opened_while_it_was_locked(steps: li
 def test_no_alarm_is_missed_and_none_ends_without_being_told(steps: list[Step]) -> None:
     sounding = [False]
 
-    def check(door: Door, guard: Obvious, now: float, news: list[Happening]) -> None:
+    def check(door: Door, guard: Obvious, now: float, news: list[DoorChange]) -> None:
         entrance = door.entrance
         if entrance.forced or entrance.held:
             assert entrance.state(now) in (DoorState.FORCED, DoorState.HELD_OPEN)
@@ -365,7 +367,7 @@ def test_no_alarm_is_missed_and_none_ends_without_being_told(steps: list[Step]) 
 def test_an_opening_is_always_told_as_one_thing_or_the_other(steps: list[Step]) -> None:
     seen = [False]
 
-    def check(door: Door, _guard: Obvious, _now: float, news: list[Happening]) -> None:
+    def check(door: Door, _guard: Obvious, _now: float, news: list[DoorChange]) -> None:
         for each in news:
             if each.what in (DoorWhat.OPENED, DoorWhat.FORCED):
                 assert not seen[0]

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.entrance import Contact
-from ostiary.access.schedule import WEEK, Calendar, moment_of, text_of
-from ostiary.client.rules import week_hours
-from ostiary.commands.rulebook import hours_of
-from ostiary.config import CameraSettings, DoorSettings, Settings, load_settings
-from ostiary.entrance.doors import Doors, Hardware
+from ostiary.cli.rules import week_hours
+from ostiary.decision.schedule import WEEK, Calendar, moment_of, text_of
 from ostiary.errors import ConfigError
+from ostiary.hardware.doors import Doors, Hardware
+from ostiary.hardware.physical_door import Contact
 from ostiary.messages.commands.rules import AccessRule
 from ostiary.messages.entrance import Mode
 from ostiary.messages.hours import Hours
+from ostiary.people.rulebook import hours_of
+from ostiary.settings import CameraSettings, DoorSettings, Settings, load_settings
 
 CALENDAR = Calendar(ZoneInfo("Europe/Berlin"), frozenset({datetime(2026, 12, 25).date()}))
 WEDNESDAY_NOON = datetime(2026, 11, 25, 11, tzinfo=UTC)

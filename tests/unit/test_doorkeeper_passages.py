@@ -1,10 +1,10 @@
 """Rules of passing at the doorkeeper: which way somebody passed last."""
 
-from ostiary.access.doorway import Told
-from ostiary.access.rules import Ruling
-from ostiary.doorkeeper import Doorkeeper, Passage
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.rules import Ruling
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
 
 GATES = {"in": Passage("in"), "out": Passage("out"), "side": Passage()}
 
@@ -20,7 +20,7 @@ def keeper(recorded: list[tuple[Reason, str]], **last: str) -> Doorkeeper:
 
 def passes(at: Doorkeeper, door: str) -> None:
     granted = Decision(Reason.GRANTED, "Anna", 0.4, 0.99)
-    at.decided(Told(at.ruled(granted, door)), door, 0.0)
+    at.decided(Announcement(at.ruled(granted, door)), door, 0.0)
 
 
 def test_by_a_rule_with_anti_passback_nobody_is_in_twice_without_being_out() -> None:

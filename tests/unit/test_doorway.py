@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.candidate import Candidate
-from ostiary.access.doorway import Doorway
-from ostiary.access.policy import Policy
-from ostiary.access.vote import Observation
+from ostiary.decision.camera_memory import CameraMemory
+from ostiary.decision.candidate import Candidate
+from ostiary.decision.policy import Policy
+from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.vision.face import Box, Face
@@ -32,8 +32,8 @@ def face(x: float = 0.0) -> Face:
 
 
 def stands(
-    door: Doorway, seen: list[Seen], start: float = 0.0, step: float = 0.1
-) -> tuple[Doorway, list[Decision]]:
+    door: CameraMemory, seen: list[Seen], start: float = 0.0, step: float = 0.1
+) -> tuple[CameraMemory, list[Decision]]:
     """One face in each frame, judged as `seen` says (None: not good enough to judge)."""
     decisions: list[Decision] = []
     for number, each in enumerate(seen):
@@ -48,20 +48,20 @@ def stands(
 
 
 def test_a_live_registered_person_is_granted_after_three_frames() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 2)
     assert decisions == []
-    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 3)
     assert decisions == [Decision(Reason.GRANTED, "Anna", 0.4, LIVE, 0.6, "dlib")]
 
 
 def test_a_replayed_photo_is_denied_as_attack_and_never_granted() -> None:
-    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 50)
+    _, decisions = stands(CameraMemory(POLICY), [(ATTACK, ANNA)] * 50)
     assert [decision.reason for decision in decisions] == [Reason.PRESENTATION_ATTACK]
     assert decisions[0].username == "Anna"
 
 
 def test_only_a_face_that_bends_is_let_in() -> None:
-    door = Doorway(MOVING)
+    door = CameraMemory(MOVING)
     door, decisions = stands(door, [(LIVE, ANNA)] * 10)
     assert decisions == []
     _, waited = stands(door, [(LIVE, ANNA)] * 45, start=1.0)
@@ -71,7 +71,7 @@ def test_only_a_face_that_bends_is_let_in() -> None:
 
 
 def test_that_a_face_bent_lets_nobody_in_at_a_later_attempt() -> None:
-    door = Doorway(replace(MOVING, cooldown_s=0.0))
+    door = CameraMemory(replace(MOVING, cooldown_s=0.0))
     door, _ = stands(door, [(LIVE, ANNA)])
     door, decisions = stands(door.bent(door.tracks[0].id, 0.0), [(LIVE, ANNA)] * 2, start=0.1)
     assert [each.reason for each in decisions] == [Reason.GRANTED]
@@ -81,7 +81,7 @@ def test_that_a_face_bent_lets_nobody_in_at_a_later_attempt() -> None:
 
 
 def test_that_a_face_bent_is_forgotten_after_three_seconds() -> None:
-    door, _ = stands(Doorway(MOVING), [(LIVE, ANNA)])
+    door, _ = stands(CameraMemory(MOVING), [(LIVE, ANNA)])
     bent = door.bent(door.tracks[0].id, 0.0)
     for wait, reasons in ((2.8, [Reason.GRANTED]), (3.3, [])):
         looked = bent
@@ -93,7 +93,7 @@ def test_that_a_face_bent_is_forgotten_after_three_seconds() -> None:
 
 def test_that_a_face_bent_counts_no_more_once_it_was_not_live() -> None:
     """A print that a hand bends, and another that looks more alive held flat after it."""
-    door, _ = stands(Doorway(MOVING), [(LIVE, ANNA)])
+    door, _ = stands(CameraMemory(MOVING), [(LIVE, ANNA)])
     door = door.bent(door.tracks[0].id, 0.0)
     _, decisions = stands(door, [(UNSURE, ANNA), *[(LIVE, ANNA)] * 4], start=0.1)
     assert decisions == []
@@ -116,7 +116,7 @@ Step = tuple[str, float, float, float]
 def test_no_order_of_frames_grants_by_movement_that_is_old_or_of_another_face(
     steps: list[Step],
 ) -> None:
-    door, now = Doorway(replace(MOVING, cooldown_s=0.0, recheck_s=0.1)), 0.0
+    door, now = CameraMemory(replace(MOVING, cooldown_s=0.0, recheck_s=0.1)), 0.0
     bent_at: dict[int, float] = {}
     for what, wait, liveness, place in steps:
         now += wait
@@ -135,81 +135,81 @@ def test_no_order_of_frames_grants_by_movement_that_is_old_or_of_another_face(
 
 def test_an_attack_that_gives_up_early_is_told_as_an_attack() -> None:
     hasty = policy(decide_within_s=0.15)
-    _, decisions = stands(Doorway(hasty), [(ATTACK, ANNA), None, None])
+    _, decisions = stands(CameraMemory(hasty), [(ATTACK, ANNA), None, None])
     assert [(each.reason, each.username) for each in decisions] == [
         (Reason.PRESENTATION_ATTACK, "Anna")
     ]
 
 
 def test_whom_an_attack_imitates_is_said_by_most_of_its_frames() -> None:
-    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA), (ATTACK, NOBODY), (ATTACK, ANNA)])
+    _, decisions = stands(CameraMemory(POLICY), [(ATTACK, ANNA), (ATTACK, NOBODY), (ATTACK, ANNA)])
     assert [each.username for each in decisions] == ["Anna"]
 
 
 def test_frames_that_were_not_compared_with_anybody_do_not_take_the_name_away() -> None:
-    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA), (ATTACK, None), (ATTACK, None)])
+    _, decisions = stands(CameraMemory(POLICY), [(ATTACK, ANNA), (ATTACK, None), (ATTACK, None)])
     assert [each.username for each in decisions] == ["Anna"]
 
 
 def test_two_people_who_look_alike_are_not_told_apart_and_nobody_is_granted() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, TWINS)] * 60)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, TWINS)] * 60)
     assert [decision.reason for decision in decisions] == [Reason.UNCERTAIN]
 
 
 def test_one_clear_attack_among_live_frames_holds_the_grant_back() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA), (ATTACK, ANNA), *[(LIVE, ANNA)] * 4])
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, ANNA), (ATTACK, ANNA), *[(LIVE, ANNA)] * 4])
     assert decisions == []
 
 
 def test_a_live_face_cannot_lend_its_liveness_to_another_persons_photo() -> None:
     seen: list[Seen] = [(LIVE, NOBODY), (UNSURE, ANNA)] * 20
-    _, decisions = stands(Doorway(POLICY), seen)
+    _, decisions = stands(CameraMemory(POLICY), seen)
     assert all(not decision.success for decision in decisions)
 
 
 def test_a_live_stranger_is_unknown_only_after_a_whole_window() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, NOBODY)] * 4)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, NOBODY)] * 4)
     assert decisions == []
-    _, decisions = stands(Doorway(POLICY), [(LIVE, NOBODY)] * 5)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, NOBODY)] * 5)
     assert decisions == [Decision(Reason.UNKNOWN_FACE, None, 0.9, LIVE, 0.6, "dlib")]
 
 
 def test_with_nobody_registered_everybody_is_unknown() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, None)] * 5)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, None)] * 5)
     assert decisions == [Decision(Reason.UNKNOWN_FACE, None, None, LIVE)]
 
 
 def test_a_person_who_stands_there_is_one_event() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA)] * 600)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 600)
     assert len(decisions) == 1
 
 
 def test_a_person_who_was_unknown_at_first_is_granted_when_recognised() -> None:
-    _, decisions = stands(Doorway(POLICY), [*[(LIVE, NOBODY)] * 5, *[(LIVE, ANNA)] * 40])
+    _, decisions = stands(CameraMemory(POLICY), [*[(LIVE, NOBODY)] * 5, *[(LIVE, ANNA)] * 40])
     assert [decision.reason for decision in decisions] == [Reason.UNKNOWN_FACE, Reason.GRANTED]
 
 
 def test_a_track_that_is_decided_is_not_judged_while_it_rests() -> None:
-    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door, _ = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 3)
     door = door.saw([face()], 0.4)
     assert door.to_judge(0.4) == ()
 
 
 def test_a_person_who_comes_back_is_told_again_only_after_the_cool_down() -> None:
-    door, first = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door, first = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 3)
     door, soon = stands(door, [(LIVE, ANNA)] * 3, start=5.0)
     door, later = stands(door, [(LIVE, ANNA)] * 3, start=60.0)
     assert [len(first), len(soon), len(later)] == [1, 0, 1]
 
 
 def test_the_cool_down_of_one_person_does_not_hold_another() -> None:
-    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door, _ = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 3)
     _, decisions = stands(door, [(LIVE, BO)] * 3, start=2.0)
     assert [decision.username for decision in decisions] == ["Bo"]
 
 
 def test_two_near_faces_are_denied_together_and_none_is_judged() -> None:
-    door = Doorway(POLICY)
+    door = CameraMemory(POLICY)
     decisions: list[Decision] = []
     for number in range(5):
         door = door.saw([face(0), face(300)], number * 0.1)
@@ -220,7 +220,7 @@ def test_two_near_faces_are_denied_together_and_none_is_judged() -> None:
 
 
 def test_a_second_face_wipes_what_was_seen_of_the_first() -> None:
-    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    door, _ = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 2)
     door = door.saw([face(0), face(300)], 0.2)
     door, _ = door.conclude(0.2)
     _, decisions = stands(door, [(LIVE, ANNA)] * 2, start=0.3)
@@ -228,7 +228,7 @@ def test_a_second_face_wipes_what_was_seen_of_the_first() -> None:
 
 
 def test_two_people_may_come_together_where_the_policy_says_so() -> None:
-    door = Doorway(policy(one_person_only=False))
+    door = CameraMemory(policy(one_person_only=False))
     decisions: list[Decision] = []
     for number in range(3):
         now = number * 0.1
@@ -241,17 +241,17 @@ def test_two_people_may_come_together_where_the_policy_says_so() -> None:
 
 
 def test_a_face_never_good_enough_is_denied_as_low_quality() -> None:
-    _, decisions = stands(Doorway(POLICY), [None] * 60)
+    _, decisions = stands(CameraMemory(POLICY), [None] * 60)
     assert decisions == [Decision(Reason.LOW_QUALITY)]
 
 
 def test_frames_that_do_not_agree_end_as_uncertain() -> None:
-    _, decisions = stands(Doorway(POLICY), [(LIVE, ANNA), (UNSURE, ANNA), (LIVE, BO)] * 20)
+    _, decisions = stands(CameraMemory(POLICY), [(LIVE, ANNA), (UNSURE, ANNA), (LIVE, BO)] * 20)
     assert [decision.reason for decision in decisions] == [Reason.UNCERTAIN]
 
 
 def test_a_failure_forgets_the_votes_and_denies_once() -> None:
-    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    door, _ = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 2)
     door, first = door.failed(0.2)
     door, second = door.failed(0.3)
     assert [told.decision.reason for told in first + second] == [Reason.PIPELINE_ERROR]
@@ -260,7 +260,7 @@ def test_a_failure_forgets_the_votes_and_denies_once() -> None:
 
 
 def test_votes_do_not_survive_an_interrupted_stream() -> None:
-    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 2)
+    door, _ = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 2)
     _, decisions = stands(door.interrupted(), [(LIVE, ANNA)] * 2, start=0.2)
     assert decisions == []
 
@@ -284,7 +284,7 @@ frames = st.none() | st.tuples(st.floats(0, 1), candidates)
 def test_whatever_is_seen_a_grant_has_three_live_frames_of_that_person_and_no_attack(
     seen: list[Seen],
 ) -> None:
-    door = Doorway(POLICY)
+    door = CameraMemory(POLICY)
     for number, each in enumerate(seen):
         now = number * 0.1
         door = door.saw([face()], now)
@@ -310,7 +310,7 @@ def test_whatever_is_seen_a_grant_has_three_live_frames_of_that_person_and_no_at
 
 @given(st.lists(frames, max_size=200))
 def test_the_same_outcome_is_told_at_most_once_in_a_cool_down(seen: list[Seen]) -> None:
-    door = Doorway(POLICY)
+    door = CameraMemory(POLICY)
     last: dict[tuple[Reason, str | None], float] = {}
     for number, each in enumerate(seen):
         door, told = stands(door, [each], start=number * 0.1)
@@ -321,7 +321,7 @@ def test_the_same_outcome_is_told_at_most_once_in_a_cool_down(seen: list[Seen]) 
 
 
 def test_nobody_passes_for_a_while_after_an_attack_and_then_who_waited_does() -> None:
-    door, _ = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 3)
+    door, _ = stands(CameraMemory(POLICY), [(ATTACK, ANNA)] * 3)
     door, soon = stands(door, [(LIVE, BO)] * 3, start=1.5)
     assert [each.reason for each in soon] == [Reason.AFTER_ATTACK]
     _, later = stands(door, [(LIVE, BO)] * 40, start=2.0)
@@ -329,7 +329,7 @@ def test_nobody_passes_for_a_while_after_an_attack_and_then_who_waited_does() ->
 
 
 def test_each_further_attack_doubles_the_pause_up_to_its_limit() -> None:
-    door = Doorway(POLICY)
+    door = CameraMemory(POLICY)
     pauses = []
     for number in range(7):
         start = number * 30.0
@@ -340,7 +340,7 @@ def test_each_further_attack_doubles_the_pause_up_to_its_limit() -> None:
 
 
 def test_a_row_of_attacks_is_forgotten_after_a_minute_without_one() -> None:
-    door, _ = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 90)
+    door, _ = stands(CameraMemory(POLICY), [(ATTACK, ANNA)] * 90)
     assert door.is_attacked(20.0)
     assert not door.is_attacked(100.0)
     door, _ = stands(door, [(ATTACK, ANNA)] * 3, start=100.0)
@@ -349,15 +349,15 @@ def test_a_row_of_attacks_is_forgotten_after_a_minute_without_one() -> None:
 
 
 def test_an_attack_that_goes_on_is_told_every_minute() -> None:
-    _, decisions = stands(Doorway(POLICY), [(ATTACK, ANNA)] * 6000)
+    _, decisions = stands(CameraMemory(POLICY), [(ATTACK, ANNA)] * 6000)
     assert {each.reason for each in decisions} == {Reason.PRESENTATION_ATTACK}
     assert len(decisions) == 10
 
 
 def test_what_was_said_and_how_it_was_attacked_outlives_a_reload() -> None:
-    door, _ = stands(Doorway(POLICY), [(LIVE, ANNA)] * 3)
+    door, _ = stands(CameraMemory(POLICY), [(LIVE, ANNA)] * 3)
     door, _ = stands(door, [(ATTACK, BO)] * 3, start=2.0)
-    fresh = Doorway(POLICY).remembering(door)
+    fresh = CameraMemory(POLICY).remembering(door)
     _, decisions = stands(fresh, [(LIVE, ANNA)] * 3, start=3.5)
     assert [each.reason for each in decisions] == [Reason.AFTER_ATTACK]
     _, decisions = stands(fresh, [(LIVE, ANNA)] * 3, start=5.0)
@@ -366,7 +366,7 @@ def test_what_was_said_and_how_it_was_attacked_outlives_a_reload() -> None:
 
 def test_a_house_may_do_without_the_pause() -> None:
     careless = policy(attack_pause_s=0)
-    door, _ = stands(Doorway(careless), [(ATTACK, ANNA)] * 30)
+    door, _ = stands(CameraMemory(careless), [(ATTACK, ANNA)] * 30)
     _, decisions = stands(door, [(LIVE, BO)] * 3, start=4.0)
     assert [each.reason for each in decisions] == [Reason.GRANTED]
 
@@ -375,7 +375,7 @@ def test_a_person_whom_the_rules_keep_out_is_denied_once_and_let_in_when_they_ch
     def closed(decision: Decision) -> Decision:
         return replace(decision, reason=Reason.OUTSIDE_SCHEDULE)
 
-    door, decisions = stands(Doorway(POLICY, ruled=closed), [(LIVE, ANNA)] * 100)
+    door, decisions = stands(CameraMemory(POLICY, ruled=closed), [(LIVE, ANNA)] * 100)
     assert [(each.reason, each.username) for each in decisions] == [
         (Reason.OUTSIDE_SCHEDULE, "Anna")
     ]

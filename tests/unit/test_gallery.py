@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ostiary.access import gallery as gallery_module
-from ostiary.access.gallery import Gallery, Nearest
+from ostiary.decision import gallery as gallery_module
+from ostiary.decision.gallery import Gallery, Nearest
 from ostiary.vision.arrays import Descriptor
 
 NAMES = st.sampled_from(["ann", "bob", "Zoë", "张三", "eve"])

@@ -10,8 +10,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from ostiary import __version__
-from ostiary.config import Section, Settings, load_settings
 from ostiary.http.place import check_place
+from ostiary.settings import Section, Settings, load_settings
 
 PACKAGE = Path(__file__).resolve().parents[2] / "package"
 CONFIG = yaml.safe_load((PACKAGE / "home-assistant/config.yaml").read_text(encoding="utf-8"))

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ostiary.http
-from ostiary.commands.attempts import FIRST_LOCK_S, LONGEST_LOCK_S, REMEMBERED, LockOut
-from ostiary.commands.rate import RateLimit
 from ostiary.errors import PasswordWeak, TooManyAttempts
 from ostiary.http.passwords import check_strength, new_code, same_code
 from ostiary.http.sign_in import own_page
 from ostiary.http.texts import LANGUAGES, Texts, language_of
+from ostiary.limits.lock_out import FIRST_LOCK_S, LONGEST_LOCK_S, REMEMBERED, LockOut
+from ostiary.limits.rate import RateLimit
 
 ROOM = Path(ostiary.http.__file__).parent
 

@@ -6,14 +6,14 @@ from typing import cast
 import numpy as np
 import pytest
 
-from ostiary.access.vote import Observation
 from ostiary.camera.frame import Frame
-from ostiary.config import AccessSettings
+from ostiary.decision.vote import Observation
 from ostiary.http.live import NOT_LIVE, guidance
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
-from ostiary.recognition import SeenFace, View
+from ostiary.pipeline.recognition import SeenFace, View
+from ostiary.settings import AccessSettings
 from ostiary.vision.face import Box, Face
 from ostiary.vision.quality import Flaw
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from ostiary import config, errors
+from ostiary import errors, settings
 from ostiary.commands.commands import COMMANDS
 from ostiary.errors import OstiaryError
 from ostiary.http.problems import STATUS, problem_of, said_in
@@ -18,7 +18,7 @@ from ostiary.http.said import LONGEST, Sayings
 from ostiary.http.texts import LANGUAGES, Texts
 from ostiary.messages.people_list import read_list
 from ostiary.messages.username import new_username
-from ostiary.overrides import adjusted
+from ostiary.settings.overrides import adjusted
 
 ROOM = Path(errors.__file__).parent
 TEXTS = Texts()
@@ -196,7 +196,7 @@ def wrong_requests(model: type[BaseModel]) -> Iterator[ValidationError]:
 def test_whatever_is_wrong_with_a_command_is_said_in_chinese(name: str) -> None:
     for error in wrong_requests(COMMANDS[name].request):
         for problem in error.errors(include_input=False, include_url=False):
-            in_chinese(config.in_words(problem))
+            in_chinese(settings.in_words(problem))
 
 
 @pytest.mark.parametrize("name", ["Ａnna", "a​b", "x" * 65, "", "a/b", "☺", "Anna  B", "a\tb"])
@@ -240,5 +240,5 @@ def test_what_is_wrong_with_a_list_is_said_in_chinese(text: str) -> None:
 )
 def test_what_is_wrong_with_thresholds_is_said_in_chinese(values: dict[str, float]) -> None:
     with pytest.raises(OstiaryError) as refused:
-        adjusted(config.AccessSettings(), values)
+        adjusted(settings.AccessSettings(), values)
     in_chinese(refused.value.message)

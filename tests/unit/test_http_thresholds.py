@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from ostiary.access.risk import Threshold
-from ostiary.access.roster import RosterThresholds as Distances
-from ostiary.config import AccessSettings
+from ostiary.decision.risk import Threshold
+from ostiary.decision.roster import RosterThresholds as Distances
 from ostiary.http.thresholds import BY_THRESHOLDS, Judge, preview
 from ostiary.messages.events import LoginEvent
 from ostiary.messages.reason import Reason
+from ostiary.settings import AccessSettings
 
 LAXEST = {"live_threshold": 0.5, "attack_threshold": 0.01}
 STRICTEST = {"live_threshold": 0.999, "attack_threshold": 0.998}

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostiary.access.candidate import Candidate
-from ostiary.access.doorway import Told
-from ostiary.access.probe import Probe
-from ostiary.access.vote import Observation
-from ostiary.commands.learning import Learning
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.candidate import Candidate
+from ostiary.decision.probe import Probe
+from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.events import UserEvent
 from ostiary.messages.reason import Reason
+from ostiary.people.learning import Learning
 from ostiary.site.members import MemberRole
 from ostiary.store.audit import Audit
 from ostiary.vision.arrays import Descriptor
@@ -46,7 +46,7 @@ def learning(door: CameralessDoor) -> Learning:
     return Learning(door.people, Audit(door.database))
 
 
-def seen(door: CameralessDoor, row: Descriptor, **changed: object) -> Told:
+def seen(door: CameralessDoor, row: Descriptor, **changed: object) -> Announcement:
     """Three live frames of a face that moved, and what the door makes of them."""
     probe = Probe({"sface": row})
     found = door.people.roster.match(probe)
@@ -59,7 +59,7 @@ def seen(door: CameralessDoor, row: Descriptor, **changed: object) -> Told:
         found.threshold,
         found.recognizer,
     )
-    told = Told(decision, (Observation(0.95, found, probe),) * 3, moved=True)
+    told = Announcement(decision, (Observation(0.95, found, probe),) * 3, moved=True)
     return replace(told, **changed)  # type: ignore[arg-type]
 
 

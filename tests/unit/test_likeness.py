@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.likeness import (
+from ostiary.decision.likeness import (
     CLIPPED,
     SHRUNK_BY,
     Likeness,
@@ -15,8 +15,8 @@ from ostiary.access.likeness import (
     at_this_site,
     likeness_of,
 )
-from ostiary.access.risk import Risk
-from ostiary.access.roster import Roster, Template
+from ostiary.decision.risk import Risk
+from ostiary.decision.roster import Roster, Template
 from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.rates import UNKNOWN
 from testing.faces import RATES, of_one_family, some_descriptor

@@ -7,11 +7,11 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from ostiary.config import Settings
-from ostiary.config.http import HttpSettings
 from ostiary.mqtt.console_address import console_address
 from ostiary.mqtt.discovery import announcements, former_topics
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
+from ostiary.settings.http import HttpSettings
 from testing.certificates import Authority
 
 # From Home Assistant's own schemas (components/mqtt/*.py), 2024.3: what a configuration may have.

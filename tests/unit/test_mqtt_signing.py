@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.config import CommandSettings
 from ostiary.errors import ConfigError, SignatureInvalid
 from ostiary.mqtt.security import command_verifier
 from ostiary.mqtt.signing import SignedCommand, Signer, Verifier
+from ostiary.settings import CommandSettings
 
 KEY = b"k" * 32
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

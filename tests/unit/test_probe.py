@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.probe import Probe, differing, distance, fused
+from ostiary.decision.probe import Probe, differing, distance, fused
 from ostiary.vision.arrays import Descriptor
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.config import VisionSettings
 from ostiary.messages.reason import Reason
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box, Face

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.doorway import Doorway
-from ostiary.access.lookalikes import pairs_within
-from ostiary.access.policy import Policy
-from ostiary.access.probe import Probe
-from ostiary.access.risk import Risk
-from ostiary.access.roster import Roster, Template
-from ostiary.access.vote import Observation
+from ostiary.decision.camera_memory import CameraMemory
+from ostiary.decision.lookalikes import pairs_within
+from ostiary.decision.policy import Policy
+from ostiary.decision.probe import Probe
+from ostiary.decision.risk import Risk
+from ostiary.decision.roster import Roster, Template
+from ostiary.decision.vote import Observation
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.face import Box, Face
@@ -214,7 +214,7 @@ def test_a_face_swapped_within_a_track_is_never_granted_as_either(
         [("a", [("sface", A)]), ("b", [("sface", B)])],
     )
     policy = Policy()
-    door = Doorway(policy, house.is_one_person)
+    door = CameraMemory(policy, house.is_one_person)
     attempt: list[str] = []
     for number, who in enumerate(frames):
         now = number * 0.1

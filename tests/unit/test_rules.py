@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ostiary.access.rules import ALWAYS, Factor, PersonRights, Rule, Rulebook, Ruling, newly_shut
-from ostiary.access.schedule import WEEK, Calendar, Day, Hours, moment_of, overlap
+from ostiary.decision.rules import ALWAYS, Factor, PersonRights, Rule, Rulebook, Ruling, newly_shut
+from ostiary.decision.schedule import WEEK, Calendar, Day, Hours, moment_of, overlap
 from ostiary.messages.reason import Reason
 
 BERLIN = ZoneInfo("Europe/Berlin")

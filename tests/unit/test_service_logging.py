@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import structlog
 
-from ostiary.config import LogSettings
 from ostiary.service.logging import configure_logging
+from ostiary.settings import LogSettings
 
 SECRET = "a-secret-in-a-local-variable"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.config import CameraSettings, RelaySettings, Settings
 from ostiary.errors import RelayUnavailable
-from ostiary.service.relay import GpioLine, Relay, lines_of, release
+from ostiary.hardware.relay import GpioLine, Relay, lines_of, release
+from ostiary.settings import CameraSettings, RelaySettings, Settings
 from testing.waiting import wait_until
 
 PULSE_S = 0.2

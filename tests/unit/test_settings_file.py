@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.config import Settings
-from ostiary.config_file import edited, render
 from ostiary.errors import ConfigError
+from ostiary.settings import Settings
+from ostiary.settings.file import edited, render
 
 MINE = """\
 # my door

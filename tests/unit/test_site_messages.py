@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ostiary.crypto.identity import Identity, sealed_to
 from ostiary.site.clock import Version, following
 from ostiary.site.envelope import LARGEST, read, write
-from ostiary.site.identity import Identity, sealed_to
 from ostiary.site.invitation import ALPHABET, Invitation, grouped, new_code, read_code
 from ostiary.site.members import (
     MemberRole,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import CardTaken, CredentialUnknown, UserUnknown
 from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
@@ -17,7 +18,6 @@ from ostiary.messages.reason import Reason
 from ostiary.store import sealing
 from ostiary.store.credentials import Credentials, Holding, Pins
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events
 from ostiary.store.log_check import check_log
 from ostiary.store.users import Users

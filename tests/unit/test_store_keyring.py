@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ostiary.crypto import keyring
+from ostiary.crypto.seal import KeyedSeal
 from ostiary.errors import RecoveryWordsWrong
-from ostiary.store import keyring
-from ostiary.store.seal import KeyedSeal
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 HERE, ELSEWHERE = b"h" * 32, b"e" * 32

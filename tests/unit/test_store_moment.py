@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ostiary import timestamps
 from ostiary.errors import DescriptorInvalid
-from ostiary.store import moment
 from ostiary.store.descriptor import (
     all_from_bytes,
     checked_descriptor,
@@ -26,33 +26,33 @@ MOMENTS = st.datetimes(
 @given(MOMENTS, MOMENTS)
 def test_texts_sort_as_the_moments_do(one: datetime, other: datetime) -> None:
     if one.astimezone(UTC) <= other.astimezone(UTC):
-        assert moment.to_text(one) <= moment.to_text(other)
+        assert timestamps.to_text(one) <= timestamps.to_text(other)
 
 
 @given(MOMENTS)
 def test_a_moment_comes_back_to_the_millisecond(then: datetime) -> None:
-    back = moment.from_text(moment.to_text(then))
+    back = timestamps.from_text(timestamps.to_text(then))
     assert back is not None
     assert timedelta(0) <= then.astimezone(UTC) - back < timedelta(milliseconds=1)
 
 
 def test_the_first_versions_times_are_in_utc() -> None:
     expected = datetime(2024, 5, 1, 8, 30, tzinfo=UTC)
-    assert moment.from_text("2024-05-01 08:30:00") == expected
-    assert moment.from_text("2024-05-01T10:30:00+02:00") == expected
+    assert timestamps.from_text("2024-05-01 08:30:00") == expected
+    assert timestamps.from_text("2024-05-01T10:30:00+02:00") == expected
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "yesterday", "0001-01-01T00:00:00+05:00"])
 def test_an_unreadable_time_is_none(text: object) -> None:
-    assert moment.from_text(text) is None
+    assert timestamps.from_text(text) is None
 
 
 def test_a_time_without_a_zone_is_a_mistake_of_the_program() -> None:
     with pytest.raises(ValueError, match="time zone"):
-        moment.to_text(datetime(2024, 5, 1))
-    assert moment.to_text(datetime(2024, 5, 1, 2, tzinfo=timezone(timedelta(hours=2)))).endswith(
-        "T00:00:00.000Z"
-    )
+        timestamps.to_text(datetime(2024, 5, 1))
+    assert timestamps.to_text(
+        datetime(2024, 5, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    ).endswith("T00:00:00.000Z")
 
 
 @given(arrays.arrays(np.float32, 128, elements=st.floats(-10, 10, width=32)))

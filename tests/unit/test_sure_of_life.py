@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.doorway import Doorway
-from ostiary.access.vote import Observation, are_live, are_surely_live
+from ostiary.decision.camera_memory import CameraMemory
+from ostiary.decision.vote import Observation, are_live, are_surely_live
 from ostiary.messages.reason import Reason
 from tests.unit.test_doorway import ANNA, ATTACK, POLICY, stands
 
@@ -16,19 +16,19 @@ CALIBRATED = replace(POLICY, require_movement=True, sure_threshold=SURE)
 
 
 def test_of_whom_the_layer_is_sure_is_let_in_without_having_moved() -> None:
-    _, decisions = stands(Doorway(CALIBRATED), [(SURE, ANNA)] * POLICY.votes)
+    _, decisions = stands(CameraMemory(CALIBRATED), [(SURE, ANNA)] * POLICY.votes)
     assert [each.reason for each in decisions] == [Reason.GRANTED]
 
 
 @pytest.mark.parametrize("frames", [[LIVE] * 10, [SURE, SURE] + [LIVE] * 8])
 def test_who_is_live_but_not_surely_so_has_to_move(frames: list[float]) -> None:
-    _, decisions = stands(Doorway(CALIBRATED), [(each, ANNA) for each in frames])
+    _, decisions = stands(CameraMemory(CALIBRATED), [(each, ANNA) for each in frames])
     assert Reason.GRANTED not in [each.reason for each in decisions]
 
 
 def test_without_a_layer_of_its_own_a_camera_is_sure_of_nobody() -> None:
     policy = replace(POLICY, require_movement=True)
-    _, decisions = stands(Doorway(policy), [(1.0, ANNA)] * 10)
+    _, decisions = stands(CameraMemory(policy), [(1.0, ANNA)] * 10)
     assert Reason.GRANTED not in [each.reason for each in decisions]
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.access.track import Track, follow
+from ostiary.decision.track import Track, follow
 from ostiary.vision.face import Box, Face
 
 

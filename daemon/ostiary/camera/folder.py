@@ -8,8 +8,8 @@ import numpy as np
 import structlog
 
 from ostiary.camera.picture import Picture
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 
 log = structlog.get_logger(__name__)

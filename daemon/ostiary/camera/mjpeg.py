@@ -11,8 +11,8 @@ import numpy as np
 from ostiary.camera.address import redact
 from ostiary.camera.http_stream import open_stream
 from ostiary.camera.picture import Picture
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable, ImageInvalid, OstiaryError
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import JPEG_END, JPEG_SCAN, ImageLimits, decode_image
 

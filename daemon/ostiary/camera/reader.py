@@ -14,8 +14,8 @@ from ostiary.camera.frame import CameraReport, CameraStatus, Frame, ViewConditio
 from ostiary.camera.picture import Picture, Source
 from ostiary.camera.source import open_source
 from ostiary.camera.view import same_picture, turned, view_condition
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from ostiary.camera.address import SourceKind, kind_of
 from ostiary.camera.picture import Source
-from ostiary.config import CameraSettings
+from ostiary.settings import CameraSettings
 
 
 def open_source(settings: CameraSettings) -> Source:

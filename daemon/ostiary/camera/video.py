@@ -17,8 +17,8 @@ import cv2
 from ostiary.camera.address import redact
 from ostiary.camera.picture import Picture, hush_opencv
 from ostiary.camera.stream_clock import StreamClock
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 
 KEY_FRAME_S = 60.0

@@ -3,10 +3,9 @@
 from collections import Counter
 
 from ostiary.commands.context import Context
-from ostiary.commands.enrol import register
+from ostiary.commands.people import register
 from ostiary.commands.registry import Deed, Effect, command
-from ostiary.commands.room import Room
-from ostiary.commands.rulebook import Kept
+from ostiary.commands.services import CommandServices
 from ostiary.errors import PeriodInvalid, PhotoMissing
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
 from ostiary.messages.commands.rules import (
@@ -33,13 +32,16 @@ from ostiary.messages.commands.rules import (
     SetRuleRequest,
 )
 from ostiary.messages.username import same_name
+from ostiary.people.rulebook import Kept
 from ostiary.store.rules import StoredPerson
 
 
 @command("rules")
-def rules(room: Room, request: RulesRequest, _context: Context) -> Effect[RulesAnswer]:
+def rules(
+    services: CommandServices, request: RulesRequest, _context: Context
+) -> Effect[RulesAnswer]:
     def effect() -> RulesAnswer:
-        stored, known = room.rules.stored, room.rules.rules()
+        stored, known = services.rules.stored, services.rules.rules()
         members = Counter(group for each in stored.people.values() for group in each.groups)
         groups = [
             GroupRecord(
@@ -49,7 +51,7 @@ def rules(room: Room, request: RulesRequest, _context: Context) -> Effect[RulesA
             )
             for name in sorted(stored.groups)
         ]
-        everything = [*groups, *known, *_holidays(room)]
+        everything = [*groups, *known, *_holidays(services)]
         start = request.cursor or 0
         end = len(everything) if request.limit is None else start + request.limit
         page = everything[start:end]
@@ -58,10 +60,10 @@ def rules(room: Room, request: RulesRequest, _context: Context) -> Effect[RulesA
             rules=tuple(each for each in page if isinstance(each, AccessRule)),
             holidays=tuple(each for each in page if isinstance(each, Holiday)),
             cursor=end if end < len(everything) else None,
-            doors=room.rules.doors,
-            timezone=room.rules.timezone,
-            without_group=room.rules.without_group,
-            clock_trusted=room.rules.clock_trusted(),
+            doors=services.rules.doors,
+            timezone=services.rules.timezone,
+            without_group=services.rules.without_group,
+            clock_trusted=services.rules.clock_trusted(),
         )
 
     return effect
@@ -74,16 +76,18 @@ def _group_set(request: SetGroupRequest, _answer: SetGroupAnswer) -> Deed:
 
 
 @command("set_group", changes=True, audit=_group_set)
-def set_group(room: Room, request: SetGroupRequest, _context: Context) -> Effect[SetGroupAnswer]:
-    return lambda: SetGroupAnswer(group=room.rules.set_group(request.group, request.new_name))
+def set_group(
+    services: CommandServices, request: SetGroupRequest, _context: Context
+) -> Effect[SetGroupAnswer]:
+    return lambda: SetGroupAnswer(group=services.rules.set_group(request.group, request.new_name))
 
 
 @command("delete_group", changes=True, audit="group_deleted", subject="group")
 def delete_group(
-    room: Room, request: DeleteGroupRequest, _context: Context
+    services: CommandServices, request: DeleteGroupRequest, _context: Context
 ) -> Effect[DeleteGroupAnswer]:
     def effect() -> DeleteGroupAnswer:
-        room.rules.delete_group(request.group)
+        services.rules.delete_group(request.group)
         return DeleteGroupAnswer(group=request.group)
 
     return effect
@@ -95,18 +99,20 @@ def _rule_set(request: SetRuleRequest, _answer: SetRuleAnswer) -> Deed:
 
 
 @command("set_rule", changes=True, admits=True, audit=_rule_set)
-def set_rule(room: Room, request: SetRuleRequest, _context: Context) -> Effect[SetRuleAnswer]:
+def set_rule(
+    services: CommandServices, request: SetRuleRequest, _context: Context
+) -> Effect[SetRuleAnswer]:
     return lambda: SetRuleAnswer(
-        rule=room.rules.set_rule(request.rule, request.replaces, confirm=request.confirm)
+        rule=services.rules.set_rule(request.rule, request.replaces, confirm=request.confirm)
     )
 
 
 @command("delete_rule", changes=True, admits=True, audit="rule_deleted", subject="name")
 def delete_rule(
-    room: Room, request: DeleteRuleRequest, _context: Context
+    services: CommandServices, request: DeleteRuleRequest, _context: Context
 ) -> Effect[DeleteRuleAnswer]:
     def effect() -> DeleteRuleAnswer:
-        room.rules.delete_rule(request.name, confirm=request.confirm)
+        services.rules.delete_rule(request.name, confirm=request.confirm)
         return DeleteRuleAnswer(name=request.name)
 
     return effect
@@ -118,13 +124,13 @@ def _holidays_set(request: SetHolidaysRequest, _answer: SetHolidaysAnswer) -> De
 
 @command("set_holidays", changes=True, admits=True, audit=_holidays_set)
 def set_holidays(
-    room: Room, request: SetHolidaysRequest, _context: Context
+    services: CommandServices, request: SetHolidaysRequest, _context: Context
 ) -> Effect[SetHolidaysAnswer]:
     def effect() -> SetHolidaysAnswer:
         holidays = {each.date: each.name for each in request.holidays}
         if len(holidays) < len(request.holidays):
             raise PeriodInvalid("A date is there twice.")
-        room.rules.set_holidays(holidays)
+        services.rules.set_holidays(holidays)
         ordered = sorted(request.holidays, key=lambda each: each.date)
         return SetHolidaysAnswer(holidays=tuple(ordered))
 
@@ -132,30 +138,36 @@ def set_holidays(
 
 
 @command("access")
-def access(room: Room, request: AccessRequest, _context: Context) -> Effect[AccessAnswer]:
-    return lambda: access_of(room, room.rules.kept, request.username)
+def access(
+    services: CommandServices, request: AccessRequest, _context: Context
+) -> Effect[AccessAnswer]:
+    return lambda: access_of(services, services.rules.kept, request.username)
 
 
 @command("set_access", changes=True, admits=True, audit="access_set")
-def set_access(room: Room, request: SetAccessRequest, context: Context) -> Effect[AccessAnswer]:
+def set_access(
+    services: CommandServices, request: SetAccessRequest, context: Context
+) -> Effect[AccessAnswer]:
     """Raises what `Rules.set_person` raises."""
 
     def effect() -> AccessAnswer:
-        coming = room.rules.set_person(
+        coming = services.rules.set_person(
             request.username, request, context.source, confirm=request.confirm
         )
-        return access_of(room, coming, request.username)
+        return access_of(services, coming, request.username)
 
     return effect
 
 
 @command("put_person", changes=True, admits=True, audit="person_put")
-def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effect[PutPersonAnswer]:
+def put_person(
+    services: CommandServices, request: PutPersonRequest, context: Context
+) -> Effect[PutPersonAnswer]:
     """Raises what `register` raises, PhotoMissing for somebody new without a picture, GroupUnknown,
     PeriodInvalid; then nothing of it was done."""
-    is_new = not room.people.has(request.username)
-    room.rules.changed(
-        StoredPerson() if is_new else room.rules.person(same_name(request.username)), request
+    is_new = not services.people.has(request.username)
+    services.rules.changed(
+        StoredPerson() if is_new else services.rules.person(same_name(request.username)), request
     )
     registers: Effect[RegisterAnswer] | None = None
     if is_new:
@@ -164,30 +176,30 @@ def put_person(room: Room, request: PutPersonRequest, context: Context) -> Effec
         registration = RegisterRequest(
             username=request.username, image=request.image, require_live=request.require_live
         )
-        registers = register(room, registration, context)
+        registers = register(services, registration, context)
 
     def effect() -> PutPersonAnswer:
         if registers is not None:
             registers()
-        room.rules.set_person(request.username, request, context.source, confirm=True)
+        services.rules.set_person(request.username, request, context.source, confirm=True)
         return PutPersonAnswer(
-            username=room.people.get(request.username).username, registered=is_new
+            username=services.people.get(request.username).username, registered=is_new
         )
 
     return effect
 
 
-def access_of(room: Room, kept: Kept, username: str) -> AccessAnswer:
+def access_of(services: CommandServices, kept: Kept, username: str) -> AccessAnswer:
     """What somebody may by `kept`, be it what comes into force with this transaction. Raises
     UserUnknown."""
-    name = room.people.get(username).username
+    name = services.people.get(username).username
     person = kept.person(name)
     return AccessAnswer(
         username=name,
         groups=tuple(sorted(person.groups)),
-        valid_from=room.rules.local(person.valid_from),
-        valid_until=room.rules.local(person.valid_until),
-        always=not person.groups and room.rules.without_group == "always",
+        valid_from=services.rules.local(person.valid_from),
+        valid_until=services.rules.local(person.valid_until),
+        always=not person.groups and services.rules.without_group == "always",
         rules=tuple(rule for rule in kept.by_name() if person.groups.intersection(rule.groups)),
         now=tuple(
             DoorRuling(
@@ -198,12 +210,12 @@ def access_of(room: Room, kept: Kept, username: str) -> AccessAnswer:
                 step_up=ruling.step_up,
                 two_person=ruling.two_person,
             )
-            for door in room.rules.doors
-            for ruling in [room.rules.ruling(name, door, kept.book)]
+            for door in services.rules.doors
+            for ruling in [services.rules.ruling(name, door, kept.book)]
         ),
     )
 
 
-def _holidays(room: Room) -> tuple[Holiday, ...]:
-    stored = room.rules.stored.holidays
+def _holidays(services: CommandServices) -> tuple[Holiday, ...]:
+    stored = services.rules.stored.holidays
     return tuple(Holiday(date=on, name=name) for on, name in sorted(stored.items()))

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 import structlog
 
-from ostiary.access.calibration import (
+from ostiary.decision.calibration import (
     LEAST_PEOPLE,
     CalibratedCamera,
     Calibration,
@@ -18,7 +18,6 @@ from ostiary.access.calibration import (
     Proof,
     calibrated,
 )
-from ostiary.config import AccessSettings
 from ostiary.errors import LastLayerInvalid, NotCalibrated, SittingMixed
 from ostiary.messages.calibration import (
     CalibrationFigure,
@@ -30,6 +29,7 @@ from ostiary.messages.calibration import (
 )
 from ostiary.messages.entrance import DoorWhat
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.settings import AccessSettings
 from ostiary.store.audit import Audit
 from ostiary.store.calibrations import CalibrationStore as Table
 from ostiary.store.database import Database

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-from ostiary.commands import access, credentials, decisions, device, doors, enrol
-from ostiary.commands.attempts import LockOut
+from ostiary.commands import access, credentials, decisions, device, doors, people
 from ostiary.commands.confirmation import check_confirmed
 from ostiary.commands.context import Context
 from ostiary.commands.registry import A, AnyCommand, Command, Deed, R, commands_of
-from ostiary.commands.room import CommandLimits, Room
+from ostiary.commands.services import CommandLimits, CommandServices
 from ostiary.errors import (
     Busy,
     CameraUnavailable,
@@ -27,6 +26,7 @@ from ostiary.errors import (
     TransactionConflict,
     error_of,
 )
+from ostiary.limits.lock_out import LockOut
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.credentials import CredentialRequest
 from ostiary.messages.commands.envelope import ErrorDetail
@@ -34,7 +34,7 @@ from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
 
 COMMANDS: Mapping[str, AnyCommand] = commands_of(
-    device, enrol, decisions, credentials, doors, access
+    device, people, decisions, credentials, doors, access
 )
 
 # What may go better next time is not kept as the answer for ever.
@@ -64,19 +64,19 @@ LONGEST_MESSAGE = 1000
 class Commands:
     """Every method may be called from any thread."""
 
-    def __init__(self, room: Room, command_log: CommandLog) -> None:
-        self._room = room
+    def __init__(self, services: CommandServices, command_log: CommandLog) -> None:
+        self._services = services
         self._log = command_log
-        self._audit = Audit(room.people.database)
-        self._repeats = LockOut(room.settings.credentials.tries)
+        self._audit = Audit(services.people.database)
+        self._repeats = LockOut(services.settings.credentials.tries)
 
     @property
     def limits(self) -> CommandLimits:
         """How large commands may be, and how many may wait."""
-        return self._room.limits
+        return self._services.limits
 
     def is_registered(self, username: str) -> bool:
-        return self._room.people.has(username)
+        return self._services.people.has(username)
 
     def run(self, command: Command[R, A], request: R, context: Context) -> A:
         """Run a command and write down who asked for it, or give the answer it got when it ran.
@@ -84,7 +84,7 @@ class Commands:
         Raises OstiaryError; then the command had no effect, unless it says that it was done.
         """
         try:
-            self._room.people.check_open()
+            self._services.people.check_open()
         except StoreLocked:
             if not command.while_locked:
                 raise
@@ -97,11 +97,11 @@ class Commands:
         if command.changes and answered is not None:
             return _replayed(command, answered)
         if context.nonce is not None and not self._log.is_known(context.nonce):
-            self._log.record(context.nonce, _BEGUN, self._room.clock())
+            self._log.record(context.nonce, _BEGUN, self._services.clock())
         try:
             context.check_deadline()
-            check_confirmed(self._room, command, request, context)
-            effect = command(self._room, request, context)
+            check_confirmed(self._services, command, request, context)
+            effect = command(self._services, request, context)
             if not command.acts:
                 context.check_deadline()
             if not command.changes:
@@ -109,7 +109,7 @@ class Commands:
                 self._remember(command, context, _OK)
                 return answer
             telling = _it_was_done() if command.acts else nullcontext()
-            with telling, self._room.people.changing():
+            with telling, self._services.people.changing():
                 answer = effect()
                 if command.deed is not None:
                     self._note(command.deed(request, answer), context)
@@ -127,7 +127,7 @@ class Commands:
             action=deed.action,
             subject=deed.subject,
             address=context.asker.way,
-            now=self._room.clock(),
+            now=self._services.clock(),
             detail={**deed.detail, **context.detail},
         )
 
@@ -141,9 +141,9 @@ class Commands:
             answered, conflict = self._log.answer(key), None
         except TransactionConflict as error:
             answered, conflict = None, error
-        presenting, is_same = self._room.presenting, conflict is None
+        presenting, is_same = self._services.presenting, conflict is None
         if isinstance(request, CredentialRequest) and presenting is not None:
-            door = self._room.door_name(request.door)
+            door = self._services.door_name(request.door)
             taken = presenting.again(door, is_same=is_same)
         else:
             taken = self._again(command, is_same=is_same)
@@ -175,7 +175,7 @@ class Commands:
         return answered
 
     def _remember(self, command: AnyCommand, context: Context, outcome: bytes) -> None:
-        now = self._room.clock()
+        now = self._services.clock()
         if command.changes and context.key is not None:
             self._log.record(context.key, outcome, now)
         if context.nonce is not None:

@@ -3,7 +3,7 @@ no more, lets nobody in by it."""
 
 from ostiary.commands.context import Context
 from ostiary.commands.registry import AnyCommand
-from ostiary.commands.room import Room
+from ostiary.commands.services import CommandServices
 from ostiary.errors import ConfirmationNeeded
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.doors import DoorRequest
@@ -13,13 +13,15 @@ from ostiary.store.accounts import Accounts
 SAY_PASSWORD = "Say your password again (POST /api/v1/confirmation), then ask once more."
 
 
-def check_confirmed(room: Room, command: AnyCommand, request: Request, context: Context) -> None:
+def check_confirmed(
+    services: CommandServices, command: AnyCommand, request: Request, context: Context
+) -> None:
     """Raises ConfirmationNeeded, before anything costly."""
     if context.asker.confirmed:
         return
-    if context.source == "http" and (command.admits or _widens(room, request)):
+    if context.source == "http" and (command.admits or _widens(services, request)):
         raise ConfirmationNeeded(SAY_PASSWORD)
-    if command.name == "add_template" and _signature_needed(room):
+    if command.name == "add_template" and _signature_needed(services):
         raise ConfirmationNeeded(
             "A further template is taken from signed commands only, because the console has "
             "accounts. Sign it (commands.signed), add it in the console, or set "
@@ -27,17 +29,17 @@ def check_confirmed(room: Room, command: AnyCommand, request: Request, context: 
         )
 
 
-def _widens(room: Room, request: Request) -> bool:
+def _widens(services: CommandServices, request: Request) -> bool:
     """A door that is opened once is not: that is seen, and over."""
     if not isinstance(request, DoorRequest):
         return False
     if request.action == "lock":  # which ends a lockdown as well
-        return room.door(request.door).state().mode is Mode.LOCKDOWN
+        return services.door(request.door).state().mode is Mode.LOCKDOWN
     return request.action in ("unlock", "forgive")
 
 
-def _signature_needed(room: Room) -> bool:
+def _signature_needed(services: CommandServices) -> bool:
     """A door without accounts has nobody who could confirm."""
-    if room.settings.commands.add_template_needs == "nothing":
+    if services.settings.commands.add_template_needs == "nothing":
         return False
-    return Accounts(room.people.database).count() > 0
+    return Accounts(services.people.database).count() > 0

@@ -1,11 +1,10 @@
 """PINs and cards as commands. Hashes are made before the transaction: no database waits for one."""
 
-from ostiary.access.keypad import Entry, printed_number
 from ostiary.commands.context import Context
-from ostiary.commands.pins import check_pin, hint_of
 from ostiary.commands.registry import Effect, command
-from ostiary.commands.room import Presents, Room
+from ostiary.commands.services import CommandServices, Presents
 from ostiary.errors import NotAllowed, PinWeak, RequestMalformed
+from ostiary.hardware.keypad import Entry, printed_number
 from ostiary.messages.commands.credentials import (
     AddCardAnswer,
     AddCardRequest,
@@ -21,82 +20,89 @@ from ostiary.messages.commands.credentials import (
     SetPinRequest,
 )
 from ostiary.messages.username import same_name
+from ostiary.people.pins import check_pin, hint_of
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import PinKind
 
 
 @command("set_pin", changes=True, secret=True, admits=True, audit="pin_set")
-def set_pin(room: Room, request: SetPinRequest, context: Context) -> Effect[SetPinAnswer]:
+def set_pin(
+    services: CommandServices, request: SetPinRequest, context: Context
+) -> Effect[SetPinAnswer]:
     """Raises UserUnknown, PinWeak, TooManyAttempts."""
-    name = room.people.get(request.username).username
+    name = services.people.get(request.username).username
     pin = request.pin.get_secret_value()
-    check_pin(pin, room.settings.credentials.pin_digits)
+    check_pin(pin, services.settings.credentials.pin_digits)
     kind: PinKind = "duress" if request.duress else "pin"
-    _check_nobodys(room, pin, name, kind, context)
-    pin_hash = room.hasher.hash(pin)
+    _check_nobodys(services, pin, name, kind, context)
+    pin_hash = services.hasher.hash(pin)
     context.check_deadline()
 
     def effect() -> SetPinAnswer:
-        room.credentials.set_pin(name, kind, pin_hash, hint_of(pin), room.clock())
-        _updated(room, name, context)
+        services.credentials.set_pin(name, kind, pin_hash, hint_of(pin), services.clock())
+        _updated(services, name, context)
         return SetPinAnswer(username=name, duress=request.duress)
 
     return effect
 
 
 @command("remove_pin", changes=True, audit="pin_removed")
-def remove_pin(room: Room, request: RemovePinRequest, context: Context) -> Effect[RemovePinAnswer]:
+def remove_pin(
+    services: CommandServices, request: RemovePinRequest, context: Context
+) -> Effect[RemovePinAnswer]:
     def effect() -> RemovePinAnswer:
-        name = room.people.get(request.username).username
-        room.credentials.remove_pin(name, "duress" if request.duress else "pin")
-        _updated(room, name, context)
+        name = services.people.get(request.username).username
+        services.credentials.remove_pin(name, "duress" if request.duress else "pin")
+        _updated(services, name, context)
         return RemovePinAnswer(username=name, duress=request.duress)
 
     return effect
 
 
 @command("add_card", changes=True, secret=True, admits=True, audit="card_added")
-def add_card(room: Room, request: AddCardRequest, context: Context) -> Effect[AddCardAnswer]:
+def add_card(
+    services: CommandServices, request: AddCardRequest, context: Context
+) -> Effect[AddCardAnswer]:
     """Raises UserUnknown, CardTaken, or TimedOut where no card was held to the reader."""
-    name = room.people.get(request.username).username
+    name = services.people.get(request.username).username
     if request.card is not None:
         number = _card(request.card.get_secret_value())
     else:
-        door = room.door_name(request.door)
-        number = _card(_presenting(room).next_card(door, room.limits.camera_s))
+        door = services.door_name(request.door)
+        number = _card(_presenting(services).next_card(door, services.limits.camera_s))
     context.check_deadline()
 
     def effect() -> AddCardAnswer:
-        room.credentials.add_card(name, number, room.clock())
-        _updated(room, name, context)
-        return AddCardAnswer(username=name, cards=room.credentials.holding(name).cards)
+        services.credentials.add_card(name, number, services.clock())
+        _updated(services, name, context)
+        return AddCardAnswer(username=name, cards=services.credentials.holding(name).cards)
 
     return effect
 
 
 @command("remove_card", changes=True, secret=True, audit="cards_removed")
 def remove_card(
-    room: Room, request: RemoveCardRequest, context: Context
+    services: CommandServices, request: RemoveCardRequest, context: Context
 ) -> Effect[RemoveCardAnswer]:
     def effect() -> RemoveCardAnswer:
-        name = room.people.get(request.username).username
+        name = services.people.get(request.username).username
         if request.card is None:
-            room.credentials.remove_cards(name)
+            services.credentials.remove_cards(name)
         else:
-            room.credentials.remove_card(name, _card(request.card.get_secret_value()))
-        _updated(room, name, context)
-        return RemoveCardAnswer(username=name, cards=room.credentials.holding(name).cards)
+            services.credentials.remove_card(name, _card(request.card.get_secret_value()))
+        _updated(services, name, context)
+        return RemoveCardAnswer(username=name, cards=services.credentials.holding(name).cards)
 
     return effect
 
 
 @command("credentials")
 def credentials(
-    room: Room, request: CredentialsRequest, _context: Context
+    services: CommandServices, request: CredentialsRequest, _context: Context
 ) -> Effect[CredentialsAnswer]:
     def effect() -> CredentialsAnswer:
-        name = room.people.get(request.username).username
-        holding = room.credentials.holding(name)
+        name = services.people.get(request.username).username
+        holding = services.credentials.holding(name)
         return CredentialsAnswer(
             username=name, pin=holding.pin, duress=holding.duress, cards=holding.cards
         )
@@ -106,25 +112,27 @@ def credentials(
 
 @command("credential", changes=True, secret=True, acts=True)
 def credential(
-    room: Room, request: CredentialRequest, _context: Context
+    services: CommandServices, request: CredentialRequest, _context: Context
 ) -> Effect[CredentialAnswer]:
     """The deed comes first and outside the transaction, for it is the door's own: whoever asks
     again with the same transaction gets the same answer, and opens nothing."""
-    door = room.door_name(request.door)
+    door = services.door_name(request.door)
     if request.pin is not None:
         entry = Entry("pin", request.pin.get_secret_value())
     else:
         assert request.card is not None
         entry = Entry("card", _card(request.card.get_secret_value()))
     claimed = None if request.username is None else same_name(request.username)
-    answer = CredentialAnswer(door=door, outcome=_presenting(room).present(door, entry, claimed))
+    answer = CredentialAnswer(
+        door=door, outcome=_presenting(services).present(door, entry, claimed)
+    )
     return lambda: answer
 
 
-def _presenting(room: Room) -> Presents:
-    if room.presenting is None:
+def _presenting(services: CommandServices) -> Presents:
+    if services.presenting is None:
         raise NotAllowed("PINs and cards are presented to the running daemon only.")
-    return room.presenting
+    return services.presenting
 
 
 def _card(number: str) -> str:
@@ -137,27 +145,29 @@ def _card(number: str) -> str:
     return known
 
 
-def _check_nobodys(room: Room, pin: str, name: str, kind: PinKind, context: Context) -> None:
+def _check_nobodys(
+    services: CommandServices, pin: str, name: str, kind: PinKind, context: Context
+) -> None:
     """A PIN alone has to say who it is. Whose it is, is not told; that it is somebody's, is told to
     who asks seldom, and to the building each time."""
-    room.pins_taken.check("set_pin")
-    for pins in room.credentials.pins_like(hint_of(pin)):
+    services.pins_taken.check("set_pin")
+    for pins in services.credentials.pins_like(hint_of(pin)):
         hashes = {"pin": pins.pin, "duress": pins.duress}
         if pins.username == name:
             del hashes[kind]  # it is being replaced
-        if any(each is not None and room.hasher.verify(each, pin) for each in hashes.values()):
-            Audit(room.people.database).add(
+        if any(each is not None and services.hasher.verify(each, pin) for each in hashes.values()):
+            Audit(services.people.database).add(
                 actor=context.actor,
                 action="pin_refused",
                 subject=name,
                 address=context.asker.way,
-                now=room.clock(),
+                now=services.clock(),
             )
-            room.pins_taken.attempt("set_pin")
+            services.pins_taken.attempt("set_pin")
             raise PinWeak("Take another PIN: this one cannot be used.")
 
 
-def _updated(room: Room, name: str, context: Context) -> None:
-    room.events.append_user(
-        action="updated", username=name, source=context.source, now=room.clock()
+def _updated(services: CommandServices, name: str, context: Context) -> None:
+    services.events.append_user(
+        action="updated", username=name, source=context.source, now=services.clock()
     )

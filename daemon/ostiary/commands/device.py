@@ -3,7 +3,7 @@
 from ostiary import __version__
 from ostiary.commands.context import Context
 from ostiary.commands.registry import Deed, Effect, command
-from ostiary.commands.room import Room
+from ostiary.commands.services import CommandServices
 from ostiary.errors import CameraUnavailable, NotAllowed
 from ostiary.messages.commands.device import (
     PingAnswer,
@@ -19,20 +19,22 @@ SNAPSHOT_QUALITY = 85  # JPEG, of 100
 
 
 @command("ping")
-def ping(room: Room, _request: PingRequest, _context: Context) -> Effect[PingAnswer]:
-    return lambda: PingAnswer(version=__version__, timestamp=room.clock())
+def ping(services: CommandServices, _request: PingRequest, _context: Context) -> Effect[PingAnswer]:
+    return lambda: PingAnswer(version=__version__, timestamp=services.clock())
 
 
 @command("snapshot")
-def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect[SnapshotAnswer]:
-    name, camera = room.camera(request.camera)
+def snapshot(
+    services: CommandServices, request: SnapshotRequest, _context: Context
+) -> Effect[SnapshotAnswer]:
+    name, camera = services.camera(request.camera)
     image = camera.latest
     if image is None:
         raise CameraUnavailable(f"Camera {name} gives no picture; see `state`.")
     if request.show:
-        if not room.settings.mqtt.event_pictures:
+        if not services.settings.mqtt.event_pictures:
             raise NotAllowed("mqtt.event_pictures is off: no picture is shown on the bus.")
-        room.show_picture(name, image)
+        services.show_picture(name, image)
     if request.width is not None:
         image = at_most_wide(image, request.width)
     height, width = image.shape[:2]
@@ -41,7 +43,7 @@ def snapshot(room: Room, request: SnapshotRequest, _context: Context) -> Effect[
         camera=name,
         width=width,
         height=height,
-        timestamp=room.clock(),
+        timestamp=services.clock(),
     )
     return lambda: answer
 
@@ -51,9 +53,11 @@ def _reloaded(_request: ReloadRequest, _answer: ReloadAnswer) -> Deed:
 
 
 @command("reload", changes=True, acts=True, while_locked=True, audit=_reloaded)
-def reload(room: Room, _request: ReloadRequest, _context: Context) -> Effect[ReloadAnswer]:
+def reload(
+    services: CommandServices, _request: ReloadRequest, _context: Context
+) -> Effect[ReloadAnswer]:
     """What comes is made beside what is, which takes its time and the database. The new settings
     may name the key of a store that is locked."""
-    room.reload()
+    services.reload()
     answer = ReloadAnswer(message="The door starts anew with the configuration as it is now.")
     return lambda: answer

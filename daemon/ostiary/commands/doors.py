@@ -1,11 +1,11 @@
 """The door itself as commands. A deed at the door comes first, outside the transaction of its
 answer: the door records it itself, and must not wait for a database that waits for the door."""
 
-from ostiary.access.entrance import Contact
 from ostiary.commands.context import Context
 from ostiary.commands.registry import Deed, Effect, command
-from ostiary.commands.room import Room
+from ostiary.commands.services import CommandServices
 from ostiary.errors import NotAllowed
+from ostiary.hardware.physical_door import Contact
 from ostiary.messages.commands.doors import (
     ContactAnswer,
     ContactRequest,
@@ -20,8 +20,10 @@ MODES = {"lock": Mode.NORMAL, "unlock": Mode.UNLOCKED, "lockdown": Mode.LOCKDOWN
 
 
 @command("doors")
-def doors(room: Room, _request: DoorsRequest, _context: Context) -> Effect[DoorsAnswer]:
-    return lambda: DoorsAnswer(doors=tuple(each.state() for each in room.doors.values()))
+def doors(
+    services: CommandServices, _request: DoorsRequest, _context: Context
+) -> Effect[DoorsAnswer]:
+    return lambda: DoorsAnswer(doors=tuple(each.state() for each in services.doors.values()))
 
 
 def _door_run(request: DoorRequest, answer: DoorAnswer) -> Deed:
@@ -29,9 +31,9 @@ def _door_run(request: DoorRequest, answer: DoorAnswer) -> Deed:
 
 
 @command("door", changes=True, urgent=True, acts=True, audit=_door_run)
-def door(room: Room, request: DoorRequest, context: Context) -> Effect[DoorAnswer]:
+def door(services: CommandServices, request: DoorRequest, context: Context) -> Effect[DoorAnswer]:
     """Raises NotAllowed for `open` in a lockdown."""
-    guard = room.door(request.door)
+    guard = services.door(request.door)
     if request.action == "open":
         if not guard.released(context.by):
             raise NotAllowed("The door is in lockdown; `lock` (normal) ends that.")
@@ -41,7 +43,7 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect[DoorAnswe
         guard.relock(context.by)
     elif request.action == "forgive":
         guard.tell(DoorWhat.FORGIVEN, context.by)
-        room.forgive()
+        services.forgive()
     else:
         guard.set_mode(MODES[request.action], context.by)
     answer = DoorAnswer(door=guard.state())
@@ -49,12 +51,14 @@ def door(room: Room, request: DoorRequest, context: Context) -> Effect[DoorAnswe
 
 
 @command("contact", acts=True)
-def contact(room: Room, request: ContactRequest, _context: Context) -> Effect[ContactAnswer]:
+def contact(
+    services: CommandServices, request: ContactRequest, _context: Context
+) -> Effect[ContactAnswer]:
     """Raises NotAllowed where the door's contact is not told from outside."""
-    name = room.door_name(request.door)
-    if room.settings.door(name).contact != "mqtt":
+    name = services.door_name(request.door)
+    if services.settings.door(name).contact != "mqtt":
         raise NotAllowed(f'The contact of {name} is not told by MQTT: set contact = "mqtt".')
-    guard = room.door(name)
+    guard = services.door(name)
     guard.saw(Contact(request.contact))
     answer = ContactAnswer(door=guard.state())
     return lambda: answer

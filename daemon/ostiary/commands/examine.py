@@ -3,14 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
-from ostiary.access.policy import policy_of
-from ostiary.access.vote import Observation, decide_single
-from ostiary.commands.people import People
-from ostiary.commands.room import Room
-from ostiary.config import AccessSettings
+from ostiary.commands.services import CommandServices
+from ostiary.decision.policy import policy_of
+from ostiary.decision.vote import Observation, decide_single
 from ostiary.errors import FaceCovered, LowQuality, NoFace, SeveralFaces
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
+from ostiary.people.people import People
+from ostiary.settings import AccessSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.covering import Cover, covered
 from ostiary.vision.engine import VisionEngine
@@ -29,9 +29,9 @@ ADVICE = {
 }
 
 
-def decoded(room: Room, data: bytes) -> BGRImage:
+def decoded(services: CommandServices, data: bytes) -> BGRImage:
     """A sent image, within the limits. Raises ImageInvalid, ImageTooLarge."""
-    return room.decode(data, room.limits.images)
+    return services.decode(data, services.limits.images)
 
 
 def one_face(engine: VisionEngine, image: BGRImage, *, live: bool = True) -> Face:

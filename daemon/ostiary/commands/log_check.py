@@ -7,6 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.keyring import seal_of
+from ostiary.crypto.seal import Seal
 from ostiary.errors import ConfigError, DatabaseVersion
 from ostiary.messages.log import LogHead
 from ostiary.store import schema
@@ -14,11 +17,8 @@ from ostiary.store.audit import Audit
 from ostiary.store.backup import verify
 from ostiary.store.chain import ACCEPTED
 from ostiary.store.database import Database, read_only
-from ostiary.store.door_key import DoorKey
-from ostiary.store.keyring import seal_of
 from ostiary.store.log_check import LogReport, check_log
 from ostiary.store.own_entries import CHAIN
-from ostiary.store.seal import Seal
 
 
 def told_heads(files: Iterable[Path]) -> list[LogHead]:

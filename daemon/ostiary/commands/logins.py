@@ -2,8 +2,8 @@
 
 import threading
 
-from ostiary.commands.rate import RateLimit
 from ostiary.errors import TooManyAttempts
+from ostiary.limits.rate import RateLimit
 
 
 class DeniedLogins:

@@ -1,424 +1,272 @@
-"""The registered people: the store, and the roster in step with it."""
+"""People as commands: who is registered, their templates and their names."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from functools import partial
-from typing import Protocol
+from collections.abc import Sequence
 
-import structlog
+from ostiary.commands.context import Context
+from ostiary.commands.enrolment_pictures import Looks, looks_at
+from ostiary.commands.registry import Deed, Effect, command
+from ostiary.commands.services import CommandServices
+from ostiary.decision.probe import Probe, distance, fused
+from ostiary.errors import AlreadyRegistered, NotAllowed, NotThisPerson, UserExists
+from ostiary.messages.commands.people import (
+    AddTemplateAnswer,
+    AddTemplateRequest,
+    DeleteAnswer,
+    DeleteRequest,
+    PicturesRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    RemoveTemplateAnswer,
+    RemoveTemplateRequest,
+    RenameAnswer,
+    RenameRequest,
+    ShareAnswer,
+    ShareRequest,
+    TemplateRecord,
+    UserRecord,
+    UsersAnswer,
+    UsersRequest,
+)
+from ostiary.store.rules import StoredPerson
 
-from ostiary.access.probe import Probe
-from ostiary.access.risk import Risk
-from ostiary.access.roster import Roster, Template
-from ostiary.commands.names import Names
-from ostiary.errors import OstiaryError, SiteNotJoined, UserUnknown
-from ostiary.messages.commands.people import Scope
-from ostiary.messages.recognizer import RecognizerName
-from ostiary.messages.username import same_name
-from ostiary.store import users as stored
-from ostiary.store.credentials import Credentials
-from ostiary.store.database import Database
-from ostiary.store.events import Events
-from ostiary.store.snapshots import Snapshots
-from ostiary.store.users import User, Users
-from ostiary.vision.arrays import Descriptor
-from ostiary.vision.engine import RECOGNIZERS, VisionEngine
-
-log = structlog.get_logger(__name__)
-
-MIGRATION = "migration"
-"""The source of templates that the door made itself."""
-
-FORMER: dict[RecognizerName, RecognizerName] = {"sface": "dlib"}
-"""Whose people each recogniser takes over."""
-
-
-def former_needed(users: Users, used: RecognizerName, *, migrate: bool) -> RecognizerName | None:
-    """The recogniser that has to be loaded beside the one in use, because somebody is known by it
-    only; None where nobody is, or nobody is to come over."""
-    former = FORMER.get(used)
-    waits = (former in user.recognizers and used not in user.recognizers for user in users.list())
-    return former if migrate and former is not None and any(waits) else None
+LACKING = {
+    "look_left": "Nobody turned the head to the left.",
+    "look_right": "Nobody turned the head to the right.",
+    "second_picture": "Add a picture in other light, with glasses, or turned a little.",
+}
 
 
-def roster_of(users: Users, engine: VisionEngine, risk: Risk) -> Roster:
-    """Everybody who is stored, to be matched with the recognisers that are loaded."""
-    loaded = [each for each in (engine.recognizer, engine.former) if each is not None]
-    people: dict[str, list[Template]] = {}
-    for username, name, descriptor in users.templates():
-        people.setdefault(username, []).extend(_known((name, descriptor)))
-    rates = {each.name: each.rates for each in loaded}
-    return Roster(engine.recognizer.name, rates, risk, people.items())
+@command("register", changes=True, admits=True, audit="user_registered", detail="verified")
+def register(
+    services: CommandServices, request: RegisterRequest, context: Context
+) -> Effect[RegisterAnswer]:
+    """Raises UserExists before anything costly, and again where somebody was quicker;
+    AlreadyRegistered for a face that is somebody else's, unless `allow_twin`; GroupUnknown,
+    PeriodInvalid."""
+    _check_allowed(services, request)
+    allowed = services.rules.changed(StoredPerson(), request)
+    if services.people.has(request.username):
+        raise UserExists(f"{request.username} is registered already.")
+    looks = looks_at(services, request, context)
+    _check_twin(services, request, context, looks.kept)
 
-
-class SiteChanges(Protocol):
-    """Whoever tells the other doors of a site, in the transaction of the change. Each raises
-    NotAllowed where this door may not change people of the site."""
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether whom this door enrols is known at the whole site, unless it is said otherwise."""
-        ...
-
-    def usernames(self) -> frozenset[str]:
-        """Who is known at the whole site."""
-        ...
-
-    def enrolled(self, username: str, now: datetime) -> None:
-        """Somebody here is of the whole site from now on. Raises SiteNotJoined."""
-        ...
-
-    def changed(self, username: str, now: datetime) -> None:
-        """Nothing happens for this door's own people."""
-        ...
-
-    def deleting(self, username: str, now: datetime) -> None:
-        """Likewise."""
-        ...
-
-    def freed(self, name: str) -> None:
-        """Nobody here has that name any more."""
-        ...
-
-
-class People:
-    """Changes go to the store first, with their event, and to the roster once committed, so
-    that nobody is matched who is not stored. Every method may be called from any thread."""
-
-    def __init__(
-        self, users: Users, events: Events, roster: Roster, site: SiteChanges | None = None
-    ) -> None:
-        """`site`: set it before there are changes, where this door is one of several."""
-        self.site = site
-        self._users = users
-        self._events = events
-        self._snapshots = Snapshots(users.database)
-        self.credentials = Credentials(users.database)
-        self.roster = roster
-        self._names = Names(user.username for user in users.list())
-        self._lock = threading.RLock()
-        self._after_commit: list[Callable[[], object]] = []
-        self._depth = 0  # of changing(); guarded by _lock
-        self._followers: list[Callable[[], object]] = []
-
-    def check_open(self) -> None:
-        """Raises StoreLocked where the people are sealed, and the key is not here."""
-        self._users.database.seal.check()
-
-    @property
-    def database(self) -> Database:
-        return self._users.database
-
-    def follow(self, follower: Callable[[], object]) -> None:
-        """Call it after each removal or renaming of somebody: what is kept of them went along."""
-        self._followers.append(follower)
-
-    def after_commit(self, apply: Callable[[], object]) -> None:
-        """Call it once what the block of `changing` wrote is on disk, and not if it fails."""
-        self._after_commit.append(apply)
-
-    def get(self, username: str) -> User:
-        """Raises UserUnknown."""
-        return self._users.get(username)
-
-    def has(self, username: str) -> bool:
-        try:
-            self._users.get(username)
-        except UserUnknown:
-            return False
-        return True
-
-    def list(self) -> tuple[User, ...]:
-        """Everybody, by name."""
-        return self._users.list()
-
-    def names(self) -> tuple[str, ...]:
-        """Everybody's, in order, without a look into the store."""
-        return tuple(self._names)
-
-    def count(self) -> int:
-        return self._users.count()
-
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """All changes in the block are one transaction of the store; the roster follows at the
-        end of the outermost block. On an exception neither changes."""
-        with self._lock:
-            mark = len(self._after_commit)
-            self._depth += 1
-            try:
-                with self._users.database.transaction():
-                    yield
-            except BaseException:
-                del self._after_commit[mark:]
-                raise
-            finally:
-                self._depth -= 1
-            if self._depth == 0:
-                waiting, self._after_commit = self._after_commit, []
-                for apply in waiting:
-                    apply()
-
-    def after_commit_once(self, *applied: Callable[[], object]) -> None:
-        """Likewise, but once for however many changes of the block."""
-        self._after_commit += [each for each in applied if each not in self._after_commit]
-
-    def register(
-        self,
-        username: str,
-        looks: Sequence[Probe],
-        now: datetime,
-        *,
-        source: str,
-        scope: Scope | None = None,
-    ) -> User:
-        """Each look becomes a template of the recogniser in use. `scope`: known at this door only
-        or at the whole site; None: at the site, where there is one.
-
-        Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable, SiteNotJoined,
-        NotAllowed.
-        """
-        used = self.roster.used
-        with self.changing():
-            self._names.check_new(username)
-            user = self._users.add(
-                username,
-                [look.descriptors[used] for look in looks],
-                now,
-                recognizer=used,
-                source=source,
-                qualities=[look.quality for look in looks],
-            )
-            self._events.append_user(
-                action="registered", username=user.username, source=source, now=now
-            )
-            if self._is_for_all(scope):
-                self.share(user.username, now)
-            self._after_commit += [
-                partial(self._names.add, user.username),
-                partial(self._match_anew, user.username),
-            ]
-            return user
-
-    def add_template(
-        self, username: str, look: Probe, now: datetime, *, source: str
-    ) -> stored.Template:
-        """Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable."""
-        used = self.roster.used
-        with self.changing():
-            template = self._users.add_template(
-                username,
-                look.descriptors[used],
-                now,
-                recognizer=used,
-                source=source,
-                quality=look.quality,
-            )
-            name = same_name(username)
-            self._events.append_user(action="updated", username=name, source=source, now=now)
-            self._tell_site(name, now)
-            self._after_commit.append(partial(self._match_anew, name))
-            return template
-
-    def lacks_second(self, username: str) -> bool:
-        """Whether a person has one template only, never had two, and this door may give them
-        another."""
-        return (
-            self.roster.has_one_template(username)
-            and self.may_change(username)
-            and not self._users.had_two(username)
+    def effect() -> RegisterAnswer:
+        _check_twin(services, request, context, looks.kept)  # another may have been as quick
+        user = services.people.register(
+            request.username,
+            looks.kept,
+            services.clock(),
+            source=context.source,
+            scope=request.scope,
+        )
+        if allowed != StoredPerson():
+            services.rules.set_person(user.username, request, context.source, confirm=True)
+        return RegisterAnswer(
+            success=True,
+            username=user.username,
+            distance=None,
+            similarity=None,
+            recognizer=services.people.roster.used,
+            message=f"{user.username} is registered.{_lacking(looks)}",
+            templates=user.templates,
+            liveness=looks.liveness,
+            missing=looks.missing,
+            verified=looks.verified,
         )
 
-    def learn(
-        self, username: str, looks: Sequence[Probe], now: datetime, *, source: str = MIGRATION
-    ) -> None:
-        """The door itself gives a person templates of the recogniser in use, from their visit. The
-        site is told of those that are not of a migration.
+    return effect
 
-        Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable.
-        """
-        used = self.roster.used
-        with self.changing():
-            for look in looks:
-                self._users.add_template(
-                    username,
-                    look.descriptors[used],
-                    now,
-                    recognizer=used,
-                    source=source,
-                    quality=look.quality,
+
+@command("add_template", changes=True, admits=True, audit="template_added", detail="verified")
+def add_template(
+    services: CommandServices, request: AddTemplateRequest, context: Context
+) -> Effect[AddTemplateAnswer]:
+    """Raises UserUnknown before anything costly; NotThisPerson for a face that is too far from all
+    the person's templates, AlreadyRegistered for somebody else's, unless `allow_twin`."""
+    _check_allowed(services, request)
+    username = services.people.get(request.username).username
+    looks = looks_at(services, request, context)
+    look = fused(looks.kept)
+    _check_twin(services, request, context, looks.kept, other_than=username)
+    apart = _check_this_person(services, username, look)
+
+    def effect() -> AddTemplateAnswer:
+        _check_twin(services, request, context, looks.kept, other_than=username)
+        now = services.clock()
+        template = services.people.add_template(username, look, now, source=context.source)
+        return AddTemplateAnswer(
+            username=username,
+            template=TemplateRecord(
+                id=template.id,
+                created_at=template.created_at,
+                source=template.source,
+                recognizer=template.recognizer,
+                quality=template.quality,
+            ),
+            distance=None if apart is None else round(apart, 2),
+            looks_like=_twin(services, looks, username) if context.operator else None,
+            liveness=looks.liveness,
+            verified=looks.verified,
+        )
+
+    return effect
+
+
+@command("remove_template", changes=True, audit="template_removed", detail="template")
+def remove_template(
+    services: CommandServices, request: RemoveTemplateRequest, context: Context
+) -> Effect[RemoveTemplateAnswer]:
+    def effect() -> RemoveTemplateAnswer:
+        username = services.people.remove_template(
+            request.username, request.template, services.clock(), source=context.source
+        )
+        return RemoveTemplateAnswer(username=username, template=request.template)
+
+    return effect
+
+
+@command("users")
+def users(
+    services: CommandServices, request: UsersRequest, context: Context
+) -> Effect[UsersAnswer]:
+    def effect() -> UsersAnswer:
+        roster = services.people.roster
+        now = roster.thresholds.used
+        alike = roster.look_alikes()
+        shared = services.people.site_usernames()
+        people = [each for each in services.people.list() if each.username > (request.cursor or "")]
+        page = people[: request.limit]
+        return UsersAnswer(
+            users=tuple(
+                UserRecord(
+                    username=user.username,
+                    created_at=user.created_at,
+                    templates=user.templates,
+                    scope="site" if user.username in shared else "door",
+                    recognizers=user.recognizers,
+                    look_alikes=alike.of(user.username) if context.operator else (),
+                    groups=tuple(sorted(person.groups)),
+                    valid_from=person.valid_from,
+                    valid_until=person.valid_until,
                 )
-            self._events.append_user(action="updated", username=username, source=source, now=now)
-            if source != MIGRATION:
-                self._tell_site(username, now)
-            self._after_commit.append(partial(self._match_anew, username))
+                for user in page
+                for person in [services.rules.person(user.username)]
+            ),
+            recognizer=now.recognizer,
+            threshold=now.distance,
+            false_accept=now.false_accept,
+            waiting=len(roster.waiting()),
+            cursor=page[-1].username if len(page) < len(people) else None,
+            scale=now.scale,
+            one_template=roster.with_one_template,
+            promised=now.is_promised,
+        )
 
-    def remove_template(
-        self, username: str, template_id: int, now: datetime, *, source: str
-    ) -> str:
-        """Returns the name as it is stored. Raises UserUnknown, TemplateUnknown, LastTemplate."""
-        name = same_name(username)
-        with self.changing():
-            self._users.remove_template(name, template_id)
-            self._events.append_user(action="updated", username=name, source=source, now=now)
-            self._tell_site(name, now)
-            self._after_commit.append(partial(self._match_anew, name))
-            return name
-
-    def probes_of(self, username: str) -> tuple[Probe, ...]:
-        """One person's templates, each as a probe of its own; empty for nobody."""
-        stored_ones = self._users.descriptors_of(username)
-        return tuple(Probe({name: each}) for name, each in _known(*stored_ones))
-
-    def delete(self, username: str, now: datetime, *, source: str) -> str:
-        """Returns the name as it was stored. Raises UserUnknown."""
-        name = same_name(username)
-        with self.changing():
-            self.get(name)
-            if self.site is not None:
-                self.site.deleting(name, now)
-            self.let_go(name)
-            if self.site is not None:
-                self.site.freed(name)
-            self._events.append_user(action="deleted", username=name, source=source, now=now)
-            return name
-
-    def let_go(self, name: str) -> None:
-        """Forget somebody without an event: it was told where it was done. Raises UserUnknown."""
-        with self.changing():
-            self._users.delete(name)
-            self._snapshots.forget(name)
-            self._after_commit += [
-                partial(self.roster.put, name, ()),
-                partial(self._names.remove, name),
-            ]
-            self.after_commit_once(*self._followers, self._scrub)
-
-    def take_in(
-        self,
-        name: str,
-        templates: Sequence[stored.StoredTemplate],
-        now: datetime,
-        *,
-        known_as: str | None,
-    ) -> None:
-        """Somebody of the site, as another door knows them, without an event: new, or, where
-        `known_as` is their name here, changed. What is kept of them besides is for the caller to
-        write, and to have read again (`read_again`). Raises UsernameInvalid, UserExists,
-        DescriptorInvalid, DatabaseUnwritable."""
-        with self.changing():
-            if known_as is None:
-                self._users.add_all(name, templates, now)
-            else:
-                if name != known_as:
-                    self._call(known_as, name)
-                self._users.replace(name, templates, now, keep=MIGRATION)
-            self._after_commit += [
-                partial(self._names.add, name),
-                partial(self._match_anew, name),
-            ]
-
-    def read_again(self) -> None:
-        """What is kept of people besides their faces was changed in this block."""
-        self.after_commit_once(*self._followers)
-
-    def may_change(self, username: str) -> bool:
-        """Whether this door may: its own people, and the site's where it enrols for it."""
-        site = self.site
-        return site is None or site.is_shared or username not in site.usernames()
-
-    def call(self, before: str, name: str) -> None:
-        """Give somebody another name without an event. Raises UserExists, UsernameInvalid."""
-        with self.changing():
-            self._call(before, name)
-
-    def templates_of(self, username: str) -> tuple[stored.StoredTemplate, ...]:
-        """What other doors are to know: without what this door learned by itself."""
-        return tuple(each for each in self._users.all_of(username) if each.source != MIGRATION)
-
-    def share(self, username: str, now: datetime) -> str:
-        """Let the whole site know somebody of this door; the name as it is stored. Raises
-        UserUnknown, SiteNotJoined, NotAllowed."""
-        with self.changing():
-            name = self.get(username).username
-            if self.site is None:
-                raise SiteNotJoined(
-                    "This door is on its own: `ostiary site join` makes it one of a site."
-                )
-            self.site.enrolled(name, now)
-            return name
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether whom this door enrols is known at the whole site, unless it is said otherwise."""
-        return self.site is not None and self.site.is_shared
-
-    def site_usernames(self) -> frozenset[str]:
-        """Who is known at the whole site."""
-        return frozenset() if self.site is None else self.site.usernames()
-
-    def _is_for_all(self, scope: Scope | None) -> bool:
-        if scope is None:
-            return self.is_shared
-        return scope == "site"
-
-    def _tell_site(self, name: str, now: datetime) -> None:
-        if self.site is not None:
-            self.site.changed(name, now)
-
-    def _call(self, before: str, name: str) -> None:
-        self._users.rename(before, name)
-        self._after_commit += [
-            partial(self.roster.rename, before, name),
-            partial(self._names.remove, before),
-            partial(self._names.add, name),
-        ]
-        self.after_commit_once(*self._followers)
-
-    def _scrub(self) -> None:
-        """Who is deleted is so already; where the file cannot be cleaned now, it is later."""
-        try:
-            done = self._users.database.scrub()
-        except OstiaryError as error:
-            log.warning("database_not_scrubbed", code=error.code)
-        else:
-            if not done:
-                log.warning("database_not_scrubbed", code="busy")
-
-    def rename(self, old: str, new: str, now: datetime, *, source: str) -> User:
-        """Raises UserUnknown, UsernameInvalid, UserExists."""
-        before = same_name(old)
-        with self.changing():
-            self._names.check_new(new, instead_of=before)
-            after = same_name(new)
-            if after == before:
-                return self.get(before)
-            self._call(before, after)
-            self._tell_site(after, now)
-            if self.site is not None:
-                self.site.freed(before)
-            user = self.get(after)
-            self._events.append_user(
-                action="renamed",
-                username=user.username,
-                previous_username=before,
-                source=source,
-                now=now,
-            )
-            return user
-
-    def updated(self, username: str, now: datetime, *, source: str) -> None:
-        """Tell that something of a registered person was changed besides their templates."""
-        self._events.append_user(action="updated", username=username, source=source, now=now)
-        self._tell_site(username, now)
-
-    def _match_anew(self, name: str) -> None:
-        self.roster.put(name, _known(*self._users.descriptors_of(name)))
+    return effect
 
 
-def _known(*templates: tuple[str, Descriptor]) -> Iterable[Template]:
-    """Those of a recogniser that this version has: a newer one's are kept, and match nobody."""
-    for name in RECOGNIZERS:
-        yield from ((name, descriptor) for which, descriptor in templates if which == name)
+def _renamed(request: RenameRequest, answer: RenameAnswer) -> Deed:
+    return Deed("user_renamed", request.username, {"new_username": answer.username})
+
+
+@command("rename", changes=True, audit=_renamed)
+def rename(
+    services: CommandServices, request: RenameRequest, context: Context
+) -> Effect[RenameAnswer]:
+    def effect() -> RenameAnswer:
+        old = services.people.get(request.username).username
+        user = services.people.rename(
+            old, request.new_username, services.clock(), source=context.source
+        )
+        return RenameAnswer(username=user.username, previous_username=old)
+
+    return effect
+
+
+def _shared(request: ShareRequest, answer: ShareAnswer) -> Deed:
+    if request.username is None:
+        return Deed("users_shared", f"{len(answer.shared)} people")
+    return Deed("user_shared", request.username)
+
+
+@command("share", changes=True, admits=True, audit=_shared)
+def share(
+    services: CommandServices, request: ShareRequest, _context: Context
+) -> Effect[ShareAnswer]:
+    def effect() -> ShareAnswer:
+        people = services.people
+        known = people.site_usernames()
+        asked = (
+            [request.username] if request.username else [each.username for each in people.list()]
+        )
+        names = [people.get(name).username for name in asked]
+        new = tuple(name for name in names if name not in known)
+        for name in new or names[:1]:
+            people.share(name, services.clock())
+        return ShareAnswer(shared=new)
+
+    return effect
+
+
+@command("delete", changes=True, audit="user_deleted")
+def delete(
+    services: CommandServices, request: DeleteRequest, context: Context
+) -> Effect[DeleteAnswer]:
+    return lambda: DeleteAnswer(
+        username=services.people.delete(request.username, services.clock(), source=context.source)
+    )
+
+
+def _lacking(looks: Looks) -> str:
+    """What is to be said where one template was kept only."""
+    if not looks.missing:
+        return ""
+    lacks = " ".join(LACKING[each] for each in looks.missing)
+    return f" One template only could be kept, and two are the rule: {lacks}"
+
+
+def _check_allowed(services: CommandServices, request: PicturesRequest) -> None:
+    if not request.require_live and not services.settings.commands.allow_unverified_enrolment:
+        raise NotAllowed(
+            '"require_live": false is not permitted here (commands.allow_unverified_enrolment).'
+        )
+    if services.people.database.failure is not None:  # before anybody looks into a camera in vain
+        raise services.people.database.failure
+
+
+def _check_twin(
+    services: CommandServices,
+    request: PicturesRequest,
+    context: Context,
+    looks: Sequence[Probe],
+    other_than: str | None = None,
+) -> None:
+    for look in looks:
+        other = services.people.roster.near(look, other_than)
+        if other is None or request.allow_twin:
+            continue
+        who = f"{other.username}'s" if context.operator else "somebody else's"
+        raise AlreadyRegistered(
+            f"By the door's threshold this face is {who}. Rename or delete that person, or allow a "
+            "twin."
+        )
+
+
+def _twin(services: CommandServices, looks: Looks, username: str) -> str | None:
+    found = (services.people.roster.near(look, username) for look in looks.kept)
+    return next((other.username for other in found if other is not None), None)
+
+
+def _check_this_person(services: CommandServices, username: str, look: Probe) -> float | None:
+    """The distance to the person's nearest template, None where no two can be compared."""
+    roster = services.people.roster
+    own = services.people.probes_of(username)
+    apart = [distance(each, look, roster.used) for each in own]
+    known = [each for each in apart if each is not None]
+    if known and min(known) > roster.one_person_distance:
+        raise NotThisPerson(
+            f"This face is {min(known):.2f} from {username}'s nearest template; up to "
+            f"{roster.one_person_distance:.2f} is plausible. To replace all templates, delete the "
+            "person and register again."
+        )
+    return min(known, default=None)

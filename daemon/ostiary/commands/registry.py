@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from pydantic import ValidationError
 
 from ostiary.commands.context import Context
-from ostiary.commands.room import Room
-from ostiary.config import describe_validation
+from ostiary.commands.services import CommandServices
 from ostiary.errors import RequestMalformed
 from ostiary.messages.commands.base import Answer, Request
+from ostiary.settings import describe_validation
 from ostiary.store.audit import Detail
 
 R = TypeVar("R", bound=Request)
@@ -18,7 +18,7 @@ A = TypeVar("A", bound=Answer)
 
 Effect = Callable[[], A]
 """Changes the store and gives the answer, inside one transaction."""
-Handler = Callable[[Room, R, Context], Effect[A]]
+Handler = Callable[[CommandServices, R, Context], Effect[A]]
 """Does the slow part (images) at once, and returns the effect: so the database is never held while
 a face is looked at."""
 
@@ -53,8 +53,8 @@ class Command(Generic[R, A]):
     while_locked: bool
     deed: Callable[[R, A], Deed] | None
 
-    def __call__(self, room: Room, request: R, context: Context) -> Effect[A]:
-        return self.handler(room, request, context)
+    def __call__(self, services: CommandServices, request: R, context: Context) -> Effect[A]:
+        return self.handler(services, request, context)
 
     @property
     def takes_pictures(self) -> bool:

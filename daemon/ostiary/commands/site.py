@@ -13,14 +13,14 @@ from functools import partial
 
 import structlog
 
-from ostiary.commands.people import People
-from ostiary.commands.placing import Placing
-from ostiary.commands.room import utc_now
+from ostiary.clock import utc_now
 from ostiary.commands.site_doors import SiteDoors
+from ostiary.crypto.identity import Identity, member_id
 from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
+from ostiary.people.local_people import Placing
+from ostiary.people.people import People
 from ostiary.site.clock import Version, following
 from ostiary.site.envelope import digest_of_payload, read, read_again, version_of, write
-from ostiary.site.identity import Identity, member_id
 from ostiary.site.members import MemberRole, Membership, read_members
 from ostiary.site.merge import NO_DIGEST, SiteEntry, combined, merged, share_of_digest, supersedes
 from ostiary.site.person import SitePerson, Tombstone, read_person

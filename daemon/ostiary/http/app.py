@@ -13,8 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from ostiary import __version__
-from ostiary.commands.attempts import LockOut
-from ostiary.commands.rate import RateLimit
 from ostiary.errors import OstiaryError
 from ostiary.http import problems
 from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
@@ -22,8 +20,8 @@ from ostiary.http.api.credentials import credentials_router, doors_router
 from ostiary.http.api.door import door_router
 from ostiary.http.api.people import people_router
 from ostiary.http.api.rules import rules_router
+from ostiary.http.authenticator import Authenticator
 from ostiary.http.connections import Connections, places
-from ostiary.http.gate import Authenticator
 from ostiary.http.kiosk import kiosk_page, kiosk_router
 from ostiary.http.legacy import legacy_router
 from ostiary.http.live import Audience
@@ -32,11 +30,13 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords
 from ostiary.http.place import check_place
 from ostiary.http.render import Elsewhere, Renderer, to_page
+from ostiary.http.runner import CommandRunner, Turns
 from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
 from ostiary.http.texts import Texts, asked_language
 from ostiary.http.thresholds import ThresholdEditor
-from ostiary.http.work import Turns, Work
+from ostiary.limits.lock_out import LockOut
+from ostiary.limits.rate import RateLimit
 from ostiary.store.accounts import Role
 
 API = "/api/v1"
@@ -75,7 +75,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     gate = Authenticator(parts)
     texts, passwords, lock_out = Texts(), Passwords(), LockOut(SIGN_IN_TRIES)
     renderer = Renderer(parts, gate, texts)
-    work, turns = Work(parts, gate), Turns()
+    work, turns = CommandRunner(parts, gate), Turns()
     body_limit = parts.commands.limits.images.bytes
     app.state.gate = gate
     app.state.connections = connections
@@ -129,7 +129,7 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
     app.state.gate = gate
     app.state.connections = connections
     body_limit = parts.commands.limits.images.bytes
-    app.include_router(legacy_router(Work(parts, gate), Texts(), body_limit))
+    app.include_router(legacy_router(CommandRunner(parts, gate), Texts(), body_limit))
     _handle_errors(app, None)
     app.add_middleware(
         Shield,

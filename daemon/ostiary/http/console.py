@@ -1,16 +1,16 @@
 """The console as the daemon runs it."""
 
 from ostiary.http.app import create_app, create_socket_app
-from ostiary.http.keeping import Keeping
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.server import Server
+from ostiary.http.snapshot_keeper import SnapshotKeeper
 
 
 class Console:
     """The server, and what it keeps. Raises ConfigError, see `create_app`."""
 
     def __init__(self, parts: ConsoleParts) -> None:
-        self._keeping = Keeping(
+        self._keeping = SnapshotKeeper(
             parts.database, parts.cameras, parts.settings, parts.rules.clock_trusted
         )
         self.app = create_app(parts)

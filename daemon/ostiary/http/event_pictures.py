@@ -1,6 +1,6 @@
 """A picture of an event as one more template of somebody: where that is safe."""
 
-from ostiary.access.roster import Roster
+from ostiary.decision.roster import Roster
 from ostiary.errors import PictureUnfit, SnapshotUnknown
 from ostiary.messages.events import AnyEvent, LoginEvent
 from ostiary.messages.reason import Reason

@@ -17,22 +17,22 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import Field
 
-from ostiary.access.admission import Need
 from ostiary.camera.frame import ViewCondition
 from ostiary.commands.credentials import credential
+from ostiary.decision.admission import Need
 from ostiary.errors import Busy, DoorUnknown, NotSignedIn, OstiaryError
-from ostiary.http.gate import Authenticator, Caller, Confirmed, address_of
+from ostiary.http.authenticator import Authenticator, Caller, Confirmed, address_of
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
 from ostiary.http.render import Renderer
+from ostiary.http.runner import CommandRunner
 from ostiary.http.sockets import said
-from ostiary.http.work import Work
 from ostiary.messages.commands.credentials import CredentialAnswer, CredentialRequest, Pin
 from ostiary.messages.entrance import Mode
 from ostiary.messages.events import Message
 from ostiary.messages.reason import Reason
 from ostiary.messages.username import Username
-from ostiary.recognition import View
+from ostiary.pipeline.recognition import View
 from ostiary.store.accounts import KIOSK, Role
 
 AT_ONCE = 16
@@ -163,7 +163,7 @@ def kiosk_page(parts: ConsoleParts, renderer: Renderer) -> APIRouter:
     return router
 
 
-def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: Work) -> APIRouter:
+def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: CommandRunner) -> APIRouter:
     router = APIRouter(tags=["kiosks"], responses=responses(401, 422, 429, 503))
     places = threading.Semaphore(AT_ONCE)
 

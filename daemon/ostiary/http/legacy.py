@@ -15,13 +15,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from ostiary.commands import decisions, enrol
+from ostiary.commands import decisions, people
 from ostiary.errors import LowQuality, NoFace, OstiaryError, RequestMalformed, SeveralFaces
-from ostiary.http.gate import Caller, Legacy
+from ostiary.http.authenticator import Caller, Legacy
 from ostiary.http.messages import LegacyLogin, LegacyRegistered, LegacyUser, LegacyUsers
 from ostiary.http.problems import MEDIA_TYPE, headers_of, problem_of, responses
+from ostiary.http.runner import CommandRunner
 from ostiary.http.texts import Texts, language_of
-from ostiary.http.work import Work
 from ostiary.messages.commands.decisions import LoginRequest
 from ostiary.messages.commands.people import (
     RegisterRequest,
@@ -70,7 +70,7 @@ class FaceForm:
     file: bytes | None
 
 
-def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
+def legacy_router(work: CommandRunner, texts: Texts, body_limit: int) -> APIRouter:
     router = APIRouter(tags=["first version"])
 
     @router.post(
@@ -106,7 +106,7 @@ def legacy_router(work: Work, texts: Texts, body_limit: int) -> APIRouter:
     @router.get("/users", response_model=LegacyUsers, responses=responses(401, 403, 429, 503))
     def users(caller: Legacy) -> LegacyUsers:
         """Everybody who is registered, first come first."""
-        known = work.run(enrol.users, UsersRequest(), caller).users
+        known = work.run(people.users, UsersRequest(), caller).users
         ordered = sorted(known, key=lambda user: (user.created_at is not None, user.created_at))
         return LegacyUsers(
             users=tuple(
@@ -149,11 +149,11 @@ async def face_form(request: Request, limit: int) -> FaceForm:
         await form.close()
 
 
-def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
+def _register(work: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
     username, file = _whole(form)
     try:
         request = RegisterRequest(username=username, image=file)
-        answer = work.run(enrol.register, request, caller)
+        answer = work.run(people.register, request, caller)
     except OstiaryError as error:
         if error.code not in DENIED:
             raise
@@ -163,7 +163,7 @@ def _register(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyReg
     )
 
 
-def _login(work: Work, form: FaceForm, caller: Caller, say: Say) -> LegacyLogin:
+def _login(work: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> LegacyLogin:
     username, file = _whole(form)
     try:
         answer = work.run(decisions.login, LoginRequest(username=username, image=file), caller)

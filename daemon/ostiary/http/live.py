@@ -16,8 +16,8 @@ from ostiary.errors import Busy
 from ostiary.http.messages import LiveFace, LivePicture
 from ostiary.http.parts import ConsoleParts, Watched
 from ostiary.messages.reason import Reason
+from ostiary.pipeline.recognition import SeenFace, View
 from ostiary.priority import step_back
-from ostiary.recognition import SeenFace, View
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import at_most_wide, encode_jpeg
 

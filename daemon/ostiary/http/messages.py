@@ -12,7 +12,7 @@ from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.state import SiteScale
 from ostiary.messages.username import Username
-from ostiary.overrides import ranges
+from ostiary.settings.overrides import ranges
 from ostiary.store.accounts import Role
 
 # --- people ---------------------------------------------------------------------------------

@@ -7,19 +7,19 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from ostiary.access.schedule import moment_of
+from ostiary.decision.schedule import moment_of
 from ostiary.errors import NotAllowed
 from ostiary.http import charts
+from ostiary.http.authenticator import Authenticator
 from ostiary.http.event_pictures import may_be_added
-from ostiary.http.gate import Authenticator
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.people_page import NO_GROUP, PeopleWanted, people_page
 from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
+from ostiary.http.runner import Turns
 from ostiary.http.thresholds import ThresholdEditor
-from ostiary.http.work import Turns
 from ostiary.messages.reason import Reason
-from ostiary.overrides import ADJUSTABLE, ranges
+from ostiary.settings.overrides import ADJUSTABLE, ranges
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials

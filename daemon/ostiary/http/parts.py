@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from ostiary.access.admission import Waiting
+from ostiary.clock import utc_now
 from ostiary.commands.commands import Commands
-from ostiary.commands.people import People
-from ostiary.commands.room import utc_now
-from ostiary.commands.rulebook import Rules
-from ostiary.config import AccessSettings, Settings
+from ostiary.decision.admission import Waiting
 from ostiary.messages.state import EntranceState, State
-from ostiary.recognition import View
+from ostiary.people.people import People
+from ostiary.people.rulebook import RuleService
+from ostiary.pipeline.recognition import View
+from ostiary.settings import AccessSettings, Settings
 from ostiary.site.overview import DoorLine
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -23,7 +23,7 @@ from ostiary.vision.quality import Flaw
 
 
 class Watched(Protocol):
-    """A camera whose newest judged frame can be looked at (`ostiary.recognition.Recognition`)."""
+    """A camera whose newest judged frame can be looked at (`Recognition`)."""
 
     @property
     def view(self) -> View | None: ...
@@ -57,7 +57,7 @@ class ConsoleParts:
     database: Database
     commands: Commands
     people: People
-    rules: Rules
+    rules: RuleService
     users: Users
     events: Events
     cameras: Mapping[str, Watched]

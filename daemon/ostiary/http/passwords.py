@@ -2,7 +2,7 @@
 
 import secrets
 
-from ostiary.commands.argon import Hasher
+from ostiary.crypto.argon import Hasher
 from ostiary.errors import PasswordWeak
 from ostiary.http.connections import neighbourhood
 

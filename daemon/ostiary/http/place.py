@@ -8,8 +8,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
+from ostiary.settings import HttpSettings
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 FIRST_OF_ALL_USERS = 1024

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from ostiary.config import in_words
 from ostiary.errors import OstiaryError, RequestMalformed
 from ostiary.http.said import Sayings
 from ostiary.http.texts import TAGS
+from ostiary.settings import in_words
 
 log = structlog.get_logger(__name__)
 

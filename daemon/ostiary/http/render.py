@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ostiary import __version__
-from ostiary.access.schedule import text_of
-from ostiary.http.gate import Authenticator
+from ostiary.decision.schedule import text_of
+from ostiary.http.authenticator import Authenticator
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem

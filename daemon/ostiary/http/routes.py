@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError, create_model
 
 from ostiary.commands.registry import AnyCommand
-from ostiary.http.gate import Caller, Operator
+from ostiary.http.authenticator import Caller, Operator
 from ostiary.http.problems import responses
-from ostiary.http.work import Work
+from ostiary.http.runner import CommandRunner
 from ostiary.messages.commands.base import Answer, Request
 from ostiary.messages.events import Message
 
@@ -35,7 +35,7 @@ PARAMETERS: Mapping[str, Any] = {
 
 def route(
     router: APIRouter,
-    work: Work,
+    work: CommandRunner,
     command: AnyCommand,
     at: str,
     summary: str,

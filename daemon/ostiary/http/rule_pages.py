@@ -9,7 +9,7 @@ from ostiary.errors import NotAllowed, RuleUnknown
 from ostiary.http import charts, drawing
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Renderer, Say
-from ostiary.http.work import Turns
+from ostiary.http.runner import Turns
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
 from ostiary.messages.rule_words import Day, Factor
 from ostiary.store.accounts import Role

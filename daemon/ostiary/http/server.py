@@ -8,12 +8,12 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
 from ostiary.http.connections import BACKLOG, Connections, CountedListener
 from ostiary.http.place import why_not_bound
 from ostiary.local.unix_socket import bound
 from ostiary.priority import step_back
+from ostiary.settings import HttpSettings
 
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 1

@@ -13,8 +13,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ostiary.commands.attempts import Wait
-from ostiary.commands.rate import RateLimit
 from ostiary.errors import (
     Busy,
     NotAllowed,
@@ -23,10 +21,12 @@ from ostiary.errors import (
     RequestMalformed,
     RequestTooLarge,
 )
+from ostiary.http.authenticator import SAFE
 from ostiary.http.connections import Connections, Peer, neighbourhood
-from ostiary.http.gate import SAFE
 from ostiary.http.place import LOOPBACK
 from ostiary.http.problems import answer, headers_of, problem_of
+from ostiary.limits.lock_out import Wait
+from ostiary.limits.rate import RateLimit
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

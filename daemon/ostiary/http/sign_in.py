@@ -9,7 +9,6 @@ import structlog
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from ostiary.commands.attempts import LockOut
 from ostiary.errors import (
     NotAllowed,
     OstiaryError,
@@ -17,13 +16,14 @@ from ostiary.errors import (
     SetUpCodeWrong,
     SignInFailed,
 )
+from ostiary.http.authenticator import Authenticator, Caller, address_of, same_text
 from ostiary.http.connections import neighbourhood
-from ostiary.http.gate import Authenticator, Caller, address_of, same_text
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of, new_code, same_code
 from ostiary.http.problems import STATUS, headers_of
 from ostiary.http.render import LANGUAGE_COOKIE, Renderer, to_page
 from ostiary.http.texts import LANGUAGES
+from ostiary.limits.lock_out import LockOut
 from ostiary.messages.username import checked_username
 from ostiary.store.accounts import Account, Accounts
 from ostiary.store.sessions import Sessions

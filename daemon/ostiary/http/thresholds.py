@@ -4,14 +4,14 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ostiary.access.risk import Threshold, risk_of
-from ostiary.access.roster import RosterThresholds as Distances
-from ostiary.config import AccessSettings
+from ostiary.decision.risk import Threshold, risk_of
+from ostiary.decision.roster import RosterThresholds as Distances
 from ostiary.errors import SettingInvalid
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.events import LoginEvent
 from ostiary.messages.reason import Reason
-from ostiary.overrides import (
+from ostiary.settings import AccessSettings
+from ostiary.settings.overrides import (
     ADJUSTABLE,
     Values,
     adjusted,

@@ -19,7 +19,6 @@ import structlog
 from ostiary.commands.commands import COMMANDS, Commands, named
 from ostiary.commands.context import LOCAL, Asker, Context
 from ostiary.commands.wire import check_size, failed, most_bytes
-from ostiary.config import Settings
 from ostiary.errors import (
     Busy,
     ConfigError,
@@ -29,6 +28,7 @@ from ostiary.errors import (
 )
 from ostiary.local.unix_socket import bound, peer_uid
 from ostiary.messages.commands.envelope import OkResponse
+from ostiary.settings import Settings
 from ostiary.store.command_log import CommandKey
 
 log = structlog.get_logger(__name__)

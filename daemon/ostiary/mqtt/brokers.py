@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ostiary.config import MqttSettings
 from ostiary.mqtt.connection import Login
+from ostiary.settings import MqttSettings
 
 
 class Brokers:

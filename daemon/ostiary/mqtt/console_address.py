@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ostiary.config.http import HttpSettings
+from ostiary.settings.http import HttpSettings
 
 _Address = IPv4Address | IPv6Address
 

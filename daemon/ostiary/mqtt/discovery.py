@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ostiary import __version__
-from ostiary.config import Settings
 from ostiary.messages.prompt import Prompt
 from ostiary.messages.reason import Reason
 from ostiary.mqtt.discovery_door import Found, door_components
 from ostiary.mqtt.names import entity, formerly, plain
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 
 BUTTON = "button"
 NOTHING_ASKED = "nothing"

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ostiary.config import Settings
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 
 LOCK = "lock"
 COMMANDING = frozenset({(LOCK, "lock"), ("select", "mode")})

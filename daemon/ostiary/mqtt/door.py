@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from ostiary.clock import always, utc_now
 from ostiary.commands.commands import COMMANDS, Commands
-from ostiary.commands.room import always, utc_now
-from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import BrokerState, EntranceState, State
@@ -24,6 +23,7 @@ from ostiary.mqtt.security import command_verifier, door_key
 from ostiary.mqtt.subscriptions import Subscriptions
 from ostiary.mqtt.taking_back import TakingBack
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.events import Events
@@ -39,7 +39,7 @@ OFFLINE = b"offline"
 
 
 class Sensors(Protocol):
-    """Contacts that are sensors of their own (`ostiary.entrance.doors.Doors`)."""
+    """Contacts that are sensors of their own (`Doors`)."""
 
     @property
     def sensor_topics(self) -> tuple[str, ...]: ...

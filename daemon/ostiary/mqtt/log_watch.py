@@ -7,9 +7,9 @@ import time
 import structlog
 from pydantic import ValidationError
 
+from ostiary.crypto.door_key import DoorKey
 from ostiary.messages.log import LogHead
 from ostiary.store.chain import Chain
-from ostiary.store.door_key import DoorKey
 from ostiary.store.own_entries import is_head_of
 
 log = structlog.get_logger(__name__)

@@ -1,8 +1,8 @@
 """How the settings say to reach the broker: the same for the door and for its operator."""
 
-from ostiary.config import Settings
 from ostiary.mqtt.connection import Login, Will
 from ostiary.mqtt.security import read_password, tls_context
+from ostiary.settings import Settings
 
 KEEP_ALIVE_S = 15
 RECEIVE_MAXIMUM = 20

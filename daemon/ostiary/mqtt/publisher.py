@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from ostiary.config import Settings
+from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import BrokerUnavailable, OstiaryError
 from ostiary.messages.events import (
     NOT_A_CAMERA,
@@ -32,9 +32,9 @@ from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.log_watch import LogWatch
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
-from ostiary.store.door_key import DoorKey
 from ostiary.store.events import EventFilter, Events, Recorded
 
 log = structlog.get_logger(__name__)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from ostiary.clock import utc_now
 from ostiary.commands.commands import COMMANDS, Commands, named
 from ostiary.commands.context import MQTT, MQTT_SIGNED, Asker, Context
-from ostiary.commands.room import utc_now
 from ostiary.commands.wire import check_size, failed
-from ostiary.config import Settings
 from ostiary.errors import (
     AnswerTooLarge,
     Busy,
@@ -30,6 +29,7 @@ from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.signing import Verifier
 from ostiary.mqtt.topics import Topics
+from ostiary.settings import Settings
 from ostiary.store.command_log import SIGNATURE, CommandKey
 
 log = structlog.get_logger(__name__)

@@ -4,10 +4,10 @@ import os
 import ssl
 from pathlib import Path
 
-from ostiary.config import CommandSettings, MqttSettings, Settings
+from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import BrokerUnavailable, ConfigError, StoreLocked
 from ostiary.mqtt.signing import SIGNATURE_AGE, Signer, Verifier
-from ostiary.store.door_key import DoorKey
+from ostiary.settings import CommandSettings, MqttSettings, Settings
 
 STORE_KEY_BYTES = 32
 

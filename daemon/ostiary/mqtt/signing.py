@@ -15,9 +15,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from ostiary.config import describe_validation
 from ostiary.errors import ConfigError, SignatureInvalid
 from ostiary.messages.events import Message, rfc3339
+from ostiary.settings import describe_validation
 
 SHORTEST_KEY = 32
 SIGNATURE_AGE = timedelta(minutes=1)

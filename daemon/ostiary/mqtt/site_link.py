@@ -15,17 +15,17 @@ from functools import partial
 
 import structlog
 
-from ostiary.commands.room import always
+from ostiary.clock import always
 from ostiary.commands.site import Heard, SiteRoster
-from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable, OstiaryError
 from ostiary.messages.state import SiteState
 from ostiary.mqtt.brokers import Brokers
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming, Login
 from ostiary.mqtt.login import login_of
-from ostiary.mqtt.site_mending import Mending
+from ostiary.mqtt.site_repair import BrokerRepair
 from ostiary.mqtt.site_watch import SiteWatch
+from ostiary.settings import Settings
 from ostiary.site.envelope import key_number
 from ostiary.site.members import MemberRole, Membership
 from ostiary.site.overview import CONFIRM_WITHIN_S, DoorLine, overview
@@ -91,7 +91,7 @@ class SiteLink:
         self._roster = roster
         self._topics = roster.topics
         self._watch = SiteWatch(roster, report)
-        self._mending = Mending(roster)
+        self._mending = BrokerRepair(roster)
         self._beat = beat
         self._clock = clock
         self._inbox: queue.SimpleQueue[Incoming | _Told | _Attached | None] = queue.SimpleQueue()

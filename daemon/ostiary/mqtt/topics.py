@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ostiary.config import Settings
+from ostiary.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from ostiary import __version__
-from ostiary.access.risk import Threshold
 from ostiary.camera.frame import CameraReport, CameraStatus, ViewCondition
+from ostiary.decision.risk import Threshold
 from ostiary.messages.calibration import CalibrationState
 from ostiary.messages.state import (
     BrokerState,

@@ -12,8 +12,8 @@ from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
-from ostiary.config import LogSettings
 from ostiary.service.journal import JournalLogger, goes_to_journal, render_entry
+from ostiary.settings import LogSettings
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:

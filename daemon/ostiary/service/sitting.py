@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ostiary.access.calibration import LEAST_FRAMES, LIVE, Presentation, mean_look
 from ostiary.camera.address import digest_of
 from ostiary.camera.clips import ATTACK, RATE, Clip
 from ostiary.camera.reader import CameraReader
+from ostiary.decision.calibration import LEAST_FRAMES, LIVE, Presentation, mean_look
 from ostiary.errors import CameraUnavailable, ClipsInvalid, NoFace, PicturesNotKept, SittingMixed
 from ostiary.messages.calibration import MadeFor
 from ostiary.vision.arrays import BGRImage, Descriptor, FloatArray

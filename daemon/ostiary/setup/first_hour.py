@@ -24,12 +24,9 @@ from rich.console import Console
 from ostiary.camera.address import redact
 from ostiary.camera.onvif import discover
 from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
-from ostiary.client.local import LocalDoor, is_served
-from ostiary.config import CameraSettings, Settings, load_settings
-from ostiary.config.device import DeviceSettings, proposed_id
-from ostiary.config.mqtt import is_loopback
-from ostiary.config_file import edited
 from ostiary.errors import CameraUnavailable, ConfigError, OstiaryError
+from ostiary.hardware.relay import GpioLine
+from ostiary.local.client import LocalDoor, is_served
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
 from ostiary.service import doctor
 from ostiary.service.doctor.broker import check_broker
@@ -37,7 +34,10 @@ from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Check, Level
 from ostiary.service.logging import configure_logging
 from ostiary.service.owner import is_so_for_owner_of
-from ostiary.service.relay import GpioLine
+from ostiary.settings import CameraSettings, Settings, load_settings
+from ostiary.settings.device import DeviceSettings, proposed_id
+from ostiary.settings.file import edited
+from ostiary.settings.mqtt import is_loopback
 from ostiary.setup.asking import Questions, say, yes
 from ostiary.setup.broker import LocalBroker
 from ostiary.setup.console import addresses, fingerprint, make_certificate, write_for_the_door

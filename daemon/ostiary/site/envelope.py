@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
+from ostiary.crypto.identity import from_text, is_signed, to_text
 from ostiary.messages.events import Message
 from ostiary.site.clock import Version
-from ostiary.site.identity import from_text, is_signed, to_text
 from ostiary.site.members import MemberRole, Membership
 from ostiary.site.refusal import Refusal, Refused
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import Field
 
+from ostiary.crypto.identity import derived
 from ostiary.messages.events import Message
-from ostiary.site.identity import derived
 from ostiary.site.members import Key32
 from ostiary.site.refusal import Refusal, Refused
 

@@ -14,8 +14,7 @@ from typing import Annotated, Self
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
-from ostiary.messages.events import Message, Timestamp, rfc3339
-from ostiary.site.identity import (
+from ostiary.crypto.identity import (
     KEY_BYTES,
     Identity,
     derived,
@@ -25,6 +24,7 @@ from ostiary.site.identity import (
     sealed_to,
     to_text,
 )
+from ostiary.messages.events import Message, Timestamp, rfc3339
 from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.report import Shown
 from ostiary.site.ring import listened_to

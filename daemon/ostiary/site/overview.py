@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ostiary.site.identity import member_id
+from ostiary.crypto.identity import member_id
 from ostiary.site.members import MemberRole, Membership
 from ostiary.site.report import DoorReport
 

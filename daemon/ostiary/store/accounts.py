@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from ostiary import timestamps
 from ostiary.errors import AccountExists, AccountUnknown, LastOperator, TokenExists, TokenUnknown
 from ostiary.messages.username import checked_username, same_name
-from ostiary.store import moment
 from ostiary.store.database import Database
 
 TOKENS_LAST = timedelta(days=365)
@@ -109,7 +109,7 @@ class Accounts:
     def add(self, name: str, password_hash: str, role: Role, now: datetime) -> Account:
         """Raises UsernameInvalid, AccountExists."""
         checked = checked_username(name)
-        at = moment.to_text(now)
+        at = timestamps.to_text(now)
         with self.database.transaction() as connection:
             added = connection.execute(
                 "INSERT OR IGNORE INTO accounts VALUES (?, ?, ?, ?, ?)",
@@ -132,7 +132,7 @@ class Accounts:
             account = self.get(name)
             connection.execute(
                 "UPDATE accounts SET password = ?, password_changed_at = ? WHERE name = ?",
-                (password_hash, moment.to_text(now), account.name),
+                (password_hash, timestamps.to_text(now), account.name),
             )
 
     def delete(self, name: str) -> Account:
@@ -180,7 +180,7 @@ class ApiTokens:
                 "INSERT OR IGNORE INTO api_tokens (name, digest, role, created_by, created_at)"
                 " VALUES (?, ?, ?, ?, ?)"
                 " RETURNING id, name, role, created_by, created_at, last_used_at",
-                (checked, _digest(token), role.value, created_by, moment.to_text(now)),
+                (checked, _digest(token), role.value, created_by, timestamps.to_text(now)),
             ).fetchone()
         if row is None:
             raise TokenExists(f"There is a token {checked} already.")
@@ -215,7 +215,7 @@ class ApiTokens:
             with self.database.transaction() as connection:
                 connection.execute(
                     "UPDATE api_tokens SET last_used_at = ? WHERE id = ?",
-                    (moment.to_text(now), found.id),
+                    (timestamps.to_text(now), found.id),
                 )
         return found
 
@@ -255,7 +255,7 @@ def _digest(token: str) -> bytes:
 
 
 def _moment(text: object) -> datetime:
-    known = moment.from_text(text)
+    known = timestamps.from_text(text)
     assert known is not None  # written by this module
     return known
 
@@ -268,5 +268,10 @@ def _account(row: tuple[str, str, str, str]) -> Account:
 def _token(row: tuple[int, str, str, str, str, str | None]) -> ApiToken:
     number, name, role, created_by, created_at, last_used_at = row
     return ApiToken(
-        number, name, Role(role), created_by, _moment(created_at), moment.from_text(last_used_at)
+        number,
+        name,
+        Role(role),
+        created_by,
+        _moment(created_at),
+        timestamps.from_text(last_used_at),
     )

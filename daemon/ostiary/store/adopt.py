@@ -4,9 +4,9 @@ import sqlite3
 
 import structlog
 
+from ostiary import timestamps
 from ostiary.errors import DescriptorInvalid, UsernameInvalid
 from ostiary.messages.username import checked_username, decoded_username
-from ostiary.store import moment
 from ostiary.store.descriptor import from_bytes, to_float32_bytes
 
 log = structlog.get_logger(__name__)
@@ -35,14 +35,14 @@ def adopt_users(connection: sqlite3.Connection) -> None:
             descriptor = from_bytes(encoding)
             if username != name:
                 _rename(connection, number, username)
-            created = moment.from_text(created_at)
+            created = timestamps.from_text(created_at)
             connection.execute(
                 "INSERT INTO templates (user_id, descriptor, created_at, source, recognizer)"
                 " VALUES (?, ?, ?, ?, 'dlib')",
                 (
                     number,
                     to_float32_bytes(descriptor),
-                    moment.to_text(created) if created else None,
+                    timestamps.to_text(created) if created else None,
                     "first_version",
                 ),
             )

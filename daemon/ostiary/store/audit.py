@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from ostiary import timestamps
 from ostiary.errors import SealBroken
 from ostiary.messages.username import same_name
-from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, next_number
 from ostiary.store.leaving import leave_deed
@@ -88,7 +88,7 @@ class Audit:
         with self._database.transaction() as connection:
             seal = self._database.seal
             number = next_number(connection, "audit")
-            at, salt = moment.to_text(now), os.urandom(SALT_BYTES)
+            at, salt = timestamps.to_text(now), os.urandom(SALT_BYTES)
             connection.execute(
                 "INSERT INTO audit (id, at, actor, action, subject, detail, address, salt)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -117,7 +117,7 @@ class Audit:
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove rows older than `keep_for`; how many."""
         with self._database.transaction() as connection:
-            before, until = moment.to_text(now - keep_for), moment.to_text(now)
+            before, until = timestamps.to_text(now - keep_for), timestamps.to_text(now)
             return self._chain.remove_oldest(connection, "audit", before=before, now=until)
 
 
@@ -137,7 +137,7 @@ def _row(row: Row) -> AuditRow:
     actor, action, subject, detail, address = map(str, texts)
     return AuditRow(
         number_of(row),
-        moment.from_text(at),
+        timestamps.from_text(at),
         actor,
         action,
         subject,

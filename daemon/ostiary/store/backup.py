@@ -15,10 +15,10 @@ from typing import Literal
 
 import structlog
 
+from ostiary.crypto.keyring import data_keys, has_recovery
 from ostiary.errors import BackupRefused, DatabaseCorrupt, DatabaseUnwritable, DatabaseVersion
 from ostiary.store import schema
 from ostiary.store.database import check, explained, read_only
-from ostiary.store.keyring import data_keys, has_recovery
 from ostiary.store.presence import create, sync
 
 log = structlog.get_logger(__name__)

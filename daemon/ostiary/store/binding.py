@@ -3,9 +3,9 @@
 import sqlite3
 from contextlib import suppress
 
+from ostiary.crypto.seal import KEY_BYTES, Seal
 from ostiary.errors import SealBroken
 from ostiary.store.person import PERSON_COLUMNS, PersonRow, Place, new_key, opened_person
-from ostiary.store.seal import KEY_BYTES, Seal
 
 
 def give_keys(connection: sqlite3.Connection, seal: Seal) -> None:

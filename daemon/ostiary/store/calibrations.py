@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
 from ostiary.messages.calibration import (
     CalibrationRecord,
@@ -12,7 +13,6 @@ from ostiary.messages.calibration import (
     WhyDropped,
 )
 from ostiary.store.database import Database, next_number
-from ostiary.store.seal import Seal
 
 log = structlog.get_logger(__name__)
 

@@ -16,10 +16,11 @@ from functools import partial
 
 import structlog
 
+from ostiary import timestamps
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import LockedSeal
 from ostiary.messages.log import LogHead
-from ostiary.store import moment
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.links import (
     AUDIT_COLUMNS,
     ENTRY_COLUMNS,
@@ -43,7 +44,6 @@ from ostiary.store.own_entries import (
     own_digests,
     own_end,
 )
-from ostiary.store.seal import LockedSeal
 from ostiary.store.sealed_rows import ROWS, digest_of_row, opened_audit
 
 log = structlog.get_logger(__name__)
@@ -174,7 +174,7 @@ class Chain:
             head = signed_head(key, door, end.position, end.link, now)
             connection.execute(
                 "INSERT OR REPLACE INTO chain_heads VALUES (?, ?, ?, ?, ?)",
-                (end.position, end.link, door, moment.to_text(now), head.signature),
+                (end.position, end.link, door, timestamps.to_text(now), head.signature),
             )
             _shorten(connection, self._database.chain_key)
         return head
@@ -220,7 +220,7 @@ class Chain:
     def _is_accepted(self, connection: sqlite3.Connection, signed_at: datetime) -> bool:
         rows = connection.execute(
             f"SELECT {AUDIT_COLUMNS} FROM audit WHERE at >= ? ORDER BY id DESC",
-            (moment.to_text(signed_at),),
+            (timestamps.to_text(signed_at),),
         ).fetchall()
         seal = self._database.seal
         if not isinstance(seal, LockedSeal):
@@ -239,7 +239,7 @@ class Chain:
 
 def signed_head(key: DoorKey, door: str, position: int, link: bytes, now: datetime) -> LogHead:
     """A head as the door tells it."""
-    at = moment.from_text(moment.to_text(now))
+    at = timestamps.from_text(timestamps.to_text(now))
     assert at is not None
     head = LogHead(door=door, position=position, link=link.hex(), signed_at=at, signature="")
     return head.model_copy(update={"signature": key.sign(head.signed_text())})

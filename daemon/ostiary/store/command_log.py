@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
+from ostiary import timestamps
 from ostiary.errors import TransactionConflict, UserUnknown
-from ostiary.store import moment
 from ostiary.store.database import Database
 from ostiary.store.sealed_rows import command_place
 
@@ -116,7 +116,7 @@ class CommandLog:
                     key.transaction,
                     seal.value(self._kept(key), *_place(key, "digest")),
                     seal.value(answer, *_place(key, "answer")) if answer else answer,
-                    moment.to_text(now),
+                    timestamps.to_text(now),
                 ),
             ).rowcount
         if not changed:
@@ -165,16 +165,16 @@ class CommandLog:
         with self._database.transaction() as connection:
             old = 0
             if keep_for is not None:
-                over = moment.to_text(now - max(keep_for, signed_for))
-                is_older = moment.older("commands", "rowid", "answered_at")
+                over = timestamps.to_text(now - max(keep_for, signed_for))
+                is_older = timestamps.older("commands", "rowid", "answered_at")
                 old = connection.execute(
-                    f"DELETE FROM commands WHERE {is_older}", (over, over, moment.to_text(now))
+                    f"DELETE FROM commands WHERE {is_older}", (over, over, timestamps.to_text(now))
                 ).rowcount
             (count,) = connection.execute("SELECT COUNT(*) FROM commands").fetchone()
             many = connection.execute(
                 "DELETE FROM commands WHERE rowid IN (SELECT rowid FROM commands"
                 " WHERE requester != ? OR answered_at < ? ORDER BY answered_at, rowid LIMIT ?)",
-                (SIGNATURE, moment.to_text(now - signed_for), max(0, count - keep_at_most)),
+                (SIGNATURE, timestamps.to_text(now - signed_for), max(0, count - keep_at_most)),
             ).rowcount
         return old + many
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 import structlog
 
+from ostiary import timestamps
 from ostiary.errors import CardTaken, CredentialUnknown, SealBroken, UserUnknown
 from ostiary.messages.username import same_name
-from ostiary.store import moment
 from ostiary.store.database import Database, next_number
 from ostiary.store.person import (
     PERSON_COLUMNS,
@@ -64,7 +64,7 @@ class Credentials:
             rows, _ = pin_rows(connection, self._database.seal, person)
             before = rows.get(kind)
             rows[kind] = replace(row, id=None if before is None else before.id)
-            write_pins(connection, self._database.seal, person, rows, moment.to_text(now))
+            write_pins(connection, self._database.seal, person, rows, timestamps.to_text(now))
 
     def remove_pin(self, username: str, kind: PinKind) -> None:
         """Raises UserUnknown, CredentialUnknown."""
@@ -94,7 +94,7 @@ class Credentials:
                     person.id,
                     seal.name(_card(number)),
                     seal.value(b"card", *person.credential(row, "card")),
-                    moment.to_text(now),
+                    timestamps.to_text(now),
                 ),
             )
 

@@ -17,17 +17,18 @@ from typing import Self
 
 import structlog
 
+from ostiary.crypto import keyring
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import LockedSeal, Seal
 from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable, OstiaryError
-from ostiary.store import keyring, schema
+from ostiary.store import schema
 from ostiary.store.adopt import adopt_users
 from ostiary.store.binding import give_keys
-from ostiary.store.door_key import DoorKey
 from ostiary.store.leaving import adopt_leaving
 from ostiary.store.links import adopt_rows
 from ostiary.store.own_entries import CHAIN, End, adopt, heads_in, is_head_of
 from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import announce, create
-from ostiary.store.seal import LockedSeal, Seal
 from ostiary.store.sealed_rows import seal_alike
 
 log = structlog.get_logger(__name__)
@@ -104,10 +105,10 @@ class Database:
     ) -> Self:
         """Open or create the database at `path`, check it and bring its schema up to date.
 
-        With a `store_key` a new one is sealed (`ostiary.store.seal`); a sealed one without its
+        With a `store_key` a new one is sealed (`ostiary.crypto.seal`); a sealed one without its
         key is open, but locked. One of the first version becomes ours (`ostiary.store.adopt`).
         What is recorded is the door's whose key is given; without one, nobody's. Raises
-        DatabaseCorrupt (nothing is changed; see `ostiary.store.aside`), DatabaseVersion,
+        DatabaseCorrupt (nothing is changed; see `ostiary.store.quarantine`), DatabaseVersion,
         DatabaseUnwritable, or DatabaseInUse while it is being replaced.
         """
         path = path.absolute()

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from ostiary import timestamps
 from ostiary.messages.entrance import Mode
-from ostiary.store import moment
 from ostiary.store.database import Database
 
 
@@ -29,11 +29,13 @@ class DoorModes:
             row = connection.execute(
                 "SELECT mode, set_by, set_at FROM doors WHERE camera = ?", (door,)
             ).fetchone()
-        return None if row is None else StoredMode(Mode(row[0]), row[1], moment.from_text(row[2]))
+        return (
+            None if row is None else StoredMode(Mode(row[0]), row[1], timestamps.from_text(row[2]))
+        )
 
     def set(self, door: str, mode: Mode, by: str, now: datetime) -> None:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO doors VALUES (?, ?, ?, ?)",
-                (door, mode.value, by, moment.to_text(now)),
+                (door, mode.value, by, timestamps.to_text(now)),
             )

@@ -12,13 +12,13 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
+from ostiary import timestamps
+from ostiary.crypto.seal import Seal
 from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
 from ostiary.messages.reason import Reason
-from ostiary.store import moment
 from ostiary.store.links import SALT_BYTES, EventRow, Row
-from ostiary.store.seal import Seal
 
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
@@ -76,7 +76,7 @@ def _row(kind: str, source: str, now: datetime, username: str | None) -> EventRo
         seq=None,
         event_id=uuid7().bytes,
         kind=kind,
-        timestamp=moment.to_text(now),
+        timestamp=timestamps.to_text(now),
         username=username,
         message=None,
         source=source,
@@ -192,7 +192,7 @@ def _common(row: EventRow) -> dict[str, object]:
     return {
         "seq": row.seq,
         "event_id": UUID(bytes=row.event_id),
-        "timestamp": moment.from_text(row.timestamp),
+        "timestamp": timestamps.from_text(row.timestamp),
         "username": row.username,
         "source": row.source,
         "forgotten": row.forgotten is not None,

@@ -13,11 +13,12 @@ from typing import Literal, TypeVar
 
 import structlog
 
+from ostiary import timestamps
+from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
 from ostiary.messages.decision import Decision
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
-from ostiary.store import moment
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.event_rows import (
@@ -36,7 +37,6 @@ from ostiary.store.event_rows import (
 from ostiary.store.leaving import leave_event
 from ostiary.store.links import EVENT_COLUMNS, EventRow, Row
 from ostiary.store.person import marks
-from ostiary.store.seal import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +190,7 @@ class Events:
                 f" AND username IS NOT NULL AND source IN ({marks(doors)}) AND timestamp >= ?"
                 " AND seq > (SELECT COALESCE(MAX(seq), 0) FROM events"
                 " WHERE kind = 'door' AND action = 'forgiven') ORDER BY seq",
-                (*doors, moment.to_text(since)),
+                (*doors, timestamps.to_text(since)),
             ).fetchall()
         newest = dict(rows)
         found = {}
@@ -220,7 +220,7 @@ class Events:
 
     def mark_delivered(self, seqs: Iterable[int], now: datetime) -> None:
         """The broker has these. Marking one twice, or one that was pruned, does nothing."""
-        at = moment.to_text(now)
+        at = timestamps.to_text(now)
         with self.database.transaction() as connection:
             connection.executemany(
                 "UPDATE events SET delivered_at = ? WHERE seq = ? AND delivered_at IS NULL",
@@ -290,7 +290,7 @@ class Events:
                 " success, reason, COUNT(*) FROM events"
                 f" WHERE kind = 'login' AND timestamp >= ?{readable}"
                 " GROUP BY quarter, success, reason",
-                (moment.to_text(since),),
+                (timestamps.to_text(since),),
             ).fetchall()
         return tuple(
             Tally(datetime.fromtimestamp(quarter * QUARTER_S, UTC), bool(success), reason, count)
@@ -312,7 +312,7 @@ class Events:
                     "UPDATE events SET delivered_at = ? WHERE seq IN (SELECT seq FROM events"
                     " WHERE delivered_at IS NULL ORDER BY seq DESC LIMIT -1 OFFSET ?)"
                     " RETURNING seq",
-                    (moment.to_text(now), queue_limit),
+                    (timestamps.to_text(now), queue_limit),
                 ).fetchall()
             }
             connection.execute(
@@ -322,8 +322,8 @@ class Events:
             gone = self.chain.remove_oldest(
                 connection,
                 "event",
-                before="" if keep_for is None else moment.to_text(now - keep_for),
-                now=moment.to_text(now),
+                before="" if keep_for is None else timestamps.to_text(now - keep_for),
+                now=timestamps.to_text(now),
                 surplus=self._surplus(keep_at_most + len(dropped)),
                 besides=dropped,
             )
@@ -377,8 +377,8 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
         ("kind = ?", "login" if where.kind == "duress" else where.kind),
         ("reason = ?", where.reason),
         ("success = ?", True if where.kind == "duress" else where.success),
-        ("timestamp >= ?", where.since and moment.to_text(where.since)),
-        ("timestamp < ?", where.until and moment.to_text(where.until)),
+        ("timestamp >= ?", where.since and timestamps.to_text(where.since)),
+        ("timestamp < ?", where.until and timestamps.to_text(where.until)),
     ):
         if value is not None:
             conditions.append(condition)

@@ -18,13 +18,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from ostiary import timestamps
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
-from ostiary.store import moment
 from ostiary.store.audit import whom_it_names
 from ostiary.store.chain import Chain
 from ostiary.store.command_log import FORGOTTEN_ANSWER
 from ostiary.store.database import Database
-from ostiary.store.door_key import DoorKey
 from ostiary.store.event_rows import nameless_event, opened_event
 from ostiary.store.leaving import COLUMNS, Leaving, is_the_doors, leave_deleted
 from ostiary.store.links import (
@@ -38,7 +39,6 @@ from ostiary.store.links import (
 )
 from ostiary.store.own_entries import own_digests
 from ostiary.store.person import id_of, marks
-from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import (
     ROWS,
     command_place,
@@ -175,7 +175,7 @@ class Forgetting:
     def _forget_one(
         self, spans: Sequence[_Span], leaving: Leaving, now: datetime
     ) -> Iterator[None]:
-        before = moment.to_text(now - self._settled)
+        before = timestamps.to_text(now - self._settled)
         bounds = {span.first for span in spans}
         found = self._events(spans)
         self._to_scrub |= self._snapshots.remove(found) > 0
@@ -198,7 +198,7 @@ class Forgetting:
 
     def _settled_at(self, waiting: Sequence[str | None], now: datetime) -> datetime:
         """When to look again at what was told at these moments, or not yet."""
-        told = [moment.from_text(at) for at in waiting]
+        told = [timestamps.from_text(at) for at in waiting]
         known = [at for at in told if at is not None]
         return max(known) + self._settled if len(known) == len(told) else now + _AGAIN
 
@@ -392,5 +392,5 @@ def _word(name: str) -> re.Pattern[str]:
 
 
 def _moved(at: str, by: timedelta) -> str:
-    found = moment.from_text(at)
-    return at if found is None else moment.to_text(found + by)
+    found = timestamps.from_text(at)
+    return at if found is None else timestamps.to_text(found + by)

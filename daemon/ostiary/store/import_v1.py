@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ostiary import timestamps
 from ostiary.errors import (
     DescriptorInvalid,
     ImportInvalid,
@@ -14,7 +15,6 @@ from ostiary.errors import (
     UsernameInvalid,
 )
 from ostiary.messages.username import decoded_username
-from ostiary.store import moment
 from ostiary.store.database import readable
 from ostiary.store.descriptor import from_bytes
 from ostiary.store.schema import FIRST_VERSION_COLUMNS, refuse_computed_columns
@@ -60,7 +60,7 @@ def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
     refused: list[RefusedPerson] = []
     with users.database.transaction():
         for name_bytes, encoding, created_at in rows:
-            registered = moment.from_text(created_at) or now
+            registered = timestamps.from_text(created_at) or now
             try:
                 name = decoded_username(name_bytes)
                 user = users.add(

@@ -8,9 +8,9 @@ import hmac
 import sqlite3
 from typing import NamedTuple
 
+from ostiary.crypto.seal import Seal
 from ostiary.store.own_entries import newest_own_row
 from ostiary.store.person import id_of
-from ostiary.store.seal import Seal
 
 
 class Leaving(NamedTuple):

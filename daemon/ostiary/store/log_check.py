@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ostiary.crypto.seal import Seal
 from ostiary.messages.log import LogHead
 from ostiary.store import schema
 from ostiary.store.links import ENTRY_COLUMNS, GENESIS, ChainEntry, Kind, follows, ranges_in
 from ostiary.store.own_entries import adopted_up_to, fits, heads_in, is_head_of, is_own
-from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import ROWS
 
 PLAIN = Seal()

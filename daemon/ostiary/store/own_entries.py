@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from ostiary import timestamps
+from ostiary.crypto.door_key import DoorKey, is_signed
+from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken, StoreLocked
 from ostiary.messages.log import LogHead
-from ostiary.store import moment
-from ostiary.store.door_key import DoorKey, is_signed
 from ostiary.store.links import (
     ADOPTED,
     ENTRY_COLUMNS,
@@ -30,7 +31,6 @@ from ostiary.store.links import (
     newest_link,
     number_of,
 )
-from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import ROWS, digest_of_row
 
 CHAIN = "chain"
@@ -119,7 +119,7 @@ def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[Lo
                 "door": door,
                 "position": position,
                 "link": link.hex(),
-                "signed_at": moment.from_text(signed_at),
+                "signed_at": timestamps.from_text(signed_at),
                 "signature": signature,
             }
             found.append(LogHead.model_validate(head))

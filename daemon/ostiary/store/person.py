@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import structlog
 
+from ostiary.crypto.seal import KEY_BYTES, Seal
 from ostiary.errors import SealBroken, UserUnknown
 from ostiary.messages.username import same_name
-from ostiary.store.seal import KEY_BYTES, Seal
 
 log = structlog.get_logger(__name__)
 

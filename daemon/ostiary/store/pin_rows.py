@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
 from ostiary.store.person import PERSON_COLUMNS, PersonRow, opened_person
-from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import opened_hint, sealed_hint
 
 KINDS = ("pin", "duress")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import structlog
 
+from ostiary.crypto import keyring
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import LockedSeal, Seal
 from ostiary.errors import (
     BackupRefused,
     DatabaseCorrupt,
@@ -16,16 +19,14 @@ from ostiary.errors import (
     OstiaryError,
     StoreLocked,
 )
-from ostiary.store import keyring, schema
+from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import Contents, beside, copy_of, put, verify
 from ostiary.store.chain import RESTORED
 from ostiary.store.database import Database, explained, read_only
-from ostiary.store.door_key import DoorKey
 from ostiary.store.leaving import adopt_leaving, leave
 from ostiary.store.own_entries import CHAIN, adopt
 from ostiary.store.presence import alone, move_aside
-from ostiary.store.seal import LockedSeal, Seal
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import structlog
 
+from ostiary import timestamps
 from ostiary.errors import GroupInUse, SealBroken
-from ostiary.store import moment
 from ostiary.store.database import Database, next_number
 from ostiary.store.person import everybody, known_id, marks
 
@@ -219,11 +219,11 @@ class RuleStore:
 
 def _ends(since: object, until: object) -> tuple[datetime | None, datetime | None]:
     """The two as they are stored; who has one that cannot be read has had their time."""
-    first, last = moment.from_text(since), moment.from_text(until)
+    first, last = timestamps.from_text(since), timestamps.from_text(until)
     if (since is not None and first is None) or (until is not None and last is None):
         return None, datetime.min.replace(tzinfo=UTC)
     return first, last
 
 
 def _text(at: datetime | None) -> str | None:
-    return None if at is None else moment.to_text(at)
+    return None if at is None else timestamps.to_text(at)

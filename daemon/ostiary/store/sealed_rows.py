@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
-from ostiary.store.door_key import DoorKey
 from ostiary.store.event_rows import (
     event_names_somebody,
     opened_event,
@@ -27,7 +28,6 @@ from ostiary.store.links import (
     newest_link,
 )
 from ostiary.store.person import PERSON_COLUMNS, opened_person
-from ostiary.store.seal import Seal
 
 _HINT_LENGTH = 8
 _NAMELESS = ("", "{}")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import structlog
 
+from ostiary.crypto import keyring
+from ostiary.crypto.door_key import DoorKey
+from ostiary.crypto.seal import Seal
 from ostiary.errors import LogAltered, StoreLocked
-from ostiary.store import keyring
 from ostiary.store.audit import Audit
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, explained
-from ostiary.store.door_key import DoorKey
 from ostiary.store.log_check import check_log
 from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import alone
-from ostiary.store.seal import Seal
 from ostiary.store.sealed_rows import TABLES, chain_anew, reseal
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ostiary.store import moment
+from ostiary import timestamps
 from ostiary.store.accounts import Role
 from ostiary.store.database import Database
 
@@ -33,7 +33,7 @@ class Sessions:
         cookie = secrets.token_urlsafe(32)
         with self._database.transaction() as connection:
             if clock_trusted:
-                ended = moment.to_text(now)
+                ended = timestamps.to_text(now)
                 connection.execute("DELETE FROM sessions WHERE ends_at <= ?", (ended,))
             connection.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?)",
@@ -41,7 +41,7 @@ class Sessions:
                     _digest(cookie),
                     account,
                     secrets.token_urlsafe(32),
-                    moment.to_text(now + lasting),
+                    timestamps.to_text(now + lasting),
                 ),
             )
         return cookie
@@ -51,7 +51,7 @@ class Sessions:
             row = connection.execute(
                 "SELECT account, role, csrf FROM sessions JOIN accounts ON name = account"
                 " WHERE digest = ? AND ends_at > ?",
-                (_digest(cookie), moment.to_text(now)),
+                (_digest(cookie), timestamps.to_text(now)),
             ).fetchone()
         return None if row is None else Session(row[0], Role(row[1]), row[2])
 

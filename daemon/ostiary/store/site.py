@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ostiary.store import moment
+from ostiary import timestamps
 from ostiary.store.database import Database
 from ostiary.store.person import known_id, marks
 
@@ -43,7 +43,7 @@ class SiteStore:
     def heard_at(self) -> datetime | None:
         with self.database.reading() as connection:
             row = connection.execute("SELECT heard_at FROM site").fetchone()
-        return None if row is None else moment.from_text(row[0])
+        return None if row is None else timestamps.from_text(row[0])
 
     def join(self, joined: JoinedSite, now: datetime) -> None:
         """Belong to a site from now on. People of another one stay as this door's own."""
@@ -54,7 +54,7 @@ class SiteStore:
             connection.execute(
                 "INSERT OR REPLACE INTO site (id, site, authority, members, joined_at)"
                 " VALUES (1, ?, ?, ?, ?)",
-                (joined.site, joined.authority, joined.members, moment.to_text(now)),
+                (joined.site, joined.authority, joined.members, timestamps.to_text(now)),
             )
 
     def leave(self) -> None:
@@ -70,7 +70,7 @@ class SiteStore:
     def heard(self, now: datetime) -> None:
         """Everything that the broker keeps was heard."""
         with self.database.transaction() as connection:
-            connection.execute("UPDATE site SET heard_at = ?", (moment.to_text(now),))
+            connection.execute("UPDATE site SET heard_at = ?", (timestamps.to_text(now),))
 
     def rows(self) -> tuple[SiteRow, ...]:
         """Everybody, also who was deleted."""
@@ -113,7 +113,7 @@ class SiteStore:
                     if username is None
                     else known_id(connection, self.database.seal, username),
                     waiting,
-                    None if heard_at is None else moment.to_text(heard_at),
+                    None if heard_at is None else timestamps.to_text(heard_at),
                     *(before if former and before is not None else (None, None)),
                 ),
             )
@@ -124,7 +124,7 @@ class SiteStore:
             row = connection.execute(
                 "SELECT heard_at FROM site_people WHERE person = ?", (person,)
             ).fetchone()
-        return None if row is None else moment.from_text(row[0])
+        return None if row is None else timestamps.from_text(row[0])
 
     def heard_of_all(self) -> dict[str, datetime]:
         """Likewise, of everybody of whom it is known, by the id."""
@@ -132,7 +132,7 @@ class SiteStore:
             rows = connection.execute(
                 "SELECT person, heard_at FROM site_people WHERE heard_at IS NOT NULL"
             ).fetchall()
-        found = {person: moment.from_text(at) for person, at in rows}
+        found = {person: timestamps.from_text(at) for person, at in rows}
         return {person: at for person, at in found.items() if at is not None}
 
     def deleted_lately(
@@ -144,9 +144,9 @@ class SiteStore:
             rows = connection.execute(
                 "SELECT person, version, former, former_heard_at FROM site_people"
                 " WHERE former IS NOT NULL AND heard_at >= ? ORDER BY person",
-                (moment.to_text(since),),
+                (timestamps.to_text(since),),
             ).fetchall()
-        return tuple((*row, moment.from_text(heard_at)) for *row, heard_at in rows)
+        return tuple((*row, timestamps.from_text(heard_at)) for *row, heard_at in rows)
 
     def forget_former(self, before: datetime) -> None:
         """Of whom a deletion was heard before then nothing is kept any more."""
@@ -154,7 +154,7 @@ class SiteStore:
             connection.execute(
                 "UPDATE site_people SET former = NULL, former_heard_at = NULL"
                 " WHERE former IS NOT NULL AND heard_at < ?",
-                (moment.to_text(before),),
+                (timestamps.to_text(before),),
             )
 
     def envelope(self, person: str) -> bytes | None:

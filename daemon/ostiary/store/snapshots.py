@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from ostiary.store import moment
+from ostiary import timestamps
 from ostiary.store.database import Database
 from ostiary.store.person import marks
 
@@ -23,7 +23,7 @@ class Snapshots:
             connection.execute(
                 "INSERT OR IGNORE INTO snapshots SELECT ?, ?, ?"
                 " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ? AND forgotten IS NULL)",
-                (seq, sealed, moment.to_text(now), seq),
+                (seq, sealed, timestamps.to_text(now), seq),
             )
 
     def get(self, seq: int) -> bytes | None:
@@ -61,8 +61,8 @@ class Snapshots:
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove pictures older than `keep_for`; how many."""
         with self._database.transaction() as connection:
-            over = moment.to_text(now - keep_for)
+            over = timestamps.to_text(now - keep_for)
             return connection.execute(
-                f"DELETE FROM snapshots WHERE {moment.older('snapshots', 'seq', 'taken_at')}",
-                (over, over, moment.to_text(now)),
+                f"DELETE FROM snapshots WHERE {timestamps.older('snapshots', 'seq', 'taken_at')}",
+                (over, over, timestamps.to_text(now)),
             ).rowcount

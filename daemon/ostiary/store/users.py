@@ -9,6 +9,9 @@ from pathlib import Path
 import structlog
 from numpy.typing import ArrayLike
 
+from ostiary import timestamps
+from ostiary.crypto.keyring import seal_of
+from ostiary.crypto.seal import Seal
 from ostiary.errors import (
     DescriptorInvalid,
     LastTemplate,
@@ -18,7 +21,6 @@ from ostiary.errors import (
 )
 from ostiary.messages.recognizer import RECOGNIZERS, RecognizerName
 from ostiary.messages.username import checked_username, same_name
-from ostiary.store import moment
 from ostiary.store.database import Database, next_number, read_only
 from ostiary.store.descriptor import (
     Descriptor,
@@ -28,7 +30,6 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
-from ostiary.store.keyring import seal_of
 from ostiary.store.leaving import leave
 from ostiary.store.person import (
     PersonRow,
@@ -40,7 +41,6 @@ from ostiary.store.person import (
     write_name,
 )
 from ostiary.store.schema import IDS_SINCE, version
-from ostiary.store.seal import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +130,7 @@ class Users:
                     person.id,
                     seal.name(name),
                     seal.value(to_float64_bytes(checked[0]), *person.encoding),
-                    moment.to_text(now),
+                    timestamps.to_text(now),
                     seal.value(key, *person.place),
                 ),
             )
@@ -177,7 +177,7 @@ class Users:
             person = self._known(connection, username)
             number = self._insert(connection, person, checked, now, source, recognizer, quality)
             self._keep_encoding_in_step(connection, person)
-        at = moment.from_text(moment.to_text(now))
+        at = timestamps.from_text(timestamps.to_text(now))
         return Template(number, at, source, recognizer, quality)
 
     def remove_template(self, username: str, template_id: int) -> None:
@@ -274,7 +274,7 @@ class Users:
                 (id_of(connection, self.database.seal, same_name(username)),),
             ).fetchall()
         return tuple(
-            Template(number, moment.from_text(at), source, name, quality)
+            Template(number, timestamps.from_text(at), source, name, quality)
             for number, at, source, name, quality in rows
         )
 
@@ -341,7 +341,7 @@ class Users:
             "INSERT INTO templates"
             " (id, user_id, descriptor, created_at, source, recognizer, quality)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, person.id, sealed, moment.to_text(now), source, recognizer, quality),
+            (number, person.id, sealed, timestamps.to_text(now), source, recognizer, quality),
         )
         connection.execute(
             "INSERT OR IGNORE INTO had_two SELECT user_id FROM templates"
@@ -426,4 +426,4 @@ def _recognizer(name: str) -> RecognizerName:
 
 def _user(username: str, created_at: object, templates: int, recognizers: str | None) -> User:
     names = tuple(sorted(recognizers.split(","))) if recognizers else ()
-    return User(username, moment.from_text(created_at), templates, names)
+    return User(username, timestamps.from_text(created_at), templates, names)

@@ -6,9 +6,9 @@ from typing import Self
 
 import cv2
 
-from ostiary.config import VisionSettings
 from ostiary.messages.calibration import MadeFor
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (
     WHOLE_FRAME_EVERY_S,

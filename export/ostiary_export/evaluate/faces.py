@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.config import VisionSettings
 from ostiary.messages.recognizer import RecognizerName
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage, Descriptor, FloatArray
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.dlib import DlibRecognizer

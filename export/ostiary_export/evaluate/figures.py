@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ostiary.access.likeness import Likeness, likeness_of
-from ostiary.access.risk import Risk, comparison_risk, threshold_at
+from ostiary.decision.likeness import Likeness, likeness_of
+from ostiary.decision.risk import Risk, comparison_risk, threshold_at
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.rates import ErrorRates
 from ostiary_export.evaluate.bootstrap import (

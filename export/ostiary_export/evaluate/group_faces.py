@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.access.likeness import at_this_site, likeness_of
-from ostiary.config import VisionSettings
+from ostiary.decision.likeness import at_this_site, likeness_of
+from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.models import YUNET, model_path

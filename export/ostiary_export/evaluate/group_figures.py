@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.access.likeness import Likeness, likeness_of
+from ostiary.decision.likeness import Likeness, likeness_of
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.rates import ErrorRates
 from ostiary_export.evaluate.bootstrap import Figure, share_over_draws

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.access.probe import Probe, fused
+from ostiary.decision.probe import Probe, fused
 from ostiary.messages.recognizer import RecognizerName
 from ostiary.vision.arrays import FloatArray
 from ostiary_export.evaluate.faces import Collection, Ids

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from ostiary.access.calibration import CalibratedCamera, calibrated
 from ostiary.camera.clips import clips_in
+from ostiary.clock import utc_now
 from ostiary.commands.calibration import own_layer
-from ostiary.commands.room import utc_now
-from ostiary.config import Settings, describe_validation
+from ostiary.decision.calibration import CalibratedCamera, calibrated
 from ostiary.errors import ConfigError
 from ostiary.service.sitting import recorded
+from ostiary.settings import Settings, describe_validation
 from ostiary.vision.engine import VisionEngine
 from ostiary_export.evaluate.faces import collect
 from ostiary_export.files import written_whole

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ostiary.access.presentation import Rate, Scores, apcer, bpcer, share
 from ostiary.camera.clips import LIVE
-from ostiary.config import Settings
+from ostiary.decision.presentation import Rate, Scores, apcer, bpcer, share
+from ostiary.settings import Settings
 from ostiary_export.presentation.visits import Visit, scores_of
 
 SPREAD = 0.1, 0.9

@@ -11,8 +11,8 @@ import numpy as np
 mpl.use("agg")
 from matplotlib.figure import Figure as Drawing
 
-from ostiary.access.presentation import apcer, bpcer
 from ostiary.camera.clips import LIVE
+from ostiary.decision.presentation import apcer, bpcer
 from ostiary_export.files import written_whole
 from ostiary_export.presentation.figures import Figure, by_kind
 from ostiary_export.presentation.visits import Visit, scores_of

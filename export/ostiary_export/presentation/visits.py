@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
-from ostiary.access.calibration import CalibratedCamera
-from ostiary.access.doorway import Told
-from ostiary.access.policy import policy_of
-from ostiary.access.risk import risk_of
-from ostiary.access.roster import Roster, Template
 from ostiary.camera.clips import LIVE, Clip
 from ostiary.camera.frame import Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.view import view_condition
-from ostiary.config import Settings
+from ostiary.decision.calibration import CalibratedCamera
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.policy import policy_of
+from ostiary.decision.risk import risk_of
+from ostiary.decision.roster import Roster, Template
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
-from ostiary.recognition import Recognition
+from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
+from ostiary.settings import Settings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
@@ -139,7 +139,7 @@ class Door:
         clock = _Clock()
         seen_at: float | None = None
 
-        def record(told: Told, _camera: str) -> None:
+        def record(told: Announcement, _camera: str) -> None:
             found.told.append((clock.now - (seen_at or clock.now), told.decision))
 
         loop = Recognition(

@@ -48,9 +48,9 @@ def picture() -> np.ndarray:
 
 
 def ours() -> Stages:
-    from ostiary.access.gallery import Gallery
-    from ostiary.access.roster import CLEAR_MARGIN
-    from ostiary.config import VisionSettings
+    from ostiary.decision.gallery import Gallery
+    from ostiary.decision.roster import CLEAR_MARGIN
+    from ostiary.settings import VisionSettings
     from ostiary.vision.detect import Search
     from ostiary.vision.engine import VisionEngine
 

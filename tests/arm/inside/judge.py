@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ostiary.access.doorway import Told
-from ostiary.access.policy import policy_of
-from ostiary.access.risk import risk_of
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
-from ostiary.commands.people import People, roster_of
-from ostiary.commands.room import utc_now
-from ostiary.config import AccessSettings, CameraSettings, VisionSettings
-from ostiary.recognition import Recognition
+from ostiary.clock import utc_now
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.policy import policy_of
+from ostiary.decision.risk import risk_of
+from ostiary.people.people import People, roster_of
+from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
+from ostiary.settings import AccessSettings, CameraSettings, VisionSettings
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users
@@ -87,7 +87,7 @@ def judge(folder: Path) -> dict[str, Any]:
     pictures = Pictures(folder, [(name, at, scene) for name, at, scene in play["frames"]])
     told: dict[str, list[str]] = {scene: [] for scene in play["scenes"]}
 
-    def record(each: Told, _door: str) -> None:
+    def record(each: Announcement, _door: str) -> None:
         username = f" {each.decision.username}" if each.decision.success else ""
         told[pictures.scene].append(f"{each.decision.reason}{username}")
 

@@ -19,8 +19,8 @@ from typing import Any
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
 from ostiary.camera.v4l2.source import DeviceSource, chosen_mode
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 
 VIVID, OTHER, LOOPBACK = "/dev/video0", "/dev/video4", "/dev/video10"
 BY_ID = Path("/dev/v4l/by-id/usb-Test_Camera-video-index0")

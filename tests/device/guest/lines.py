@@ -12,11 +12,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from ostiary.config import RelaySettings
-from ostiary.entrance.input_device import InputDevice
-from ostiary.entrance.lines import GpioInputs, InputLine
 from ostiary.errors import InputUnavailable
-from ostiary.service.relay import Relay
+from ostiary.hardware.input_device import InputDevice
+from ostiary.hardware.lines import GpioInputs, InputLine
+from ostiary.hardware.relay import Relay
+from ostiary.settings import RelaySettings
 from tests.device.guest.keypad import keypad, press
 
 CHIP = Path("/dev/gpiochip0")
@@ -26,8 +26,8 @@ DEBOUNCE_S = 0.1
 HOLDER = f"""
 import time
 from pathlib import Path
-from ostiary.config import RelaySettings
-from ostiary.service.relay import Relay
+from ostiary.settings import RelaySettings
+from ostiary.hardware.relay import Relay
 relay = Relay.open(RelaySettings(enabled=True, chip=Path("{CHIP}"), line={RELAY}, pulse_s=60))
 relay.pulse()
 print("held", flush=True)

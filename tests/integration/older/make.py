@@ -110,7 +110,7 @@ def door_key():
     with suppress(ImportError):
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        from ostiary.store.door_key import DoorKey
+        from ostiary.crypto.door_key import DoorKey
 
         return DoorKey(Ed25519PrivateKey.from_private_bytes(DOOR_SECRET))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ostiary.camera.v4l2 import abi
 from ostiary.camera.v4l2.device import VideoDevice
-from ostiary.config import CameraSettings
+from ostiary.settings import CameraSettings
 
 PER_MS = 10
 """V4L2_CID_EXPOSURE_ABSOLUTE counts in 100 µs."""

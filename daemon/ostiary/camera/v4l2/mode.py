@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
-from ostiary.config.cameras import PixelFormat
+from ostiary.settings.cameras import PixelFormat
 
 PREFERRED = ("MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", "BGR3", "GREY")
 """What can be decoded, best first. Motion JPEG before what is not compressed: two uncompressed

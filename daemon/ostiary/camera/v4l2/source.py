@@ -11,8 +11,8 @@ from ostiary.camera.v4l2.decode import to_bgr
 from ostiary.camera.v4l2.device import VideoDevice
 from ostiary.camera.v4l2.mode import VideoMode, choose
 from ostiary.camera.v4l2.stream import Filled, Stream
-from ostiary.config import CameraSettings
 from ostiary.errors import CameraUnavailable
+from ostiary.settings import CameraSettings
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from ostiary.commands.attempts import LockOut
 from ostiary.errors import SignInFailed, UsernameInvalid
-from ostiary.http.gate import TOKEN_PREFIX, Authenticator, Caller, Confirmed, Operator, Viewer
+from ostiary.http.authenticator import (
+    TOKEN_PREFIX,
+    Authenticator,
+    Caller,
+    Confirmed,
+    Operator,
+    Viewer,
+)
 from ostiary.http.messages import (
     AccountList,
     AccountRecord,
@@ -28,9 +34,10 @@ from ostiary.http.messages import Thresholds as ThresholdsAnswer
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import Passwords, check_strength, guesses_of
 from ostiary.http.problems import responses
+from ostiary.http.runner import Turns
 from ostiary.http.thresholds import ThresholdEditor
-from ostiary.http.work import Turns
-from ostiary.overrides import ADJUSTABLE, Values
+from ostiary.limits.lock_out import LockOut
+from ostiary.settings.overrides import ADJUSTABLE, Values
 from ostiary.store.accounts import KIOSK, Account, Accounts, ApiToken, ApiTokens
 from ostiary.store.audit import Audit
 from ostiary.store.sessions import Session, Sessions

@@ -5,13 +5,13 @@ from functools import partial
 from fastapi import APIRouter
 
 from ostiary.commands import credentials, doors
-from ostiary.http.gate import Viewer
+from ostiary.http.authenticator import Viewer
 from ostiary.http.problems import responses
 from ostiary.http.routes import route
-from ostiary.http.work import Work
+from ostiary.http.runner import CommandRunner
 
 
-def credentials_router(work: Work) -> APIRouter:
+def credentials_router(work: CommandRunner) -> APIRouter:
     router = APIRouter(tags=["credentials"], responses=responses(401, 422, 429, 503))
     add, user = partial(route, router, work), "/users/{username:path}"
     what = "What a person has besides a face"
@@ -31,7 +31,7 @@ def credentials_router(work: Work) -> APIRouter:
     return router
 
 
-def doors_router(work: Work) -> APIRouter:
+def doors_router(work: CommandRunner) -> APIRouter:
     router = APIRouter(tags=["doors"], responses=responses(401, 422, 429, 503))
     add = partial(route, router, work)
     add(doors.doors, "GET /doors", "How the doors are", role=Viewer)

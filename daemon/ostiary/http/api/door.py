@@ -18,15 +18,15 @@ from ostiary.errors import (
     SnapshotUnknown,
     TimedOut,
 )
+from ostiary.http.authenticator import Authenticator, Viewer
 from ostiary.http.event_list import events_as_csv
-from ostiary.http.gate import Authenticator, Viewer
 from ostiary.http.live import Audience
 from ostiary.http.live import Viewer as LiveViewer
 from ostiary.http.messages import Cameras, EventPage
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
+from ostiary.http.runner import Turns
 from ostiary.http.sockets import said
-from ostiary.http.work import Turns
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import State
 from ostiary.messages.username import Username

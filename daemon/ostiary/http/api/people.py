@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from ostiary.commands import decisions, enrol
+from ostiary.commands import decisions, people
+from ostiary.http.authenticator import Operator, Viewer
 from ostiary.http.event_pictures import picture_to_add
-from ostiary.http.gate import Operator, Viewer
 from ostiary.http.messages import NewName, Person
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
 from ostiary.http.routes import Name, route
-from ostiary.http.work import Work
+from ostiary.http.runner import CommandRunner
 from ostiary.messages.commands.people import (
     AddTemplateAnswer,
     AddTemplateRequest,
@@ -27,13 +27,13 @@ EventNumber = Annotated[int, Path(ge=1, le=2**62)]
 _PICTURE = (403, 409, 413, 422, 429, 500, 503)
 
 
-def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
+def people_router(parts: ConsoleParts, work: CommandRunner) -> APIRouter:
     router = APIRouter(tags=["people"], responses=responses(401, 422, 429, 503))
     snapshots = Snapshots(parts.database)
     add, user = partial(route, router, work), "/users/{username:path}"
-    add(enrol.users, "GET /users", "Who is registered", role=Viewer)
+    add(people.users, "GET /users", "Who is registered", role=Viewer)
     add(
-        enrol.register,
+        people.register,
         "POST /users",
         "Register a person",
         *_PICTURE,
@@ -47,7 +47,7 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
         return _person(parts, username)
 
     add(
-        enrol.add_template,
+        people.add_template,
         f"POST {user}/templates",
         "Give a person one more template",
         *(*_PICTURE, 404),
@@ -55,7 +55,7 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
         description="As for registering: one live face in an image, or before the camera.",
     )
     one = f"DELETE {user}/templates/{{template}}"
-    add(enrol.remove_template, one, "Forget one of a person's templates", 403, 404, 409)
+    add(people.remove_template, one, "Forget one of a person's templates", 403, 404, 409)
 
     @router.post(
         "/events/{seq}/template",
@@ -70,7 +70,7 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
             parts.events, snapshots, parts.people.roster, parts.access().live_threshold, seq
         )
         request = AddTemplateRequest(username=of.username, image=jpeg)
-        answer = work.run(enrol.add_template, request, caller, {"event": seq})
+        answer = work.run(people.add_template, request, caller, {"event": seq})
         snapshots.remove([seq])
         return answer
 
@@ -82,9 +82,9 @@ def people_router(parts: ConsoleParts, work: Work) -> APIRouter:
     def rename(username: Name, new: NewName, caller: Operator) -> RenameAnswer:
         """Templates stay; old events keep the old name."""
         request = RenameRequest(username=username, new_username=new.username)
-        return work.run(enrol.rename, request, caller)
+        return work.run(people.rename, request, caller)
 
-    add(enrol.delete, f"DELETE {user}", "Forget a person", 403, 404)
+    add(people.delete, f"DELETE {user}", "Forget a person", 403, 404)
     add(
         decisions.login,
         "POST /login",

@@ -5,19 +5,19 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ostiary.commands import access, enrol
-from ostiary.http.gate import Operator, Viewer
+from ostiary.commands import access, people
+from ostiary.http.authenticator import Operator, Viewer
 from ostiary.http.messages import ListedPerson, PeopleList, ReadList
 from ostiary.http.problems import responses
 from ostiary.http.routes import route
+from ostiary.http.runner import CommandRunner
 from ostiary.http.said import Sayings
 from ostiary.http.texts import asked_language
-from ostiary.http.work import Work
 from ostiary.messages.commands.people import UsersRequest
 from ostiary.messages.people_list import line_of, read_list, write_list
 
 
-def rules_router(work: Work, sayings: Sayings) -> APIRouter:
+def rules_router(work: CommandRunner, sayings: Sayings) -> APIRouter:
     router = APIRouter(tags=["rules"], responses=responses(401, 422, 429, 503))
     add = partial(route, router, work)
     add(access.rules, "GET /rules", "Groups, rules and holidays", role=Viewer)
@@ -43,7 +43,7 @@ def rules_router(work: Work, sayings: Sayings) -> APIRouter:
     return router
 
 
-def _lists(router: APIRouter, work: Work, sayings: Sayings) -> None:
+def _lists(router: APIRouter, work: CommandRunner, sayings: Sayings) -> None:
     @router.get(
         "/people.csv",
         summary="Everybody as CSV",
@@ -51,7 +51,7 @@ def _lists(router: APIRouter, work: Work, sayings: Sayings) -> None:
         responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
     )
     def export(caller: Viewer) -> Response:
-        known = work.run(enrol.users, UsersRequest(), caller).users
+        known = work.run(people.users, UsersRequest(), caller).users
         text = write_list(map(line_of, known))
         headers = {"Content-Disposition": 'attachment; filename="people.csv"'}
         return Response(text.encode("utf-8-sig"), media_type="text/csv", headers=headers)

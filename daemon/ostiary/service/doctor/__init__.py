@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from ostiary.config import Settings
 from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.budget import check_budget
 from ostiary.service.doctor.calibration import check_calibration
@@ -21,6 +20,7 @@ from ostiary.service.doctor.relay import check_relay
 from ostiary.service.doctor.rules import check_rules
 from ostiary.service.doctor.secrets import check_secrets
 from ostiary.service.doctor.settings import check_settings
+from ostiary.settings import Settings
 
 __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from ostiary.config import Settings
 from ostiary.errors import BrokerUnavailable, OstiaryError
 from ostiary.messages.state import State
 from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
@@ -17,6 +16,7 @@ from ostiary.mqtt.losses import Loss
 from ostiary.mqtt.sessions import Suspicion
 from ostiary.mqtt.topics import Topics
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import Settings
 
 ANSWER_WITHIN_S = 5.0
 KEPT_WITHIN_S = 1.0

@@ -6,9 +6,9 @@ from statistics import median
 
 import numpy as np
 
-from ostiary.config import CameraSettings, VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import CameraSettings, VisionSettings
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box, Face
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from ostiary.camera.address import digest_of
-from ostiary.config import Settings
+from ostiary.crypto.keyring import seal_of
 from ostiary.errors import LastLayerInvalid, OstiaryError
 from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, yellow
+from ostiary.settings import Settings
 from ostiary.store.calibrations import StoredCalibration, stored_calibrations
 from ostiary.store.database import read_only
-from ostiary.store.keyring import seal_of
 from ostiary.vision.last_layer import LastLayer
 
 AGAIN = (

@@ -11,9 +11,9 @@ from ostiary.camera.address import is_open_on_the_way, redact
 from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
 from ostiary.camera.reader import CameraReader
 from ostiary.camera.view import turned
-from ostiary.config import CameraSettings, VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import CameraSettings, VisionSettings
 from ostiary.vision.detect import Detector, YuNetDetector
 from ostiary.vision.models import YUNET, model_path, models_directory
 from ostiary.vision.quality import assess, colour_of, sharpness_of

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ostiary.config import HttpSettings
 from ostiary.errors import ConfigError
 from ostiary.http.place import check_place, listener, why_not_bound
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import HttpSettings
 
 SOON = timedelta(days=14)
 LISTENS = "0A"

@@ -5,16 +5,16 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from ostiary.config import Settings
+from ostiary.crypto.keyring import seal_of
+from ostiary.crypto.seal import Seal
 from ostiary.errors import OstiaryError, SealBroken
 from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import Settings
 from ostiary.store.backup import Contents, verify
 from ostiary.store.database import read_only
-from ostiary.store.keyring import seal_of
 from ostiary.store.person import PERSON_COLUMNS, opened_person
 from ostiary.store.schema import IDS_SINCE, migrations, version
-from ostiary.store.seal import Seal
 
 MEGABYTE = 1_000_000
 LOW_MB, LITTLE_MB = 50, 500

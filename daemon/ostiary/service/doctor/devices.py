@@ -7,10 +7,10 @@ from ostiary.camera.address import SourceKind, kind_of
 from ostiary.camera.v4l2.controls import plan
 from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
 from ostiary.camera.v4l2.source import chosen_mode, path_of
-from ostiary.config import CameraSettings, Settings
 from ostiary.errors import CameraUnavailable
+from ostiary.hardware.relay import lines_of
 from ostiary.service.doctor.check import Check, green, yellow
-from ostiary.service.relay import lines_of
+from ostiary.settings import CameraSettings, Settings
 
 TPM = Path("/sys/class/tpm/tpm0/tpm_version_major")
 INPUTS = Path("/sys/class/input")

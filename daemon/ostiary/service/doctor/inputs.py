@@ -5,11 +5,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ostiary.config import RelaySettings, Settings
-from ostiary.config.entrance import Line
 from ostiary.errors import RelayUnavailable
+from ostiary.hardware.relay import line_in_use_by
 from ostiary.service.doctor.check import Check, green, red
-from ostiary.service.relay import line_in_use_by
+from ostiary.settings import RelaySettings, Settings
+from ostiary.settings.entrance import Line
 
 
 def check_inputs(settings: Settings) -> Iterator[Check]:

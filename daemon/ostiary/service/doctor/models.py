@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ostiary.config import VisionSettings
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.service.doctor.secrets import is_open_to_others
+from ostiary.settings import VisionSettings
 from ostiary.vision.models import (
     MANIFEST,
     checked_models,

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from ostiary.access.likeness import likeness_of
-from ostiary.access.risk import comparison_risk, risk_of, threshold_at
-from ostiary.config import Settings
+from ostiary.decision.likeness import likeness_of
+from ostiary.decision.risk import comparison_risk, risk_of, threshold_at
 from ostiary.errors import OstiaryError
 from ostiary.messages.recognizer import NO_PROMISE
 from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import Settings
 from ostiary.store.users import stored_templates, templates_by_recognizer
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import RECOGNIZERS

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ostiary.config import Settings
 from ostiary.errors import RelayUnavailable
+from ostiary.hardware.relay import line_in_use_by, lines_of
 from ostiary.service.doctor.check import Check, green, red
-from ostiary.service.relay import line_in_use_by, lines_of
+from ostiary.settings import Settings
 
 
 def check_relay(settings: Settings) -> Iterator[Check]:

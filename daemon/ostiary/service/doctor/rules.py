@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ostiary.config import Settings
+from ostiary.crypto.keyring import seal_of
 from ostiary.errors import OstiaryError, SealBroken
 from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import Settings
 from ostiary.store.database import read_only
-from ostiary.store.keyring import seal_of
 
 
 def check_rules(settings: Settings) -> Iterator[Check]:

@@ -4,8 +4,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ostiary.config import Settings
 from ostiary.service.doctor.check import Check, green, red
+from ostiary.settings import Settings
 
 
 def check_secrets(settings: Settings) -> Iterator[Check]:

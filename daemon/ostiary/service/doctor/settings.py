@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ostiary.config import Settings
 from ostiary.service.doctor.check import Check, yellow
+from ostiary.settings import Settings
 
 
 def check_settings(settings: Settings) -> Iterator[Check]:

@@ -1,0 +1,147 @@
+"""`ostiary users import` and `export`: everybody at once, as CSV."""
+
+import json
+import unicodedata
+from dataclasses import asdict, dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress
+
+from ostiary.cli.door import AsJson, NotLive, everybody, on_a_door, users
+from ostiary.cli.photos import read_photo
+from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
+from ostiary.local.running_door import RunningDoor
+from ostiary.messages.commands.rules import PutPersonAnswer, PutPersonRequest
+from ostiary.messages.people_list import MOST_BYTES, Line, line_of, read_list, write_list
+from ostiary.settings import describe_validation
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How one line fared; `code` is None where it was taken."""
+
+    line: int
+    username: str
+    outcome: str
+    code: str | None = None
+    message: str = ""
+
+    def as_text(self) -> str:
+        said = f": {self.code}: {self.message}" if self.code else ""
+        return f"line {self.line:<5} {self.outcome:<10} {self.username}{said}"
+
+
+@users.command("import")
+@on_a_door
+def import_list(
+    door: RunningDoor,
+    file: Annotated[Path, typer.Argument(help="CSV: name, groups, from, until, photo.")],
+    from_photo: NotLive = False,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a list that is no Unicode, such as windows-1252.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register everybody new in a list, and set what each may; exit status 1 where a line was not
+    taken. A column that is not there changes nothing, an empty cell clears. Photos lie beside the
+    list or below it."""
+    lines = read_list(_data(file), encoding)
+    report: list[Taken] = []
+    try:
+        with Progress(console=Console(stderr=True), disable=as_json) as progress:
+            for line in progress.track(lines, description="Taking the list"):
+                report.append(_take(door, line, file.resolve().parent, from_photo))
+    finally:  # whatever happened: those who were taken are
+        for taken in report:
+            record = json.dumps(asdict(taken), ensure_ascii=False)
+            typer.echo(record if as_json else taken.as_text())
+    refused = sum(taken.code is not None for taken in report)
+    if not as_json:
+        typer.echo(f"{len(report) - refused} taken, {refused} not")
+    if refused:
+        raise typer.Exit(1)
+
+
+@users.command("export")
+@on_a_door
+def export_list(
+    door: RunningDoor,
+    file: Annotated[Path | None, typer.Argument(help="Where to; without it, here.")] = None,
+) -> None:
+    """Everybody with their groups and their first and last moment, as CSV."""
+    answer = everybody(door)
+    text = write_list(map(line_of, answer.users))
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        file.write_bytes(text.encode("utf-8-sig"))
+    except OSError as error:
+        raise PeopleListInvalid(f"{file}: {error.strerror}.") from error
+    typer.echo(f"{len(answer.users)} people in {file}")
+
+
+def _take(door: RunningDoor, line: Line, folder: Path, from_photo: bool) -> Taken:
+    try:
+        if line.problem is not None:
+            raise PeopleListInvalid(line.problem)
+        image = None if line.photo is None else photo_of(line.photo, folder, door.packet_limit)
+        request = PutPersonRequest.model_validate(
+            {
+                "username": line.name,
+                "image": image,
+                "require_live": not from_photo,
+                **line.access,
+            }
+        )
+        answer = door.ask("put_person", request, PutPersonAnswer)
+    except ValidationError as error:
+        wrong = RequestMalformed(describe_validation(error))
+        return Taken(line.number, line.name, "not taken", wrong.code, wrong.message)
+    except OstiaryError as error:
+        return Taken(line.number, line.name, "not taken", error.code, error.message)
+    return Taken(line.number, answer.username, "registered" if answer.registered else "changed")
+
+
+def photo_of(name: str, folder: Path, packet_limit: int | None = None) -> str:
+    r"""The photo in base64. Its name may have `\` for `/`, other capitals and another normal form
+    than the file's, where that is one file only. Raises PhotoMissing for one that is not in
+    `folder` or below it, else as `read_photo`."""
+    try:
+        path = _found(name, folder).resolve(strict=True)
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise PhotoMissing(f"{name}: photos lie beside the list, or in folders below it.")
+    except (OSError, ValueError, RuntimeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "no such file"
+        raise PhotoMissing(f"{name}: {said}.") from error
+    return read_photo(path, packet_limit)
+
+
+def _found(name: str, folder: Path) -> Path:
+    """Where it is, or would be. Raises PhotoMissing where it may be one of several files."""
+    path = folder
+    for part in Path(name).parts if (folder / name).exists() else PureWindowsPath(name).parts:
+        alike = [path / part]
+        if not alike[0].exists() and path.is_dir():
+            alike = [each for each in path.iterdir() if _folded(each.name) == _folded(part)]
+        if len(alike) > 1:
+            files = ", ".join(sorted(each.name for each in alike))
+            raise PhotoMissing(f"{name}: that may be one of {files}.")
+        path = alike[0] if alike else path / part
+    return path
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _data(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PeopleListInvalid(f"{file}: {error.strerror}.") from error

@@ -1,0 +1,156 @@
+"""Several looks at one face, to enrol it: each live, all of one person; kept if they differ."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ostiary.commands.context import Context
+from ostiary.commands.examine import check_uncovered, decoded, is_live, one_face
+from ostiary.commands.services import Camera, CommandServices
+from ostiary.decision.probe import Probe, differing
+from ostiary.errors import LowQuality, NotLive, NotThisPerson, OstiaryError, TimedOut
+from ostiary.messages.commands.people import LOOKS, PicturesRequest
+from ostiary.vision.arrays import BGRImage
+
+TURNED = 0.12
+"""A yaw (`vision.quality`) from which a look counts as one to the side: about 12°."""
+
+POSES = {0: "look_front", 1: "look_left", -1: "look_right"}
+"""How to look for each side, in the person's own left and right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """`kept`: what becomes templates, the best first. `liveness`: the least P(live) of all looks,
+    None where a network gave no number. `verified`: a live person was seen at the door's camera, as
+    a grant asks it; where a picture that was sent comes from, nobody knows. `missing`: where one
+    was kept only, what a second one lacks: looks that the camera did not see, or
+    `second_picture`."""
+
+    kept: tuple[Probe, ...]
+    liveness: float | None
+    verified: bool
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    probe: Probe
+    liveness: float
+    yaw: float
+
+
+def looks_at(services: CommandServices, request: PicturesRequest, context: Context) -> Looks:
+    """What the picture or pictures show, or the camera.
+
+    Raises NoFace, SeveralFaces, LowQuality, FaceCovered, NotLive, ImageInvalid… for any of them,
+    and NotThisPerson where they are not all of one face.
+    """
+    looks: list[_Look] = []
+    for image in _pictures(services, request, context, looks):
+        context.check_deadline()
+        look = _examined(services, request, image)
+        if any(not services.people.roster.is_one_person(each.probe, look.probe) for each in looks):
+            raise NotThisPerson("The pictures show different faces. Enrol one person at a time.")
+        looks.append(look)
+    roster = services.people.roster
+    kept = differing([each.probe for each in looks], roster.used, roster.looks_differ_distance)
+    least = min(each.liveness for each in looks)
+    return Looks(
+        tuple(kept[:LOOKS]),
+        least if 0.0 <= least <= 1.0 else None,
+        _verified(services, request),
+        _missing(request, looks) if len(kept) == 1 else (),
+    )
+
+
+def _missing(request: PicturesRequest, looks: list[_Look]) -> tuple[str, ...]:
+    """What a second template lacks."""
+    if request.source is None:
+        return ("second_picture",)
+    seen = {_side(each.yaw) for each in looks}
+    sides = [side for side in POSES if side]
+    return tuple(POSES[side] for side in sides if side not in seen or len(seen) == len(POSES))
+
+
+def _verified(services: CommandServices, request: PicturesRequest) -> bool:
+    if request.source is None or not request.require_live:
+        return False
+    _, camera = services.camera(request.camera)
+    return camera.requires_movement
+
+
+def _examined(services: CommandServices, request: PicturesRequest, image: BGRImage) -> _Look:
+    face = one_face(services.engine, image, live=request.require_live)
+    check_uncovered(image, face)
+    by = services.engine if request.source is None else services.camera(request.camera)[1]
+    liveness = by.live_score(image, face)
+    if request.require_live and not is_live(liveness, services.access):
+        raise NotLive
+    quality = services.engine.quality(image, face)
+    describe = partial(services.engine.describe, image, face)
+    probe, _ = services.people.roster.identify(describe, quality.weight)
+    return _Look(probe, liveness, quality.yaw or 0.0)
+
+
+def _pictures(
+    services: CommandServices, request: PicturesRequest, context: Context, looks: list[_Look]
+) -> Iterator[BGRImage]:
+    """Those sent; or the camera's, until `looks` has one from the front and one from each side, or
+    nobody turned in time."""
+    if request.source is None:
+        sent = request.images if request.image is None else (request.image,)
+        yield from (decoded(services, data) for data in sent or ())
+        return
+    _, camera = services.camera(request.camera)
+    try:
+        camera.ask(POSES[0])
+        yield _first(services, camera, request, context)
+        until = time.monotonic() + services.settings.commands.enrol_s
+        yield from _turning(services, camera, until, looks)
+    finally:
+        camera.ask(None)
+
+
+def _first(
+    services: CommandServices, camera: Camera, request: PicturesRequest, context: Context
+) -> BGRImage:
+    """The first picture whose face is good enough by itself: the camera, which follows a face, may
+    have found it a hair less turned away. Raises LowQuality where none was in time, TimedOut…"""
+    until = time.monotonic() + services.limits.camera_s
+    while True:
+        image = camera.capture(until - time.monotonic(), alive=request.require_live)
+        context.check_deadline()
+        try:
+            one_face(services.engine, image, live=request.require_live)
+        except LowQuality:
+            if time.monotonic() >= until:
+                raise
+        else:
+            return image
+
+
+def _turning(
+    services: CommandServices, camera: Camera, until: float, looks: list[_Look]
+) -> Iterator[BGRImage]:
+    wanted = set(POSES) - {_side(each.yaw) for each in looks}
+    while wanted and (left := until - time.monotonic()) > 0:
+        camera.ask(POSES[min(wanted, key=abs)])
+        try:
+            image = camera.capture(left, alive=False)  # `_examined` demands it of each look
+            face = one_face(services.engine, image)
+            check_uncovered(image, face)
+            quality = services.engine.quality(image, face)
+        except TimedOut:
+            return
+        except OstiaryError:  # who blinks out of view for a moment may go on
+            continue
+        side = _side(quality.yaw or 0.0)
+        if side in wanted:
+            wanted.remove(side)
+            yield image
+
+
+def _side(yaw: float) -> int:
+    return 0 if abs(yaw) < TURNED else (1 if yaw > 0 else -1)

@@ -1,0 +1,70 @@
+"""The rules of one door, as plain numbers."""
+
+from dataclasses import dataclass
+
+from ostiary.settings import AccessSettings
+from ostiary.settings.access import ChallengeMode
+from ostiary.vision.last_layer import OF_NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When somebody may pass. P(live) is 0 to 1, times are seconds.
+
+    After clear attacks nobody passes for a while: `attack_pause_first_s` after the first of a row,
+    twice as long after each further one, `attack_pause_s` at most (0: no pause). A row ends
+    `attack_over_s` after its last attack; while it lasts it is told again every `attack_again_s`.
+
+    `challenge` says who has to show by movements that they are there, beside those of whom a rule
+    wants it; they have `challenge_s` for all of them. After challenges that were not passed the
+    person gets no other for a while: `challenge_pause_first_s`, twice as long after each further
+    one, `challenge_pause_s` at most; a pass, or `challenge_over_s` without a failure, ends the row.
+
+    `require_movement`: nobody passes whose face was not seen to bend, as a head does that moves,
+    within `movement_holds_s`, and to be live from then on.
+
+    `sure_threshold`: whose frames have that P(live), by a camera's own last layer, need not move;
+    above 1: everybody has to.
+
+    How near a face must be to somebody's template is not here: that follows the roster
+    (`ostiary.decision.risk`) and comes with every candidate.
+    """
+
+    live_threshold: float = 0.9
+    attack_threshold: float = 0.2
+    votes: int = 3
+    window: int = 5
+    decide_within_s: float = 5.0
+    cooldown_s: float = 10.0
+    recheck_s: float = 3.0
+    forget_after_s: float = 1.0
+    one_person_only: bool = True
+    require_movement: bool = True
+    movement_holds_s: float = 3.0
+    sure_threshold: float = OF_NOBODY
+    attack_pause_first_s: float = 2.0
+    attack_pause_s: float = 15.0
+    attack_over_s: float = 60.0
+    attack_again_s: float = 60.0
+    challenge: ChallengeMode = "off"
+    challenge_s: float = 15.0
+    challenge_pause_first_s: float = 3.0
+    challenge_pause_s: float = 3600.0
+    challenge_over_s: float = 86400.0
+
+
+def policy_of(access: AccessSettings, *, prompts: bool = False) -> Policy:
+    """The rules that the settings make. `prompts`: something shows what is asked at this door."""
+    return Policy(
+        live_threshold=access.live_threshold,
+        attack_threshold=access.attack_threshold,
+        votes=access.votes,
+        window=access.window,
+        decide_within_s=access.decide_within_s,
+        cooldown_s=access.cooldown_s,
+        forget_after_s=access.forget_after_s,
+        one_person_only=access.one_person_only,
+        attack_pause_s=access.attack_pause_s,
+        challenge=access.challenge or ("uncertain" if prompts else "off"),
+        challenge_s=access.challenge_s,
+    )

@@ -1,0 +1,264 @@
+"""Who may pass which door, and when: groups, rules, hours, and a person's first and last moment.
+
+Whoever is in no group passes every door at any time, as it was before there were groups
+(`ungrouped` says otherwise). Whoever is in one passes where and when a rule of their groups lets
+them, and nowhere else. Where several rules do, what the strictest of them asks is asked.
+
+A door is named by its camera. Hours are what the clock on the wall shows: an hour that a clock
+change leaves out does not come, and one that it repeats comes twice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from ostiary.decision.schedule import MINUTES_A_DAY, Calendar, Hours
+from ostiary.messages.reason import Reason
+from ostiary.messages.rule_words import Factor
+
+__all__ = ["ALWAYS", "Factor", "PersonRights", "Rule", "Rulebook", "Ruling", "may"]
+
+_STRICTNESS = (Factor.CARD, Factor.PIN, Factor.FACE, Factor.FACE_AND_CARD, Factor.FACE_AND_PIN)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rules say of one person before one door.
+
+    `reason` is GRANTED or why not. `needs` is what has to be shown, `alone` which of PIN and card
+    are enough without a face. `step_up`: a live answer to a challenge, too. `two_person`: and
+    somebody else who may pass, right after. `anti_passback`: not in again before out.
+    """
+
+    reason: Reason = Reason.GRANTED
+    needs: Factor = Factor.FACE
+    alone: frozenset[Factor] = frozenset()
+    step_up: bool = False
+    two_person: bool = False
+    anti_passback: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        return self.reason is Reason.GRANTED
+
+
+ALWAYS = Ruling()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """These groups pass these doors (none named: every door) in these hours (none: at any time),
+    from `valid_from` until before `valid_until`, both aware."""
+
+    name: str
+    groups: frozenset[str]
+    doors: frozenset[str] = frozenset()
+    hours: tuple[Hours, ...] = ()
+    needs: Factor = Factor.FACE
+    step_up: bool = False
+    two_person: bool = False
+    anti_passback: bool = False
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+    @property
+    def asks_the_clock(self) -> bool:
+        return bool(self.hours) or self.valid_from is not None or self.valid_until is not None
+
+    def is_for(self, groups: frozenset[str], door: str | None) -> bool:
+        """Whether it lets anybody of `groups` pass `door` at some time; None: any door."""
+        return not groups.isdisjoint(self.groups) and (
+            door is None or not self.doors or door in self.doors
+        )
+
+    def holds(self, moment: datetime, calendar: Calendar) -> bool:
+        if not _is_valid(self.valid_from, self.valid_until, moment):
+            return False
+        if not self.hours:
+            return True
+        place = calendar.place(moment)
+        return any(hours.hold(*place) for hours in self.hours)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRights:
+    """Somebody's groups, and from when until before when they may pass at all, both aware."""
+
+    groups: frozenset[str] = frozenset()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+    @property
+    def asks_the_clock(self) -> bool:
+        return self.valid_from is not None or self.valid_until is not None
+
+
+NOBODY_SPECIAL = PersonRights()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A time in which nothing changes, from `since` to before `until`."""
+
+    since: datetime
+    until: datetime
+    ruling: Ruling
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """All of it, as it is now. `people` holds those of whom there is more to say than their name.
+
+    Rulings are remembered until the moment at which they may change, so that `may` is mostly a
+    look-up. A change makes another book.
+    """
+
+    calendar: Calendar
+    rules: tuple[Rule, ...] = ()
+    people: Mapping[str, PersonRights] = field(default_factory=lambda: MappingProxyType({}))
+    ungrouped: bool = True
+    _known: dict[tuple[str, str | None], _Stretch] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def may(
+        self, username: str, door: str | None, moment: datetime, *, clock_trusted: bool = True
+    ) -> Ruling:
+        """As `ostiary.decision.rules.may`. `moment` is aware."""
+        if not clock_trusted:
+            return self._judged(username, door, moment, clock_trusted=False)
+        known = self._known.get((username, door))
+        if known is not None and known.since <= moment < known.until:
+            return known.ruling
+        ruling = self._judged(username, door, moment, clock_trusted=True)
+        since, until = self._unchanging(username, door, moment)
+        self._known[(username, door)] = _Stretch(since, until, ruling)
+        return ruling
+
+    def ever(self, username: str, door: str | None, now: datetime) -> bool:
+        """Whether there is a time from `now` on at which that person may pass."""
+        person = self.people.get(username, NOBODY_SPECIAL)
+        if person.valid_until is not None and person.valid_until <= now:
+            return False
+        if not person.groups:
+            return self.ungrouped
+        return any(
+            rule.is_for(person.groups, door)
+            and (rule.valid_until is None or rule.valid_until > now)
+            for rule in self.rules
+        )
+
+    def _judged(
+        self, username: str, door: str | None, moment: datetime, *, clock_trusted: bool
+    ) -> Ruling:
+        person = self.people.get(username, NOBODY_SPECIAL)
+        return may(
+            person,
+            door,
+            moment,
+            self.rules,
+            self.calendar,
+            clock_trusted=clock_trusted,
+            ungrouped=self.ungrouped,
+        )
+
+    def _unchanging(
+        self, username: str, door: str | None, moment: datetime
+    ) -> tuple[datetime, datetime]:
+        """From when until before when the ruling is as at `moment`; an empty time where clocks are
+        changed, for then it is quicker judged than foretold."""
+        person = self.people.get(username, NOBODY_SPECIAL)
+        rules = [rule for rule in self.rules if rule.is_for(person.groups, door)]
+        since, until = _FIRST, _LAST
+        if any(rule.hours for rule in rules):
+            since, until = self._same_hours(rules, moment)
+        marks = [person.valid_from, person.valid_until]
+        marks += [mark for rule in rules for mark in (rule.valid_from, rule.valid_until)]
+        for mark in marks:
+            if mark is not None and mark <= moment:
+                since = max(since, mark)
+            elif mark is not None:
+                until = min(until, mark)
+        return since, until
+
+    def _same_hours(self, rules: Sequence[Rule], moment: datetime) -> tuple[datetime, datetime]:
+        zone = self.calendar.zone
+        local = moment.astimezone(zone)
+        offset = local.utcoffset() or timedelta()
+        turns = {0, MINUTES_A_DAY}
+        turns.update(
+            turn for rule in rules for each in rule.hours for turn in (each.start, each.end)
+        )
+        minute = local.hour * 60 + local.minute
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+        try:
+            since = midnight + timedelta(minutes=max(t for t in turns if t <= minute)) - offset
+            until = midnight + timedelta(minutes=min(t for t in turns if t > minute)) - offset
+            ends = (since, until - timedelta.resolution)
+            if any(end.astimezone(zone).utcoffset() != offset for end in ends):
+                return moment, moment
+        except OverflowError:
+            return moment, moment
+        return since, until
+
+
+def may(
+    person: PersonRights,
+    door: str | None,
+    moment: datetime,
+    rules: Iterable[Rule],
+    calendar: Calendar,
+    *,
+    clock_trusted: bool = True,
+    ungrouped: bool = True,
+) -> Ruling:
+    """Whether `person` may pass `door` (None: any door) at `moment`, which is aware, and what has
+    to be shown. By a clock that is not trusted nobody passes who has only certain times."""
+    if person.asks_the_clock and not clock_trusted:
+        return Ruling(Reason.CLOCK_UNTRUSTED)
+    if person.valid_until is not None and moment >= person.valid_until:
+        return Ruling(Reason.EXPIRED)
+    if person.valid_from is not None and moment < person.valid_from:
+        return Ruling(Reason.NOT_YET_VALID)
+    if not person.groups:
+        return ALWAYS if ungrouped else Ruling(Reason.NOT_ALLOWED_HERE)
+    here = [rule for rule in rules if rule.is_for(person.groups, door)]
+    if not here:
+        return Ruling(Reason.NOT_ALLOWED_HERE)
+    if not clock_trusted:
+        if all(rule.asks_the_clock for rule in here):
+            return Ruling(Reason.CLOCK_UNTRUSTED)
+        return _strictest(here)  # whatever hour it is, no rule's demand is left out
+    holding = [rule for rule in here if rule.holds(moment, calendar)]
+    return _strictest(holding) if holding else Ruling(Reason.OUTSIDE_SCHEDULE)
+
+
+def newly_shut(
+    before: Rulebook, after: Rulebook, everybody: Iterable[str], doors: Iterable[str], now: datetime
+) -> tuple[str, ...]:
+    """Doors that somebody of `everybody` may pass now or at some time to come by the book `before`,
+    and nobody by the book `after`."""
+    names = tuple(everybody)
+
+    def is_open(book: Rulebook, door: str) -> bool:
+        return any(book.ever(name, door, now) for name in names)
+
+    return tuple(door for door in doors if is_open(before, door) and not is_open(after, door))
+
+
+def _strictest(rules: Sequence[Rule]) -> Ruling:
+    factors = {rule.needs for rule in rules}
+    return Ruling(
+        needs=max(factors, key=_STRICTNESS.index),
+        alone=frozenset(each for each in factors if not each.has_face),
+        step_up=any(rule.step_up for rule in rules),
+        two_person=any(rule.two_person for rule in rules),
+        anti_passback=any(rule.anti_passback for rule in rules),
+    )
+
+
+def _is_valid(since: datetime | None, until: datetime | None, moment: datetime) -> bool:
+    return (since is None or since <= moment) and (until is None or moment < until)

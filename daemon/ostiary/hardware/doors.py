@@ -1,0 +1,168 @@
+"""All doors of this device: each one's guard, and what reads its lines, readers and sensors."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+import structlog
+
+from ostiary.decision.schedule import Calendar, Hours
+from ostiary.hardware.controller import DoorController, Lock, Output, Outputs, Record, Show, Watch
+from ostiary.hardware.physical_door import Contact, EntranceRules, PhysicalDoor
+from ostiary.hardware.sensor import ContactSensor
+from ostiary.hardware.watching import DoorLines, Present, Watching, reader_of
+from ostiary.messages.entrance import Mode
+from ostiary.settings import Settings
+from ostiary.settings.entrance import DoorSettings
+
+log = structlog.get_logger(__name__)
+
+SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The outputs of each door, by its camera's name; a door may have neither."""
+
+    locks: Mapping[str, Lock] = field(default_factory=lambda: MappingProxyType({}))
+    alarms: Mapping[str, Output] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Doors:
+    """`before` is how the doors were at a reload, `modes` how they were run before a restart, and
+    since when. `record` and `shown` are told what happens; `beat` is called once a second or more
+    often while the doors are watched."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        hardware: Hardware,
+        record: Record,
+        shown: Show,
+        *,
+        before: Mapping[str, PhysicalDoor],
+        modes: Mapping[str, tuple[Mode, datetime | None]],
+        clock: Callable[[], datetime],
+        beat: Callable[[], object],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._hours = {
+            each.camera: tuple(Hours.read(text) for text in each.unlocked)
+            for each in settings.doors
+            if each.unlocked
+        }
+        self._was_open: dict[str, bool] = {}
+        self._modes = modes
+        self.guards: dict[str, DoorController] = {}
+        for camera in settings.cameras:
+            name = camera.name
+            outputs = Outputs(record, shown, hardware.locks.get(name), hardware.alarms.get(name))
+            entrance = PhysicalDoor(
+                _rules_of(settings.door(name), settings.relay.pulse_s),
+                mode=modes[name][0] if name in modes else Mode.NORMAL,
+            )
+            if name in before:
+                entrance = entrance.remembering(before[name])
+            self.guards[name] = DoorController(name, entrance, outputs, time.monotonic, clock)
+        self._sensors = tuple(ContactSensor(each) for each in settings.doors if each.contact_topic)
+        self._beat = beat
+        self._watch = Watch(tuple(self.guards.values()), self._look)
+        self._watching: list[Watching] = []
+
+    def start(self, present: Present) -> None:
+        """`present` takes what somebody shows at a keypad or reader."""
+        for door in self._settings.doors:
+            guard = self.guards[door.camera]
+            if door.has_lines:
+                self._watching.append(Watching(DoorLines(guard, door), f"lines-{door.camera}"))
+            if door.contact == "mqtt" and guard.entrance.contact is Contact.NONE:
+                guard.saw(Contact.UNREADABLE)  # until it says something
+        for number, reader in enumerate(self._settings.readers):
+            guard = self.guards[reader.door]
+            source = reader_of(guard, reader, present)
+            self._watching.append(Watching(source, f"reader-{number}-{reader.door}"))
+        for watching in self._watching:
+            watching.start()
+        self._watch.start()
+
+    def stop(self) -> None:
+        for watching in self._watching:
+            watching.stop()
+        self._watch.stop()
+        for guard in self.guards.values():
+            guard.close()
+
+    def entrances(self) -> dict[str, PhysicalDoor]:
+        """How each door is, to be handed on at a reload."""
+        return {name: guard.entrance for name, guard in self.guards.items()}
+
+    def mode(self, door: str) -> Mode:
+        return self.guards[door].mode
+
+    def granted(self, door: str, username: str | None) -> None:
+        """Somebody is let in, and that was recorded."""
+        if door in self.guards:
+            self.guards[door].granted(username)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong at any of them, as stable words."""
+        return tuple(each for guard in self.guards.values() for each in guard.problems)
+
+    def keep_hours(self, calendar: Calendar, *, clock_trusted: bool) -> None:
+        """Unlock and lock by the doors' hours. Only where those begin or end: who locks a door
+        in between has locked it; by a clock that is not trusted it is locked."""
+        now = self._clock()
+        for door, hours in self._hours.items():
+            is_open = clock_trusted and _hold(hours, calendar, now)
+            if door not in self._was_open:
+                set_at = self._modes[door][1] if door in self._modes else None
+                self._was_open[door] = set_at is not None and _hold(hours, calendar, set_at)
+            if is_open == self._was_open[door]:
+                continue
+            self._was_open[door] = is_open
+            ended, begun = (Mode.NORMAL, Mode.UNLOCKED)[:: 1 if is_open else -1]
+            if self.guards[door].mode is ended:
+                self.guards[door].set_mode(begun, SCHEDULE)
+
+    @property
+    def sensor_topics(self) -> tuple[str, ...]:
+        """The topics of contacts that are sensors of their own."""
+        return tuple(dict.fromkeys(topic for each in self._sensors for topic in each.topics))
+
+    @property
+    def optional_topics(self) -> frozenset[str]:
+        """Those of `sensor_topics` that a broker may refuse: nobody asked for them."""
+        asked = {
+            topic for each in self._settings.doors for topic in each.contact_availability or ()
+        }
+        contacts = {each.contact_topic for each in self._settings.doors}
+        return frozenset(self.sensor_topics) - asked - contacts
+
+    def heard(self, topic: str, payload: bytes | None) -> None:
+        """A sensor said something; None: it cannot be heard. Returns at once."""
+        for sensor in self._sensors:
+            if topic in sensor.topics:
+                contact = sensor.heard(topic, payload, time.monotonic())
+                self.guards[sensor.door].heard(contact)
+        self._watch.wake()
+
+    def _look(self) -> None:
+        """Once a second: who has been silent for too long cannot be read."""
+        self._beat()
+        for sensor in self._sensors:
+            if sensor.lapses(time.monotonic()):
+                log.warning("contact_silent", door=sensor.door)
+                self.guards[sensor.door].heard(Contact.UNREADABLE)
+
+
+def _rules_of(door: DoorSettings, release_s: float) -> EntranceRules:
+    return EntranceRules(release_s, door.held_open_s, door.grace_s, door.alarm_s)
+
+
+def _hold(hours: tuple[Hours, ...], calendar: Calendar, moment: datetime) -> bool:
+    place = calendar.place(moment)
+    return any(each.hold(*place) for each in hours)

@@ -1,0 +1,234 @@
+"""A relay on a GPIO line of this machine that opens the door for a moment (extra `ostiary[gpio]`).
+
+The line is inactive from the moment it is taken, and again when it is let go. When the daemon dies
+the kernel closes the line, systemd's drop-in `gpio.conf` then sets it inactive with
+`ostiary release`, and the restarted daemon takes it inactive.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, Self
+
+import structlog
+
+from ostiary.errors import RelayUnavailable
+from ostiary.settings import RelaySettings, Settings
+
+if TYPE_CHECKING:
+    import gpiod
+
+log = structlog.get_logger(__name__)
+
+CONSUMER = "ostiary"
+RETRY_S = 0.05
+LONGEST_WAIT_S = 60.0
+
+Lines = frozenset[tuple[str, int | str]]
+"""Chips with their lines."""
+
+
+class OutputLine(Protocol):
+    """One output. Both may raise OSError."""
+
+    def set_active(self, active: bool) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class NoLine:
+    """Stands for one that a door holds which still runs."""
+
+    def set_active(self, active: bool) -> None:
+        """Nothing is there to be set."""
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+class GpioLine:
+    """A line of the kernel's GPIO character device."""
+
+    def __init__(self, request: "gpiod.LineRequest", offset: int) -> None:
+        self._request = request
+        self._offset = offset
+
+    @classmethod
+    def take(cls, settings: RelaySettings) -> Self:
+        """Take the line as an inactive output. Raises RelayUnavailable."""
+        with _explained(settings):
+            import gpiod
+            from gpiod.line import Direction, Value
+
+            line = gpiod.LineSettings(
+                direction=Direction.OUTPUT,
+                active_low=settings.active_low,
+                output_value=Value.INACTIVE,
+            )
+            request = gpiod.request_lines(
+                str(settings.chip), consumer=CONSUMER, config={settings.line: line}
+            )
+        return cls(request, request.offsets[0])
+
+    def set_active(self, active: bool) -> None:
+        from gpiod.line import Value
+
+        self._request.set_value(self._offset, Value.ACTIVE if active else Value.INACTIVE)
+
+    def release(self) -> None:
+        self._request.release()
+
+
+class Relay:
+    """Holds the lock open for as long as any of the doors that share it says, from a thread of its
+    own: it shuts in time, whatever became of who opened it."""
+
+    def __init__(self, line: OutputLine, pulse_s: float) -> None:
+        self._line = line
+        self._pulse_s = pulse_s
+        self._changed = threading.Condition()
+        self._held: dict[str, float] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, settings: RelaySettings, held: Lines = frozenset()) -> Self:
+        """Raises RelayUnavailable."""
+        return cls(_take(settings, held), settings.pulse_s)
+
+    def pulse(self) -> None:
+        """Open for `pulse_s`, or hold open longer. Returns at once and never raises."""
+        self.hold("", time.monotonic() + self._pulse_s)
+
+    def hold(self, door: str, until: float) -> None:
+        """Open for `door` until then, in seconds of `time.monotonic()`; a moment that is past
+        shuts. Returns at once and never raises."""
+        with self._changed:
+            if self._held.get(door, 0.0) != until:
+                self._held[door] = until
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Lock, and let go of the line. May be called twice."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        active = False
+        with self._changed:
+            while not self._stopping:
+                left = max(self._held.values(), default=0.0) - time.monotonic()
+                if active != (left > 0) and self._set(left > 0):
+                    active = not active
+                # A lock that could not be closed is tried again; one not opened waits for a pulse.
+                self._changed.wait(min(max(left, RETRY_S), LONGEST_WAIT_S) if active else None)
+        self._set(False)
+        self._line.release()
+
+    def _set(self, active: bool) -> bool:
+        try:
+            self._line.set_active(active)
+        except OSError as error:
+            log.error("relay_failed", active=active, error=error.strerror)
+            return False
+        return True
+
+
+def lines_of(settings: Settings) -> dict[str, RelaySettings]:
+    """The relay of each camera; cameras of one line share it. Empty for a door without relay."""
+    if not settings.relay.enabled:
+        return {}
+    return {
+        camera.name: settings.relay
+        if camera.relay_line is None
+        else settings.relay.model_copy(update={"line": camera.relay_line})
+        for camera in settings.cameras
+    }
+
+
+def lines_in(settings: Settings) -> Lines:
+    """Every line of this machine that the settings name."""
+    relays = [(each.chip, each.line) for each in lines_of(settings).values()]
+    doors = [
+        (door.chip, line)
+        for door in settings.doors
+        for line in (door.contact_line, door.exit_line, door.alarm_line)
+    ]
+    readers = [(each.chip, line) for each in settings.readers for line in (each.d0, each.d1)]
+    named = [*relays, *doors, *readers]
+    return frozenset((str(chip), line) for chip, line in named if line is not None)
+
+
+def _take(settings: RelaySettings, held: Lines) -> OutputLine:
+    is_held = (str(settings.chip), settings.line) in held
+    return NoLine() if is_held else GpioLine.take(settings)
+
+
+def open_relays(settings: Settings, held: Lines = frozenset()) -> dict[str, Relay]:
+    """Take every line that a camera opens, but for those that are `held`. By the cameras' names.
+    Raises RelayUnavailable, and then holds none."""
+    opened: dict[int | str, Relay] = {}
+    try:
+        wanted = lines_of(settings)
+        for each in wanted.values():
+            if each.line not in opened:
+                opened[each.line] = Relay.open(each, held)
+    except RelayUnavailable:
+        for relay in opened.values():
+            relay.close()
+        raise
+    return {camera: opened[each.line] for camera, each in wanted.items()}
+
+
+def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, OutputLine]:
+    """Likewise the alarm's line of each door that has one, inactive."""
+    opened: dict[str, OutputLine] = {}
+    try:
+        for door in settings.doors:
+            if door.alarm_line is not None:
+                line = RelaySettings(
+                    chip=door.chip, line=door.alarm_line, active_low=door.alarm_active_low
+                )
+                opened[door.camera] = _take(line, held)
+    except RelayUnavailable:
+        for each in opened.values():
+            each.release()
+        raise
+    return opened
+
+
+def line_in_use_by(settings: RelaySettings) -> str | None:
+    """Who has the line; None where it is free. It is only looked at. Raises RelayUnavailable."""
+    with _explained(settings):
+        import gpiod
+
+        with gpiod.Chip(str(settings.chip)) as chip:
+            line = chip.get_line_info(settings.line)
+    return line.consumer or "the kernel" if line.used else None
+
+
+@contextmanager
+def _explained(settings: RelaySettings) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise RelayUnavailable(
+            f"relay.enabled: {error.name} is missing. The Debian package has it."
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RelayUnavailable(
+            f"relay: line {settings.line} of {settings.chip}: {reason}. "
+            "`gpioinfo` lists chips and lines, and who uses them."
+        ) from error
+
+
+def release(settings: Settings) -> None:
+    """Set every camera's line inactive and let go of it: `ostiary release`. Raises
+    RelayUnavailable."""
+    for each in {each.line: each for each in lines_of(settings).values()}.values():
+        GpioLine.take(each).release()

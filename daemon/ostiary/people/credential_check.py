@@ -1,0 +1,189 @@
+"""Somebody presents a PIN or a card at a door: whose is it, and what becomes of it.
+
+From a keypad (`submit`, a thread of its own) or by MQTT (`present`, the thread of the commands):
+never from recognition, which a hash must not keep waiting. What was presented stands in no log line
+and no event.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import structlog
+
+from ostiary.decision.admission import Need, Waiting
+from ostiary.decision.camera_memory import Announcement
+from ostiary.errors import Busy, OstiaryError, TimedOut
+from ostiary.hardware.keypad import Entry, card_number
+from ostiary.limits.lock_out import LockOut, Wait
+from ostiary.messages.reason import Reason
+from ostiary.people.pins import PinHasher, hint_of
+from ostiary.store.credentials import Credentials, Pins
+
+log = structlog.get_logger(__name__)
+
+Outcome = Literal["granted", "denied", "waiting"]
+_QUEUE = 8
+"""Entries that wait for their hash; a keypad gives one in seconds."""
+
+
+class Keeper(Protocol):
+    """Who decides at the doors (`Doorkeeper`)."""
+
+    def waiting(self, door: str) -> Waiting | None: ...
+
+    def presented(
+        self, door: str, need: Need, username: str, now: float, *, duress: bool = False
+    ) -> tuple[Announcement, ...]: ...
+
+    def mistaken(
+        self, door: str, reason: Reason, now: float, username: str | None = None
+    ) -> tuple[Announcement, ...]: ...
+
+
+class Presenting:
+    """`locked` is remembered over a reload."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        keeper: Keeper,
+        hasher: PinHasher,
+        locked: LockOut,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._credentials = credentials
+        self._keeper = keeper
+        self._hasher = hasher
+        self._locked = locked
+        self._monotonic = monotonic
+        self._told_locked: set[str] = set()
+        self._wanted: dict[str, queue.SimpleQueue[str]] = {}
+        self._queue: queue.Queue[tuple[str, Entry] | None] = queue.Queue(_QUEUE)
+        self._thread = threading.Thread(target=self._run, name="credentials", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        try:
+            self._queue.put(None, timeout=1.0)
+        except queue.Full:
+            return
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def submit(self, door: str, entry: Entry) -> None:
+        """From a keypad. Returns at once; with too many waiting it counts for nothing."""
+        wanted = self._wanted.get(door)
+        if wanted is not None and entry.kind == "card":
+            wanted.put(entry.text)
+            return
+        try:
+            self._queue.put_nowait((door, entry))
+        except queue.Full:
+            log.warning("credential_dropped", door=door, kind=entry.kind)
+
+    def next_card(self, door: str, timeout_s: float) -> str:
+        """The number of the next card held to a reader of `door`, which opens nothing then.
+
+        Raises TimedOut, or Busy while another is waited for.
+        """
+        if door in self._wanted:
+            raise Busy(f"Another card is waited for at {door}.")
+        wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._wanted[door] = wanted
+        try:
+            return wanted.get(timeout=timeout_s)
+        except queue.Empty:
+            raise TimedOut(f"No card was held to a reader of {door} in {timeout_s:g} s.") from None
+        finally:
+            del self._wanted[door]
+
+    def again(self, door: str, *, is_same: bool) -> bool:
+        """As `commands.room.Presents` says."""
+        try:
+            self._locked.attempt(door)
+        except Wait:
+            self._refused(door, Reason.LOCKED_OUT, None, again=door in self._told_locked)
+            return False
+        self._told_locked.discard(door)
+        if is_same:
+            self._locked.take_back(door)
+        else:
+            self._refused(door, Reason.WRONG_CREDENTIAL, None)
+        return is_same
+
+    def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome:
+        """`claimed`: who says so. Raises OstiaryError where it cannot be decided: nobody passes."""
+        person = claimed or (self._awaited(door) if entry.kind == "pin" else None)
+        keys = (door,) if person is None else (door, f"{door}\0{person}")
+        try:
+            self._locked.attempt(*keys)
+        except Wait:
+            return self._refused(door, Reason.LOCKED_OUT, person, again=door in self._told_locked)
+        self._told_locked.discard(door)
+        username, duress = self._owner(entry, person)
+        if username is None:
+            return self._refused(door, Reason.WRONG_CREDENTIAL, person)
+        need = Need.PIN if entry.kind == "pin" else Need.CARD
+        final = self._keeper.presented(door, need, username, self._monotonic(), duress=duress)
+        # It was no wrong one, and takes nothing of those back that went before: anybody may have a
+        # PIN of their own, also who may not pass any more.
+        self._locked.take_back(*keys)
+        outcome = _outcome(final, username)
+        if outcome != "denied":
+            self._locked.succeeded(f"{door}\0{username}")
+        return outcome
+
+    def _awaited(self, door: str) -> str | None:
+        """Whose PIN is waited for: anybody else's is then a wrong one."""
+        waiting = self._keeper.waiting(door)
+        return None if waiting is None or Need.PIN not in waiting.needs else waiting.username
+
+    def _owner(self, entry: Entry, person: str | None) -> tuple[str | None, bool]:
+        """Whose it is, and whether it says that they are forced."""
+        if entry.kind == "card":
+            number = card_number(entry.text)
+            return None if number is None else self._credentials.owner_of(number), False
+        if person is not None:
+            candidates: tuple[Pins, ...] = (self._credentials.pins_of(person),)
+        else:
+            candidates = self._credentials.pins_like(hint_of(entry.text)) or (Pins(""),)
+        found: tuple[str | None, bool] = (None, False)
+        for pins in candidates:  # all of them: how long it takes does not tell who it was
+            is_right, duress = self._hasher.which(pins, entry.text)
+            if is_right:
+                found = (pins.username, duress)
+        return found
+
+    def _refused(
+        self, door: str, reason: Reason, person: str | None, *, again: bool = False
+    ) -> Outcome:
+        """Told once a lock-out, and each wrong one."""
+        if reason is Reason.LOCKED_OUT:
+            self._told_locked.add(door)
+        if not again:
+            self._keeper.mistaken(door, reason, self._monotonic(), person)
+        return "denied"
+
+    def _run(self) -> None:
+        while (presented := self._queue.get()) is not None:
+            door, entry = presented
+            try:
+                outcome = self.present(door, entry)
+            except OstiaryError as error:
+                log.error("credential_not_decided", door=door, kind=entry.kind, code=error.code)
+            except Exception:  # one entry must not end the thread
+                log.exception("credential_failed", door=door, kind=entry.kind)
+            else:
+                log.info("credential_presented", door=door, kind=entry.kind, outcome=outcome)
+
+
+def _outcome(final: tuple[Announcement, ...], username: str) -> Outcome:
+    own = [told.decision for told in final if told.decision.username == username]
+    if not own:
+        return "waiting"
+    return "granted" if own[-1].success else "denied"

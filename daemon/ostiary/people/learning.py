@@ -1,0 +1,96 @@
+"""Two templates are the rule: who was enrolled from one picture gets the second from their visits.
+
+Only a grant by a safe margin teaches: all frames live and of that person alone, a head that moved
+or a challenge that was passed, and a distance that leaves a hundredth of the door's risk. The first
+such visit is remembered, and the look of a later one is kept where both are of one person: whoever
+is granted once by mistake leaves nothing. It happens once to a person, and then it ends.
+"""
+
+import threading
+from datetime import datetime, timedelta
+
+from ostiary.decision.camera_memory import Announcement
+from ostiary.decision.probe import Probe, fused
+from ostiary.decision.roster import Roster
+from ostiary.people.people import People
+from ostiary.store.audit import Audit
+from ostiary.store.users import VISIT
+
+LEAST_LOOKS = 3
+APART = timedelta(hours=1)
+"""A second visit comes so long after the first, or it is still the first."""
+REMEMBERED = 1000
+"""People of whom one visit is remembered, at most; the oldest are forgotten."""
+
+
+class Learning:
+    """May be called from any thread. What is remembered ends with the process."""
+
+    def __init__(self, people: People, audit: Audit) -> None:
+        self._people = people
+        self._audit = audit
+        self._lock = threading.Lock()
+        self._first: dict[str, tuple[datetime, Probe]] = {}
+
+    def visited(self, told: Announcement, live_from: float, now: datetime) -> bool:
+        """Whether the person got their second template now; `live_from` is the P(live) from which a
+        frame counts. Raises DatabaseUnwritable, and then nothing was changed."""
+        who = told.decision.username
+        if who is None or not self._people.lacks_second(who):
+            return False
+        look = safe_look(self._people.roster, told, live_from)
+        if look is None or not self._is_confirmed(who, look, now):
+            return False
+        with self._people.changing():
+            self._people.learn(who, [look], now, source=VISIT)
+            self._audit.add(
+                actor="door",
+                action="template_learned",
+                subject=who,
+                address="",
+                now=now,
+                detail={"recognizer": self._people.roster.used},
+            )
+        return True
+
+    def _is_confirmed(self, who: str, look: Probe, now: datetime) -> bool:
+        """Whether an earlier visit was of the same person; otherwise this one is remembered."""
+        with self._lock:
+            remembered = self._first.get(who)
+            if remembered is None:
+                while len(self._first) >= REMEMBERED:
+                    del self._first[next(iter(self._first))]
+                self._first[who] = (now, look)
+                return False
+            at, before = remembered
+            if now - at < APART:
+                return False
+            del self._first[who]
+            return self._people.roster.is_one_person(before, look)
+
+
+def safe_look(roster: Roster, told: Announcement, live_from: float) -> Probe | None:
+    """What all frames of a visit have in common, where it is safe to learn from; otherwise None."""
+    decision = told.decision
+    if not decision.success or told.duress or not (told.moved or told.challenged):
+        return None
+    if decision.recognizer != roster.used or len(told.observations) < LEAST_LOOKS:
+        return None
+    looks = [
+        seen.probe
+        for seen in told.observations
+        if seen.probe is not None
+        and seen.liveness >= live_from
+        and seen.nearest is not None
+        and seen.nearest.username == decision.username
+    ]
+    if len(looks) < len(told.observations):
+        return None
+    look = fused(looks)
+    found = roster.match(look)
+    if found is None or found.username != decision.username or found.ambiguous:
+        return None
+    if not roster.looks_differ_distance <= found.distance <= roster.thresholds.learning_distance:
+        return None
+    others = (roster.near(each, other_than=decision.username) for each in (*looks, look))
+    return look if not any(others) else None

@@ -1,0 +1,497 @@
+"""One camera's loop: the newest frame in, decisions out. The rooms do the work; this joins them.
+
+Fail closed: whatever goes wrong on a frame becomes a denial with a reason and a log line, and the
+loop goes on with the next frame.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Set
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
+from ostiary.camera.reader import CameraReader
+from ostiary.decision.calibration import CalibratedCamera
+from ostiary.decision.camera_memory import CameraMemory
+from ostiary.decision.challenge import Look
+from ostiary.decision.policy import Policy
+from ostiary.decision.probe import fused
+from ostiary.decision.roster import Roster
+from ostiary.decision.stepup import Asked
+from ostiary.decision.track import LEAST_OVERLAP, Track
+from ostiary.decision.vote import Observation
+from ostiary.errors import (
+    CameraUnavailable,
+    DatabaseCorrupt,
+    DatabaseUnwritable,
+    NotLive,
+    OstiaryError,
+    TimedOut,
+)
+from ostiary.messages.calibration import WhyDropped
+from ostiary.messages.decision import Decision
+from ostiary.messages.prompt import Prompt
+from ostiary.messages.reason import Reason
+from ostiary.pipeline.doorkeeper import Doorkeeper, Record
+from ostiary.vision import bending
+from ostiary.vision.arrays import BGRImage
+from ostiary.vision.bending import Bending
+from ostiary.vision.detect import Search
+from ostiary.vision.engine import VisionEngine
+from ostiary.vision.face import Face
+from ostiary.vision.last_layer import OF_NOBODY
+from ostiary.vision.motion import Motion
+from ostiary.vision.motion import step as motion_step
+from ostiary.vision.pose import Pose, landmarks_of, pose_of
+
+log = structlog.get_logger(__name__)
+
+WAIT_FOR_FRAME_S = 0.5
+PACE_FRAMES = 4
+"""Frames by which it is told how fast they come."""
+PACE_MARGIN = 0.9
+"""Frames never come quite evenly: at `forget_after_s` apart every other face would be a new one."""
+FAILS_FOR_S = 60.0
+
+Show = Callable[[Asked | None, str], object]
+"""Shows what is asked at a camera, or that nothing is asked any more."""
+
+
+Drop = Callable[[str, WhyDropped], object]
+"""Says of a camera that its last layer is used no more."""
+
+
+def _drop_nothing(_camera: str, _why: WhyDropped) -> None:
+    """There is nobody to tell."""
+
+
+def _show_nothing(_asked: Asked | None, _camera: str) -> None:
+    """There is nothing to show it on."""
+
+
+class Meter(Protocol):
+    """Counts and times what the loop does (`service.metrics.Metrics`)."""
+
+    def frame(self, camera: str, faces: int) -> None: ...
+
+    def decision(self, reason: Reason, frame_age_s: float | None = None) -> None: ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """One face as it is shown to people; what was not judged on this frame is None. `alive`: it
+    shows what a grant needs of a live person."""
+
+    face: Face
+    observation: Observation | None = None
+    decision: Decision | None = None
+    alive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The newest frame with what was seen in it. `asked`: how whoever stands there is to look;
+    `prompt`: what a challenge asks of them."""
+
+    frame: Frame
+    faces: tuple[SeenFace, ...] = ()
+    asked: str | None = None
+    prompt: Prompt | None = None
+
+
+class Recognition:
+    """Runs in a thread of its own between `start` and `stop`.
+
+    `beat` is called about twice a second or more while the loop is alive. `before` is what was
+    remembered of this camera when the settings were read again. `keeper` decides what becomes of a
+    granted face; None: it passes. `calibrated` is the camera's own last layer; `drop` is told when
+    that is not for this camera. `clock` is in the frames' own seconds.
+    """
+
+    def __init__(
+        self,
+        camera: CameraReader,
+        engine: VisionEngine,
+        roster: Roster,
+        record: Record,
+        policy: Policy,
+        metrics: Meter,
+        beat: Callable[[], object] = lambda: None,
+        before: CameraMemory | None = None,
+        keeper: Doorkeeper | None = None,
+        show: Show = _show_nothing,
+        calibrated: CalibratedCamera | None = None,
+        drop: Drop = _drop_nothing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.camera = camera
+        self.name = camera.state.camera
+        self._engine = engine
+        self._roster = roster
+        self._keeper = keeper or Doorkeeper(record)
+        self._metrics = metrics
+        self._beat = beat
+        self._calibrated = calibrated
+        self._drop = drop
+        self._policy = self._for_this_camera(policy)
+        self._show = show
+        self._clock = clock
+        self._shown: Asked | None = None
+        doorway = CameraMemory(
+            self._policy,
+            roster.is_one_person,
+            partial(self._keeper.ruled, door=self.name),
+            partial(self._keeper.wants_challenge, door=self.name),
+        )
+        self._doorway = doorway if before is None else doorway.remembering(before)
+        self._motion: Motion | None = None
+        self._search = Search()
+        self._bendings: dict[int, Bending] = {}
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._view: View | None = None
+        self._shows_life: View | None = None  # the newest with one face that does
+        self._asked: str | None = None
+        self._clear_at: tuple[float, ...] = ()  # when the last frames that show something were made
+        self._failed = ""  # what the last failure was, until a face was judged again
+        self._failed_at = float("-inf")
+        self._thread = threading.Thread(target=self._run, name=f"recognition-{self.name}")
+
+    @property
+    def calibrated(self) -> CalibratedCamera | None:
+        """The camera's own last layer, where it has one in force."""
+        return self._calibrated
+
+    @property
+    def view(self) -> View | None:
+        """The newest frame that was looked at; None before the first."""
+        return self._view
+
+    @property
+    def latest(self) -> BGRImage | None:
+        """What the camera saw last, (height, width, 3) uint8 BGR; None before the first picture."""
+        view = self._view
+        return None if view is None else view.frame.image
+
+    @property
+    def doorway(self) -> CameraMemory:
+        """What is remembered between frames."""
+        return self._doorway
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether judging a face failed, and none was judged since, nor a minute went by."""
+        return bool(self._failed) and self._clock() - self._failed_at < FAILS_FOR_S
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether frames that show something come so rarely that nobody can be decided."""
+        seen, policy = self._clear_at, self._policy
+        if len(seen) < PACE_FRAMES:
+            return False
+        pace = max(seen[-1] - seen[0], self._clock() - seen[1]) / (PACE_FRAMES - 1)
+        return (
+            pace > PACE_MARGIN * policy.forget_after_s
+            or pace * (policy.votes - 1) > policy.decide_within_s
+        )
+
+    def apply(self, policy: Policy) -> None:
+        """Judge by another policy, from the next frame on."""
+        self._policy = self._for_this_camera(policy)
+
+    def _for_this_camera(self, policy: Policy) -> Policy:
+        own = self._calibrated
+        return replace(
+            policy,
+            require_movement=self.camera.requires_movement,
+            sure_threshold=OF_NOBODY if own is None else own.layer.sure,
+        )
+
+    def start(self) -> None:
+        self.camera.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the frame that is being judged."""
+        self._stopping.set()
+        self.camera.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wait_view(self, after: int, timeout: float) -> View | None:
+        """The newest view whose frame number is above `after`; None if none comes in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_newer(after), timeout)
+        view = self._view
+        return view if view is not None and view.frame.number > after else None
+
+    def ask(self, pose: str | None) -> None:
+        """Show this beside the next frames, as `commands.room.Camera` says."""
+        self._asked = pose
+
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
+        """The next frame with exactly one good face, as `commands.room.Camera` asks. Raises NotLive
+        where the last one was a clear attack, TimedOut where there was none, CameraUnavailable
+        where there is no picture at all."""
+        until = time.monotonic() + timeout
+        view = self._view
+        first = after = 0 if view is None else view.frame.number
+        judged: Observation | None = None
+        while (left := until - time.monotonic()) > 0:
+            view = self.wait_view(after, left)
+            if view is None:
+                break
+            after = view.frame.number
+            judged = next((seen.observation for seen in view.faces if seen.observation), judged)
+            shown = self._shows_life if alive else view  # nobody shows it for long
+            if shown is None or shown.frame.number <= first or len(shown.faces) != 1:
+                continue
+            if shown.faces[0].observation is not None:
+                return shown.frame.image
+        if self.camera.state.status is not CameraStatus.OK:
+            raise CameraUnavailable(f"Camera {self.name} gives no picture; see `ostiary doctor`.")
+        if alive and judged is not None and judged.is_attack(self._policy):
+            raise NotLive
+        raise TimedOut(
+            f"No good picture of exactly one live face within {timeout:g} s. Come nearer, and move "
+            "your head a little."
+        )
+
+    def _is_newer(self, after: int) -> bool:
+        return self._view is not None and self._view.frame.number > after
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopping.is_set():
+            self._beat()
+            self._prompt(self._doorway.asked)
+            frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
+            if frame is None:
+                self._saw_nothing(self._clock())
+                self._see_who_stays(self._clock())
+                continue
+            number = frame.number
+            self.see(frame)
+        self._prompt(None)
+
+    def see(self, frame: Frame) -> None:
+        """Judge one frame and do what follows: what the thread does with each. For whoever plays a
+        recording to a door that was not started."""
+        attentive = self._keeper.is_attentive(self.name)
+        self._doorway = replace(self._doorway, policy=self._policy, attentive=attentive)
+        try:
+            view = self._look(frame)
+            self._see_who_stays(frame.captured_at)
+        except Exception as error:  # noqa: BLE001 - it becomes a denial, and the door goes on
+            self._fail(error, frame)
+            return
+        if any(seen.observation is not None for seen in view.faces):
+            self._failed = ""
+        prompt = self._doorway.asked
+        with self._changed:
+            self._view = replace(view, asked=self._asked, prompt=prompt.prompt if prompt else None)
+            if len(view.faces) == 1 and view.faces[0].alive:
+                self._shows_life = self._view
+            self._changed.notify_all()
+
+    def _see_who_stays(self, now: float) -> None:
+        """Whoever is waited for goes on standing there, or is waited for no longer."""
+        if not self._keeper.is_attentive(self.name):
+            return
+        tracks = self._doorway.before_it(now)
+        try:
+            final = self._keeper.stands(self.name, tracks, self._clock())
+        except OstiaryError as error:  # it is tried again with the next frame
+            log.error("decision_not_recorded", camera=self.name, code=error.code)
+            return
+        for told in final:
+            self._metrics.decision(told.decision.reason)
+
+    def _prompt(self, asked: Asked | None) -> None:
+        """Show what is asked now, where that has changed."""
+        if asked == self._shown:
+            return
+        self._shown = asked
+        try:
+            self._show(asked, self.name)
+        except Exception as error:  # noqa: BLE001 - who is not told what to do does not pass
+            log.error("prompt_not_shown", camera=self.name, error=type(error).__name__)
+
+    def _look(self, frame: Frame) -> View:
+        now = frame.captured_at
+        if frame.view is not ViewCondition.CLEAR:
+            self._saw_nothing(now)
+            return View(frame)
+        self._check_calibration(frame)
+        self._clear_at = (*self._clear_at[1 - PACE_FRAMES :], now)
+        self._motion, moved = motion_step(self._motion, frame.image, now)
+        if not moved and not self._doorway.tracks:
+            return View(frame)
+        faces = self._near_faces(frame.image, now)
+        self._doorway = self._doorway.saw(faces, now)
+        judged: dict[int, Observation] = {}
+        if self._policy.require_movement:
+            self._watch_bending(frame.image, now)
+        for track in self._doorway.to_judge(now):
+            observation = self._observe(frame.image, track)
+            if observation is not None:
+                judged[track.id] = observation
+                self._doorway = self._doorway.observed(track.id, observation)
+            if self._doorway.is_challenged(track.id):
+                look = Look(now, self._pose(frame.image, track.face), observation)
+                self._doorway = self._doorway.looked(track.id, look)
+        alive = {each.id for each in self._doorway.tracks if self._doorway.is_alive(each, now)}
+        concluded, outcomes = self._doorway.conclude(now)
+        if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
+            concluded, outcomes = self._doorway.conclude(now)
+        for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
+            for final in self._keeper.decided(told, self.name, self._clock()):
+                self._metrics.decision(final.decision.reason, self._clock() - now)
+            if told.decision.success and self._keeper.is_attentive(self.name):
+                concluded = concluded.untold(told.decision.username)
+        self._doorway = concluded
+        tracks = (track for track in self._doorway.tracks if track.seen == now)
+        return View(frame, tuple(self._seen(track, judged, alive) for track in tracks))
+
+    def _check_calibration(self, frame: Frame) -> None:
+        """A last layer is for one camera only; another one's faces are judged without it."""
+        if self._calibrated is None:
+            return
+        now = self._engine.made_for(self.camera.source_digest, self.camera.device, frame.image)
+        why = self._calibrated.record.made_for.changed(now)
+        if why is None:
+            return
+        self._calibrated = None
+        self._policy = self._for_this_camera(self._policy)
+        self._doorway = self._doorway.interrupted()
+        log.error("calibration_dropped", camera=self.name, why=why)
+        try:
+            self._drop(self.name, why)
+        except OstiaryError as error:  # it is found again at the next start, and dropped then
+            log.error("drop_not_recorded", camera=self.name, code=error.code)
+
+    def _saw_nothing(self, now: float) -> None:
+        """One bad frame, or the wait for a slow camera's next, is passed over. Faces that were seen
+        longer ago say nothing about those that are seen next."""
+        if not self._clear_at or now - self._clear_at[-1] > self._policy.forget_after_s:
+            self._doorway = self._doorway.interrupted()
+
+    def _pose(self, bgr: BGRImage, face: Face) -> Pose | None:
+        """How the head is held, as the person means left and right."""
+        with self._metrics.stage("pose"):
+            landmarks = landmarks_of(self._engine.detector, bgr, face)
+        pose = None if landmarks is None else pose_of(landmarks)
+        return pose.mirrored() if pose is not None and self.camera.is_mirrored else pose
+
+    def _watch_bending(self, bgr: BGRImage, now: float) -> None:
+        """Mark the faces that are seen to move as no flat picture can; each attempt begins anew.
+        Who is being enrolled is watched all the time: they are told that nobody knows them at every
+        few frames, too few to have moved in."""
+        here = tuple(track for track in self._doorway.tracks if track.seen == now)
+        watched = self._doorway.to_watch(now) if self._asked is None else here
+        before = self._bendings
+        self._bendings = {}
+        for track in watched:
+            with self._metrics.stage("bending"):
+                seen = bending.step(before.get(track.id, Bending()), bgr, track.face.box, now)
+            if seen.is_seen:
+                self._doorway = self._doorway.bent(track.id, now)
+            self._bendings[track.id] = seen
+
+    def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
+        """Faces large enough to stand at this door; who passes by far away is left alone."""
+        with self._metrics.stage("detect"):
+            faces, self._search = self._engine.search(self._search, bgr, now)
+        self._metrics.frame(self.name, len(faces))
+        return tuple(face for face in faces if self._engine.is_near(face))
+
+    def _is_accompanied(self, frame: Frame, faces: tuple[Face, ...]) -> bool:
+        """Whether somebody else stands in a part of the frame that was not searched: nobody is let
+        in before all of it was."""
+        now = frame.captured_at
+        if not self._policy.one_person_only or self._search.whole_at == now:
+            return False
+        self._search = Search()
+        everywhere = self._near_faces(frame.image, now)
+        others = [
+            face
+            for face in everywhere
+            if all(face.box.overlap(known.box) < LEAST_OVERLAP for known in faces)
+        ]
+        if others:
+            self._doorway = self._doorway.saw((*faces, *others), now)
+        return bool(others)
+
+    def _observe(self, bgr: BGRImage, track: Track) -> Observation | None:
+        """None for a face that is not good enough to be judged."""
+        with self._metrics.stage("quality"):
+            quality = self._engine.quality(bgr, track.face)
+        if quality.flaw is not None:
+            self._doorway = self._doorway.unjudged(track.id, quality.flaw.reason)
+            return None
+        with self._metrics.stage("liveness"):
+            liveness = self.live_score(bgr, track.face)
+        alone = Observation(liveness, None)
+        if alone.is_attack(self._policy) and any(
+            seen.is_attack(self._policy) and seen.probe for seen in track.observations
+        ):
+            return alone  # it cannot pass, and whom it imitates is known
+        with self._metrics.stage("describe"):
+            describe = partial(self._engine.describe, bgr, track.face)
+            probe, nearest = self._roster.identify(describe, quality.weight)
+        seen = Observation(liveness, nearest, probe)
+        earlier = [
+            each.probe
+            for each in track.observations[-(self._policy.window - 1) :]
+            if each.probe is not None and each.is_live(self._policy)
+        ]
+        if not earlier or not seen.is_live(self._policy) or self._policy.window == 1:
+            return seen
+        return replace(seen, together=self._roster.match(fused([*earlier, probe])))
+
+    @property
+    def requires_movement(self) -> bool:
+        """Whether a grant here needs a head that moves."""
+        return self._policy.require_movement
+
+    def live_score(self, bgr: BGRImage, face: Face) -> float:
+        """P(live), 0 to 1, of a face in a picture of this camera: by its own last layer, where it
+        has one in force."""
+        if self._calibrated is None:
+            return self._engine.live_score(bgr, face)
+        return self._engine.live_score_by(self._calibrated.layer, bgr, face)
+
+    def _fail(self, error: Exception, frame: Frame) -> None:
+        """Told in the log when it begins, not with every frame. A store that cannot be written is
+        told by whoever watches the store."""
+        kind = type(error).__name__
+        is_of_store = isinstance(error, DatabaseCorrupt | DatabaseUnwritable)
+        if not is_of_store and (self._failed != kind or not self.is_failing):
+            log.error(
+                "pipeline_failed",
+                camera=self.name,
+                frame=frame.number,
+                error=kind,
+                exc_info=error,
+            )
+        if not is_of_store:
+            self._failed, self._failed_at = kind, self._clock()
+        self._doorway, outcomes = self._doorway.failed(frame.captured_at)
+        for told in outcomes:
+            try:
+                self._keeper.decided(told, self.name, self._clock())
+            except DatabaseUnwritable:
+                continue  # nobody is let in, and the store is known to be broken
+            except OstiaryError as unrecorded:
+                log.error("decision_not_recorded", camera=self.name, code=unrecorded.code)
+
+    def _seen(self, track: Track, judged: dict[int, Observation], alive: Set[int]) -> SeenFace:
+        answer = self._keeper.answer(track.told, self.name)
+        return SeenFace(track.face, judged.get(track.id), answer, track.id in alive)

@@ -1,0 +1,113 @@
+"""When somebody may pass."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ostiary.messages.recognizer import RecognizerName
+from ostiary.settings.section import Seconds, Section
+
+LARGEST_DISTANCE: dict[RecognizerName, float] = {"sface": 1.25, "dlib": 0.63}
+"""Above these, one stranger in forty is taken for a given person by a single comparison
+(resources/recognition.toml): no door should be set so."""
+
+LEAST_LIVE = 0.5
+"""The floor of `access.live_threshold`: below it more speaks for an attack than against it."""
+
+
+ChallengeMode = Literal["off", "uncertain", "always"]
+"""Of whom a challenge is asked, whatever the rules say."""
+
+
+class AccessSettings(Section):
+    """When somebody may pass."""
+
+    false_accept: float = Field(
+        0.001,
+        ge=1e-6,
+        le=0.1,
+        description="The risk that one stranger who steps up is taken for anybody: 0.001 is one in "
+        "a thousand. The door's distance threshold follows from it and from how many templates are "
+        "registered now.",
+    )
+    distance_threshold: float | None = Field(
+        None,
+        gt=0,
+        le=max(LARGEST_DISTANCE.values()),
+        examples=[1.1],
+        description="Instead of false_accept: the largest Euclidean distance, in the recogniser's "
+        "own metric, that is still the same person, however many are registered. `ostiary doctor` "
+        "says what risk that is.",
+    )
+    migrate: bool = Field(
+        True,
+        description="People with templates of another recogniser only are still known by it, and "
+        "get a template of this one when they are granted by a safe margin.",
+    )
+    learn_second: bool = Field(
+        True,
+        description="Two templates a person are the rule. Who has one only gets the second from "
+        "their first two visits that were granted by a safe margin, an hour or more apart; then it "
+        "ends. It is told and audited, and can be removed as any other.",
+    )
+    live_threshold: float = Field(
+        0.9,
+        ge=LEAST_LIVE,
+        le=1,
+        description="P(live) from which a frame counts as showing a live person.",
+    )
+    attack_threshold: float = Field(
+        0.2, ge=0.01, le=1, description="P(live) up to which a frame is a clear attack."
+    )
+    votes: int = Field(3, ge=2, le=100, description="Frames that must agree…")
+    window: int = Field(5, ge=2, le=100, description="…of the last so many of a track.")
+    decide_within_s: float = Field(5.0, gt=0, description="A face undecided for so long is denied.")
+    forget_after_s: float = Field(
+        1.0,
+        ge=0.2,
+        le=60,
+        description="A face unseen for so long is another one. A processor that takes longer for a "
+        "frame needs more, or no two of its frames ever count together.",
+    )
+    cooldown_s: Seconds = Field(
+        10.0, description="The same outcome for the same person within so long is one event."
+    )
+    one_person_only: bool = Field(
+        True, description="Deny while several near faces are in view (tailgating)."
+    )
+    attack_pause_s: float = Field(
+        15.0,
+        ge=0,
+        le=600,
+        description="After clear attacks one after the other, nobody is let in for up to so long: "
+        "2 s after the first, twice as long after each further one. 0: no pause.",
+    )
+    challenge: ChallengeMode | None = Field(
+        None,
+        examples=["uncertain"],
+        description="Who has to turn, nod or come closer as …/door/prompt asks, drawn at random, "
+        "before the door opens. off: only those of whom a rule wants it. uncertain: also who is "
+        "known but stands as still as a picture, or is neither clearly live nor clearly a picture "
+        "(still_picture, uncertain), and is denied otherwise. always: everybody who would be "
+        "granted. Unset: uncertain where the console's live page shows the prompt (http.enabled), "
+        "off elsewhere. Set it where something else shows or says the prompt.",
+    )
+    challenge_s: float = Field(
+        15.0, ge=5, le=60, description="How long one has for all that is asked."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_fulfilled(self) -> Self:
+        if self.distance_threshold is not None and "false_accept" in self.model_fields_set:
+            raise ValueError(
+                "false_accept (a risk) and distance_threshold (a distance) are both set; "
+                "remove one of them"
+            )
+        if self.votes > self.window:
+            raise ValueError(f"votes ({self.votes}) cannot exceed window ({self.window})")
+        if self.attack_threshold >= self.live_threshold:
+            raise ValueError(
+                f"attack_threshold ({self.attack_threshold}) must be below "
+                f"live_threshold ({self.live_threshold})"
+            )
+        return self

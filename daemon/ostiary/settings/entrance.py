@@ -1,0 +1,157 @@
+"""The door itself: its contact, its button, its alarm; keypads and card readers beside it."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from ostiary.messages.hours import Hours
+from ostiary.settings.cameras import CameraName
+from ostiary.settings.section import Section
+
+Line = int | str
+Pull = Literal["up", "down", "none"]
+SensorTopic = Annotated[str, StringConstraints(pattern=r"^[^+#\x00]{1,256}$")]
+
+
+class DoorSettings(Section):
+    """One door's contact, button and alarm. Repeat the table for several; without any, the lock is
+    all there is."""
+
+    camera: CameraName = Field("front", description="The camera that looks at it.")
+    contact: Literal["none", "gpio", "mqtt"] = Field(
+        "none",
+        description="Whether the door is shut is told by: nothing, a line of this machine, or "
+        "MQTT (contact_topic, or the command `contact`).",
+    )
+    contact_topic: SensorTopic | None = Field(
+        None,
+        examples=["zigbee2mqtt/front door"],
+        description="A sensor's own topic: open, closed, ON (open), OFF, true or false (see "
+        "contact_true), or JSON with `contact` (true: shut) as zigbee2mqtt has it. JSON that says "
+        "nothing of the contact changes nothing.",
+    )
+    contact_true: Literal["closed", "open"] = Field(
+        "closed",
+        description="What a plain true or 1 says: zigbee2mqtt means that there is contact, others "
+        "that the door is open.",
+    )
+    contact_availability: tuple[SensorTopic, ...] | None = Field(
+        None,
+        examples=[["zigbee2mqtt/front door/availability", "zigbee2mqtt/bridge/state"]],
+        description="Topics that say `offline` while the sensor cannot be read. Unset: as "
+        "zigbee2mqtt has them, <contact_topic>/availability and <its first level>/bridge/state, "
+        "where the broker permits them. Empty: none.",
+    )
+    contact_silence_s: float = Field(
+        90_000.0,
+        ge=0,
+        description="A sensor that has said nothing for longer cannot be read: its battery may be "
+        "empty. The sensors of zigbee2mqtt speak at least once in 25 hours. 0: however long.",
+    )
+    chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip of the lines below.")
+    contact_line: Line | None = Field(
+        None, examples=[22], description="The contact's line: its offset or its name."
+    )
+    contact_closed: Literal["low", "high"] = Field(
+        "low", description="What the line is while the door is shut: low for a contact to ground."
+    )
+    exit_line: Line | None = Field(
+        None, examples=[23], description="The request-to-exit button's line."
+    )
+    exit_pressed: Literal["low", "high"] = Field(
+        "low", description="What it is while pressed: low for a button to ground."
+    )
+    pull: Pull = Field("up", description="The resistor of both lines inside the chip.")
+    alarm_line: Line | None = Field(
+        None, examples=[24], description="An output that is active while the alarm sounds."
+    )
+    alarm_active_low: bool = Field(False, description="It sounds while the line is low.")
+    held_open_s: float = Field(
+        30.0, gt=0, le=86400, description="A door open for longer is held open: an alarm."
+    )
+    grace_s: float = Field(
+        0.5,
+        ge=0,
+        le=5,
+        description="A door that opens so shortly after its lock was released is not forced.",
+    )
+    alarm_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="The alarm of a forced door sounds for so long at least, open or shut.",
+    )
+
+    unlocked: tuple[str, ...] = Field(
+        (),
+        description="Hours in which the door stands unlocked, by the site's clocks: "
+        '"mon-fri 08:00-17:30", "sat,holiday 09:00-12:00". It locks in a lockdown, while its '
+        "contact cannot be read, and by a clock that is not synchronised.",
+    )
+
+    @field_validator("unlocked")
+    @classmethod
+    def _are_hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Hours.read(text)
+        return value
+
+    @model_validator(mode="after")
+    def _the_contact_is_somewhere(self) -> Self:
+        if self.contact == "gpio" and self.contact_line is None:
+            raise ValueError('contact = "gpio" needs contact_line')
+        if self.contact_line is not None and self.contact != "gpio":
+            raise ValueError('contact_line is for contact = "gpio"')
+        if self.contact_topic is not None and self.contact != "mqtt":
+            raise ValueError('contact_topic is for contact = "mqtt"')
+        return self
+
+    @property
+    def has_lines(self) -> bool:
+        return self.contact_line is not None or self.exit_line is not None
+
+
+class ReaderSettings(Section):
+    """A keypad or card reader. Repeat the table for several."""
+
+    door: CameraName = Field("front", description="The camera of the door it stands at.")
+    device: Path | None = Field(
+        None,
+        examples=["/dev/input/by-id/usb-reader-event-kbd"],
+        description="One that is a keyboard, as most USB readers and keypads are: its input "
+        "device. What it types reaches nothing else while the daemon runs.",
+    )
+    chip: Path = Field(Path("/dev/gpiochip0"), description="Instead: a Wiegand reader's chip…")
+    d0: Line | None = Field(None, examples=[5], description="…with the line of its wire D0…")
+    d1: Line | None = Field(None, examples=[6], description="…and that of D1 (both idle high).")
+    kind: Literal["auto", "pin", "card"] = Field(
+        "auto",
+        description="What it takes. auto: typed faster than anybody can is a card, else a PIN; "
+        "a Wiegand reader says itself.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        wires = [self.d0, self.d1].count(None)
+        if wires == 1:
+            raise ValueError("a Wiegand reader has two wires: set d0 and d1")
+        if (self.device is None) == (wires == 2):
+            raise ValueError("set device, or d0 and d1, and not both")
+        return self
+
+
+class CredentialSettings(Section):
+    """PINs and cards."""
+
+    pin_digits: int = Field(
+        4, ge=4, le=12, description="Least digits of a PIN; six where a PIN alone opens."
+    )
+    tries: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Wrong PINs or unknown cards in a row, at one door or of one person there, "
+        "after which none is taken for a minute; twice as long after each further one, a quarter "
+        "of an hour at most.",
+    )
