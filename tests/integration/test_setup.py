@@ -97,6 +97,18 @@ def test_wrong_answers_are_told_and_asked_again_and_defaults_are_taken_by_return
     assert "ssh -L" in done.stdout
 
 
+def test_where_nothing_is_asked_a_camera_that_is_not_there_is_taken_and_told(
+    config: Path, tmp_path: Path
+) -> None:
+    others = ("--yes", "--broker", "none")
+    gone = str(tmp_path / "gone")
+    assert set_up(config, *others, "--camera", gone).returncode == 0
+    done = set_up(config, *others)
+    assert done.returncode == 0, done.stderr
+    assert f"{gone}: no such file" in done.stdout.replace("\n", " ")
+    assert load_settings(config).cameras[0].source == gone
+
+
 def test_a_wrong_option_changes_nothing(config: Path, at_the_door: Path) -> None:
     before = config.read_bytes()
     camera = ("--camera", str(at_the_door), "--broker", "none", "--yes")

@@ -11,7 +11,7 @@ class Questions:
     """`take_defaults`: nothing is asked, and every default is taken."""
 
     def __init__(self, *, take_defaults: bool = False) -> None:
-        self._take_defaults = take_defaults
+        self.take_defaults = take_defaults
         self.asked = 0
 
     def ask(
@@ -26,7 +26,7 @@ class Questions:
     ) -> Any:
         """The answer as `check` makes it; its ValueError is told, and the question asked again.
         Raises it where nothing is asked. `shown` is how an answer may be seen: without secrets."""
-        if given is not None or self._take_defaults:
+        if given is not None or self.take_defaults:
             answer = default if given is None else given
             typer.echo(f"{question}: {'…' if secret else shown(answer)}")
             return check(answer)

@@ -139,6 +139,8 @@ class FirstHour:
             source = str(self._questions.ask("Source", default, given, shown=redact))
             if source in sources or given is not None or self._look(source):
                 break
+            if self._questions.take_defaults:  # nobody is there to name another
+                break
             if yes(str(self._questions.ask("Take it all the same", "no"))):
                 break
         self._set("cameras", source=source)
