@@ -108,9 +108,11 @@ def test_two_cameras_name_themselves_in_their_events(
     more = f'[[cameras]]\nname = "out"\nsource = "{leaving}"\nfps = 15\nloop = true\n'
     more += "require_movement = false\n"
     with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, more)):
-        events = [heard.json for heard in probe.wait(LOGIN, 2)]
+        wait_until(
+            lambda: {heard.json["source"] for heard in probe.of(LOGIN)} == {"front", "out"},
+            "an event of each camera",
+        )
         state = probe.wait(f"{BASE}/state")[-1].json
-    assert {event["source"] for event in events} == {"front", "out"}
     assert [camera["name"] for camera in state["cameras"]] == ["front", "out"]
 
 
