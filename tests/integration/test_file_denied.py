@@ -64,7 +64,7 @@ def test_a_forgotten_sudo_is_one_line_that_says_what_to_type(
     assert told.returncode == 77, told.stderr
     (line,) = told.stderr.splitlines()
     assert line.startswith("ostiary: file_denied: ")
-    assert f"sudo cli.py {command.format(folder=folder)} --config {config}" in line
+    assert f"sudo main.py {command.format(folder=folder)} --config {config}" in line
 
 
 def test_the_doors_own_user_is_told_of_a_place_where_it_may_write() -> None:
