@@ -143,7 +143,8 @@ def test_only_the_face_s_surroundings_are_blurred_and_as_the_whole_picture_would
     bgr = np.random.default_rng(seed).integers(0, 256, (480, 640, 3), np.uint8)
     sigma = half / 160
     whole = cv2.GaussianBlur(bgr, (0, 0), sigma)
-    around = blurred_around(bgr, x, y, half, sigma)
+    around, (left, top) = blurred_around(bgr, x, y, half, sigma)
     columns = np.arange(int(x - half) - 1, int(x + half) + 2).clip(0, 639)
     rows = np.arange(int(y - half) - 1, int(y + half) + 2).clip(0, 479)
-    np.testing.assert_array_equal(around[np.ix_(rows, columns)], whole[np.ix_(rows, columns)])
+    found = around[np.ix_(rows - top, columns - left)]
+    np.testing.assert_array_equal(found, whole[np.ix_(rows, columns)])

@@ -43,6 +43,8 @@ LEAST_SHARE = 0.4
 LEAST_ALIKE, SLOWLY_ALIKE = 0.6, 0.5
 """Correlation of what is left between both frames, from which it is no noise; between those of a
 slow camera a head moves on."""
+FAR, NEAR = 3, 1
+"""So often a window is halved to find points that may be far from their place, or that are near."""
 Flags = NDArray[np.bool_]
 
 
@@ -216,9 +218,11 @@ def _window(bgr: BGRImage, box: Box) -> _Window:
     scale = SIDE / (GROWN * max(box.width, box.height))
     x, y = box.center
     to_window = np.array([[scale, 0, SIDE / 2 - scale * x], [0, scale, SIDE / 2 - scale * y]])
+    near, from_near = bgr, to_window
     if scale < 0.7:  # shrinking without blurring first would alias, differently in each frame
-        bgr = blurred_around(bgr, x, y, SIDE / (2 * scale), 0.5 / scale)
-    seen = cv2.warpAffine(bgr, to_window, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+        near, (left, top) = blurred_around(bgr, x, y, SIDE / (2 * scale), 0.5 / scale)
+        from_near = to_window + scale * np.array([[0, 0, left], [0, 0, top]])
+    seen = cv2.warpAffine(near, from_near, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     grey = cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY).astype(np.float32)
     # A lamp's flicker changes brightness and contrast, and Lucas and Kanade compare both.
     local = grey - cv2.blur(grey, (LIGHT_SIDE, LIGHT_SIDE))
@@ -232,14 +236,16 @@ def _window(bgr: BGRImage, box: Box) -> _Window:
     return _Window(np.asarray(np.clip(128 + 40 * local / spread, 0, 255), np.uint8), inside)
 
 
-def blurred_around(bgr: BGRImage, x: float, y: float, half: float, sigma: float) -> BGRImage:
-    """The picture, blurred in the square around (x, y) that reaches `half` pixels to each side."""
+def blurred_around(
+    bgr: BGRImage, x: float, y: float, half: float, sigma: float
+) -> tuple[BGRImage, tuple[int, int]]:
+    """The square of the picture around (x, y) that reaches `half` pixels to each side and a little
+    further, blurred; and the place of its upper left corner (x, y) in the picture."""
     reach = half + 3 * sigma + 3  # as far as OpenCV's kernel of bytes goes, and who interpolates
-    places = np.clip((y, x), 0, bgr.shape[:2])  # outside of the picture its edge goes on
-    rows, columns = (slice(max(0, int(at - reach)), int(at + reach) + 1) for at in places)
-    blurred = bgr.copy()
-    blurred[rows, columns] = cv2.GaussianBlur(bgr[rows, columns], (0, 0), sigma)
-    return blurred
+    down, across = np.clip((y, x), 0, bgr.shape[:2])  # outside of the picture its edge goes on
+    top, left = max(0, int(down - reach)), max(0, int(across - reach))
+    square = bgr[top : int(down + reach) + 1, left : int(across + reach) + 1]
+    return np.asarray(cv2.GaussianBlur(square, (0, 0), sigma), np.uint8), (left, top)
 
 
 def _corners(window: _Window) -> FloatArray:
@@ -267,8 +273,8 @@ def _left(look: _ComparedFrame, window: _Window) -> _Left | None:
         window.grey, plane, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     grey = np.asarray(straight, np.uint8)
-    there, again = _lucas_kanade(look.window.grey, grey, look.points)
-    back, returned = _lucas_kanade(grey, look.window.grey, there)
+    there, again = _lucas_kanade(look.window.grey, grey, look.points, NEAR)
+    back, returned = _lucas_kanade(grey, look.window.grey, there, NEAR)
     found &= again & returned & (np.linalg.norm(back - look.points, axis=1) < 1.0)
     plane = _homography(look.points[found], there[found], 0)
     if plane is None:
@@ -283,12 +289,18 @@ def _left(look: _ComparedFrame, window: _Window) -> _Left | None:
 
 
 def _lucas_kanade(
-    here: GrayImage, there: GrayImage, points: FloatArray
+    here: GrayImage, there: GrayImage, points: FloatArray, halvings: int = FAR
 ) -> tuple[FloatArray, Flags]:
     until = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.01)
     start = np.ascontiguousarray(points, np.float32).reshape(-1, 1, 2)
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        here, there, start, np.zeros_like(start), winSize=(13, 13), maxLevel=3, criteria=until
+        here,
+        there,
+        start,
+        np.zeros_like(start),
+        winSize=(13, 13),
+        maxLevel=halvings,
+        criteria=until,
     )
     return np.asarray(moved, np.float32).reshape(-1, 2), np.asarray(found).ravel() == 1
 

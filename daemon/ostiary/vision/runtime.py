@@ -77,8 +77,6 @@ def _session_options(threads: int, batch: int | None) -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # A door has few cores: a thread that waits must not burn one.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A plan of the memory is made from a first run, whose own memory is then kept beside it.
-    options.enable_mem_pattern = False
     options.log_severity_level = 3
     if batch is not None:
         options.add_free_dimension_override_by_name("batch", batch)
