@@ -6,6 +6,7 @@ image of that. Nothing comes from a registry.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ CONTAINER = REPOSITORY / "package/container"
 APP = REPOSITORY / "package/home-assistant"
 NEEDED = ("buildah", "mmdebstrap")
 NAME = "localhost/ostiary:latest"
+HOME_ASSISTANTS = {"arm64": "aarch64"}
+"""Its names of machines, where they are not Debian's."""
 SERVICES = {"systemd", "init-system-helpers"}
 """What the package needs where it starts a service; a container has its own ways."""
 BESIDES = ("ca-certificates", "usr-is-merged")
@@ -87,7 +90,10 @@ def build(package: Path, arch: str, debian: str, out: Path) -> Path:
     make_image(context, arch, image)
     for name in ("compose.yaml", "mosquitto.conf"):
         shutil.copy(CONTAINER / name, out)
-    shutil.copy(APP / "config.yaml", app)
+    shutil.copy(REPOSITORY / "config/mosquitto/ostiary.acl", out)
+    config = (APP / "config.yaml").read_text(encoding="utf-8")
+    of_this = f"arch: [{HOME_ASSISTANTS.get(arch, arch)}]"
+    (app / "config.yaml").write_text(re.sub(r"(?m)^arch: .*$", of_this, config), encoding="utf-8")
     (app / "Dockerfile").write_text(dockerfile.read_text() + (APP / "Dockerfile").read_text())
     (app / "root.tar.gz").hardlink_to(context / "root.tar.gz")
     return image

@@ -498,6 +498,31 @@ def test_a_command_that_waited_too_long_has_no_effect(
         assert [user.username for user in door.people.list()] == ["Ben"]
 
 
+class PoorCamera(SlowCamera):
+    """Shows two pictures that are no good, and then nobody."""
+
+    def __init__(self, picture: BGRImage) -> None:
+        super().__init__()
+        self.pictures = [picture, picture]
+
+    def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:  # noqa: ARG002
+        if self.pictures:
+            return self.pictures.pop()
+        raise TimedOut("No good picture within 0.03 s.")
+
+
+def test_what_was_wrong_with_the_pictures_is_said_and_not_that_there_was_none(
+    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine, portraits: Path
+) -> None:
+    picture = cv2.imread(str(portraits / "obama.jpg"))
+    assert picture is not None
+    camera = PoorCamera(np.asarray(cv2.GaussianBlur(picture, (0, 0), 9), np.uint8))
+    with Doorway(door_settings(tmp_path, broker.port), engine, ("front", camera)):
+        probe.send(f"{BASE}/request/register", {"username": "Ada", "source": "camera"})
+        heard = probe.wait(f"{BASE}/response/register")[0]
+    assert error_code(heard.json) == "low_quality"
+
+
 def test_nobody_is_matched_who_was_not_stored(
     tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:

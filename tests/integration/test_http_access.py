@@ -458,3 +458,15 @@ def test_without_accounts_the_set_up_opens_again_with_a_new_code(door: ConsoleDo
     assert line["code"] != door.set_up_code
     door.set_up_code = line["code"]
     door.operator("bert")
+
+
+def test_a_proxy_on_this_machine_asks_by_the_names_that_the_settings_tell(
+    tmp_path: Path, engine: VisionEngine
+) -> None:
+    http = {"proxy": "127.0.0.1", "names": ["door.example"]}
+    with ConsoleDoor(console_settings(tmp_path, http=http), engine) as door:
+        asked = {
+            host: requests.get(f"{door.url}/sign-in", headers={"Host": host}).status_code
+            for host in ("door.example", "localhost", "evil.example")
+        }
+    assert asked == {"door.example": 200, "localhost": 200, "evil.example": 403}

@@ -409,3 +409,16 @@ def test_closing_twice_is_closing_once(path: Path) -> None:
     database.close()
     database.close()
     assert not path.with_name("ostiary.db-wal").exists()
+
+
+def test_looking_for_who_is_gone_leaves_the_file_locked(tmp_path: Path) -> None:
+    """Else another process that reads takes the WAL away, and what is committed then is lost."""
+    path = tmp_path / "ostiary.db"
+    reading = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+    reading += "c.execute('SELECT COUNT(*) FROM users').fetchall(); c.close()"
+    with Database.open(path) as database:
+        assert database.scrub({"Bert"})
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO counters VALUES ('a', 1)")
+        subprocess.run([sys.executable, "-c", reading, path], check=True)
+        assert path.with_name("ostiary.db-wal").exists()

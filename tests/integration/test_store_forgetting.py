@@ -155,6 +155,18 @@ def test_the_pictures_of_former_names_go_before_the_broker_has_the_events(house:
     assert house.snapshots.present([*visits, others]) == {others}
 
 
+def test_the_pictures_of_somebody_who_had_the_name_before_stay(house: House) -> None:
+    house.register("Bert")
+    visit = house.visit("Bert")
+    house.rename("Bert", ADA)
+    house.register("Bert", LATER)  # another one
+    another = house.visit("Bert", LATER)
+    for seq in (visit, another):
+        house.snapshots.keep(seq, b"a picture", NOW)
+    house.snapshots.forget("Bert")
+    assert house.snapshots.present([visit, another]) == {visit}
+
+
 def test_what_was_under_way_when_somebody_was_deleted_does_not_keep_the_name(house: House) -> None:
     house.register(ADA)
     house.delete(ADA)

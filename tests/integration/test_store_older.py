@@ -144,6 +144,22 @@ def test_an_older_backup_is_restored(older: Older) -> None:
         check_people(database, older)
 
 
+def test_who_was_deleted_since_an_older_backup_is_left_out_and_named_for_forgetting(
+    older: Older,
+) -> None:
+    path = older.path.with_name("door.db")
+    with Database.open(path, older.key, DOOR_KEY) as database:
+        Users(database).add(ADA, [np.ones(128)], NOW, recognizer="dlib", source="cli")
+    restored = restore(older.path, path, LATER, store_key=older.key, door_key=DOOR_KEY)
+    assert restored.deleted_since == (ZHANG,)
+    with Database.open(path, older.key, DOOR_KEY) as database:
+        assert [user.username for user in Users(database).list()] == [ADA]
+        with database.reading() as connection:
+            (until,) = connection.execute("SELECT MAX(events_until) FROM leaving").fetchone()
+            (newest,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
+        assert until == newest
+
+
 def test_after_an_older_backup_nobody_gets_an_id_that_was_given_since(older: Older) -> None:
     path = older.path.with_name("door.db")
 

@@ -22,7 +22,7 @@ from ostiary.service.doctor.check import Level
 from ostiary.service.doctor.settings import check_settings
 from ostiary.settings import CameraSettings, Settings, load_settings
 from ostiary.settings.file import EXAMPLES
-from ostiary.settings.retired import RETIRED, Fixed, Moved
+from ostiary.settings.retired import RETIRED, Fixed, Moved, renewed
 from ostiary.site.overview import CONFIRM_WITHIN_S
 from ostiary.vision import quality
 from ostiary.vision.detect import WHOLE_FRAME_EVERY_S
@@ -173,3 +173,12 @@ def test_what_retired_in_the_environment_is_named_too(
 ) -> None:
     monkeypatch.setenv("OSTIARY_HTTP__VIEWERS", "3")
     assert read(tmp_path, "").retired == ("http.viewers is 8 now, whatever is set",)
+
+
+def test_beside_another_value_by_the_new_name_it_says_that_the_former_is_not_read() -> None:
+    both = {"site": {"without_group": "never"}, "rules": {"without_group": "always"}}
+    tables, said = renewed(both)
+    assert tables["rules"] == {"without_group": "always"}
+    assert said == ("site.without_group is not read: rules.without_group is set, too",)
+    both["rules"]["without_group"] = "never"
+    assert renewed(both)[1] == ("site.without_group is rules.without_group now",)

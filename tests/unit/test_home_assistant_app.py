@@ -1,5 +1,6 @@
 """The Home Assistant app and the compose file name settings that the daemon has."""
 
+import os
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -88,3 +89,31 @@ def test_the_compose_file_names_settings(monkeypatch: pytest.MonkeyPatch) -> Non
         if name.startswith("OSTIARY_"):
             monkeypatch.setenv(name, value)
     assert load_settings(None).mqtt.host in COMPOSE["services"]
+
+
+def test_a_camera_of_the_options_keeps_what_the_file_says_besides(tmp_path: Path) -> None:
+    config = tmp_path / "ostiary.toml"
+    config.write_text(
+        '[[cameras]]\nname = "front"\nmirrored = true\nsource = "1"\n', encoding="utf-8"
+    )
+    found = start_app().with_the_rest([{"name": "front", "source": "0"}, {"name": "back"}], config)
+    assert found == [{"name": "front", "mirrored": True, "source": "0"}, {"name": "back"}]
+    config.write_text("[[cameras", encoding="utf-8")
+    assert start_app().with_the_rest([{"name": "back"}], config) == [{"name": "back"}]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
+def test_root_gives_away_no_file_to_which_the_door_has_laid_a_link(tmp_path: Path) -> None:
+    (tmp_path / "roots").touch()
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "link").symlink_to(tmp_path / "roots")
+    (data / "own").touch()
+    if not (child := os.fork()):
+        try:
+            start_app().become(900, (data,))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert (tmp_path / "roots").stat().st_uid == 0
+    assert (data / "own").stat().st_uid == 900

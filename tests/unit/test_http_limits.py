@@ -125,6 +125,12 @@ def test_a_page_to_lead_to_is_never_on_another_site(url: str) -> None:
     assert not re.search(r"[\s\\]", page) or page.isprintable()
 
 
+@pytest.mark.parametrize("url", ["/../other", "/people/%2e%2e/%2E./other", "/./people", "/.."])
+def test_a_page_to_lead_to_is_never_above_the_console(url: str) -> None:
+    assert own_page(url) == "/"
+    assert own_page("/people/a..b?back=/../x") == "/people/a..b?back=/../x"
+
+
 # --- words ----------------------------------------------------------------------------------
 
 

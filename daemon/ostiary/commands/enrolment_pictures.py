@@ -119,14 +119,19 @@ def _first(
     """The first picture whose face is good enough by itself: the camera, which follows a face, may
     have found it a hair less turned away. Raises LowQuality where none was in time, TimedOut…"""
     until = time.monotonic() + services.limits.camera_s
+    poor: LowQuality | None = None
     while True:
-        image = camera.capture(until - time.monotonic(), alive=request.require_live)
+        try:
+            image = camera.capture(until - time.monotonic(), alive=request.require_live)
+        except TimedOut:
+            if poor is not None:
+                raise poor from None
+            raise
         context.check_deadline()
         try:
             one_face(services.engine, image, live=request.require_live)
-        except LowQuality:
-            if time.monotonic() >= until:
-                raise
+        except LowQuality as error:
+            poor = error
         else:
             return image
 

@@ -116,6 +116,7 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
         proxy=http.proxy,
+        names=http.names,
     )
     return app
 

@@ -99,10 +99,12 @@ class Shield:
         rate: RateLimit,
         connections: Connections,
         proxy: str | None = None,
+        names: tuple[str, ...] = (),
     ) -> None:
-        """`proxy`: the address that alone is answered, and whose own pages may frame these."""
+        """`proxy`: the address that alone is answered, and whose own pages may frame these.
+        `names`: those that it is asked for where `host` is loopback."""
         self._app = app
-        self._loopback = host in LOOPBACK
+        self._names = LOOPBACK | set(names) if host in LOOPBACK else None
         self._proxy = proxy
         self._headers = SECURITY_HEADERS | (TLS_HEADERS if tls else {})
         if proxy is not None:
@@ -255,8 +257,8 @@ class Shield:
             raise Wait("Too many requests at once; slow down.", wait)
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         # A foreign name that resolves to this machine is how a web page reaches into it.
-        if self._loopback and host not in LOOPBACK:
-            raise NotAllowed("This console answers to localhost only.")
+        if self._names is not None and host not in self._names:
+            raise NotAllowed("This console answers to localhost only, and to http.names.")
         if scope["type"] == "websocket" or scope["method"] not in SAFE:
             _check_same_origin(headers)
         if "content-length" in headers and "transfer-encoding" in headers:

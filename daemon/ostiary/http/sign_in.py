@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from fastapi import APIRouter, Form, Request
@@ -191,4 +191,6 @@ def own_page(url: str) -> str:
     """`url` if it is a page of this console, otherwise the first page."""
     parts = urlsplit(url)
     own = url.startswith("/") and not url.startswith("//") and "\\" not in url
+    # Below a proxy's path a step up leads to another page of the same origin.
+    own = own and not {".", ".."} & set(unquote(parts.path).split("/"))
     return url if own and not parts.scheme and not parts.netloc and url.isprintable() else "/"

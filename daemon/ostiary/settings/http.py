@@ -32,6 +32,12 @@ class HttpSettings(Section):
         "shows the console below any path, and may frame it in its own pages. Home Assistant's "
         "ingress is 172.30.32.2.",
     )
+    names: tuple[str, ...] = Field(
+        (),
+        examples=[["door.example"]],
+        description="Names by which a proxy on this machine is asked for the console, where host "
+        "is loopback: it answers to no other name, lest a page of elsewhere reach in.",
+    )
     legacy_api: Literal["off", "token", "socket"] = Field(
         "off",
         description="The first version's /register, /login and /users. token: with an operator's "

@@ -72,10 +72,10 @@ def renewed(data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     other one, a sentence each. Where a key stands in its new place too, that counts."""
     tables = {name: _copied(table) for name, table in data.items()}
     said = [
-        f"{key} {what}"
+        f"{key} {became}"
         for key, what in RETIRED.items()
         for table in tuple(_tables(tables, key))
-        if _take(tables, table, key, what)
+        if (became := _take(tables, table, key, what)) is not None
     ]
     return tables, tuple(dict.fromkeys(said))
 
@@ -94,15 +94,18 @@ def _tables(tables: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
             yield each
 
 
-def _take(tables: dict[str, Any], table: dict[str, Any], key: str, what: Moved | Fixed) -> bool:
-    """Take the key out of its table, where it is there, and put it where it is read."""
+def _take(
+    tables: dict[str, Any], table: dict[str, Any], key: str, what: Moved | Fixed
+) -> str | None:
+    """Take the key out of its table and put it where it is read; what has become of it. None where
+    it is not there."""
     old = key.partition(".")[2]
     if old not in table:
-        return False
+        return None
     value = table.pop(old)
     if isinstance(what, Moved) and value is not None:
         name, _, new = what.to.partition(".")
         place = table if name == key.partition(".")[0] else tables.setdefault(name, {})
-        if isinstance(place, dict):
-            place.setdefault(new, value)
-    return True
+        if isinstance(place, dict) and place.setdefault(new, value) != value:
+            return f"is not read: {what.to} is set, too"
+    return str(what)

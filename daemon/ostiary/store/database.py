@@ -6,6 +6,8 @@ Every write happens in `Database.transaction()`. A commit has reached the disk w
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -37,7 +39,17 @@ _BUSY_TIMEOUT_S = 5.0
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 _CHECKPOINT_PAGES = 1000  # of the WAL, after which SQLite itself does it
 _GIVES_WAY_AFTER_S = 0.02
-_PIECE = 1024 * 1024
+_FOUND = 10
+_SEARCH = f"""
+import sys
+wanted = [bytes.fromhex(each) for each in sys.stdin.read().split()]
+end = b""
+with open(sys.argv[1], "rb") as file:
+    while piece := file.read({1024 * 1024}):
+        if any(each in end + piece for each in wanted):
+            sys.exit({_FOUND})
+        end = piece[-max(map(len, wanted)) :]
+"""
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
 _ROOM = 64 * 1024  # bytes
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -351,14 +363,20 @@ class Database:
         with self._write_lock, explained(self.path):
             if self._depth > 0 or not self._emptied():
                 return False
+        if gone and not may_take_long:
+            return False
         if not self._holds(gone):
             return True
         return may_take_long and self._written_anew() and self.scrub()
 
     def _emptied(self) -> bool:
-        """Whether all of the WAL is in the file now."""
+        """Whether all of the WAL is in the file now. Nobody waits for other processes that read."""
         with self._read_lock:
-            (busy, _, _) = self._writer.execute(_CHECKPOINT).fetchone()
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            try:
+                (busy, _, _) = self._writer.execute(_CHECKPOINT).fetchone()
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_TIMEOUT_S)}")
         return not busy
 
     def _written_anew(self) -> bool:
@@ -390,14 +408,21 @@ class Database:
                     self._writer.interrupt()
 
     def _holds(self, texts: Collection[str]) -> bool:
-        wanted = [each.encode("utf-8", "surrogatepass") for each in texts]
-        end = b""
-        with self.path.open("rb") as file:
-            while wanted and (piece := file.read(_PIECE)):  # no thread waits for a large file
-                if any(each in end + piece for each in wanted):
-                    return True
-                end = piece[-max(map(len, wanted)) :]
-        return False
+        """Whether the file holds any of them. Another process looks: who closes the file gives up
+        all POSIX locks that the process has on it, and then SQLite elsewhere takes the WAL away."""
+        wanted = [each.encode("utf-8", "surrogatepass").hex() for each in texts]
+        if not wanted:
+            return False
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _SEARCH, self.path],
+            input=" ".join(wanted),
+            text=True,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode not in (0, _FOUND):
+            raise DatabaseUnwritable(f"{self.path}: could not be searched for who was deleted.")
+        return done.returncode == _FOUND
 
     def _owns_transaction(self) -> bool:
         if not self._write_lock.acquire(blocking=False):

@@ -25,7 +25,7 @@ from ostiary.store.backup import Contents, beside, copy_of, put, verify
 from ostiary.store.chain import RESTORED
 from ostiary.store.database import Database, explained, read_only
 from ostiary.store.leaving import adopt_leaving, leave
-from ostiary.store.own_entries import CHAIN, adopt
+from ostiary.store.own_entries import adopt
 from ostiary.store.presence import alone, move_aside
 
 log = structlog.get_logger(__name__)
@@ -74,9 +74,10 @@ def restore(
         _unlock(copy, store_key, words)
         deleted = _deleted_since(copy, path, store_key)
         if deleted and not bring_back:
-            _leave_out(copy, deleted, store_key, door_key)
-        if door_key is not None:
-            _take_over(copy, source, store_key, door_key, now)
+            _leave_out(copy, deleted)
+        left_out = () if bring_back else tuple(deleted or ())
+        if door_key is not None or left_out:
+            _take_over(copy, source, store_key, door_key, left_out, now)
         _continue_numbers(copy, _numbers_given(path))  # once it is migrated: of people, too
         contents = verify(copy)
         words_of, words_lost = _words(copy, path)
@@ -141,34 +142,36 @@ def _people(path: Path, store_key: bytes | None) -> dict[str, int]:
         return dict(sorted((seal.opened_name(name), row) for row, name in rows))
 
 
-def _leave_out(
-    copy: Path, deleted: dict[str, int], store_key: bytes | None, door_key: DoorKey | None
-) -> None:
-    """They are gone, and the door takes their names out of the backup's record once it runs."""
-    key = b"" if door_key is None else door_key.secret(CHAIN)
+def _leave_out(copy: Path, deleted: dict[str, int]) -> None:
     with _writing(copy) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
         connection.executemany(
             "DELETE FROM users WHERE rowid = ?", [(row,) for row in deleted.values()]
         )
-        if schema.version(connection) >= schema.FORGETTING_SINCE:
-            seal = _seal_of(connection, store_key)
-            for name in deleted:
-                leave(connection, seal, key, name)
 
 
 def _take_over(
-    copy: Path, source: Path, store_key: bytes | None, door_key: DoorKey, now: datetime
+    copy: Path,
+    source: Path,
+    store_key: bytes | None,
+    door_key: DoorKey | None,
+    left_out: tuple[str, ...],
+    now: datetime,
 ) -> None:
     """The record is this door's from here on, and says that it is a backup's: by that its head may
-    be lower than one that the door told before."""
+    be lower than one that the door told before. The names of who is left out go from it once the
+    door runs."""
     with Database.open(copy, store_key, door_key) as database, database.transaction() as connection:
-        adopt(connection, database.chain_key)
-        adopt_leaving(connection, database.seal, database.chain_key)
-        Audit(database).add(
-            actor="cli", action=RESTORED, subject=source.name, address="local", now=now
-        )
+        if door_key is not None:
+            adopt(connection, database.chain_key)
+            adopt_leaving(connection, database.seal, database.chain_key)
+        for name in left_out:
+            leave(connection, database.seal, database.chain_key, name)
+        if door_key is not None:
+            Audit(database).add(
+                actor="cli", action=RESTORED, subject=source.name, address="local", now=now
+            )
     with _writing(copy) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
 

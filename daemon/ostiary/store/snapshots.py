@@ -41,13 +41,15 @@ class Snapshots:
         return frozenset(seq for (seq,) in rows)
 
     def forget(self, username: str) -> None:
-        """Remove the pictures of a person's events."""
+        """Remove the pictures of a person's events, since the name is theirs."""
         with self._database.transaction() as connection:
             names = self._database.seal.names(username)
+            theirs = f"username IN ({marks(names)})"
             connection.execute(
-                "DELETE FROM snapshots WHERE seq IN"
-                f" (SELECT seq FROM events WHERE username IN ({marks(names)}))",
-                names,
+                f"DELETE FROM snapshots WHERE seq IN (SELECT seq FROM events WHERE {theirs} AND"
+                " seq > (SELECT COALESCE(MAX(seq), 0) FROM events WHERE kind = 'user'"
+                f" AND action IN ('registered', 'renamed') AND {theirs}))",
+                (*names, *names),
             )
 
     def remove(self, seqs: Iterable[int]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from ostiary.errors import ConfigError
-from ostiary.http.place import check_place, listener, why_not_bound
+from ostiary.http.place import LOOPBACK, check_place, listener, why_not_bound
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.settings import HttpSettings
 
@@ -29,6 +29,9 @@ def check_console(http: HttpSettings) -> Iterator[Check]:
         found, _, advice = error.message.partition(". ")
         yield red("console", found, advice or "See [http] of the settings.")
         return
+    if http.proxy is not None and http.tls_certificate is None and http.host not in LOOPBACK:
+        found = f"{http.host}:{http.port}: not encrypted on its way to the proxy, {http.proxy}"
+        yield yellow("console proxy", found, "Let both be one machine, or give a certificate.")
     if http.tls_certificate is not None:
         yield from _age(http.tls_certificate, datetime.now(UTC))
     try:
