@@ -123,10 +123,8 @@ def _first(
     while True:
         try:
             image = camera.capture(until - time.monotonic(), alive=request.require_live)
-        except TimedOut:
-            if poor is not None:
-                raise poor from None
-            raise
+        except TimedOut as late:
+            raise poor or late from None
         context.check_deadline()
         try:
             one_face(services.engine, image, live=request.require_live)

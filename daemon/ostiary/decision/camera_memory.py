@@ -58,6 +58,17 @@ class Announcement:
     moved: bool = False
     track: int | None = None
 
+    def looks_of(self, username: str | None, live_from: float) -> list[Probe]:
+        """The frames that are live, by a P(live) of at least `live_from`, and nearest to them."""
+        return [
+            seen.probe
+            for seen in self.observations
+            if seen.probe is not None
+            and seen.liveness >= live_from
+            and seen.nearest is not None
+            and seen.nearest.username == username
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class CameraMemory:

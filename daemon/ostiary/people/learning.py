@@ -76,14 +76,7 @@ def safe_look(roster: Roster, told: Announcement, live_from: float) -> Probe | N
         return None
     if decision.recognizer != roster.used or len(told.observations) < LEAST_LOOKS:
         return None
-    looks = [
-        seen.probe
-        for seen in told.observations
-        if seen.probe is not None
-        and seen.liveness >= live_from
-        and seen.nearest is not None
-        and seen.nearest.username == decision.username
-    ]
+    looks = told.looks_of(decision.username, live_from)
     if len(looks) < len(told.observations):
         return None
     look = fused(looks)

@@ -32,14 +32,7 @@ def come_over(
         return 0
     if decision.recognizer != roster.former or distance > limit or who not in roster.waiting():
         return 0
-    looks = [
-        seen.probe
-        for seen in told.observations
-        if seen.probe is not None
-        and seen.liveness >= live_from
-        and seen.nearest is not None
-        and seen.nearest.username == who
-    ]
+    looks = told.looks_of(who, live_from)
     if any(roster.near(look, other_than=who) for look in looks):
         return 0
     kept = differing(looks, roster.used, roster.looks_differ_distance)[:MOST]

@@ -206,21 +206,24 @@ class People:
         self, username: str, look: Probe, now: datetime, *, source: str
     ) -> stored.Template:
         """Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable."""
-        used = self.roster.used
         with self.changing():
-            template = self._users.add_template(
-                username,
-                look.descriptors[used],
-                now,
-                recognizer=used,
-                source=source,
-                quality=look.quality,
-            )
+            template = self._keep(username, look, now, source)
             name = same_name(username)
             self._events.append_user(action="updated", username=name, source=source, now=now)
             self._tell_site(name, now)
             self._after_commit.append(partial(self._match_anew, name))
             return template
+
+    def _keep(self, username: str, look: Probe, now: datetime, source: str) -> stored.Template:
+        used = self.roster.used
+        return self._users.add_template(
+            username,
+            look.descriptors[used],
+            now,
+            recognizer=used,
+            source=source,
+            quality=look.quality,
+        )
 
     def lacks_second(self, username: str) -> bool:
         """Whether a person has one template only, never had two, and this door may give them
@@ -239,17 +242,9 @@ class People:
 
         Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable.
         """
-        used = self.roster.used
         with self.changing():
             for look in looks:
-                self._users.add_template(
-                    username,
-                    look.descriptors[used],
-                    now,
-                    recognizer=used,
-                    source=source,
-                    quality=look.quality,
-                )
+                self._keep(username, look, now, source)
             self._events.append_user(action="updated", username=username, source=source, now=now)
             if source != MIGRATION:
                 self._tell_site(username, now)

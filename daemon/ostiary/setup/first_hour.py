@@ -185,11 +185,8 @@ class FirstHour:
 
     def _local_broker(self) -> None:
         device = self._changes["device"]["id"]
-        restart, former = (
-            partial(self._service.restart, "mosquitto.service"),
-            self._before.device.id,
-        )
-        new = self._local.set_up(device, restart, former=former)
+        restart = partial(self._service.restart, "mosquitto.service")
+        new = self._local.set_up(device, restart, former=self._before.device.id)
         for user, password in new.items():
             typer.echo(f"  Password of {user} at this broker, shown once: {password}")
         self._set("mqtt", username=device, password_file=str(self._local.password_file))

@@ -363,11 +363,11 @@ class Database:
         with self._write_lock, explained(self.path):
             if self._depth > 0 or not self._emptied():
                 return False
-        if gone and not may_take_long:
-            return False
-        if not self._holds(gone):
+        if not gone:
             return True
-        return may_take_long and self._written_anew() and self.scrub()
+        if not may_take_long:
+            return False
+        return not self._holds(gone) or (self._written_anew() and self.scrub())
 
     def _emptied(self) -> bool:
         """Whether all of the WAL is in the file now. Nobody waits for other processes that read."""
@@ -411,8 +411,6 @@ class Database:
         """Whether the file holds any of them. Another process looks: who closes the file gives up
         all POSIX locks that the process has on it, and then SQLite elsewhere takes the WAL away."""
         wanted = [each.encode("utf-8", "surrogatepass").hex() for each in texts]
-        if not wanted:
-            return False
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _SEARCH, self.path],
             input=" ".join(wanted),
