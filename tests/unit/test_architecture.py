@@ -1,4 +1,4 @@
-"""The arrows of docs/architecture.md, held against what the code really imports."""
+"""The arrows of docs/architecture.md, held against what the code really imports, and its files."""
 
 import ast
 import graphlib
@@ -11,10 +11,25 @@ PACKAGE = ROOT / "daemon" / "ostiary"
 EVERYTHING = "everything"
 
 
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+ASKED_FIRST = (
+    "a command",
+    "a setting",
+    "a page",
+    "a reason",
+    "a camera kind",
+    "a rule word",
+    "a doctor's check",
+    "an event's field",
+    "a Home Assistant entity",
+    "a recogniser",
+)
+"""What a newcomer looks for."""
+
+
 def declared() -> dict[str, set[str]]:
     """Each room, and those that it may import from."""
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```arrows\n(.*?)```", page, re.DOTALL)
+    (block,) = re.findall(r"```arrows\n(.*?)```", PAGE, re.DOTALL)
     lines = [line.split("→") for line in block.strip().splitlines()]
     return {room.strip(): set(targets.split()) for room, targets in lines}
 
@@ -78,6 +93,39 @@ def test_no_module_imports_itself_over_others() -> None:
     graphlib.TopologicalSorter(
         {module: targets - packages for module, targets in graph.items()}
     ).prepare()
+
+
+def files_in(text: str) -> list[str]:
+    """The files and folders that a text names, with their room."""
+    return re.findall(r"`([\w.*-]+/[\w./*-]*)`", text)
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    assert [
+        name for name in files_in(PAGE) if not any([*PACKAGE.glob(name), *ROOT.glob(name)])
+    ] == []
+
+
+def test_what_a_newcomer_looks_for_is_changed_in_two_files_at_most() -> None:
+    asked = {what: files_in(where) for what, where, _ in rows_of("Where is …")}
+    assert tuple(asked)[: len(ASKED_FIRST)] == ASKED_FIRST
+    places = {
+        what: [name for name in asked[what] if not name.endswith("/")] for what in ASKED_FIRST
+    }
+    assert all(1 <= len(found) <= 2 for found in places.values()), places
+
+
+def test_every_word_has_one_place_in_the_code() -> None:
+    words = rows_of("The words")
+    assert len(words) > 30
+    assert all(len(files_in(where)) == 1 for _, _, where in words)
 
 
 def test_no_two_classes_have_one_name() -> None:

@@ -10,7 +10,7 @@ from typer.main import get_command
 from ostiary.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *(ROOT / "docs").glob("*.md")])
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 

@@ -1,7 +1,7 @@
 """People come over from the former recogniser to the one in use, on a visit and without noticing.
 
 Who is known by a former template only is matched with that. When such a person is granted by a
-margin that leaves a tenth of the door's risk, the frames of that visit become templates of the
+margin that leaves a hundredth of the door's risk, the frames of that visit become templates of the
 recogniser in use: all of them live, of one face, and of that person.
 """
 

@@ -41,14 +41,14 @@ class AccessSettings(Section):
     )
     migrate: bool = Field(
         True,
-        description="People with templates of another recogniser only are still known by it, and "
-        "get a template of this one when they are granted by a safe margin.",
+        description="People who have templates of another recogniser only are still recognised by "
+        "it. They get a template of this one when they are granted by a safe margin.",
     )
     learn_second: bool = Field(
         True,
-        description="Two templates a person are the rule. Who has one only gets the second from "
-        "their first two visits that were granted by a safe margin, an hour or more apart; then it "
-        "ends. It is told and audited, and can be removed as any other.",
+        description="Two templates a person are the rule. People who have one get the second from "
+        "their first two visits, an hour or more apart, that were granted by a safe margin. An "
+        "event and an audit row tell it.",
     )
     live_threshold: float = Field(
         0.9,
@@ -61,13 +61,16 @@ class AccessSettings(Section):
     )
     votes: int = Field(3, ge=2, le=100, description="Frames that must agree…")
     window: int = Field(5, ge=2, le=100, description="…of the last so many of a track.")
-    decide_within_s: float = Field(5.0, gt=0, description="A face undecided for so long is denied.")
+    decide_within_s: float = Field(
+        5.0, gt=0, description="A face that is undecided for so long is denied."
+    )
     forget_after_s: float = Field(
         1.0,
         ge=0.2,
         le=60,
-        description="A face unseen for so long is another one. A processor that takes longer for a "
-        "frame needs more, or no two of its frames ever count together.",
+        description="A face that was unseen for so long counts as another one. A processor that "
+        "takes longer for a frame needs a longer time, or no two of its frames ever count "
+        "together.",
     )
     cooldown_s: Seconds = Field(
         10.0, description="The same outcome for the same person within so long is one event."
@@ -79,21 +82,21 @@ class AccessSettings(Section):
         15.0,
         ge=0,
         le=600,
-        description="After clear attacks one after the other, nobody is let in for up to so long: "
-        "2 s after the first, twice as long after each further one. 0: no pause.",
+        description="After a clear attack nobody is let in for 2 s, twice as long after each "
+        "further one, so long at most. 0: no pause.",
     )
     challenge: ChallengeMode | None = Field(
         None,
         examples=["uncertain"],
-        description="Who has to turn, nod or come closer as …/door/prompt asks, drawn at random, "
-        "before the door opens. off: only those of whom a rule wants it. uncertain: also who is "
-        "known but stands as still as a picture, or is neither clearly live nor clearly a picture "
-        "(still_picture, uncertain), and is denied otherwise. always: everybody who would be "
-        "granted. Unset: uncertain where the console's live page shows the prompt (http.enabled), "
-        "off elsewhere. Set it where something else shows or says the prompt.",
+        description="Who has to turn, nod or come closer, as …/door/prompt asks at random, before "
+        "the door opens. off: only people of whom a rule wants it. uncertain: also known people "
+        "who would be denied, as they stand as still as a picture (still_picture), or are neither "
+        "clearly live nor clearly a picture (uncertain). always: everybody who would be granted. "
+        "Unset: uncertain where the console's live page shows the prompt (http.enabled), off "
+        "elsewhere. Set it where something else shows or says the prompt.",
     )
     challenge_s: float = Field(
-        15.0, ge=5, le=60, description="How long one has for all that is asked."
+        15.0, ge=5, le=60, description="How long somebody has for all movements that are asked for."
     )
 
     @model_validator(mode="after")

@@ -43,8 +43,8 @@ class CameraSettings(Section):
     exposure_ms: Annotated[float, Field(ge=0.1, le=1000)] | Literal["auto"] | None = Field(
         None,
         examples=[10.0],
-        description='Of a device: how long a picture is exposed, milliseconds, or "auto". Less '
-        "blurs less and is darker. Unset: left as the camera has it.",
+        description='Of a device: how long a picture is exposed, milliseconds, or "auto". A '
+        "shorter time blurs less and gives darker pictures. Unset: left as the camera has it.",
     )
     power_line_hz: Literal[0, 50, 60] | None = Field(
         None,
@@ -55,8 +55,8 @@ class CameraSettings(Section):
     loop: bool = Field(False, description="Begin a file or folder again when it ends.")
     rotate: Literal[0, 90, 180, 270] = Field(
         0,
-        description="Degrees clockwise by which its pictures are turned, so that people stand "
-        "upright in them: 180 for a camera that hangs upside down. `ostiary doctor` says which.",
+        description="Turn its pictures clockwise by so many degrees, so that people stand upright "
+        "in them: 180 for a camera that hangs upside down. `ostiary doctor` says which.",
     )
     mirrored: bool = Field(
         False,
@@ -64,8 +64,8 @@ class CameraSettings(Section):
     )
     require_movement: bool = Field(
         True,
-        description="Let nobody in whose head was not seen to move, as it does when one steps up: "
-        "a print or a photo on a screen stays out.",
+        description="Let people in only after the camera saw their head move, as it does when "
+        "they step up. A print or a photo on a screen stays out.",
     )
     relay_line: int | str | None = Field(
         None,
@@ -75,22 +75,22 @@ class CameraSettings(Section):
     direction: Literal["in", "out"] | None = Field(
         None,
         examples=["in"],
-        description="Which way people pass whom this camera sees; for rules with anti-passback.",
+        description="Which way people go whom this camera sees; for rules with anti-passback.",
     )
     tls_ca: Path | None = Field(
         None,
-        description="For https and rtsps: PEM file with the camera's own certificate, which may be "
-        "for any name, or with that of who signed it. Unset: https is verified by what the system "
+        description="For https and rtsps: PEM file with the camera's own certificate, which may "
+        "be for any name, or with its issuer's. Unset: https is verified by what the system "
         "trusts, rtsps is encrypted and not verified.",
     )
     open_timeout_s: float = Field(
         10.0,
         ge=1,
         le=120,
-        description="How long a network camera may take to answer before it is tried anew.",
+        description="How long a network camera may take to answer before the door tries it anew.",
     )
     stall_after_s: float = Field(
-        3.0, gt=0, description="Without a new picture for so long, the camera counts as stalled."
+        3.0, gt=0, description="A camera without a new picture for so long counts as stalled."
     )
 
 
@@ -107,13 +107,13 @@ class VisionSettings(Section):
     )
     liveness: Literal["v2", "ensemble"] = Field(
         "ensemble",
-        description="ensemble: MiniFASNetV2 and V1SE together. v2: V2 alone, which takes half the "
-        "time, and more attacks for people (docs/accuracy.md).",
+        description="ensemble: MiniFASNetV2 and V1SE together. v2: V2 alone, which needs half the "
+        "time and takes more attacks for live people (docs/accuracy.md).",
     )
     provider: str = Field(
         "cpu", description="ONNX Runtime's execution provider: cpu, openvino, cuda, …"
     )
     threads: int = Field(1, ge=1, le=64, description="Threads a network may use.")
     min_face_px: float = Field(
-        80.0, ge=20, description="Least width of a face that is judged, pixels of the frame."
+        80.0, ge=20, description="A face is judged from this width on, pixels of the frame."
     )

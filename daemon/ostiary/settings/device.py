@@ -45,8 +45,8 @@ class RelaySettings(Section):
     enabled: bool = Field(False, description="Pulse it when a camera's face is granted.")
     chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip.")
     line: int | str = Field(17, description="The line on the chip: its offset or its name.")
-    active_low: bool = Field(False, description="The relay draws when the line is low.")
-    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is held open, seconds.")
+    active_low: bool = Field(False, description="The relay switches on when the line is low.")
+    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is released, seconds.")
 
 
 class ServiceSettings(Section):

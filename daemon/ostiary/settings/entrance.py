@@ -15,8 +15,7 @@ SensorTopic = Annotated[str, StringConstraints(pattern=r"^[^+#\x00]{1,256}$")]
 
 
 class DoorSettings(Section):
-    """One door's contact, button and alarm. Repeat the table for several; without any, the lock is
-    all there is."""
+    """A physical door's contact, button and alarm. Repeat it for several; none: a lock only."""
 
     camera: CameraName = Field("front", description="The camera that looks at it.")
     contact: Literal["none", "gpio", "mqtt"] = Field(
@@ -33,8 +32,8 @@ class DoorSettings(Section):
     )
     contact_true: Literal["closed", "open"] = Field(
         "closed",
-        description="What a plain true or 1 says: zigbee2mqtt means that there is contact, others "
-        "that the door is open.",
+        description="What a plain true or 1 means: closed, as zigbee2mqtt has it (there is "
+        "contact), or open.",
     )
     contact_availability: tuple[SensorTopic, ...] | None = Field(
         None,
@@ -46,35 +45,39 @@ class DoorSettings(Section):
     contact_silence_s: float = Field(
         90_000.0,
         ge=0,
-        description="A sensor that has said nothing for longer cannot be read: its battery may be "
-        "empty. The sensors of zigbee2mqtt speak at least once in 25 hours. 0: however long.",
+        description="A sensor that was silent for longer counts as unreadable: its battery may be "
+        "empty. The sensors of zigbee2mqtt speak at least once in 25 hours. 0: no limit.",
     )
     chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip of the lines below.")
     contact_line: Line | None = Field(
         None, examples=[22], description="The contact's line: its offset or its name."
     )
     contact_closed: Literal["low", "high"] = Field(
-        "low", description="What the line is while the door is shut: low for a contact to ground."
+        "low", description="The line's level while the door is shut: low for a contact to ground."
     )
     exit_line: Line | None = Field(
         None, examples=[23], description="The request-to-exit button's line."
     )
     exit_pressed: Literal["low", "high"] = Field(
-        "low", description="What it is while pressed: low for a button to ground."
+        "low",
+        description="The line's level while the button is pressed: low for a button to ground.",
     )
     pull: Pull = Field("up", description="The resistor of both lines inside the chip.")
     alarm_line: Line | None = Field(
         None, examples=[24], description="An output that is active while the alarm sounds."
     )
-    alarm_active_low: bool = Field(False, description="It sounds while the line is low.")
+    alarm_active_low: bool = Field(False, description="The alarm sounds while the line is low.")
     held_open_s: float = Field(
-        30.0, gt=0, le=86400, description="A door open for longer is held open: an alarm."
+        30.0,
+        gt=0,
+        le=86400,
+        description="A door that is open for longer is held open: the alarm sounds.",
     )
     grace_s: float = Field(
         0.5,
         ge=0,
         le=5,
-        description="A door that opens so shortly after its lock was released is not forced.",
+        description="A door that opens within so long after its lock was released is not forced.",
     )
     alarm_s: float = Field(
         60.0,
@@ -119,16 +122,16 @@ class ReaderSettings(Section):
     device: Path | None = Field(
         None,
         examples=["/dev/input/by-id/usb-reader-event-kbd"],
-        description="One that is a keyboard, as most USB readers and keypads are: its input "
-        "device. What it types reaches nothing else while the daemon runs.",
+        description="The input device of a reader that is a keyboard, as most USB readers and "
+        "keypads are. While the daemon runs, nothing else gets what it types.",
     )
     chip: Path = Field(Path("/dev/gpiochip0"), description="Instead: a Wiegand reader's chip…")
     d0: Line | None = Field(None, examples=[5], description="…with the line of its wire D0…")
     d1: Line | None = Field(None, examples=[6], description="…and that of D1 (both idle high).")
     kind: Literal["auto", "pin", "card"] = Field(
         "auto",
-        description="What it takes. auto: typed faster than anybody can is a card, else a PIN; "
-        "a Wiegand reader says itself.",
+        description="What it reads. auto: digits that come faster than anybody types are a card, "
+        "others a PIN; a Wiegand reader tells which.",
     )
 
     @model_validator(mode="after")
@@ -145,13 +148,16 @@ class CredentialSettings(Section):
     """PINs and cards."""
 
     pin_digits: int = Field(
-        4, ge=4, le=12, description="Least digits of a PIN; six where a PIN alone opens."
+        4,
+        ge=4,
+        le=12,
+        description="A PIN has at least so many digits. Use six where a PIN alone opens.",
     )
     tries: int = Field(
         5,
         ge=1,
         le=100,
-        description="Wrong PINs or unknown cards in a row, at one door or of one person there, "
-        "after which none is taken for a minute; twice as long after each further one, a quarter "
-        "of an hour at most.",
+        description="After so many wrong PINs or unknown cards in a row, at one door or of one "
+        "person there, none is taken for a minute; twice as long after each further one, a "
+        "quarter of an hour at most.",
     )

@@ -28,22 +28,23 @@ class HttpSettings(Section):
     proxy: Annotated[str, AfterValidator(_an_address)] | None = Field(
         None,
         examples=["172.30.32.2"],
-        description="Address of the one that is answered, and nobody else: a proxy that encrypts, "
-        "shows the console below any path, and may frame it in its own pages. Home Assistant's "
+        description="Address of a proxy that encrypts, shows the console below any path, and may "
+        "frame it in its own pages. The console then answers nobody else. Home Assistant's "
         "ingress is 172.30.32.2.",
     )
     names: tuple[str, ...] = Field(
         (),
         examples=[["door.example"]],
-        description="Names by which a proxy on this machine is asked for the console, where host "
-        "is loopback: it answers to no other name, lest a page of elsewhere reach in.",
+        description="Names by which browsers ask a proxy on this machine for the console, where "
+        "host is loopback. It answers to no other name, so that no page from elsewhere reaches "
+        "it.",
     )
     legacy_api: Literal["off", "token", "socket"] = Field(
         "off",
         description="The first version's /register, /login and /users. token: with an operator's "
-        "API token. socket: that, and without one over the Unix socket legacy_socket, whose "
-        "file's permissions say who may. (loopback, of older files, is read as token: any program "
-        "of this machine, and anybody behind a proxy, was an operator.)",
+        "API token. socket: that, and without a token the Unix socket legacy_socket; its file's "
+        "permissions say who may use it. (loopback, of older files, is read as token: it made any "
+        "program of this machine, and anybody behind a proxy, an operator.)",
     )
     legacy_socket: Path = Field(
         Path("/run/ostiary/legacy.sock"),
@@ -56,9 +57,9 @@ class HttpSettings(Section):
         300.0,
         gt=0,
         le=86_400,
-        description="Whoever is signed in says the password again before giving somebody a way in "
-        "(a face, PIN, card, account or token), or a wider one (rules, hours, thresholds, a door "
-        "left open), where that is so long ago.",
+        description="The console asks for the password again, where it was said so long ago, "
+        "before somebody is given a way in (a face, PIN, card, account or token), or a wider one "
+        "(rules, hours, thresholds, a door left unlocked).",
     )
     token_days: float = Field(
         365.0,
@@ -68,13 +69,16 @@ class HttpSettings(Section):
         "it.",
     )
     requests_per_second: float = Field(
-        30.0, gt=0, le=10_000, description="Of one client, on average; three times as many at once."
+        30.0,
+        gt=0,
+        le=10_000,
+        description="One client may send so many on average, and three times as many at once.",
     )
     connections_per_address: int = Field(
         64,
         ge=4,
         le=10_000,
-        description="Of one address. Where there are more, the one that has waited longest "
+        description="One address may have so many. Of more, the one that has waited longest "
         "without a request is closed.",
     )
 

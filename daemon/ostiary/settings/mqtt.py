@@ -61,8 +61,8 @@ class MqttSettings(Section):
     )
     event_pictures: bool = Field(
         False,
-        description="Show whoever may read <base>/<id>/picture/<camera> the picture of each "
-        "decision: a JPEG of 30 kB at most, never retained. Only where that is permitted.",
+        description="Publish the picture of each decision on <base>/<id>/picture/<camera>: a JPEG "
+        "of 30 kB at most, never retained. Only where that is permitted.",
     )
     response_prefixes: tuple[str, ...] = Field(
         (),
@@ -90,7 +90,7 @@ class MqttSettings(Section):
 
 
 class CommandSettings(Section):
-    """What may be asked over MQTT, HTTP and this machine's socket, and how large."""
+    """Commands over MQTT, HTTP and this machine's socket."""
 
     socket: Path = Field(
         Path("/run/ostiary/commands.sock"),
@@ -105,18 +105,19 @@ class CommandSettings(Section):
         4.0,
         ge=0,
         le=20,
-        description="So long after its first picture the camera waits, at enrolment, for a look "
-        "with the head a little to the left and one to the right. 0: one picture is enough.",
+        description="At enrolment the camera takes a first picture, then waits for so long for a "
+        "look a little to the left and one to the right. 0: one picture is enough.",
     )
     denied_logins_per_minute: float = Field(
         60.0,
         gt=0,
         le=60_000,
-        description="Pictures sent with `login` that may be denied, over MQTT and over HTTP each; "
-        "more are not looked at. Who may try without end finds a picture that passes.",
+        description="So many pictures that are sent with `login` may be denied, over MQTT and "
+        "over HTTP each; further ones are not looked at. Somebody who may try without end finds a "
+        "picture that passes.",
     )
     time_limit_s: float = Field(
-        30.0, gt=0, description="A command not done so long after it came has no effect."
+        30.0, gt=0, description="A command that is not done within so long has no effect."
     )
     signed: bool = Field(False, description="Take only commands signed with the shared key.")
     signing_key_file: Path | None = Field(
@@ -134,7 +135,7 @@ class CommandSettings(Section):
     )
     add_template_needs: Literal["confirmation", "nothing"] = Field(
         "confirmation",
-        description="What a further template of somebody registered needs over MQTT. confirmation: "
-        "a signature (commands.signed), once the console has accounts. In the console whoever "
-        "gives somebody a way in says the password again (http.confirm_after_s).",
+        description="What a further template of a registered person needs over MQTT. "
+        "confirmation: a signature (commands.signed), once the console has accounts. The console "
+        "asks for the password again instead (http.confirm_after_s).",
     )

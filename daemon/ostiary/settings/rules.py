@@ -18,13 +18,12 @@ class RulesSettings(Section):
     timezone: str | None = Field(
         None,
         examples=["Europe/Berlin"],
-        description="The time zone (IANA) by whose clocks the hours of rules are meant. Unset: "
-        "the machine's.",
+        description="The time zone (IANA) of the hours in rules. Unset: the machine's.",
     )
     without_group: Literal["always", "never"] = Field(
         "always",
-        description="When people pass who are in no group. never: only by a rule; give everybody "
-        "a group first.",
+        description="When people in no group pass. never: not at all; give everybody a group "
+        "first.",
     )
     remove_ended_after_days: float = Field(
         30.0,
@@ -37,13 +36,15 @@ class RulesSettings(Section):
         15.0,
         gt=0,
         le=300,
-        description="So long after the first the second person comes, where a rule wants two.",
+        description="Where a rule wants two persons, the second comes within so long after the "
+        "first.",
     )
     shown_within_s: float = Field(
         15.0,
         gt=0,
         le=300,
-        description="So long after the face a PIN, a card or the answer to a challenge is taken.",
+        description="A PIN, a card or the answer to a challenge is taken for so long after the "
+        "face.",
     )
 
     @field_validator("timezone")
@@ -74,12 +75,12 @@ class RulesSettings(Section):
 
 
 class ClockSettings(Section):
-    """May the hour be believed?"""
+    """Whether the clock is trusted."""
 
     trust: Literal["synchronised", "always"] = Field(
         "synchronised",
-        description="Whoever has hours, or a first or last day, passes only while the clock is "
-        "synchronised (NTP). always: whatever the clock says.",
+        description="synchronised: people with hours, or with a first or last day, pass only "
+        "while the clock is synchronised (NTP). always: whatever the clock says.",
     )
 
 

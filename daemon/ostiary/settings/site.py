@@ -19,7 +19,7 @@ class SiteSettings(Section):
     authority_file: Path | None = Field(
         None,
         description="PEM file of the key-holder's key, which admits and revokes doors; only where "
-        "`ostiary site` is to do that. Unset: site-authority.key beside the database.",
+        "`ostiary site` does that. Unset: site-authority.key beside the database.",
     )
     tls_certificate: Path | None = Field(
         None,
@@ -30,6 +30,6 @@ class SiteSettings(Section):
     tombstone_days: float = Field(
         180.0,
         ge=1,
-        description="How long a door may be off and still hear of every deletion. Longer: when it "
-        "is back, whom the broker does not know any more is removed there.",
+        description="A door may be off for so long and still hear of every deletion. One that was "
+        "off for longer removes people whom the broker does not know any more.",
     )

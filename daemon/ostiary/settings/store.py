@@ -14,13 +14,13 @@ class StoreSettings(Section):
     key_file: Path | None = Field(
         None,
         description="File with the key, 32 bytes or more, that seals names, templates, pictures "
-        "and audit texts. Unset: systemd's credential store-key; without either they are plain.",
+        "and audit texts. Unset: systemd's credential store-key. Without either they are not "
+        "sealed.",
     )
     keep_events_days: float = Field(
         365.0,
         gt=0,
-        description="Events that were delivered, and who changed what (the audit), are removed "
-        "after so many days…",
+        description="Delivered events and audit rows are removed after so many days…",
     )
     keep_events: int = Field(
         200_000, ge=1000, description="…or events, oldest first, when there are more than so many."
@@ -28,8 +28,8 @@ class StoreSettings(Section):
     queue_limit: int = Field(
         100_000,
         ge=100,
-        description="Undelivered events are kept whatever their age. Over so many, the oldest go, "
-        "are counted in `state` and logged.",
+        description="Undelivered events are kept whatever their age. When there are more than so "
+        "many, the oldest are removed, counted in `state` and logged.",
     )
     keep_snapshots_days: float = Field(
         0.0,
