@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.scenes import Scene, visitors
-from ostiary.mqtt.connection import MQTT311
+from ostiary.mqtt.paho_client import MQTT311
 from testing.broker import Mosquitto
 from testing.nats import NatsCluster
 from testing.site import Site, SiteDoor

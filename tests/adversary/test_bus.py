@@ -232,8 +232,8 @@ def test_the_trial_is_heard_by_nobody_and_told_duress_by_the_guard(
         assert "duress_refused" not in door.mqtt.problems
         connection = door.mqtt._client.connection
         assert connection is not None
-        assert connection._tried
-        wait_until(lambda: not connection._tried, "the trial to be let go")
+        assert connection._client._tried
+        wait_until(lambda: not connection._client._tried, "the trial to be let go")
         grant(door.events, duress=True)
         assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"
         assert len(guard.of(f"{BASE}/duress")) == 1

@@ -12,7 +12,7 @@ from ostiary.cli.site_authority import SiteAuthority
 from ostiary.cli.site_connection import WINDOW, SiteConnection
 from ostiary.cli.site_table import look, table_of
 from ostiary.commands.site import Heard
-from ostiary.mqtt.connection import Login
+from ostiary.mqtt.broker import Login
 from ostiary.site.clock import Version, following
 from ostiary.site.envelope import write
 from ostiary.site.members import MemberRole, Membership

@@ -14,7 +14,7 @@ from ostiary.cli.site_authority import SiteAuthority
 from ostiary.cli.site_connection import WINDOW, SiteConnection
 from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import OstiaryError
-from ostiary.mqtt.connection import Login
+from ostiary.mqtt.broker import Login
 from ostiary.service.owner import as_owner_of, is_so_for_owner_of
 from ostiary.site.members import first_members
 from ostiary.site.topics import SiteTopics
@@ -148,7 +148,7 @@ main()
 """
 NEEDED = (
     "ostiary.cli.site_authority ostiary.cli.remote ostiary.cli.site_connection "
-    "ostiary.store.site ostiary.store.database ostiary.mqtt.security ostiary.mqtt.login "
+    "ostiary.store.site ostiary.store.database ostiary.mqtt.security ostiary.mqtt.broker "
     "ostiary.service.owner ostiary.crypto.door_key ostiary.site.topics encodings.ascii "
     "encodings.idna importlib.readers importlib.resources mnemonic "
     "sqlite3.dbapi2 ostiary.store.credentials"

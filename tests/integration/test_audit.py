@@ -25,8 +25,8 @@ from ostiary.local import server as local_server
 from ostiary.local.client import LocalDoor
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.device import ReloadAnswer, ReloadRequest
+from ostiary.mqtt.broker import login_of
 from ostiary.mqtt.door import MqttDoor
-from ostiary.mqtt.login import login_of
 from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
 from ostiary.store.announced import Announced

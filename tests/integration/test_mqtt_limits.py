@@ -28,9 +28,9 @@ from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, ModelState, State
-from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login
-from ostiary.mqtt.login import login_of
-from ostiary.mqtt.losses import Loss
+from ostiary.mqtt.broker import Login, Loss, login_of
+from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.paho_client import MQTT5, MQTT311
 from ostiary.mqtt.topics import Topics
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

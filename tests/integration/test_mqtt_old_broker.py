@@ -12,7 +12,7 @@ import pytest
 
 from ostiary.messages.decision import Decision
 from ostiary.messages.reason import Reason
-from ostiary.mqtt.connection import MQTT311
+from ostiary.mqtt.paho_client import MQTT311
 from ostiary.vision.engine import VisionEngine
 from testing.doorway import BASE, Doorway, door_settings
 from testing.ports import free_port, listens

@@ -10,8 +10,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from ostiary.mqtt.connection import MQTT5, MQTT311
-from ostiary.mqtt.limits import Limits, publish_bytes
+from ostiary.mqtt.broker import Limits, publish_bytes
+from ostiary.mqtt.paho_client import MQTT5, MQTT311
 
 
 def sent_by_paho(topic: str, payload: bytes, properties: Properties | None, *, mqtt5: bool) -> int:

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.mqtt.acks import AckOrder
-from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.security import read_password
+from ostiary.mqtt.session import AckOrder, Backoff
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import MqttSettings
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ostiary.mqtt.losses import PACKET_TOO_LARGE, SESSION_TAKEN_OVER, Loss
-from ostiary.mqtt.sessions import BrokerSessions, Suspicion
+from ostiary.mqtt.broker import PACKET_TOO_LARGE, SESSION_TAKEN_OVER, Loss
+from ostiary.mqtt.client import BrokerSessions, Suspicion
 
 HUNG_UP = Loss(None, "hung up")
 UNEXPLAINED = Loss(0x80, "ended without saying why")

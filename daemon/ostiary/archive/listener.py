@@ -15,12 +15,10 @@ import structlog
 from ostiary.archive.keeper import ArchiveKeeper
 from ostiary.archive.record import Record, record_of
 from ostiary.errors import ArchiveUnavailable
-from ostiary.mqtt.backoff import Backoff
-from ostiary.mqtt.brokers import Brokers
+from ostiary.mqtt.broker import Brokers, Login, login_of
 from ostiary.mqtt.client import MqttClient
-from ostiary.mqtt.connection import Connection, Incoming, Login
-from ostiary.mqtt.login import login_of
-from ostiary.mqtt.subscriptions import Subscriptions
+from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.session import Backoff, Subscriptions
 from ostiary.settings import Settings
 
 log = structlog.get_logger(__name__)

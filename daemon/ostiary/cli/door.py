@@ -46,7 +46,7 @@ from ostiary.messages.commands.people import (
 )
 from ostiary.messages.reason import Reason
 from ostiary.messages.recognizer import NO_PROMISE
-from ostiary.mqtt.login import login_of
+from ostiary.mqtt.broker import login_of
 from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import MqttSettings, Settings, describe_validation, load_settings

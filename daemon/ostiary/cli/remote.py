@@ -15,8 +15,9 @@ from ostiary.local.running_door import A, Response, RunningDoor
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsAnswer, EventsRequest
 from ostiary.messages.events import AnyEvent
-from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
-from ostiary.mqtt.losses import Loss
+from ostiary.mqtt.broker import Login, Loss, ProtocolRefused
+from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.paho_client import MQTT5, MQTT311
 from ostiary.mqtt.signing import Signer
 from ostiary.mqtt.topics import Topics
 

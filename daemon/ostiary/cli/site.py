@@ -263,7 +263,7 @@ def _desk(settings: Settings, name: str) -> "SiteConnection":
 
     from ostiary.cli.remote import new_client_id
     from ostiary.cli.site_connection import WINDOW, SiteConnection
-    from ostiary.mqtt.login import login_of
+    from ostiary.mqtt.broker import login_of
     from ostiary.site.topics import SiteTopics
 
     login = replace(login_of(settings, new_client_id()), clean=True, receive_maximum=WINDOW)

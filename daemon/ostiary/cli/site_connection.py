@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Self
 
 from ostiary.errors import BrokerUnavailable
-from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
-from ostiary.mqtt.losses import Loss
+from ostiary.mqtt.broker import Login, Loss, ProtocolRefused
+from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.paho_client import MQTT5, MQTT311
 from ostiary.site.topics import SHARDS, SiteTopics
 
 WINDOW = 256

@@ -4,26 +4,26 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from enum import StrEnum
 from typing import Protocol
 
 import structlog
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from ostiary.errors import BrokerUnavailable, ConfigError
-from ostiary.mqtt.backoff import Backoff
-from ostiary.mqtt.connection import (
-    MQTT5,
-    MQTT311,
-    Connection,
+from ostiary.mqtt.broker import (
+    PACKET_TOO_LARGE,
+    SESSION_TAKEN_OVER,
     HungUp,
-    Incoming,
+    Limits,
     Login,
+    Loss,
     ProtocolRefused,
     WillRefused,
 )
-from ostiary.mqtt.limits import Limits
-from ostiary.mqtt.losses import Loss
-from ostiary.mqtt.sessions import BrokerSessions, Suspicion
+from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.paho_client import MQTT5, MQTT311
+from ostiary.mqtt.session import Backoff
 
 log = structlog.get_logger(__name__)
 
@@ -31,31 +31,109 @@ _FIRST_WAIT_S = 0.25
 _STABLE_AFTER_S = 5.0
 _TEND_EVERY_S = 5.0
 _SHORT_S = 30.0
+_LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default
+_OFTEN = 3
+_UNEXPLAINED = (None, 0x80)
+_EXPECTED = (0x00, 0x8B)
+_PERHAPS_TOO_LARGE = (None, 0x80, 0x81, 0x82, 0x83, 0x99)
+_SMALL = 1024
+"""Every broker takes a message of so many bytes."""
+
+
+class Suspicion(StrEnum):
+    """A stable word for `state`."""
+
+    TWIN = "twin_suspected"
+    """Another client connects with this client's id."""
+    KICKED = "broker_ends_connections"
+
+
 _ADVICE = {
     Suspicion.TWIN: "Another client connects with this client id: is there a second door with this "
     "device.id? Give each its own; `ostiary config --new` proposes one.",
     Suspicion.KICKED: "The broker ends each connection soon; its log says more.",
 }
-_LARGEST_WINDOW = 20  # QoS 1 messages under way at once; mosquitto's own default
+
+
+class BrokerSessions:
+    """What the ends of the last connections say of the broker, and of other clients there.
+
+    `short_s`: a connection that lived for less was short. A twin ends a connection before that: it
+    waits no longer before it connects again."""
+
+    def __init__(self, short_s: float) -> None:
+        self._short_s = short_s
+        self._taken_over = False
+        self._short = 0
+        self._code: int | None = None
+        self._suspect = 0
+        self._suspected = 0
+        self.packet_bytes: int | None = None
+        """The largest packet that the broker takes, as learnt from how it ended connections."""
+
+    def ended(self, loss: Loss, lived_s: float) -> None:
+        """Note that a connection ended by itself."""
+        self.lives(lived_s)
+        self._taken_over |= loss.code == SESSION_TAKEN_OVER
+        if loss.code not in _EXPECTED and lived_s < self._short_s:
+            self._short += 1
+            self._code = loss.code
+
+    def not_begun(self) -> None:
+        """Note that no connection could be made: a broker that is down causes that, a twin does
+        not."""
+        self._short = 0
+
+    def lives(self, for_s: float) -> None:
+        """Note how long the connection has lived until now."""
+        if for_s >= self._short_s:
+            self._taken_over, self._short = False, 0
+
+    def left_unacknowledged(self, loss: Loss, size: int, *, of_use: bool) -> bool:
+        """Note that a connection ended before the broker had acknowledged a message of `size`
+        bytes. `of_use`: the broker granted or acknowledged others. Returns whether the message is
+        now taken for too large: the broker said so, or hung up each time that it came."""
+        if loss.code == PACKET_TOO_LARGE and size:
+            return self._learn(size)
+        if loss.code not in _PERHAPS_TOO_LARGE or size <= _SMALL or not of_use:
+            self._suspected = 0
+            return False
+        again = abs(size - self._suspect) * 10 <= self._suspect
+        self._suspected = self._suspected + 1 if again else 1
+        self._suspect = min(size, self._suspect) if again else size
+        return self._suspected >= _OFTEN and self._learn(self._suspect)
+
+    def suspicion(self) -> Suspicion | None:
+        """What the ends of the connections point to; None: to nothing."""
+        if self._taken_over:
+            return Suspicion.TWIN
+        if self._short < _OFTEN:
+            return None
+        return Suspicion.TWIN if self._code in _UNEXPLAINED else Suspicion.KICKED
+
+    def _learn(self, size: int) -> bool:
+        self.packet_bytes = min(size, self.packet_bytes or size) - 1
+        self._suspected = 0
+        return True
 
 
 class MqttSession(Protocol):
     """What is done with a connection."""
 
     def connected(self, connection: Connection) -> None:
-        """A new connection is there (called on the client's own thread)."""
+        """Called on the client's own thread when a new connection is there."""
 
     def message(self, incoming: Incoming) -> None:
-        """A message came (called on the network thread: only hand it over)."""
+        """Called on the network thread when a message came: only hand it over there."""
 
     def tend(self, connection: Connection) -> None:
-        """It lives on (called every few seconds on the client's own thread)."""
+        """Called on the client's own thread every few seconds while the connection lives."""
 
     def lost(self, connection: Connection) -> None:
-        """The connection ended by itself."""
+        """Called when the connection ended by itself."""
 
     def closing(self, connection: Connection) -> None:
-        """The last words before a clean end."""
+        """Called before a clean end, to send the last messages."""
 
 
 class MqttClient:
@@ -98,7 +176,7 @@ class MqttClient:
 
     @property
     def suspicion(self) -> Suspicion | None:
-        """What the ends of the last connections make one think."""
+        """What the ends of the last connections point to."""
         return self._suspicion
 
     def start(self) -> None:
@@ -113,8 +191,8 @@ class MqttClient:
             self._thread.join(1.5)
 
     def wait_connected(self, timeout_s: float) -> Connection:
-        """A connection that is in use, so commands are heard. Raises BrokerUnavailable with the
-        latest reason."""
+        """Wait for a connection that is in use, so that commands are heard. Raises
+        BrokerUnavailable with the latest reason."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_use, timeout_s)
         connection = self.connection
@@ -123,11 +201,11 @@ class MqttClient:
         return connection
 
     def message(self, incoming: Incoming) -> None:
-        """For `Connection`: a message came."""
+        """Called by `Connection`: a message came."""
         self._session.message(incoming)
 
     def lost(self, connection: Connection, loss: Loss) -> None:
-        """For `Connection`: it ended."""
+        """Called by `Connection`: it ended."""
         if connection is self._connection:
             self._loss = loss
             if not self._stopping.is_set():
@@ -178,7 +256,7 @@ class MqttClient:
         return connection
 
     def _was_understood(self, error: ProtocolRefused) -> bool:
-        """Whether it hung up on a version of MQTT that it has spoken, and so for another reason."""
+        """Whether the broker has spoken this version before, and so hung up for another reason."""
         return isinstance(error, HungUp) and self._protocol == self._understood
 
     def _fresh_login(self) -> Login:
@@ -188,7 +266,7 @@ class MqttClient:
             raise BrokerUnavailable(error.message) from error
 
     def _open_as_it_takes(self, login: Login) -> Connection:
-        """With the will that this broker takes, which it says only where it refuses one."""
+        """Open a connection with a will that the broker takes: it says so only by refusing one."""
         try:
             return self._open(login)
         except WillRefused as error:
@@ -232,7 +310,7 @@ class MqttClient:
             self._session.lost(connection)
 
     def _learn(self, connection: Connection, lived_s: float) -> None:
-        """From how it ended."""
+        """Learn from how the connection ended."""
         size = connection.largest_unacknowledged
         of_use = connection.was_of_use
         if self._sessions.left_unacknowledged(self._loss, size, of_use=of_use):

@@ -7,44 +7,41 @@ later in another order: what has to survive is in the database and sent again fr
 import queue
 import ssl
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ostiary.errors import BrokerUnavailable, RequestTooLarge
-from ostiary.mqtt.limits import Limits, publish_bytes, whole_bytes
-from ostiary.mqtt.losses import (
-    QOS_NOT_SUPPORTED,
-    RETAIN_NOT_SUPPORTED,
+from ostiary.mqtt.broker import (
+    HungUp,
+    Limits,
+    Login,
     Loss,
+    explain_connect_error,
     loss_of,
-    refusal_of,
+    publish_bytes,
+    refusal,
+    subscribe_bytes,
 )
-from ostiary.mqtt.security import explain_connect_error
+from ostiary.mqtt.paho_client import CONNECT_TIMEOUT_S, MQTT5, PahoClient
 
 log = structlog.get_logger(__name__)
 
-MQTT5 = MQTTProtocolVersion.MQTTv5
-MQTT311 = MQTTProtocolVersion.MQTTv311
-CONNECT_TIMEOUT_S = 5.0
 _AFTER_TLS = "Does it take this door's certificate (missing, expired, of another CA)?"
 _WITHOUT_TLS = "Does this port want TLS (mqtt.tls)?"
-
 _ENDED = -1
-_FAILURE = 0x80
-_TRIED_FOR_S = 1
-"""Instead of the number of a SUBSCRIBE: none is answered any more."""
+"""Stands for the number of a SUBSCRIBE once none is answered any more."""
 
+_Said = Properties | None
 Acknowledged = Callable[[str | None], None]
-"""Told once the broker has a message; the text says why it refused it."""
+"""Called once the broker has a message; the text says why it refused it, None: it did not."""
 
 
 def _nobody_cares(_refused: str | None) -> None:
@@ -53,7 +50,7 @@ def _nobody_cares(_refused: str | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message as it came. `retain`: it was kept by the broker and is of unknown age."""
+    """A message as it came. `retain`: the broker kept it, and its age is unknown."""
 
     connection: "Connection"
     topic: str
@@ -67,73 +64,15 @@ class Incoming:
 
 
 class Listener(Protocol):
-    """Who is told. Called on the network thread: do nothing there but hand over."""
+    """Hears of messages and of the end. Called on the network thread: only hand over there."""
 
     def message(self, incoming: Incoming) -> None: ...
 
     def lost(self, connection: "Connection", loss: Loss) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
-    topic: str
-    payload: bytes
-    qos: int = 1
-    retain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """How to reach the broker and who we are there."""
-
-    host: str
-    port: int
-    client_id: str
-    keepalive_s: int
-    session_expiry_s: int
-    receive_maximum: int
-    packet_limit: int
-    will: Will | None = None
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: ssl.SSLContext | None = None
-    clean: bool = False
-    """Whether the broker forgets this client when the connection ends, in MQTT 3.1.1, which knows
-    no `session_expiry_s`."""
-
-
-class ProtocolRefused(BrokerUnavailable):
-    """The broker does not speak this version of MQTT."""
-
-
-class WillRefused(BrokerUnavailable):
-    """The broker takes no will of that quality of service, or none that is to be kept. `limits`:
-    what it takes."""
-
-    def __init__(self, message: str, limits: Limits) -> None:
-        super().__init__(message)
-        self.limits = limits
-
-
-class HungUp(ProtocolRefused):
-    """It gave no answer to CONNECT, as brokers do that do not know this version of MQTT; and as
-    every broker does that is just being stopped or started."""
-
-
-class _Client(paho.Client):
-    """paho's, but for QoS 2: it would release a message at once, whatever the broker says of it."""
-
-    received: Callable[[int, int], None]
-    """Told of each PUBREC: the message, and the broker's reason code."""
-
-    def _handle_pubrec(self) -> MQTTErrorCode:
-        packet = bytes(self._in_packet["packet"])
-        self.received(int.from_bytes(packet[:2]), packet[2] if len(packet) > 2 else 0)
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-
 class Connection:
-    """Open it once. Every method may be called from any thread."""
+    """One connection. Open it once. Every method may be called from any thread."""
 
     def __init__(
         self,
@@ -143,16 +82,15 @@ class Connection:
         listener: Listener,
         packet_bytes: int | None = None,
     ) -> None:
-        """`packet_bytes`: the largest packet that the broker takes, where it was seen to take no
-        larger one; it may say less."""
+        """`packet_bytes`: the largest packet that the broker was seen to take; it may name a lower
+        limit."""
         self.protocol = protocol
         self.session_present = False
         self.limits = Limits(packet_bytes=packet_bytes)
         self.too_large: dict[str, int] = {}
-        """Topics whose newest message was not sent, with its size: the broker takes none so
-        large."""
+        """The size of the newest message of a topic, where it was too large to be sent."""
         self.lowest_granted = 1
-        """The lowest quality of service that it granted to a subscription."""
+        """The lowest quality of service that the broker granted to a subscription."""
         self.was_of_use = False
         """Whether the broker granted or acknowledged anything."""
         self._login = login
@@ -165,9 +103,12 @@ class Connection:
         self._ledger = threading.Lock()  # never held while paho is called
         self._waiting: dict[int, tuple[Acknowledged, int]] = {}
         self._early: dict[int, str | None] = {}
-        self._received: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        self._tried: list[tuple[float, int]] = []  # (monotonic s, message) not released yet
-        self._client = self._make_client(window)
+        self._client = PahoClient(login, protocol, window)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
 
     @property
     def alive(self) -> bool:
@@ -191,7 +132,7 @@ class Connection:
 
     @property
     def largest_unacknowledged(self) -> int:
-        """The size of the largest message that was sent and that the broker did not acknowledge."""
+        """Bytes of the largest message that was sent and not acknowledged."""
         with self._ledger:
             return max((size for _, size in self._waiting.values()), default=0)
 
@@ -230,11 +171,11 @@ class Connection:
             )
 
     def subscribe(self, *topics: str) -> None:
-        """Ask for all of them, in as few packets as the broker takes, and wait for its word. Raises
-        BrokerUnavailable, which names the first that it refuses."""
+        """Subscribe to all of them, in as few packets as the broker takes, and wait for its answer.
+        Raises BrokerUnavailable, which names the first that it refuses."""
         packet: list[str] = []
         for topic in topics:
-            if packet and not self.limits.takes(_subscribe_bytes([*packet, topic])):
+            if packet and not self.limits.takes(subscribe_bytes([*packet, topic])):
                 self._subscribe(packet)
                 packet = []
             packet.append(topic)
@@ -262,7 +203,7 @@ class Connection:
                 )
 
     def unsubscribe(self, topic: str) -> None:
-        """Hear no more of it, soon."""
+        """Ask the broker to send no more of it."""
         self._client.unsubscribe(topic)
 
     def fits(
@@ -296,9 +237,9 @@ class Connection:
         correlation: bytes | None = None,
         acknowledged: Acknowledged = _nobody_cares,
     ) -> bool:
-        """Send at QoS 1 or 0, as the broker takes it. False where it was not sent, and then
-        `acknowledged` is not called: the connection has ended, or the message is larger than the
-        broker takes (which is logged, once a topic)."""
+        """Send at QoS 1 or 0, as the broker takes it. Returns False where it was not sent: the
+        connection has ended, or the message is larger than the broker takes (which is logged once
+        a topic). `acknowledged` is not called then."""
         properties = self._properties(expiry_s, correlation)
         if not self.alive:
             return False
@@ -342,7 +283,7 @@ class Connection:
     def publish_and_wait(
         self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float
     ) -> bool:
-        """Send and wait for the broker to have it; False where it has not."""
+        """Send, and wait until the broker has it; False where it has not within `timeout_s`."""
         done: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         if not self.publish(topic, payload, retain=retain, acknowledged=done.put):
             return False
@@ -352,36 +293,17 @@ class Connection:
             return False
 
     def may_publish(self, topic: str) -> bool | None:
-        """Whether the broker takes a message there, without one that anybody hears: it is sent at
-        QoS 2, and has expired before `release` says that it may be handed on. None: that cannot be
-        told."""
+        """Whether the broker takes a message there. Nobody hears one. None: it did not say."""
         if self.protocol != MQTT5 or self.limits.qos < 2 or self.limits.receive_maximum < 2:
             return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.MessageExpiryInterval = _TRIED_FOR_S
-        mid = self._client._mid_generate()
-        self._client._send_publish(mid, topic.encode(), b"", 2, properties=properties)
-        self._tried.append((time.monotonic(), mid))
-        try:
-            while (answer := self._received.get(timeout=CONNECT_TIMEOUT_S))[0] != mid:
-                if answer[0] == _ENDED:
-                    return None
-        except queue.Empty:
-            return None
-        is_refused = answer[1] >= _FAILURE
-        if is_refused:
-            self._tried = [each for each in self._tried if each[1] != mid]
-        return not is_refused
+        return self._client.may_publish(topic)
 
     def release(self) -> None:
-        """What was tried long enough ago."""
-        due = time.monotonic() - 2 * _TRIED_FOR_S - 1
-        for at, mid in [each for each in self._tried if each[0] <= due]:
-            self._tried.remove((at, mid))
-            self._client._send_pubrel(mid)
+        """Release the messages by which `may_publish` asked. Call it every few seconds."""
+        self._client.release()
 
     def acknowledge(self, incoming: Incoming) -> None:
-        """Tell the broker that it may forget the message. Only on the connection it came by."""
+        """Tell the broker that it may forget the message. Ignored for another connection's."""
         if incoming.connection is self and incoming.qos and not self._ended.is_set():
             self._client.ack(incoming.mid, incoming.qos)
 
@@ -390,76 +312,33 @@ class Connection:
         self._client.disconnect()
         self._ended.wait(1.0)
 
-    def _make_client(self, window: int) -> _Client:
-        login = self._login
-        client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=login.client_id,
-            protocol=self.protocol,
-            clean_session=None if self.protocol == MQTT5 else login.clean,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(window)
-        client.max_queued_messages_set(0)
-        if login.will is not None:
-            will = login.will
-            client.will_set(will.topic, will.payload, will.qos, will.retain)
-        if login.username is not None:
-            client.username_pw_set(login.username, login.password)
-        if login.tls is not None:
-            client.tls_set_context(login.tls)
-        client.received = lambda mid, reason: self._received.put((mid, reason))
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        return client
-
     # paho calls these on its network thread; its argument types are its own.
 
     def _on_connect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
+        self, _c: object, _u: object, flags: paho.ConnectFlags, reason: ReasonCode, said: _Said
     ) -> None:
         if reason.is_failure:
             where = f"{self._login.host}:{self._login.port}"
-            self._refusal = _refusal(reason, properties, where)
+            self._refusal = refusal(reason, said, where)
         else:
             self.session_present = flags.session_present
-            self.limits = Limits.said(properties).at_most(self.limits.packet_bytes)
+            self.limits = Limits.said(said).at_most(self.limits.packet_bytes)
             self._accepted = True
         self._settled.set()
 
     def _on_disconnect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        flags: paho.DisconnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
+        self, _c: object, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, said: _Said
     ) -> None:
         self._ended.set()
         self._settled.set()
         self._subscribed.put((_ENDED, []))
-        self._received.put((_ENDED, _FAILURE))
+        self._client.ended()
         if self._accepted:
             by_broker = flags.is_disconnect_packet_from_server
-            self._listener.lost(self, loss_of(reason, properties, by_broker=by_broker))
+            self._listener.lost(self, loss_of(reason, said, by_broker=by_broker))
 
     def _on_subscribe(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
+        self, _c: object, _u: object, mid: int, reasons: list[ReasonCode], _said: _Said
     ) -> None:
         refusals = [str(each) if each.is_failure else None for each in reasons]
         self.was_of_use |= None in refusals
@@ -467,9 +346,7 @@ class Connection:
         self.lowest_granted = min([self.lowest_granted, *granted])
         self._subscribed.put((mid, refusals))
 
-    def _on_message(
-        self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage
-    ) -> None:
+    def _on_message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
         properties = message.properties
         try:
             topic = message.topic
@@ -490,12 +367,7 @@ class Connection:
         )
 
     def _on_publish(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        mid: int,
-        reason: ReasonCode,
-        _properties: Properties,
+        self, _c: object, _u: object, mid: int, reason: ReasonCode, _said: _Said
     ) -> None:
         refused = str(reason) if reason.is_failure else None
         self.was_of_use |= refused is None
@@ -506,20 +378,3 @@ class Connection:
         if waiting is not None:
             acknowledged, _ = waiting
             acknowledged(refused)
-
-
-def _refusal(reason: ReasonCode, properties: Properties | None, where: str) -> BrokerUnavailable:
-    if reason.getName() == "Unsupported protocol version":
-        return ProtocolRefused(f"{where}: the broker does not speak this version of MQTT.")
-    said = f"{where}: {refusal_of(reason, properties)}"
-    if reason.value in (QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED):
-        limits = Limits.said(properties)
-        if reason.value == QOS_NOT_SUPPORTED:
-            return WillRefused(said, replace(limits, qos=0))
-        return WillRefused(said, replace(limits, retain=False))
-    return BrokerUnavailable(said)
-
-
-def _subscribe_bytes(topics: list[str]) -> int:
-    """How large a SUBSCRIBE is (MQTT 5, 3.8): packet identifier, properties, filters."""
-    return whole_bytes(2 + 1 + sum(2 + len(topic.encode()) + 1 for topic in topics))

@@ -10,18 +10,16 @@ from ostiary.commands.commands import COMMANDS, Commands
 from ostiary.errors import BrokerUnavailable
 from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import BrokerState, EntranceState, State
-from ostiary.mqtt.brokers import Brokers
+from ostiary.mqtt.broker import Brokers, Login, Will, login_of
 from ostiary.mqtt.client import MqttClient
-from ostiary.mqtt.connection import Connection, Incoming, Login, Will
+from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.console_address import console_address
 from ostiary.mqtt.discovery import announcements, former_topics
-from ostiary.mqtt.login import login_of
 from ostiary.mqtt.pictures import Pictures, ShownPicture
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
 from ostiary.mqtt.security import command_verifier, door_key
-from ostiary.mqtt.subscriptions import Subscriptions
-from ostiary.mqtt.taking_back import TakingBack
+from ostiary.mqtt.session import Subscriptions, TakingBack
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings
 from ostiary.store.announced import Announced

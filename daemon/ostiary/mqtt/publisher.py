@@ -27,9 +27,9 @@ from ostiary.messages.events import (
     UserEvent,
 )
 from ostiary.messages.log import LogHead
-from ostiary.mqtt.backoff import Backoff
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.log_watch import LogWatch
+from ostiary.mqtt.session import Backoff
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings

@@ -24,9 +24,9 @@ from ostiary.errors import (
 )
 from ostiary.messages.commands.base import Answer, Transaction
 from ostiary.messages.commands.envelope import OkResponse
-from ostiary.mqtt.acks import AckOrder
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.session import AckOrder
 from ostiary.mqtt.signing import Verifier
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings

@@ -5,16 +5,11 @@ import ssl
 from pathlib import Path
 
 from ostiary.crypto.door_key import DoorKey
-from ostiary.errors import BrokerUnavailable, ConfigError, StoreLocked
+from ostiary.errors import ConfigError, StoreLocked
 from ostiary.mqtt.signing import SIGNATURE_AGE, Signer, Verifier
 from ostiary.settings import CommandSettings, MqttSettings, Settings
 
 STORE_KEY_BYTES = 32
-
-_NOT_OUR_CA = {18, 19, 20, 21}  # X509_V_ERR_*: self-signed, or without the issuer at hand
-_EXPIRED = 10
-_NOT_YET_VALID = 9
-_OTHER_HOST = {62, 64}
 
 
 def read_secret(path: Path | None, credential: str) -> bytes | None:
@@ -137,35 +132,3 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
                 f"{settings.tls_certificate}: certificate and key do not load: {error}."
             ) from error
     return context
-
-
-def explain_connect_error(error: Exception, where: str, *, tls: bool) -> BrokerUnavailable:
-    """What stopped a connection, in words that say what to look at."""
-    return BrokerUnavailable(f"{where}: {_reason(error, tls=tls)}")
-
-
-def _reason(error: Exception, *, tls: bool) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _certificate_reason(error)
-    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-        return "what answers there does not speak TLS; is that the port for plain text?"
-    if tls and isinstance(error, ssl.SSLError | ConnectionResetError):
-        name = getattr(error, "reason", None) or "connection closed"
-        return f"TLS failed ({name}); does that port speak TLS, and take this door's certificate?"
-    if isinstance(error, TimeoutError):
-        return "no answer in time; is the address right, and the broker up?"
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}."
-    return str(error)
-
-
-def _certificate_reason(error: ssl.SSLCertVerificationError) -> str:
-    if error.verify_code == _EXPIRED:
-        return "the broker's certificate has expired. Renew it there, or set this clock."
-    if error.verify_code == _NOT_YET_VALID:
-        return "the broker's certificate is not valid yet. Is this clock right?"
-    if error.verify_code in _NOT_OUR_CA:
-        return "the broker's certificate was not issued by the CA in mqtt.tls_ca."
-    if error.verify_code in _OTHER_HOST:
-        return "the broker's certificate is for another host name than mqtt.host."
-    return f"the broker's certificate is refused: {error.verify_message}."

@@ -19,10 +19,9 @@ from ostiary.clock import always
 from ostiary.commands.site import Heard, SiteRoster
 from ostiary.errors import BrokerUnavailable, OstiaryError
 from ostiary.messages.state import SiteState
-from ostiary.mqtt.brokers import Brokers
+from ostiary.mqtt.broker import Brokers, Login, login_of
 from ostiary.mqtt.client import MqttClient
-from ostiary.mqtt.connection import Connection, Incoming, Login
-from ostiary.mqtt.login import login_of
+from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.site_repair import BrokerRepair
 from ostiary.mqtt.site_watch import SiteWatch
 from ostiary.settings import Settings

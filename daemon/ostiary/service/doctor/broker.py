@@ -9,11 +9,10 @@ from pydantic import ValidationError
 
 from ostiary.errors import BrokerUnavailable, OstiaryError
 from ostiary.messages.state import State
-from ostiary.mqtt.connection import MQTT5, MQTT311, Connection, Incoming, Login, ProtocolRefused
-from ostiary.mqtt.limits import Limits
-from ostiary.mqtt.login import login_of
-from ostiary.mqtt.losses import Loss
-from ostiary.mqtt.sessions import Suspicion
+from ostiary.mqtt.broker import Limits, Login, Loss, ProtocolRefused, login_of
+from ostiary.mqtt.client import Suspicion
+from ostiary.mqtt.connection import Connection, Incoming
+from ostiary.mqtt.paho_client import MQTT5, MQTT311
 from ostiary.mqtt.topics import Topics
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.settings import Settings
