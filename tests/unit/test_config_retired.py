@@ -16,7 +16,8 @@ from ostiary.http.live import AT_MOST_FPS, AT_MOST_WIDE
 from ostiary.http.parts import ConsoleLimits
 from ostiary.mqtt.broker import KEEP_ALIVE_S
 from ostiary.mqtt.door import SESSION_S
-from ostiary.mqtt.publisher import KEEP_ANSWERS, MOST_ANSWERS, RESEND, WINDOW
+from ostiary.mqtt.housekeeping import KEEP_ANSWERS, MOST_ANSWERS
+from ostiary.mqtt.publisher import RESEND, WINDOW
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.service.doctor.check import Level
 from ostiary.service.doctor.settings import check_settings

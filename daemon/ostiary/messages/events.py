@@ -1,7 +1,7 @@
 """What Ostiary tells the building: one model an event, from which schema and docs are made."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
@@ -138,6 +138,20 @@ class DoorEvent(Event):
         "`ostiary-door-v1` and the texts of door, seq, event_id, expires, source and username, "
         "with a line feed between each."
     )
+
+    @classmethod
+    def unsigned(cls, event: LoginEvent, username: str, door: str, expires: datetime) -> Self:
+        """The message that opens `door`, by its topic, for `event`; its signature is empty."""
+        return cls(
+            event_id=event.event_id,
+            seq=event.seq,
+            timestamp=event.timestamp,
+            door=door,
+            username=username,
+            source=event.source,
+            expires=expires,
+            signature="",
+        )
 
     def signed_text(self) -> bytes:
         """What the signature is over. The name comes last: it alone is anybody's text."""

@@ -126,7 +126,7 @@ class MqttDoor:
     @property
     def refused_topics(self) -> tuple[str, ...]:
         """What the broker does not let this door hear (commands, sensors), or say (events)."""
-        unheard = (self.topics.log,) if self._publisher.watch.is_unheard else ()
+        unheard = (self.topics.log,) if self._publisher.signed_log.is_unheard else ()
         said = self._publisher.refused + self._pictures_refused
         return self._subscriptions.refused + said + unheard
 

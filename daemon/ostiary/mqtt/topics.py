@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
 from ostiary.settings import Settings
 
 
@@ -38,6 +39,18 @@ class Topics:
     @property
     def duress(self) -> str:
         return f"{self.base}/duress"
+
+    def of_event(self, event: AnyEvent) -> str:
+        """Where an event is told."""
+        match event:
+            case LoginEvent():
+                return self.event_login
+            case UserEvent():
+                return self.event_user
+            case EntranceEvent():
+                return self.event_door
+            case DuressEvent():
+                return self.duress
 
     def entrance(self, door: str) -> str:
         """How a door is, retained; by its camera's name."""
