@@ -7,8 +7,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from ostiary.mqtt.console_address import console_address
-from ostiary.mqtt.discovery import announcements, former_topics
+from ostiary.mqtt.discovery import announcements, console_address, former_topics
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings
 from ostiary.settings.http import HttpSettings

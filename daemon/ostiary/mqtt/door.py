@@ -13,8 +13,7 @@ from ostiary.messages.state import BrokerState, EntranceState, State
 from ostiary.mqtt.broker import Brokers, Login, Will, login_of
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming
-from ostiary.mqtt.console_address import console_address
-from ostiary.mqtt.discovery import announcements, former_topics
+from ostiary.mqtt.discovery import announcements, console_address, former_topics
 from ostiary.mqtt.pictures import Pictures, ShownPicture
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.requests import Requests
