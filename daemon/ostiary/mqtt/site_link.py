@@ -1,14 +1,13 @@
 """The site over the broker: hears what other doors tell, and tells them what was changed here.
 
-A connection of its own, so that a large roster holds up neither commands nor events. The database
-is the queue of what is to be told; a worker thread does everything.
+It has a connection of its own, so that a large roster delays neither commands nor events. The
+database is the queue of what is to be told. A worker thread does everything.
 """
 
 import queue
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,31 +21,28 @@ from ostiary.messages.state import SiteState
 from ostiary.mqtt.broker import Brokers, Login, login_of
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming
-from ostiary.mqtt.site_repair import BrokerRepair
+from ostiary.mqtt.site_sync import BrokerRepair, SiteSync
 from ostiary.mqtt.site_watch import SiteWatch
 from ostiary.settings import Settings
 from ostiary.site.envelope import key_number
 from ostiary.site.members import MemberRole, Membership
 from ostiary.site.overview import CONFIRM_WITHIN_S, DoorLine, overview
 from ostiary.site.report import DoorReport
-from ostiary.site.topics import SHARDS
 
 log = structlog.get_logger(__name__)
 
 BATCH = 256
 """Messages applied in one transaction, and changes under way to the broker, at most."""
-QUIET_S = 2.0
-"""So long nothing came: the broker has sent what it keeps, or has dropped the rest."""
 JOINED_EVERY_S = 1.0
 HOUSEKEEPING_S = 3600.0
 UNDO_FOR = timedelta(days=1)
-"""So long it can be undone that another door deleted somebody."""
+"""How long a deletion by another door can be undone."""
 REFUSED_SHOWN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """The broker has a change, or refuses it."""
+    """The broker has a change, or refuses it; `refused` says why."""
 
     connection: Connection
     person: str
@@ -59,21 +55,9 @@ class _Attached:
     connection: Connection | None
 
 
-class _Sync:
-    """One hearing of everything that the broker keeps."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.seen: set[str] = set()
-        self.mark = ""
-        self.stage = "keys"  # then people, then shards where the broker dropped some, then done
-        self.shards = list(SHARDS)
-        self.last_message = time.monotonic()
-
-
 class SiteLink:
-    """Start it, `wake` it after a change, stop it. `report` says how the door is. `beat` is called
-    every few seconds while the worker is alive."""
+    """The link of a door to its site: start it, `wake` it after a change, stop it. `report` makes
+    this door's report. `beat` is called every few seconds while the worker is alive."""
 
     def __init__(
         self,
@@ -90,17 +74,16 @@ class SiteLink:
         self._roster = roster
         self._topics = roster.topics
         self._watch = SiteWatch(roster, report)
-        self._mending = BrokerRepair(roster)
+        self._repair = BrokerRepair(roster)
         self._beat = beat
         self._clock = clock
         self._inbox: queue.SimpleQueue[Incoming | _Told | _Attached | None] = queue.SimpleQueue()
-        self._sync: _Sync | None = None
+        self._sync: SiteSync | None = None
         self._under_way: dict[str, str] = {}
         self._may_wait = True
         self._pending = False
         self._too_large: dict[str, str] = {}
-        """Changes (person and version) that are larger than the broker takes."""
-        self._members_heard = b""
+        """The version of each person's change that is larger than the broker takes."""
         self._next_look = 0.0
         self._next_housekeeping = 0.0
         self._stopping = False
@@ -113,10 +96,10 @@ class SiteLink:
     @property
     def is_synced(self) -> bool:
         """Whether everything that the broker keeps was heard since it was last connected."""
-        return self._sync is not None and self._sync.stage == "done"
+        return self._sync is not None and self._sync.is_done
 
     def state(self) -> SiteState:
-        """For the door's own report."""
+        """What this door knows of its site, for its own report."""
         roster, membership = self._roster, self._roster.membership
         signers = () if membership is None else tuple(membership.signers.values())
         role = None if membership is None or membership.role is None else membership.role.value
@@ -132,8 +115,8 @@ class SiteLink:
         )
 
     def overview(self) -> tuple[DoorLine, ...]:
-        """All doors; nobody before this one has joined. In a large site this door begins to listen
-        to all of them now, and knows more when it is asked again."""
+        """All doors of the site; none before this door has joined. In a large site this door now
+        begins to listen to all of them, and knows more when it is asked again."""
         membership = self._roster.membership
         if membership is None:
             return ()
@@ -142,33 +125,26 @@ class SiteLink:
         return overview(membership, reports, CONFIRM_WITHIN_S, self._clock())
 
     def problems(self, state: SiteState) -> tuple[str, ...]:
-        """What of it needs attention, as stable words."""
-        return tuple(self._problems(state))
-
-    def _problems(self, state: SiteState) -> Iterator[str]:
-        if state.role is None:
-            yield "site_not_joined"
-        if state.role == "revoked":
-            yield "site_revoked"
-        if state.unconfirmed:
-            yield "site_unconfirmed"
-        connection = self._client.connection
-        if connection is not None and connection.too_large:
-            yield "site_messages_too_large"
-        if connection is not None and not connection.limits.retain:
-            yield "site_needs_retain"
-        if self._watch.differs:
-            yield "site_differs"
-        at = self._roster.refused_at
-        if at is not None and self._clock() - at < REFUSED_SHOWN:
-            yield "site_messages_refused"
+        """What of the site needs attention, as stable words."""
+        connection, refused_at = self._client.connection, self._roster.refused_at
+        found = {
+            "site_not_joined": state.role is None,
+            "site_revoked": state.role == "revoked",
+            "site_unconfirmed": bool(state.unconfirmed),
+            "site_messages_too_large": connection is not None and bool(connection.too_large),
+            "site_needs_retain": connection is not None and not connection.limits.retain,
+            "site_differs": self._watch.differs,
+            "site_messages_refused": refused_at is not None
+            and self._clock() - refused_at < REFUSED_SHOWN,
+        }
+        return tuple(word for word, is_so in found.items() if is_so)
 
     def start(self) -> None:
         self._thread.start()
         self._client.start()
 
     def stop(self) -> None:
-        """What could not be told is told next time."""
+        """Stop. What could not be told is told next time."""
         self._client.stop()
         self._stopping = True
         self._inbox.put(None)
@@ -176,7 +152,7 @@ class SiteLink:
             self._thread.join(1.0)
 
     def wake(self) -> None:
-        """There is something to tell."""
+        """Note that there is something to tell."""
         self._inbox.put(None)
 
     # what MqttClient tells, on its threads
@@ -220,7 +196,7 @@ class SiteLink:
                 self._start_over()
 
     def _start_over(self) -> None:
-        """What was not applied is heard again."""
+        """Hear everything again: something was not applied."""
         self._sync = None
         time.sleep(1.0)
         try:
@@ -229,26 +205,19 @@ class SiteLink:
             log.error("site_waits", code=error.code, reason=error.message)
 
     def _step(self) -> None:
-        messages, told = [], []
         items = self._drained()
         for item in items:
             if isinstance(item, _Attached):
                 self._begin(item.connection)
-            elif isinstance(item, _Told):
-                told.append(item)
-            elif isinstance(item, Incoming):
-                messages.append(item)
         if None in items or not items:  # it was woken, or it is quiet
             self._may_wait = True
-        if told:
-            self._settle(told)
-        if messages:
-            self._hear(messages)
+        self._settle([each for each in items if isinstance(each, _Told)])
+        self._hear([each for each in items if isinstance(each, Incoming)])
         self._advance()
         self._keep_house()
 
     def _drained(self) -> list[Incoming | _Told | _Attached | None]:
-        """What came, waiting a little for the first."""
+        """Take what came, after waiting a little for the first."""
         items: list[Incoming | _Told | _Attached | None] = []
         try:
             items.append(self._inbox.get(timeout=self._patience()))
@@ -259,68 +228,46 @@ class SiteLink:
         return items
 
     def _patience(self) -> float:
-        if self._sync is not None and self._sync.stage != "done":
+        if self._sync is not None and not self._sync.is_done:
             return 0.1
-        mending = self._mending.soonest
-        due = self._watch.report_due if mending is None else min(mending, self._watch.report_due)
+        repair, report = self._repair.soonest, self._watch.report_due
+        due = report if repair is None else min(repair, report)
         return min(1.0, max(0.05, due - time.monotonic()))
 
     def _begin(self, connection: Connection | None) -> None:
-        """Hear everything from the beginning, by this connection."""
+        """Hear everything from the beginning on this connection; None: there is none."""
         self._under_way.clear()
         self._too_large.clear()
         self._may_wait = True
         self._sync = None
         if connection is None or not connection.alive or not self._roster.reread():
             return
-        sync = _Sync(connection)
         try:
-            mark = self._topics.mark(self._roster.identity.id)
-            connection.subscribe(mark, self._topics.keys)
+            self._sync = SiteSync(connection, self._roster, self._watch)
         except BrokerUnavailable as error:
             log.error("site_not_heard", reason=error.message)
-            return
-        self._sync = sync
-        self._put_mark(sync)
-
-    def _put_mark(self, sync: _Sync) -> None:
-        """What the broker keeps of what was asked for comes before this comes back."""
-        sync.mark = f"{random.getrandbits(64):016x}"
-        sync.last_message = time.monotonic()
-        sync.connection.publish(self._topics.mark(self._roster.identity.id), sync.mark.encode())
 
     def _hear(self, incoming: list[Incoming]) -> None:
-        sync, roster = self._sync, self._roster
+        roster = self._roster
         heard = [each for each in incoming if each.topic.startswith(self._topics.base)]
         members = roster.members_payload
         wrong = set(roster.receive([Heard(each.topic, each.payload) for each in heard]))
         for each in incoming:
             each.connection.acknowledge(each)
         for each in heard:
-            self._note(each, each.topic in wrong)
-        if sync is not None:
-            sync.last_message = time.monotonic()
+            self._note(each, is_wrong=each.topic in wrong)
         if roster.members_payload != members:
             self._begin(self._client.connection)  # what was refused before may be believed now
 
-    def _note(self, incoming: Incoming, is_wrong: bool) -> None:
-        sync, topic = self._sync, incoming.topic
-        if topic == self._topics.keys:
-            self._members_heard = incoming.payload
-        person = self._topics.person_of(topic)
-        if person is None and topic != self._topics.keys:
-            if sync is not None and incoming.payload == sync.mark.encode():
-                sync.mark = ""
-            return
-        if is_wrong:
-            self._mending.later(topic)
-        else:
-            self._mending.is_right(topic)
-            if person is not None and sync is not None:
-                sync.seen.add(person)
+    def _note(self, incoming: Incoming, *, is_wrong: bool) -> None:
+        topic = incoming.topic
+        if self._sync is not None:
+            self._sync.heard(topic, incoming.payload, is_wrong=is_wrong)
+        if topic == self._topics.keys or self._topics.person_of(topic) is not None:
+            (self._repair.later if is_wrong else self._repair.is_right)(topic)
 
     def _advance(self) -> None:
-        """Go on with hearing everything; once that is done, tell what waits."""
+        """Go on hearing everything; once that is done, tell what waits."""
         sync, membership = self._sync, self._roster.membership
         now = time.monotonic()
         if sync is None or membership is None:
@@ -330,43 +277,23 @@ class SiteLink:
             return
         if not sync.connection.alive:
             return
-        is_late = now - sync.last_message > QUIET_S
-        if sync.stage == "done":
+        if sync.is_done:
             self._stay_equal(sync.connection, membership, now)
-        elif sync.mark and not is_late:
             return
-        elif sync.stage == "keys":
-            sync.stage = "people"
-            self._watch.listen(sync.connection, membership, now, again=True)
-            sync.connection.subscribe(self._topics.people)
-            self._put_mark(sync)
-        elif sync.stage == "people" and not sync.mark:
+        sync.advance(membership, now)
+        if sync.is_done:
             self._finish(sync)
-        else:  # the broker had no room for all at once: by parts
-            sync.stage = "shards"
-            self._next_shard(sync)
 
-    def _next_shard(self, sync: _Sync) -> None:
-        if len(sync.shards) < len(SHARDS):
-            done = SHARDS[len(SHARDS) - len(sync.shards) - 1]
-            sync.connection.unsubscribe(self._topics.shard(done))
-        if not sync.shards:
-            self._finish(sync)
-            return
-        sync.connection.subscribe(self._topics.shard(sync.shards.pop(0)))
-        self._put_mark(sync)
-
-    def _finish(self, sync: _Sync) -> None:
-        sync.stage = "done"
-        missing = [person for person in self._roster.known() if person not in sync.seen]
+    def _finish(self, sync: SiteSync) -> None:
+        missing = sync.missing()
         if self._was_away_too_long():
             self._roster.forget_absent(missing)
         else:
             for person in missing:
                 if self._roster.store.envelope(person) is not None:
-                    self._mending.later(self._topics.person(person))
-        if self._members_heard != self._roster.members_payload:
-            self._mending.later(self._topics.keys)
+                    self._repair.later(self._topics.person(person))
+        if sync.members_payload != self._roster.members_payload:
+            self._repair.later(self._topics.keys)
         self._note_heard()
         log.info("site_heard", people=self._roster.living, missing=len(missing))
 
@@ -375,7 +302,7 @@ class SiteLink:
             self._roster.store.heard(self._clock())
 
     def _was_away_too_long(self) -> bool:
-        """Others have lived on without this door for longer than deletions are kept."""
+        """Whether this door was away for longer than the others keep deletions."""
         heard_at = self._roster.store.heard_at()
         if heard_at is None or not self._clock_trusted():
             return False
@@ -384,7 +311,7 @@ class SiteLink:
         return self._clock() > until and any(at > until for at in others)
 
     def _stay_equal(self, connection: Connection, membership: Membership, now: float) -> None:
-        """What there is to do once everything was heard."""
+        """Do what there is to do once everything was heard."""
         self._mend(connection, now)
         self._watch.listen(connection, membership, now)
         self._tell(connection)
@@ -393,7 +320,7 @@ class SiteLink:
             self._begin(self._client.connection)
 
     def _mend(self, connection: Connection, now: float) -> None:
-        topics = self._mending.due(now)
+        topics = self._repair.due(now)
         people = [person for topic in topics if (person := self._topics.person_of(topic))]
         if self._topics.keys in topics:
             connection.publish(self._topics.keys, self._roster.members_payload, retain=True)

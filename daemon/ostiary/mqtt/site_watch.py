@@ -1,4 +1,4 @@
-"""How the doors of a site are: this one says so, listens to others, and compares."""
+"""How the doors of a site are: this door says how it is, listens to others, and compares."""
 
 import random
 import time
@@ -18,14 +18,15 @@ log = structlog.get_logger(__name__)
 REPORT_AFTER_S = 0.5
 REPORT_EVERY_S = 60.0
 LOOK_S = 60.0
-"""So long a door listens to all after somebody looked at the list of them."""
+"""How long a door listens to all others after somebody looked at the list of them."""
 DIFFERS_S = 5.0
 SWEEP_EVERY_S = 20.0
 SWEEP_AT_MOST_S = 3600.0
 
 
 class SiteWatch:
-    """`look` and `differs` may be called from any thread, the others on the link's worker."""
+    """Listens to other doors. `look` and `differs` may be called from any thread, the others on the
+    link's worker."""
 
     def __init__(self, roster: SiteRoster, report: Callable[[], DoorReport]) -> None:
         self._roster = roster
@@ -41,24 +42,24 @@ class SiteWatch:
 
     @property
     def differs(self) -> bool:
-        """Whether a door it listens to has had something else than this one for a while."""
+        """Whether a door that it listens to has had other people than this one for a while."""
         since = self._differs_since
         return since is not None and time.monotonic() - since > 3 * SWEEP_EVERY_S
 
     @property
     def report_due(self) -> float:
-        """When the next report is, by the monotonic clock."""
+        """When the next report is due, in monotonic seconds."""
         return self._report_due
 
     def look(self) -> None:
-        """Somebody looks at the list of all doors: listen to all for a while."""
+        """Listen to all doors for a while: somebody looks at the list of them."""
         self._look_until = time.monotonic() + LOOK_S
 
     def listen(
         self, connection: Connection, membership: Membership, now: float, *, again: bool = False
     ) -> None:
-        """Ask the broker for the doors that are to be listened to; `again`: also for those it was
-        asked for, so that it sends what it keeps of them. Raises BrokerUnavailable."""
+        """Subscribe to the doors that are to be listened to. `again`: also to those that it is
+        subscribed to, so that the broker sends what it keeps of them. Raises BrokerUnavailable."""
         if connection is not self._connection:
             self._connection, self._asked_for = connection, frozenset()
         topics, doors = self._roster.topics, self._roster.doors
@@ -77,8 +78,8 @@ class SiteWatch:
         self._asked_for = wanted
 
     def is_to_hear_again(self, membership: Membership, now: float) -> bool:
-        """Whether another door has had something else for so long that everything should be
-        heard again; seldom, where that does not help."""
+        """Whether another door has had other people for so long that everything should be heard
+        again. More and more seldom, where that does not help."""
         mine, said = self._roster.digest, self._roster.doors.said
         others = [said[member].report.digest for member in membership.listens_to if member in said]
         if all(each == mine for each in others):
@@ -86,7 +87,7 @@ class SiteWatch:
             return False
         since = self._differs_since = self._differs_since or now
         usual, _ = Counter([mine, *others]).most_common(1)[0]
-        # Who has what most have is asked to hear again, too: what the broker has lost is put back.
+        # A door that has what most have hears again, too: so it puts back what the broker lost.
         patience_s = DIFFERS_S if mine != usual else 2 * DIFFERS_S
         if now - since <= patience_s or now < self._next_sweep:
             return False
@@ -98,11 +99,11 @@ class SiteWatch:
     def tell(
         self, connection: Connection, membership: Membership, now: float, *, pending: bool
     ) -> None:
-        """Say how this door is, where that has changed or it is time. `pending`: there are changes
-        that the broker has not got."""
+        """Publish this door's report, where something has changed or it is time. `pending`: there
+        are changes that the broker has not got."""
         roster = self._roster
         shown = (roster.digest, roster.members_payload, pending)
-        # Where there are many, later and less often.
+        # In a large site, later and less often.
         after_s = max(REPORT_AFTER_S, len(membership.signers) / 200)
         if shown != self._told and self._report_due > now + after_s:
             self._report_due = now + after_s
