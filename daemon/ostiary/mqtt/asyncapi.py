@@ -1,4 +1,4 @@
-"""The contract as an AsyncAPI 3 document, made from the models."""
+"""Makes docs/asyncapi.yaml, the contract as an AsyncAPI 3 document, from the models."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ OUT: Mapping[str, tuple[type[BaseModel], str]] = {
 
 
 def document() -> dict[str, Any]:
-    """The whole document as plain data."""
+    """The document as plain data."""
     channels: dict[str, Any] = {
         "availability": _channel("availability", ["Availability"]),
         "picture_camera": _channel("picture/{camera}", ["Picture"]),
@@ -132,7 +132,7 @@ def _schemas(models: list[tuple[type[BaseModel], str]]) -> dict[str, Any]:
 
 
 def to_yaml(value: Any, indent: int = 0) -> str:
-    """`value` (of dicts, lists, texts and numbers) as YAML, every text quoted as in JSON."""
+    """Write `value` (dicts, lists, texts and numbers) as YAML, every text quoted as in JSON."""
     space = "  " * indent
     if isinstance(value, dict) and value:
         entries = ((f"{space}{_key(key)}:", item) for key, item in value.items())

@@ -1,4 +1,4 @@
-"""The MQTT side of one door, put together: availability, state, events out, commands in."""
+"""The MQTT side of a door: availability, state, events, pictures and prompts out, commands in."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -28,15 +28,15 @@ from ostiary.vision.arrays import BGRImage
 
 TRY_EVERY_S = 600.0
 SESSION_S = 3600
-"""How long the broker keeps commands for a daemon that is away."""
+"""How long the broker keeps commands for a daemon that is away, in seconds."""
 URGENT = 4
-"""Commands taken in above those that may wait: so a lockdown is heard behind them."""
+"""Commands taken in beyond those that may wait, so that a lockdown behind them is heard."""
 ONLINE = b"online"
 OFFLINE = b"offline"
 
 
 class Sensors(Protocol):
-    """Contacts that are sensors of their own (`Doors`)."""
+    """The contacts that are MQTT sensors of their own (`Doors`)."""
 
     @property
     def sensor_topics(self) -> tuple[str, ...]: ...
@@ -45,17 +45,17 @@ class Sensors(Protocol):
     def optional_topics(self) -> frozenset[str]: ...
 
     def heard(self, topic: str, payload: bytes | None) -> None:
-        """None: it cannot be heard. Returns at once."""
+        """Take in what a sensor said; None: it cannot be heard. Returns at once."""
         ...
 
 
 class MqttDoor:
-    """Start it, stop it; it hears of every event of `events` itself. `beat` is called every five
-    seconds or more often while the publisher is alive; at worst every half minute. By a clock that
-    is not trusted nothing is removed for its age.
+    """A door at the broker: start it, stop it. It hears of every event of `events` itself. `beat`
+    is called every five seconds while the publisher is alive, at worst every half minute. By a
+    clock that is not trusted nothing is removed for its age.
 
-    Making one raises ConfigError where commands must be signed and there is no key, or where the
-    door's own key cannot be read.
+    Raises ConfigError where commands must be signed and there is no key, or where the door's own
+    key cannot be read.
     """
 
     def __init__(
@@ -124,7 +124,8 @@ class MqttDoor:
 
     @property
     def refused_topics(self) -> tuple[str, ...]:
-        """What the broker does not let this door hear (commands, sensors), or say (events)."""
+        """The topics that the broker does not let this door read (commands, sensors) or write
+        (events)."""
         unheard = (self.topics.log,) if self._publisher.signed_log.is_unheard else ()
         said = self._publisher.refused + self._pictures_refused
         return self._subscriptions.refused + said + unheard
@@ -147,8 +148,7 @@ class MqttDoor:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the broker, the connection to it and what is told, as stable
-        words."""
+        """What is wrong with the broker, the connection and the record, as stable words."""
         suspicion, broker = self._client.suspicion, self.broker
         found = [] if suspicion is None else [suspicion.value]
         if broker is not None:
@@ -158,7 +158,7 @@ class MqttDoor:
         return (*found, *self._publisher.problems)
 
     def start(self) -> None:
-        """Returns at once; the door works without a broker, too."""
+        """Begin to connect, and return at once: the door works without a broker, too."""
         self._publisher.start()
         if self._settings.mqtt.event_pictures:
             self._pictures.start()
@@ -166,7 +166,7 @@ class MqttDoor:
         self._client.start()
 
     def wait_connected(self, timeout_s: float) -> None:
-        """Raises BrokerUnavailable with the latest reason."""
+        """Wait for a connection. Raises BrokerUnavailable with the latest reason."""
         self._client.wait_connected(timeout_s)
 
     def stop(self) -> None:
@@ -177,15 +177,15 @@ class MqttDoor:
         self._client.stop()
 
     def publish_state(self, state: State) -> None:
-        """Retained; kept here for the next connection where there is none now."""
+        """Publish the door's report, retained; without a connection, once there is one."""
         self._state = state
         connection = self._client.connection
         if connection is not None:
             self._send_state(connection, state)
 
     def _send_state(self, connection: Connection, state: State) -> None:
-        """As much of it as the broker takes. One that keeps nothing is told with each that the
-        door is there, for those who have come since."""
+        """Send as much of the report as the broker takes. A broker that retains nothing also gets
+        the availability with each report, for clients that have come since."""
         if not connection.limits.retain:
             connection.publish(self.topics.availability, ONLINE)
         topic = self.topics.state
@@ -194,7 +194,7 @@ class MqttDoor:
         connection.publish(topic, next(fitting, payloads[-1]), retain=True)
 
     def publish_entrance(self, state: EntranceState) -> None:
-        """Likewise, how one door is."""
+        """Publish how one door is, retained; without a connection, once there is one."""
         topic, payload = self.topics.entrance(state.door), state.model_dump_json().encode()
         self._entrances[topic] = payload
         connection = self._client.connection
@@ -202,8 +202,8 @@ class MqttDoor:
             connection.publish(topic, payload, retain=True)
 
     def publish_prompt(self, prompt: PromptMessage) -> None:
-        """From any thread. One that the broker cannot have now is of no use later, but while it is
-        asked for it is said again to a broker that comes back."""
+        """Publish what a door asks for. May be called on any thread. While it is asked for, it is
+        sent again to a broker that comes back."""
         self._prompts[prompt.source] = prompt
         if (connection := self._client.connection) is not None:
             self._send_prompt(connection, prompt)
@@ -211,8 +211,8 @@ class MqttDoor:
     def show_picture(
         self, camera: str, image: BGRImage, seq: int | None = None, username: str | None = None
     ) -> None:
-        """What a camera sees, or saw at the decision of the event `seq`, of `username` where
-        somebody was recognised. Returns at once; only with `mqtt.event_pictures`."""
+        """Send what a camera sees, or saw at the decision of the event `seq`. `username`: who was
+        recognised, if anybody. Returns at once; does nothing without `mqtt.event_pictures`."""
         if self._settings.mqtt.event_pictures and not self._pictures_refused:
             self._pictures.show(ShownPicture(camera, image, time.monotonic(), seq, username))
 
@@ -242,15 +242,16 @@ class MqttDoor:
         self._publisher.attach(connection)
 
     def _kept(self, announced: Mapping[str, bytes]) -> list[str]:
-        """Every topic of which the broker keeps something as the settings are."""
+        """The topics that the broker retains, by these settings."""
         topics = self.topics
         entrances = [topics.entrance(camera.name) for camera in self._settings.cameras]
         shown = [topic for topic, payload in announced.items() if payload]
         return [topics.availability, topics.state, topics.log, *entrances, *shown]
 
     def _try_topics(self, connection: Connection) -> None:
-        """Before anybody is forced, and again at fixed times: what is said of it afterwards would
-        tell that somebody was. At the QoS of pictures a broker says nothing."""
+        """Find out whether the broker takes duress messages and pictures. At fixed times, never
+        when somebody was forced: that would tell of it. To a picture, at QoS 0, a broker says
+        nothing."""
         self._try_due = time.monotonic() + TRY_EVERY_S
         self._publisher.duress_may_be_told(connection.may_publish(self.topics.duress))
         if self._settings.mqtt.event_pictures:
@@ -286,7 +287,8 @@ class MqttDoor:
         connection.publish_and_wait(self.topics.availability, OFFLINE, retain=True, timeout_s=0.5)
 
     def login(self) -> Login:
-        """How to reach the broker; secrets and certificates are read now. Raises ConfigError."""
+        """The login for the next broker in turn; reads secrets and certificates now. Raises
+        ConfigError."""
         mqtt = self._settings.mqtt
         login = login_of(
             self._settings,

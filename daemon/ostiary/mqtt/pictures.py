@@ -1,8 +1,8 @@
-"""The pictures of decisions on the bus, for whoever may read them there (`mqtt.event_pictures`).
+"""Sends the pictures of decisions to the broker (`mqtt.event_pictures`).
 
-Everything else goes first. A thread of a lower priority makes them small, and sends one at a time,
-at QoS 0, once its event is acknowledged and nothing else is under way. One that would have to wait
-for long is left out.
+Everything else goes first. A thread of lower priority shrinks the pictures and sends one at a time,
+at QoS 0, once its event is acknowledged and nothing else is under way. A picture that would have to
+wait for long is left out.
 """
 
 import queue
@@ -25,15 +25,15 @@ log = structlog.get_logger(__name__)
 WIDTH = 640
 BYTES = 30_000
 EXPIRY_S = 60
-"""A picture is of no use to anybody so long after it was taken."""
+"""A picture that is older is of no use to anybody."""
 WAITING = 4
 LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ShownPicture:
-    """What `camera` saw. `seq`: at the decision of this event; None: when somebody asked. Of
-    `username`, where somebody was recognised. `taken_at`: monotonic seconds."""
+    """What `camera` saw. `seq`: the event of the decision; None: somebody asked for a picture.
+    `username`: who was recognised, if anybody. `taken_at`: monotonic seconds."""
 
     camera: str
     image: BGRImage
@@ -47,8 +47,8 @@ class ShownPicture:
 
 
 class Pictures:
-    """`connection` gives the living one, `is_pending` says whether the broker lacks an event yet,
-    `is_registered` whether somebody of that name is."""
+    """Sends pictures in a thread. `connection` gives the living one; `is_pending` says whether the
+    broker still lacks an event; `is_registered` whether a name is somebody's."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class Pictures:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Leave out what waits."""
+        """Stop; leave out the pictures that wait."""
         self._stopping.set()
         self._waiting.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def show(self, picture: ShownPicture) -> None:
-        """Soon. Returns at once, on any thread."""
+        """Send a picture soon. Returns at once; may be called on any thread."""
         if self._connection() is not None and self._waiting.qsize() < WAITING:
             self._waiting.put(picture)
 
@@ -96,7 +96,7 @@ class Pictures:
                 if self._stopping.wait(LOOK_S):
                     return False
                 continue
-            # Who was deleted since is shown to nobody.
+            # Nobody is shown who was deleted meanwhile.
             if picture.username is not None and not self._is_registered(picture.username):
                 return False
             return connection.publish(

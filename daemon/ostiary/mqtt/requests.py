@@ -1,8 +1,8 @@
-"""Commands that come by MQTT: taken in, run one at a time by a worker, answered.
+"""Commands over MQTT: taken in, run one at a time by a worker, answered.
 
-A command is acknowledged to the broker only after its answer has been. So after a crash the
-broker delivers it again, and the command log keeps it from running twice. What is to be done at a
-door has a worker of its own: a lockdown does not wait for pictures.
+A command is acknowledged to the broker only after the broker has acknowledged its answer. So after
+a crash the broker delivers it again, and the command log keeps it from running twice. Commands to a
+door have a worker of their own: a lockdown does not wait for pictures.
 """
 
 import queue
@@ -46,7 +46,7 @@ class _Waiting:
 
 
 class _Lane:
-    """Commands that wait for one worker: so many at most, and so many bytes."""
+    """The commands that wait for one worker: `at_most` of them, and `bytes_at_most` together."""
 
     def __init__(self, at_most: int, bytes_at_most: int) -> None:
         self._at_most = at_most
@@ -56,7 +56,7 @@ class _Lane:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
 
     def put(self, waiting: _Waiting) -> bool:
-        """Whether there is room."""
+        """Queue a command; False: there is no room."""
         size = len(waiting.incoming.payload)
         with self._lock:
             is_full = self._queue.qsize() >= self._at_most or (
@@ -69,7 +69,7 @@ class _Lane:
         return True
 
     def take(self) -> _Waiting | None:
-        """The next, as soon as there is one; None: it is over."""
+        """Wait for the next command; None: there comes none any more."""
         waiting = self._queue.get()
         if waiting is not None:
             with self._lock:
@@ -81,7 +81,8 @@ class _Lane:
 
 
 class Requests:
-    """The workers. `arrived` is called on the network thread, everything else happens on theirs."""
+    """Takes commands in and answers them. `arrived` is called on the network thread; everything
+    else happens on the workers'."""
 
     def __init__(
         self,
@@ -111,7 +112,8 @@ class Requests:
             thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """The command that runs may end; those that wait are delivered again later."""
+        """Stop. The command that runs may end within `timeout_s`; those that wait are delivered
+        again later."""
         self._lane.end()
         self._urgent.end()
         until = time.monotonic() + timeout_s
@@ -119,7 +121,7 @@ class Requests:
             thread.join(max(0.0, until - time.monotonic()))
 
     def arrived(self, incoming: Incoming) -> None:
-        """Take in one message, or say at once that there are too many."""
+        """Take in one message, or answer at once that too many wait."""
         self._acks.arrived(incoming)
         name = self._topics.command_of(incoming.topic)
         try:
@@ -132,7 +134,7 @@ class Requests:
             self._answer(incoming, failed(incoming.payload, error))
 
     def seen(self, incoming: Incoming) -> None:
-        """What came is no command: it is acknowledged in its turn."""
+        """Acknowledge a message that is no command, in its turn."""
         self._acks.arrived(incoming)
         self._acks.done(incoming)
 
@@ -153,7 +155,7 @@ class Requests:
                 self._answer(incoming, response)
 
     def _handle(self, incoming: Incoming, since: float) -> bytes | None:
-        """The response; None for what gets none."""
+        """Run the command and give its response; None for a message that gets none."""
         name = self._topics.command_of(incoming.topic)
         if name is None:
             return None
@@ -176,8 +178,8 @@ class Requests:
         return OkResponse(data=answer, transaction=request.transaction).to_json()
 
     def _verified(self, name: str, incoming: Incoming) -> tuple[bytes, CommandKey | None, Asker]:
-        """The request itself, what stands for its signature where one is needed, and whose it
-        is."""
+        """Verify the signature, where one is needed. Gives the request itself, the key of its nonce
+        and who asks."""
         if self._verifier is None:
             return incoming.payload, None, Asker(None, MQTT)
         signed = self._verifier.verify(incoming.topic, incoming.payload, utc_now())
@@ -198,7 +200,8 @@ class Requests:
             )
 
     def _permitted(self, incoming: Incoming, topic: str) -> bool:
-        """Where another command is answered, nobody is let say what it was."""
+        """Whether the answer may go to `topic`: never to another command's, where it would be taken
+        for that one's."""
         own = self._topics.command_of(incoming.topic)
         whose = topic.removeprefix(self._topics.response("")).split("/")[0]
         if topic.startswith(self._topics.response("")) and whose in COMMANDS and whose != own:
@@ -238,8 +241,8 @@ class Requests:
     def _fitting(
         self, connection: Connection, topic: str, incoming: Incoming, response: bytes
     ) -> bytes | None:
-        """The response, or the error that it is larger than the broker takes, in as many words as
-        it does take; None: in none."""
+        """The response, or an error that says it is larger than the broker takes, as long as the
+        broker takes it; None: not even that fits."""
         limit = connection.limits.packet_bytes
         name = self._topics.command_of(incoming.topic) or ""
         error = AnswerTooLarge(too_large(name, len(response), limit or 0))
@@ -262,7 +265,7 @@ class Requests:
 
 
 def too_large(command: str, size: int, limit: int) -> str:
-    """What to say of an answer of `size` bytes."""
+    """Say that the answer of `command` has `size` bytes, more than `limit`, and what to do."""
     kind = COMMANDS.get(command)
     done = "The command was run, but its answer" if kind and kind.changes else "The answer"
     said = f"{done} has {size:,} bytes, and this broker takes messages of {limit:,} at most."
@@ -276,7 +279,7 @@ def too_large(command: str, size: int, limit: int) -> str:
 def _key(
     name: str, incoming: Incoming, payload: bytes, transaction: Transaction | None
 ) -> CommandKey | None:
-    """None: nothing tells a repetition from a new command."""
+    """The key that makes two deliveries the same command; None: nothing tells them apart."""
     requester, secret = incoming.response_topic or "", COMMANDS[name].secret
     if transaction is not None:
         return CommandKey.of(name, f"{transaction!r}", payload, requester, secret=secret)

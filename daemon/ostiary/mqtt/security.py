@@ -13,7 +13,7 @@ STORE_KEY_BYTES = 32
 
 
 def read_secret(path: Path | None, credential: str) -> bytes | None:
-    """The content of `path`, or of systemd's credential of that name; None where neither is set.
+    """Read a secret from `path`, or from systemd's credential of that name. None: neither is set.
 
     Raises ConfigError that names the file.
     """
@@ -35,7 +35,7 @@ def read_secret(path: Path | None, credential: str) -> bytes | None:
 
 
 def read_password(settings: MqttSettings) -> str | None:
-    """The password for the broker. Raises ConfigError."""
+    """Read the password for the broker; None: there is none. Raises ConfigError."""
     secret = read_secret(settings.password_file, "mqtt-password")
     try:
         return None if secret is None else secret.decode("utf-8-sig").strip()
@@ -44,7 +44,7 @@ def read_password(settings: MqttSettings) -> str | None:
 
 
 def command_verifier(settings: CommandSettings) -> Verifier | None:
-    """Of all clients' keys; None where commands need no signature. Raises ConfigError."""
+    """Read all clients' keys; None where commands need no signature. Raises ConfigError."""
     if not settings.signed:
         return None
     keys: dict[str | None, Signer] = {}
@@ -62,8 +62,8 @@ def command_verifier(settings: CommandSettings) -> Verifier | None:
 
 
 def command_signer(settings: CommandSettings) -> Signer | None:
-    """Signs for the one who sends; None where commands need no signature. Raises ConfigError
-    where the key is missing."""
+    """Read the key to sign commands with; None where commands need no signature. Raises ConfigError
+    where it is missing."""
     if not settings.signed:
         return None
     key = read_secret(settings.signing_key_file, "command-key")
@@ -73,8 +73,8 @@ def command_signer(settings: CommandSettings) -> Signer | None:
 
 
 def door_key(settings: Settings) -> DoorKey:
-    """From device.key_file, or systemd's credential door-key; without either, made at the first
-    start and kept beside the database. Raises ConfigError."""
+    """Read the door's key from device.key_file or systemd's credential door-key. Without either, it
+    is made at the first start and kept beside the database. Raises ConfigError."""
     if settings.device.key_file is not None:
         return DoorKey.load(settings.device.key_file)
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -84,8 +84,8 @@ def door_key(settings: Settings) -> DoorKey:
 
 
 def store_key(settings: Settings) -> bytes | None:
-    """From store.key_file, or systemd's credential store-key; None: there is none. Raises
-    ConfigError, or StoreLocked where there is one that this machine cannot open."""
+    """Read the store's key from store.key_file or systemd's credential store-key; None: there is
+    none. Raises ConfigError, or StoreLocked where this machine cannot open it."""
     if settings.store.key_file is None and _is_unopened("store-key"):
         raise StoreLocked(
             "This machine cannot open the store's key: the disk is another machine's, or the TPM "
@@ -99,7 +99,7 @@ def store_key(settings: Settings) -> bytes | None:
 
 
 def _is_unopened(credential: str) -> bool:
-    """Whether it is there and empty, which is how open-store-key says so."""
+    """Whether a credential is there and empty: so says open-store-key that it could not open it."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if folder is None:
         return False
@@ -108,7 +108,7 @@ def _is_unopened(credential: str) -> bool:
 
 
 def checked_store_key(path: Path) -> bytes:
-    """A store key that is to be. Raises ConfigError."""
+    """Read a new store key and check its length. Raises ConfigError."""
     key = read_secret(path, "store-key")
     if key is None or len(key) < STORE_KEY_BYTES:
         raise ConfigError(f"{path}: a store key has {STORE_KEY_BYTES} bytes or more.")
@@ -116,7 +116,8 @@ def checked_store_key(path: Path) -> bytes:
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
-    """None where TLS is off. Raises ConfigError that names the file that is wrong."""
+    """The TLS context for the broker; None where TLS is off. Raises ConfigError that names the
+    wrong file."""
     if not settings.tls:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Signed commands: who has the shared key may ask, and each signature counts once.
+"""Signed commands: whoever has the key may ask, and each signature counts once.
 
 A signed command is an envelope {"payload", "timestamp", "nonce", "signature"}. `payload` is the
-request as JSON text; `signature` is HMAC-SHA256, in hex, over topic, timestamp, nonce and payload
+request as JSON text. `signature` is HMAC-SHA256 in hex over topic, timestamp, nonce and payload,
 with a line feed between each, in UTF-8.
 """
 
@@ -21,7 +21,7 @@ from ostiary.settings import describe_validation
 
 SHORTEST_KEY = 32
 SIGNATURE_AGE = timedelta(minutes=1)
-"""A signed command older or newer than this is refused."""
+"""A signed command that is older, or newer, by more than this is refused."""
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
@@ -57,7 +57,7 @@ class Signer:
             raise ConfigError(f"The key for signed commands needs {SHORTEST_KEY} bytes or more.")
 
     def sign(self, topic: str, payload: str, now: datetime) -> SignedCommand:
-        """For clients."""
+        """Sign a request, as clients do."""
         timestamp, nonce = rfc3339(now), secrets.token_urlsafe(24)
         return SignedCommand(
             payload=payload,
@@ -68,12 +68,12 @@ class Signer:
         )
 
     def verify(self, topic: str, data: bytes, now: datetime) -> SignedCommand:
-        """The command in `data`, if it is rightly signed and fresh; that its nonce is new is for
-        the caller to see. Raises SignatureInvalid."""
+        """Read the command in `data`, if its signature is right and fresh. Whether its nonce is
+        new, the caller has to check. Raises SignatureInvalid."""
         return self.check(topic, read_command(data), now)
 
     def check(self, topic: str, command: SignedCommand, now: datetime) -> SignedCommand:
-        """As `verify`, of a command that was read."""
+        """Check a command that was read, as `verify` does."""
         expected = self._signature(topic, command.timestamp, command.nonce, command.payload)
         if not hmac.compare_digest(expected, command.signature):
             raise SignatureInvalid("The signature is wrong: another key, topic or content.")
@@ -94,16 +94,18 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """The signers by their client's name; None: the one key that all share."""
+    """Verifies with the keys of all clients. `signers`: by client's name; None: the one key that
+    all share."""
 
     signers: Mapping[str | None, Signer]
 
     def client_of(self, verified: SignedCommand) -> str | None:
-        """Whose key it was; None where all share one, and anybody may say any name."""
+        """The client whose key signed it; None where all share one key, as a name proves
+        nothing."""
         return None if None in self.signers else verified.client
 
     def verify(self, topic: str, data: bytes, now: datetime) -> SignedCommand:
-        """As `Signer.verify`, with the key of the client that the command names."""
+        """Verify with the key of the client that the command names, as `Signer.verify` does."""
         command = read_command(data)
         signer = self.signers.get(None if None in self.signers else command.client)
         if signer is None:
@@ -115,7 +117,7 @@ class Verifier:
 
 
 def read_command(data: bytes) -> SignedCommand:
-    """The envelope, not verified. Raises SignatureInvalid."""
+    """Read the envelope without verifying it. Raises SignatureInvalid."""
     try:
         return SignedCommand.model_validate_json(data)
     except ValidationError as error:

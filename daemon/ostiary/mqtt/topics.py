@@ -1,4 +1,4 @@
-"""Every topic, made in one place."""
+"""The topics of a door, made in one place."""
 
 from dataclasses import dataclass
 
@@ -53,11 +53,11 @@ class Topics:
                 return self.duress
 
     def entrance(self, door: str) -> str:
-        """How a door is, retained; by its camera's name."""
+        """How a door is; retained. `door`: its camera's name."""
         return f"{self.base}/entrance/{door}"
 
     def picture(self, camera: str) -> str:
-        """What a camera saw at a decision, for few eyes; never retained."""
+        """What a camera saw at a decision; for few eyes, never retained."""
         return f"{self.base}/picture/{camera}"
 
     @property
@@ -84,7 +84,7 @@ class Topics:
         return f"{self.base}/response/{command}"
 
     def command_of(self, topic: str) -> str | None:
-        """The command that is asked on `topic`, None where it asks none."""
+        """The command that `topic` asks for; None: none."""
         prefix = self.request("")
         name = topic.removeprefix(prefix)
         return name if name != topic and name and "/" not in name else None
