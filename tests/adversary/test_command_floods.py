@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ostiary.commands import people
-from ostiary.commands.context import MQTT, Asker, Context
+from ostiary.commands.registry import MQTT, Asker, Context
 from ostiary.commands.services import CommandLimits
 from ostiary.errors import OstiaryError, TimedOut
 from ostiary.messages.commands.people import RegisterRequest

@@ -12,7 +12,7 @@ import pytest
 
 from ostiary.commands import credentials
 from ostiary.commands.commands import Commands
-from ostiary.commands.context import MQTT, Asker, Context
+from ostiary.commands.registry import MQTT, Asker, Context
 from ostiary.commands.services import CommandServices
 from ostiary.decision.risk import Risk
 from ostiary.decision.rules import Factor, Ruling

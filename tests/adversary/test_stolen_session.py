@@ -13,7 +13,7 @@ import requests
 
 from ostiary.clock import utc_now
 from ostiary.commands import people
-from ostiary.commands.context import LOCAL, Asker, Context
+from ostiary.commands.registry import LOCAL, Asker, Context
 from ostiary.http.app import SIGN_IN_TRIES
 from ostiary.messages.commands.people import RegisterRequest
 from ostiary.mqtt.signing import Signer

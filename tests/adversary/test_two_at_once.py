@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.commands.context import MQTT, Asker, Context
 from ostiary.commands.people import add_template, register
+from ostiary.commands.registry import MQTT, Asker, Context
 from ostiary.errors import AlreadyRegistered
 from ostiary.messages.commands.base import Answer
 from ostiary.messages.commands.people import AddTemplateRequest, RegisterRequest

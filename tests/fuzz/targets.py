@@ -26,7 +26,7 @@ from ostiary.camera.mjpeg import NewestJpeg, decode_whole
 from ostiary.camera.onvif import camera_in
 from ostiary.commands.commands import named
 from ostiary.commands.log_check import check, told_heads
-from ostiary.commands.wire import failed
+from ostiary.commands.registry import failed
 from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.identity import Identity
 from ostiary.crypto.keyring import add_key, begin, new_recovery, recover

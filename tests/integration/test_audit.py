@@ -18,8 +18,7 @@ import requests
 
 from ostiary.cli.remote import RemoteDoor, new_client_id
 from ostiary.commands.commands import COMMANDS
-from ostiary.commands.context import LOCAL, Asker, Context
-from ostiary.commands.registry import AnyCommand
+from ostiary.commands.registry import LOCAL, AnyCommand, Asker, Context
 from ostiary.errors import DatabaseUnwritable, TimedOut
 from ostiary.local import server as local_server
 from ostiary.local.client import LocalDoor

@@ -11,9 +11,9 @@ import pytest
 
 from demo.portraits import Portrait
 from demo.turner import Posture, Turner
-from ostiary.commands.context import LOCAL, Asker, Context
-from ostiary.commands.examine import one_face
 from ostiary.commands.people import register
+from ostiary.commands.pictures import one_face
+from ostiary.commands.registry import LOCAL, Asker, Context
 from ostiary.commands.services import CommandServices
 from ostiary.decision.risk import Risk
 from ostiary.errors import FaceCovered, LowQuality

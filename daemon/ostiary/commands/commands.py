@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-from ostiary.commands import access, credentials, decisions, device, doors, people
-from ostiary.commands.confirmation import check_confirmed
-from ostiary.commands.context import Context
-from ostiary.commands.registry import A, AnyCommand, Command, Deed, R, commands_of
+from ostiary.commands import credentials, decisions, device, doors, people, rules
+from ostiary.commands.registry import A, AnyCommand, Command, Context, Deed, R, commands_of
 from ostiary.commands.services import CommandLimits, CommandServices
 from ostiary.errors import (
     Busy,
@@ -29,12 +27,15 @@ from ostiary.errors import (
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.credentials import CredentialRequest
+from ostiary.messages.commands.doors import DoorRequest
 from ostiary.messages.commands.envelope import ErrorDetail
+from ostiary.messages.entrance import Mode
+from ostiary.store.accounts import Accounts
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
 
 COMMANDS: Mapping[str, AnyCommand] = commands_of(
-    device, people, decisions, credentials, doors, access
+    device, people, decisions, credentials, doors, rules
 )
 
 # What may go better next time is not kept as the answer for ever.
@@ -51,6 +52,8 @@ _PASSING = (
     TooManyAttempts,
     TransactionConflict,
 )
+
+SAY_PASSWORD = "Say your password again (POST /api/v1/confirmation), then ask once more."
 
 _BEGUN = b""
 """What is kept of a signature from before its command runs: from then on it is used, however the
@@ -210,3 +213,35 @@ def _replayed(command: Command[R, A], recorded: bytes) -> A:
         return command.answer.model_validate_json(recorded.removeprefix(_OK))
     detail = ErrorDetail.model_validate_json(recorded.removeprefix(_ERROR))
     raise error_of(detail.code)(detail.message)
+
+
+def check_confirmed(
+    services: CommandServices, command: AnyCommand, request: Request, context: Context
+) -> None:
+    """Raises ConfirmationNeeded, before anything costly."""
+    if context.asker.confirmed:
+        return
+    if context.source == "http" and (command.admits or _widens(services, request)):
+        raise ConfirmationNeeded(SAY_PASSWORD)
+    if command.name == "add_template" and _signature_needed(services):
+        raise ConfirmationNeeded(
+            "A further template is taken from signed commands only, because the console has "
+            "accounts. Sign it (commands.signed), add it in the console, or set "
+            'commands.add_template_needs = "nothing".'
+        )
+
+
+def _widens(services: CommandServices, request: Request) -> bool:
+    """A door that is opened once is not: that is seen, and over."""
+    if not isinstance(request, DoorRequest):
+        return False
+    if request.action == "lock":  # which ends a lockdown as well
+        return services.door(request.door).state().mode is Mode.LOCKDOWN
+    return request.action in ("unlock", "forgive")
+
+
+def _signature_needed(services: CommandServices) -> bool:
+    """A door without accounts has nobody who could confirm."""
+    if services.settings.commands.add_template_needs == "nothing":
+        return False
+    return Accounts(services.people.database).count() > 0

@@ -1,7 +1,6 @@
 """PINs and cards as commands. Hashes are made before the transaction: no database waits for one."""
 
-from ostiary.commands.context import Context
-from ostiary.commands.registry import Effect, command
+from ostiary.commands.registry import Context, Effect, command
 from ostiary.commands.services import CommandServices, Presents
 from ostiary.errors import NotAllowed, PinWeak, RequestMalformed
 from ostiary.hardware.keypad import Entry, printed_number

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from ostiary.commands.context import Context
-from ostiary.commands.examine import decoded, judge
-from ostiary.commands.registry import Effect, command
+from ostiary.commands.pictures import decoded, judge
+from ostiary.commands.registry import Context, Effect, command
 from ostiary.commands.services import CommandServices
 from ostiary.decision.admission import MISSING, needs_of
 from ostiary.messages.commands.decisions import (

@@ -1,8 +1,7 @@
 """The device as commands: is it there, what does it see, begin anew."""
 
 from ostiary import __version__
-from ostiary.commands.context import Context
-from ostiary.commands.registry import Deed, Effect, command
+from ostiary.commands.registry import Context, Deed, Effect, command
 from ostiary.commands.services import CommandServices
 from ostiary.errors import CameraUnavailable, NotAllowed
 from ostiary.messages.commands.device import (

@@ -1,8 +1,7 @@
 """The door itself as commands. A deed at the door comes first, outside the transaction of its
 answer: the door records it itself, and must not wait for a database that waits for the door."""
 
-from ostiary.commands.context import Context
-from ostiary.commands.registry import Deed, Effect, command
+from ostiary.commands.registry import Context, Deed, Effect, command
 from ostiary.commands.services import CommandServices
 from ostiary.errors import NotAllowed
 from ostiary.hardware.physical_door import Contact

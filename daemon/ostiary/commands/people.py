@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from ostiary.commands.context import Context
-from ostiary.commands.enrolment_pictures import Looks, looks_at
-from ostiary.commands.registry import Deed, Effect, command
+from ostiary.commands.pictures import Looks, looks_at
+from ostiary.commands.registry import Context, Deed, Effect, command
 from ostiary.commands.services import CommandServices
 from ostiary.decision.probe import Probe, distance, fused
 from ostiary.errors import AlreadyRegistered, NotAllowed, NotThisPerson, UserExists

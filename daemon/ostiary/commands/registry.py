@@ -1,17 +1,73 @@
-"""What a command is. Each is written once: its function, with `command` above it."""
+"""What a command is, who asks for it, and how it comes over a wire. Each command is written once:
+its function, with `command` above it."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ostiary.commands.context import Context
 from ostiary.commands.services import CommandServices
-from ostiary.errors import RequestMalformed
-from ostiary.messages.commands.base import Answer, Request
+from ostiary.errors import OstiaryError, RequestMalformed, RequestTooLarge, TimedOut
+from ostiary.messages.commands.base import Answer, Request, Transaction
+from ostiary.messages.commands.envelope import ErrorDetail, ErrorResponse
+from ostiary.messages.entrance import by_whom
 from ostiary.settings import describe_validation
 from ostiary.store.audit import Detail
+from ostiary.store.command_log import CommandKey
+
+MQTT = "mqtt"
+MQTT_SIGNED = "mqtt, signed"
+LOCAL = "local"
+SMALL = 256 * 1024
+"""Bytes of a command that carries no picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Somebody who asks. `name`: an account, `token:…`, `client:…` or `local:…`, a user of this
+    machine; None where nobody can tell. `way`: by which they came: a network address for HTTP,
+    MQTT, MQTT_SIGNED, or LOCAL for the command line. `confirmed`: by more than a session's cookie
+    or a place on the broker."""
+
+    name: str | None
+    way: str
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
+    `time.monotonic()`; a command that is not done by then has no effect, unless it acts at once.
+    `nonce` stands for a signature, which counts once, unless `redelivered` says that it is the same
+    delivery again. `operator`: whether they may be told who is registered. `detail`: what the audit
+    says besides of what they change."""
+
+    source: Literal["mqtt", "http", "cli"]
+    asker: Asker
+    key: CommandKey | None = None
+    deadline: float | None = None
+    nonce: CommandKey | None = None
+    redelivered: bool = False
+    operator: bool = True
+    detail: Detail = field(default_factory=dict)
+
+    @property
+    def actor(self) -> str:
+        """Who it was, for the audit."""
+        return self.asker.name or self.source
+
+    @property
+    def by(self) -> str:
+        """Who asks, as it is recorded of a door."""
+        return by_whom(self.source, self.asker.name)
+
+    def check_deadline(self) -> None:
+        """Raises TimedOut."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise TimedOut("The command was not done in time and had no effect.")
+
 
 R = TypeVar("R", bound=Request)
 A = TypeVar("A", bound=Answer)
@@ -116,3 +172,38 @@ def _deed(action: str, subject: str, detail: str | None) -> Callable[[Any, Any],
         return Deed(action, getattr(request, subject), told)
 
     return deed
+
+
+class _TransactionOnly(BaseModel):
+    """What is left to answer with where the rest of a request is wrong."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    transaction: Transaction | None = None
+    payload: str | None = None  # of a signed command
+
+
+def most_bytes(command: AnyCommand | None, limit: int) -> int:
+    """Bytes that this command may have, where any may have `limit`."""
+    return limit if command is None or command.takes_pictures else min(limit, SMALL)
+
+
+def check_size(command: AnyCommand | None, size: int, limit: int) -> None:
+    """Raises RequestTooLarge."""
+    if size > (most := most_bytes(command, limit)):
+        raise RequestTooLarge(f"This command has at most {most} bytes; it has {size}.")
+
+
+def failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> bytes:
+    """The response to a request that failed. `limit`: the bytes that the broker takes."""
+    detail = ErrorDetail(code=error.code, message=error.message, limit=limit)
+    return ErrorResponse(error=detail, transaction=_transaction_in(payload)).to_json()
+
+
+def _transaction_in(payload: bytes | str) -> Transaction | None:
+    try:
+        found = _TransactionOnly.model_validate_json(payload)
+    except ValidationError:
+        return None
+    if found.transaction is None and found.payload is not None:
+        return _transaction_in(found.payload)
+    return found.transaction

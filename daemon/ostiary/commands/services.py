@@ -1,16 +1,23 @@
 """What the commands work with."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from ostiary.clock import always, utc_now
-from ostiary.commands.logins import DeniedLogins
-from ostiary.errors import CameraUnavailable, CameraUnknown, DoorUnknown, NotAllowed
+from ostiary.errors import (
+    CameraUnavailable,
+    CameraUnknown,
+    DoorUnknown,
+    NotAllowed,
+    TooManyAttempts,
+)
 from ostiary.hardware.keypad import Entry
 from ostiary.hardware.physical_door import Contact
 from ostiary.limits.lock_out import LockOut
+from ostiary.limits.rate import RateLimit
 from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.state import EntranceState
 from ostiary.people.credential_check import Outcome
@@ -93,6 +100,30 @@ class Presents(Protocol):
         """The number of the next card held to a reader of that door, which opens nothing. Raises
         TimedOut."""
         ...
+
+
+class DeniedLogins:
+    """A denied picture of a face says how near it came. Who may send thousands finds one that
+    passes, so denials are counted, by where they come from; who is let in costs nothing."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._rate = RateLimit(per_minute / 60.0, per_minute)
+        self._lock = threading.Lock()
+
+    def check(self, sender: str) -> None:
+        """Raises TooManyAttempts."""
+        with self._lock:
+            wait_s = self._rate.wait_s(sender)
+        if wait_s > 0:
+            raise TooManyAttempts(
+                f"Too many pictures were denied; try again in {max(1, round(wait_s))} s "
+                "(commands.denied_logins_per_minute)."
+            )
+
+    def denied(self, sender: str) -> None:
+        """Count one."""
+        with self._lock:
+            self._rate.take(sender)
 
 
 def _nothing() -> None:

@@ -9,8 +9,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from ostiary.commands.confirmation import SAY_PASSWORD
-from ostiary.commands.context import LOCAL, Asker
+from ostiary.commands.commands import SAY_PASSWORD
+from ostiary.commands.registry import LOCAL, Asker
 from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn
 from ostiary.http.confirmations import Confirmations
 from ostiary.http.parts import ConsoleParts

@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ostiary.commands.context import Context
-from ostiary.commands.registry import A, Command, R
+from ostiary.commands.registry import A, Command, Context, R
 from ostiary.errors import Busy
 from ostiary.http.authenticator import Authenticator, Caller
 from ostiary.http.parts import ConsoleParts

@@ -17,8 +17,7 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from ostiary.commands.commands import COMMANDS, Commands, named
-from ostiary.commands.context import LOCAL, Asker, Context
-from ostiary.commands.wire import check_size, failed, most_bytes
+from ostiary.commands.registry import LOCAL, Asker, Context, check_size, failed, most_bytes
 from ostiary.errors import (
     Busy,
     ConfigError,

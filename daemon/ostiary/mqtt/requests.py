@@ -14,8 +14,7 @@ import structlog
 
 from ostiary.clock import utc_now
 from ostiary.commands.commands import COMMANDS, Commands, named
-from ostiary.commands.context import MQTT, MQTT_SIGNED, Asker, Context
-from ostiary.commands.wire import check_size, failed
+from ostiary.commands.registry import MQTT, MQTT_SIGNED, Asker, Context, check_size, failed
 from ostiary.errors import (
     AnswerTooLarge,
     Busy,

@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ostiary.commands import access, people
+from ostiary.commands import people
 from ostiary.http.authenticator import Operator, Viewer
 from ostiary.http.messages import ListedPerson, PeopleList, ReadList
 from ostiary.http.problems import responses
@@ -20,26 +20,26 @@ from ostiary.messages.people_list import line_of, read_list, write_list
 def rules_router(work: CommandRunner, sayings: Sayings) -> APIRouter:
     router = APIRouter(tags=["rules"], responses=responses(401, 422, 429, 503))
     add = partial(route, router, work)
-    add(access.rules, "GET /rules", "Groups, rules and holidays", role=Viewer)
+    add(rules.rules, "GET /rules", "Groups, rules and holidays", role=Viewer)
     add(
-        access.set_rule,
+        rules.set_rule,
         "PUT /rules",
         "Make or change a rule",
         *(403, 404, 409),
         description="A change that lets nobody pass a door any more is refused without `confirm`.",
     )
     rule = "DELETE /rules/{name:path}"
-    add(access.delete_rule, rule, "Remove a rule", 403, 404, 409, query="confirm")
-    add(access.set_group, "POST /groups", "Make or rename a group", 403, 404, 409)
-    add(access.delete_group, "DELETE /groups/{group:path}", "Remove a group", 403, 404, 409)
-    add(access.set_holidays, "PUT /holidays", "Set the holidays", 403)
+    add(rules.delete_rule, rule, "Remove a rule", 403, 404, 409, query="confirm")
+    add(rules.set_group, "POST /groups", "Make or rename a group", 403, 404, 409)
+    add(rules.delete_group, "DELETE /groups/{group:path}", "Remove a group", 403, 404, 409)
+    add(rules.set_holidays, "PUT /holidays", "Set the holidays", 403)
     own = "/users/{username:path}/access"
-    add(access.access, f"GET {own}", "What a person may, and when", 404, role=Viewer)
-    add(access.set_access, f"PUT {own}", "Set what a person may, and when", 403, 404, 409)
+    add(rules.access, f"GET {own}", "What a person may, and when", 404, role=Viewer)
+    add(rules.set_access, f"PUT {own}", "Set what a person may, and when", 403, 404, 409)
     _lists(router, work, sayings)
     line = "Take a line of a list of people"
     statuses = (403, 404, 409, 413, 500)
-    add(access.put_person, "POST /people/line", line, *statuses, name="line")
+    add(rules.put_person, "POST /people/line", line, *statuses, name="line")
     return router
 
 

@@ -2,9 +2,8 @@
 
 from collections import Counter
 
-from ostiary.commands.context import Context
 from ostiary.commands.people import register
-from ostiary.commands.registry import Deed, Effect, command
+from ostiary.commands.registry import Context, Deed, Effect, command
 from ostiary.commands.services import CommandServices
 from ostiary.errors import PeriodInvalid, PhotoMissing
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
