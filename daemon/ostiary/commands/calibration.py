@@ -1,6 +1,6 @@
-"""Each camera's own last layer: made from sittings, in force, dropped, forgotten.
+"""The cameras' own last layers: made from sittings, put in force, dropped, forgotten.
 
-What is done is in the audit and told as an event, in one transaction with it.
+Each change is in the audit and told as an event, in one transaction.
 """
 
 import io
@@ -41,7 +41,8 @@ log = structlog.get_logger(__name__)
 
 
 class Calibrations:
-    """Of all cameras. Every method may be called from any thread, and has committed on return."""
+    """The last layers of all cameras. Every method may be called from any thread, and has committed
+    on return."""
 
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
@@ -50,8 +51,8 @@ class Calibrations:
         self._table = Table(database)
 
     def in_force(self, now: datetime) -> dict[str, CalibratedCamera]:
-        """By the cameras' names. One that does not open is dropped. Raises StoreLocked,
-        DatabaseUnwritable."""
+        """The last layers in use, by the cameras' names. One that does not open is dropped. Raises
+        StoreLocked, DatabaseUnwritable."""
         found = {}
         for stored in self._table.all():
             if stored.dropped is not None:
@@ -68,17 +69,19 @@ class Calibrations:
         return found
 
     def dropped(self) -> dict[str, WhyDropped]:
-        """Why which camera's is used no more, until it is calibrated again or forgotten."""
+        """Why a camera's layer is used no more, by its name, until it is calibrated again or
+        forgotten."""
         return {each.camera: each.dropped for each in self._table.all() if each.dropped}
 
     def drop(self, camera: str, why: WhyDropped, now: datetime) -> None:
-        """Use a camera's no more; it stays to be named. Raises DatabaseUnwritable."""
+        """Use a camera's layer no more; it stays stored. Raises DatabaseUnwritable."""
         with self._database.transaction():
             if self._table.drop(camera, why):
                 self._tell(camera, DoorWhat.CALIBRATION_DROPPED, now, actor="door", by=why)
 
     def forget(self, camera: str, now: datetime) -> None:
-        """Remove a camera's, with all its sittings. Raises NotCalibrated, DatabaseUnwritable."""
+        """Remove a camera's layer with all its sittings. Raises NotCalibrated,
+        DatabaseUnwritable."""
         with self._database.transaction():
             if not self._table.forget(camera):
                 raise NotCalibrated(f"{camera} has no last layer of its own; nobody sat for it.")
@@ -95,8 +98,8 @@ class Calibrations:
         *,
         anew: bool = False,
     ) -> None:
-        """Keep what a presentation was to the networks; no picture of it. `anew`: in the place of
-        all earlier ones. Raises SittingMixed where it is of another camera than those before,
+        """Store the networks' features of a presentation, no picture. `anew`: instead of all
+        earlier ones. Raises SittingMixed where it is of another camera than those before,
         DatabaseUnwritable."""
         record = PresentationRecord(
             sitting=began,
@@ -119,8 +122,8 @@ class Calibrations:
         now: datetime,
     ) -> CalibrationState:
         """Fit a last layer on all sittings of a camera, prove it, and put it in force from the next
-        start or reload on. Raises as `access.calibration.calibrated`, and DatabaseUnwritable; then
-        everything stays as it is."""
+        start or reload on. Raises what `decision.calibration.calibrated` raises, and
+        DatabaseUnwritable; everything stays as it is then."""
         stored = self._table.presentations(camera)
         made_for = self._made_for([record for record, _ in stored])
         found = calibrated(
@@ -145,8 +148,8 @@ class Calibrations:
         *,
         anew: bool = False,
     ) -> CalibrationState:
-        """A whole recorded sitting, joined with those before it, and `calibrate`, in one: where
-        that fails, nothing of the recording is kept."""
+        """Store a whole recorded sitting and `calibrate`, in one transaction: where that fails,
+        nothing of the recording is kept."""
         with self._database.transaction():
             for number, each in enumerate(presentations):
                 self.sat(camera, made_for, now, each, anew=anew and number == 0)
@@ -196,7 +199,7 @@ class Calibrations:
 def own_layer(
     found: Calibration, made_for: MadeFor, sittings: int, now: datetime
 ) -> CalibratedCamera:
-    """What was found, as it is put in force."""
+    """A calibration as it is put in force."""
     figures = tuple(_figure(proof) for proof in found.proofs)
     state = CalibrationState(made_at=now, sittings=sittings, people=found.people, figures=figures)
     return CalibratedCamera(found.layer, CalibrationRecord(made_for=made_for, state=state))
@@ -216,7 +219,8 @@ def _figure(proof: Proof) -> CalibrationFigure:
 
 
 def _packed(presentation: Presentation) -> bytes:
-    """Half precision says as much as the networks' own noise lets through."""
+    """Pack a presentation for the store. Half precision keeps what the networks' noise lets
+    through."""
     file = io.BytesIO()
     look = presentation.look
     np.savez(

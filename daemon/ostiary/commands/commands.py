@@ -56,16 +56,16 @@ _PASSING = (
 SAY_PASSWORD = "Say your password again (POST /api/v1/confirmation), then ask once more."
 
 _BEGUN = b""
-"""What is kept of a signature from before its command runs: from then on it is used, however the
-command ends."""
+"""Kept of a signature before its command runs: from then on it is used, however the command
+ends."""
 _OK = b"ok "
 _ERROR = b"error "
 LONGEST_MESSAGE = 1000
-"""Letters of an error that are kept: it may say again what was sent."""
+"""Letters of an error that are kept: it may repeat what was sent."""
 
 
 class Commands:
-    """Every method may be called from any thread."""
+    """Runs commands. Every method may be called from any thread."""
 
     def __init__(self, services: CommandServices, command_log: CommandLog) -> None:
         self._services = services
@@ -75,16 +75,16 @@ class Commands:
 
     @property
     def limits(self) -> CommandLimits:
-        """How large commands may be, and how many may wait."""
+        """How large commands may be and how many may wait."""
         return self._services.limits
 
     def is_registered(self, username: str) -> bool:
         return self._services.people.has(username)
 
     def run(self, command: Command[R, A], request: R, context: Context) -> A:
-        """Run a command and write down who asked for it, or give the answer it got when it ran.
+        """Run a command and write its audit row, or give the answer that it got when it ran before.
 
-        Raises OstiaryError; then the command had no effect, unless it says that it was done.
+        Raises OstiaryError; the command then had no effect, unless the error says that it was done.
         """
         try:
             self._services.people.check_open()
@@ -135,9 +135,9 @@ class Commands:
         )
 
     def _answer_again(self, command: AnyCommand, request: Request, key: CommandKey) -> bytes | None:
-        """What was answered to this transaction, None where it is new. To say a known one again
-        with another PIN is to try that PIN. Raises TransactionConflict; after too many such tries
-        whatever was said."""
+        """The answer to this transaction; None: it is new. Sending a known one again with another
+        PIN counts as a try of that PIN. Raises TransactionConflict, and always after too many
+        tries."""
         if not command.secret or not self._log.is_known(key):
             return self._log.answer(key)
         try:
@@ -166,7 +166,8 @@ class Commands:
         return is_same
 
     def _nonce_answer(self, context: Context) -> bytes | None:
-        """What was answered to this signature, None where it is new."""
+        """The answer to this signature; None: it is new. Raises SignatureInvalid where it was used
+        before."""
         if context.nonce is None:
             return None
         try:
@@ -186,7 +187,7 @@ class Commands:
 
 
 def named(name: str) -> AnyCommand:
-    """Raises CommandUnknown."""
+    """The command of that name. Raises CommandUnknown."""
     if name not in COMMANDS:
         raise CommandUnknown(f"There is no such command. These are: {', '.join(COMMANDS)}.")
     return COMMANDS[name]
@@ -194,7 +195,7 @@ def named(name: str) -> AnyCommand:
 
 @contextmanager
 def _it_was_done() -> Iterator[None]:
-    """Say so in the error of a store that does not take what came of a deed."""
+    """Say in the error of a store that fails that the command was done all the same."""
     try:
         yield
     except OstiaryError as error:
@@ -218,7 +219,8 @@ def _replayed(command: Command[R, A], recorded: bytes) -> A:
 def check_confirmed(
     services: CommandServices, command: AnyCommand, request: Request, context: Context
 ) -> None:
-    """Raises ConfirmationNeeded, before anything costly."""
+    """Check that whoever widens access has confirmed it. A stolen session, or access to the broker
+    alone, lets nobody in. Raises ConfirmationNeeded, before anything costly."""
     if context.asker.confirmed:
         return
     if context.source == "http" and (command.admits or _widens(services, request)):
@@ -232,7 +234,7 @@ def check_confirmed(
 
 
 def _widens(services: CommandServices, request: Request) -> bool:
-    """A door that is opened once is not: that is seen, and over."""
+    """Whether a door command widens access. Opening once does not: it is seen, and over."""
     if not isinstance(request, DoorRequest):
         return False
     if request.action == "lock":  # which ends a lockdown as well
@@ -241,7 +243,7 @@ def _widens(services: CommandServices, request: Request) -> bool:
 
 
 def _signature_needed(services: CommandServices) -> bool:
-    """A door without accounts has nobody who could confirm."""
+    """Whether further templates need a signature; a door without accounts asks for none."""
     if services.settings.commands.add_template_needs == "nothing":
         return False
     return Accounts(services.people.database).count() > 0

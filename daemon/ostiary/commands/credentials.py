@@ -1,4 +1,4 @@
-"""PINs and cards as commands. Hashes are made before the transaction: no database waits for one."""
+"""Commands about PINs and cards. Hashes are made before the transaction, which waits for none."""
 
 from ostiary.commands.registry import Context, Effect, command
 from ostiary.commands.services import CommandServices, Presents
@@ -113,8 +113,8 @@ def credentials(
 def credential(
     services: CommandServices, request: CredentialRequest, _context: Context
 ) -> Effect[CredentialAnswer]:
-    """The deed comes first and outside the transaction, for it is the door's own: whoever asks
-    again with the same transaction gets the same answer, and opens nothing."""
+    """Present a PIN or a card. The door acts first, outside the transaction of the answer. Whoever
+    asks again with the same transaction gets the same answer, and opens nothing."""
     door = services.door_name(request.door)
     if request.pin is not None:
         entry = Entry("pin", request.pin.get_secret_value())
@@ -147,8 +147,9 @@ def _card(number: str) -> str:
 def _check_nobodys(
     services: CommandServices, pin: str, name: str, kind: PinKind, context: Context
 ) -> None:
-    """A PIN alone has to say who it is. Whose it is, is not told; that it is somebody's, is told to
-    who asks seldom, and to the building each time."""
+    """Check that nobody else has this PIN: a PIN alone has to identify its person. Whose it is, is
+    never told. That it is somebody's, is told to those who ask seldom, and each time to the
+    audit."""
     services.pins_taken.check("set_pin")
     for pins in services.credentials.pins_like(hint_of(pin)):
         hashes = {"pin": pins.pin, "duress": pins.duress}

@@ -1,4 +1,4 @@
-"""What was decided, and what would be, as commands."""
+"""Commands about decisions: judge one picture, and list events."""
 
 from dataclasses import replace
 
@@ -41,8 +41,8 @@ def login(
 
 
 def _ruled(services: CommandServices, decision: Decision) -> Decision:
-    """A picture stands at no door and shows no PIN: who may pass none now, or needs more than a
-    face at some, is denied."""
+    """Apply the rules to a picture, which stands at no door and shows no PIN: deny whoever may pass
+    no door now, or needs more than a face."""
     if not decision.success or decision.username is None:
         return decision
     ruling = services.rules.ruling(decision.username, None)

@@ -1,4 +1,4 @@
-"""The device as commands: is it there, what does it see, begin anew."""
+"""Commands to the device: ping, snapshot, reload."""
 
 from ostiary import __version__
 from ostiary.commands.registry import Context, Deed, Effect, command
@@ -55,8 +55,8 @@ def _reloaded(_request: ReloadRequest, _answer: ReloadAnswer) -> Deed:
 def reload(
     services: CommandServices, _request: ReloadRequest, _context: Context
 ) -> Effect[ReloadAnswer]:
-    """What comes is made beside what is, which takes its time and the database. The new settings
-    may name the key of a store that is locked."""
+    """Start anew. The new door is made beside the running one, which takes its time and the
+    database. It runs while the store is locked, as the new settings may name the key."""
     services.reload()
     answer = ReloadAnswer(message="The door starts anew with the configuration as it is now.")
     return lambda: answer

@@ -1,5 +1,8 @@
-"""The door itself as commands. A deed at the door comes first, outside the transaction of its
-answer: the door records it itself, and must not wait for a database that waits for the door."""
+"""Commands to the physical doors.
+
+A door acts before the transaction of the answer: it records the deed itself, and must not wait for
+a database that waits for the door.
+"""
 
 from ostiary.commands.registry import Context, Deed, Effect, command
 from ostiary.commands.services import CommandServices
@@ -32,20 +35,20 @@ def _door_run(request: DoorRequest, answer: DoorAnswer) -> Deed:
 @command("door", changes=True, urgent=True, acts=True, audit=_door_run)
 def door(services: CommandServices, request: DoorRequest, context: Context) -> Effect[DoorAnswer]:
     """Raises NotAllowed for `open` in a lockdown."""
-    guard = services.door(request.door)
+    controller = services.door(request.door)
     if request.action == "open":
-        if not guard.released(context.by):
+        if not controller.released(context.by):
             raise NotAllowed("The door is in lockdown; `lock` (normal) ends that.")
     elif request.action == "silence":
-        guard.silence(context.by)
+        controller.silence(context.by)
     elif request.action == "relock":
-        guard.relock(context.by)
+        controller.relock(context.by)
     elif request.action == "forgive":
-        guard.tell(DoorWhat.FORGIVEN, context.by)
+        controller.tell(DoorWhat.FORGIVEN, context.by)
         services.forgive()
     else:
-        guard.set_mode(MODES[request.action], context.by)
-    answer = DoorAnswer(door=guard.state())
+        controller.set_mode(MODES[request.action], context.by)
+    answer = DoorAnswer(door=controller.state())
     return lambda: answer
 
 
@@ -57,7 +60,7 @@ def contact(
     name = services.door_name(request.door)
     if services.settings.door(name).contact != "mqtt":
         raise NotAllowed(f'The contact of {name} is not told by MQTT: set contact = "mqtt".')
-    guard = services.door(name)
-    guard.saw(Contact(request.contact))
-    answer = ContactAnswer(door=guard.state())
+    controller = services.door(name)
+    controller.saw(Contact(request.contact))
+    answer = ContactAnswer(door=controller.state())
     return lambda: answer

@@ -1,4 +1,4 @@
-"""People as commands: who is registered, their templates and their names."""
+"""Commands about people: who is registered, their templates and their names."""
 
 from collections.abc import Sequence
 
@@ -39,9 +39,9 @@ LACKING = {
 def register(
     services: CommandServices, request: RegisterRequest, context: Context
 ) -> Effect[RegisterAnswer]:
-    """Raises UserExists before anything costly, and again where somebody was quicker;
-    AlreadyRegistered for a face that is somebody else's, unless `allow_twin`; GroupUnknown,
-    PeriodInvalid."""
+    """Register a person. Raises UserExists before anything costly, and again where somebody was
+    quicker; AlreadyRegistered for a face that is somebody else's, unless `allow_twin`;
+    GroupUnknown, PeriodInvalid."""
     _check_allowed(services, request)
     allowed = services.rules.changed(StoredPerson(), request)
     if services.people.has(request.username):
@@ -80,8 +80,9 @@ def register(
 def add_template(
     services: CommandServices, request: AddTemplateRequest, context: Context
 ) -> Effect[AddTemplateAnswer]:
-    """Raises UserUnknown before anything costly; NotThisPerson for a face that is too far from all
-    the person's templates, AlreadyRegistered for somebody else's, unless `allow_twin`."""
+    """Give a person one more template. Raises UserUnknown before anything costly; NotThisPerson for
+    a face that is too far from all of the person's templates; AlreadyRegistered for somebody
+    else's, unless `allow_twin`."""
     _check_allowed(services, request)
     username = services.people.get(request.username).username
     looks = looks_at(services, request, context)
@@ -217,7 +218,7 @@ def delete(
 
 
 def _lacking(looks: Looks) -> str:
-    """What is to be said where one template was kept only."""
+    """Say what a second template lacks, where only one was kept; empty otherwise."""
     if not looks.missing:
         return ""
     lacks = " ".join(LACKING[each] for each in looks.missing)

@@ -50,13 +50,13 @@ POSES = {0: "look_front", 1: "look_left", -1: "look_right"}
 
 
 def decoded(services: CommandServices, data: bytes) -> BGRImage:
-    """A sent image, within the limits. Raises ImageInvalid, ImageTooLarge."""
+    """Decode a sent image within the limits. Raises ImageInvalid, ImageTooLarge."""
     return services.decode(data, services.limits.images)
 
 
 def one_face(engine: VisionEngine, image: BGRImage, *, live: bool = True) -> Face:
-    """The only near face in `image`, good enough to be judged, or, where it need not be `live`, to
-    be recognised. Small ones behind do not count.
+    """Find the only near face in `image`; small ones behind do not count. It is good enough for
+    liveness to be judged, or, without `live`, to be recognised.
 
     Raises NoFace, SeveralFaces, LowQuality.
     """
@@ -80,15 +80,15 @@ COVERED = {
 
 
 def check_uncovered(image: BGRImage, face: Face) -> None:
-    """Faces that are covered resemble each other: as templates they would let strangers in. Raises
-    FaceCovered."""
+    """Raises FaceCovered: covered faces resemble each other, and as templates would let strangers
+    in."""
     cover = covered(image, face)
     if cover is not None:
         raise FaceCovered(COVERED[cover])
 
 
 def is_live(score: float, access: AccessSettings) -> bool:
-    """Whether P(live) is that of a live person. A score that is not a number is not."""
+    """Whether P(live), 0 to 1, is that of a live person; NaN is not."""
     return access.live_threshold <= score <= 1.0
 
 
@@ -99,7 +99,7 @@ def judge(
     image: BGRImage,
     claimed: str | None = None,
 ) -> Decision:
-    """Who it is and whether they may pass. `claimed`: only this person may."""
+    """Decide who is in `image`, and whether they may pass. `claimed`: only this person may."""
     try:
         face = one_face(engine, image)
     except NoFace:
@@ -118,10 +118,10 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """`kept`: what becomes templates, the best first. `liveness`: the least P(live) of all looks,
-    None where a network gave no number. `verified`: a live person was seen at the door's camera, as
-    a grant asks it; where a picture that was sent comes from, nobody knows. `missing`: where one
-    was kept only, what a second one lacks: looks that the camera did not see, or
+    """Several looks at one face. `kept`: those that become templates, the best first. `liveness`:
+    the least P(live) of all looks; None where a network gave no number. `verified`: the door's
+    camera saw a live person, as a grant asks it; a picture that was sent proves nothing. `missing`:
+    what a second template lacks where only one was kept: `look_left`, `look_right`, or
     `second_picture`."""
 
     kept: tuple[Probe, ...]
@@ -138,10 +138,11 @@ class _Look:
 
 
 def looks_at(services: CommandServices, request: PicturesRequest, context: Context) -> Looks:
-    """What the picture or pictures show, or the camera.
+    """Look at the pictures that were sent, or take them at the camera.
 
-    Raises NoFace, SeveralFaces, LowQuality, FaceCovered, NotLive, ImageInvalid… for any of them,
-    and NotThisPerson where they are not all of one face.
+    Each look has to be live, and all of one person; those that differ are kept. Raises NoFace,
+    SeveralFaces, LowQuality, FaceCovered, NotLive, ImageInvalid… for any of them, and NotThisPerson
+    where they are not all of one face.
     """
     looks: list[_Look] = []
     for image in _pictures(services, request, context, looks):
@@ -162,7 +163,7 @@ def looks_at(services: CommandServices, request: PicturesRequest, context: Conte
 
 
 def _missing(request: PicturesRequest, looks: list[_Look]) -> tuple[str, ...]:
-    """What a second template lacks."""
+    """The looks that a second template lacks."""
     if request.source is None:
         return ("second_picture",)
     seen = {_side(each.yaw) for each in looks}
@@ -193,8 +194,8 @@ def _examined(services: CommandServices, request: PicturesRequest, image: BGRIma
 def _pictures(
     services: CommandServices, request: PicturesRequest, context: Context, looks: list[_Look]
 ) -> Iterator[BGRImage]:
-    """Those sent; or the camera's, until `looks` has one from the front and one from each side, or
-    nobody turned in time."""
+    """Yield the pictures that were sent; or the camera's, until `looks` has one from the front and
+    one from each side, or nobody turned in time."""
     if request.source is None:
         sent = request.images if request.image is None else (request.image,)
         yield from (decoded(services, data) for data in sent or ())
@@ -212,8 +213,9 @@ def _pictures(
 def _first(
     services: CommandServices, camera: Camera, request: PicturesRequest, context: Context
 ) -> BGRImage:
-    """The first picture whose face is good enough by itself: the camera, which follows a face, may
-    have found it a hair less turned away. Raises LowQuality where none was in time, TimedOut…"""
+    """Take the first picture whose face is good enough by itself: the camera, which follows a face,
+    may have found it slightly less turned away. Raises LowQuality or TimedOut where none was in
+    time."""
     until = time.monotonic() + services.limits.camera_s
     poor: LowQuality | None = None
     while True:
@@ -243,7 +245,7 @@ def _turning(
             quality = services.engine.quality(image, face)
         except TimedOut:
             return
-        except OstiaryError:  # who blinks out of view for a moment may go on
+        except OstiaryError:  # a face that is out of view for a moment may go on
             continue
         side = _side(quality.yaw or 0.0)
         if side in wanted:

@@ -1,5 +1,7 @@
-"""What a command is, who asks for it, and how it comes over a wire. Each command is written once:
-its function, with `command` above it."""
+"""What a command is, who asks for it, and how it comes over a wire.
+
+Each command is written once: its function, with `@command` above it.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -26,10 +28,10 @@ SMALL = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Somebody who asks. `name`: an account, `token:…`, `client:…` or `local:…`, a user of this
-    machine; None where nobody can tell. `way`: by which they came: a network address for HTTP,
-    MQTT, MQTT_SIGNED, or LOCAL for the command line. `confirmed`: by more than a session's cookie
-    or a place on the broker."""
+    """Somebody who asks. `name`: an account, `token:…`, `client:…` or `local:…` (a user of this
+    machine); None: unknown. `way`: how they came: a network address for HTTP, MQTT, MQTT_SIGNED, or
+    LOCAL for the command line. `confirmed`: by more than a session's cookie or access to the
+    broker."""
 
     name: str | None
     way: str
@@ -38,11 +40,12 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`key` makes two deliveries the same command (None: each runs). `deadline` is in seconds of
-    `time.monotonic()`; a command that is not done by then has no effect, unless it acts at once.
-    `nonce` stands for a signature, which counts once, unless `redelivered` says that it is the same
-    delivery again. `operator`: whether they may be told who is registered. `detail`: what the audit
-    says besides of what they change."""
+    """Who asks for a command, and how it is run.
+
+    `key` makes two deliveries the same command (None: each runs). `deadline`: monotonic seconds; a
+    command that is not done by then has no effect, unless it acts at once. `nonce` stands for a
+    signature, which counts once; with `redelivered` it is the same delivery again. `operator`:
+    whether the asker may learn who is registered. `detail`: more for the audit row of a change."""
 
     source: Literal["mqtt", "http", "cli"]
     asker: Asker
@@ -55,12 +58,12 @@ class Context:
 
     @property
     def actor(self) -> str:
-        """Who it was, for the audit."""
+        """Who asks, as the audit says it."""
         return self.asker.name or self.source
 
     @property
     def by(self) -> str:
-        """Who asks, as it is recorded of a door."""
+        """Who asks, as an event of a door says it."""
         return by_whom(self.source, self.asker.name)
 
     def check_deadline(self) -> None:
@@ -73,15 +76,15 @@ R = TypeVar("R", bound=Request)
 A = TypeVar("A", bound=Answer)
 
 Effect = Callable[[], A]
-"""Changes the store and gives the answer, inside one transaction."""
+"""Changes the store and gives the answer; called inside one transaction."""
 Handler = Callable[[CommandServices, R, Context], Effect[A]]
-"""Does the slow part (images) at once, and returns the effect: so the database is never held while
-a face is looked at."""
+"""Does the slow part (images) and returns the effect, so that no transaction waits for a face to be
+judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What the audit says of a change: `action` was done to `subject`."""
+    """The audit row of a change: `action` was done to `subject`."""
 
     action: str
     subject: str
@@ -90,12 +93,14 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[R, A]):
-    """`changes`: it changes something, so that its answer is kept and a second delivery is answered
-    from there. `secret`: what it says must not be guessed from what is kept of it. `admits`: it
-    gives somebody a way in, or a wider one. `urgent`: it waits for no other command. `acts`: its
-    handler does it, before anything is written; others only do by their effect. `while_locked`: it
-    runs also while the store is locked, and nothing is written of it then. `deed`: what the audit
-    says of it; None where nothing changes, or where what happened is an event anyway."""
+    """A command.
+
+    `changes`: it changes something; its answer is kept, and a second delivery gets the same answer.
+    `secret`: what is kept of it must not reveal what it said. `admits`: it gives somebody a way in,
+    or a wider one. `urgent`: it waits for no other command. `acts`: its handler does it before
+    anything is written; other commands do it in their effect. `while_locked`: it runs also while
+    the store is locked; nothing is written of it then. `deed`: its audit row; None where nothing
+    changes, or an event says it anyway."""
 
     name: str
     handler: Handler[R, A]
@@ -114,7 +119,7 @@ class Command(Generic[R, A]):
 
     @property
     def takes_pictures(self) -> bool:
-        """Whether its requests may be large."""
+        """Whether its requests may carry pictures, and so be large."""
         return "image" in self.request.model_fields
 
     def parse(self, payload: bytes) -> R:
@@ -142,9 +147,9 @@ def command(
     subject: str = "username",
     detail: str | None = None,
 ) -> Callable[[Handler[R, A]], Command[R, A]]:
-    """Make a function the command `name`, with the request and answer of its annotations. `audit`:
-    an action that was done to the request's `subject`, with a `detail` of the answer; or a function
-    that tells the deed."""
+    """Make a function the command `name`; its request and answer come from its annotations.
+    `audit`: an action, done to the request's field `subject`, with the answer's field `detail`; or
+    a function that gives the Deed. The other arguments are those of `Command`."""
 
     def made(handler: Handler[R, A]) -> Command[R, A]:
         _, request, _, effect = get_type_hints(handler).values()
@@ -157,7 +162,7 @@ def command(
 
 
 def commands_of(*modules: object) -> Mapping[str, AnyCommand]:
-    """The commands that are written in these modules, by name."""
+    """The commands of these modules by name."""
     return {
         each.name: each
         for module in modules
@@ -168,14 +173,14 @@ def commands_of(*modules: object) -> Mapping[str, AnyCommand]:
 
 def _deed(action: str, subject: str, detail: str | None) -> Callable[[Any, Any], Deed]:
     def deed(request: Request, answer: Answer) -> Deed:
-        told = {} if detail is None else {detail: getattr(answer, detail)}
-        return Deed(action, getattr(request, subject), told)
+        details = {} if detail is None else {detail: getattr(answer, detail)}
+        return Deed(action, getattr(request, subject), details)
 
     return deed
 
 
 class _TransactionOnly(BaseModel):
-    """What is left to answer with where the rest of a request is wrong."""
+    """The part of a request that is needed to answer it where the rest is wrong."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
     transaction: Transaction | None = None
@@ -183,7 +188,7 @@ class _TransactionOnly(BaseModel):
 
 
 def most_bytes(command: AnyCommand | None, limit: int) -> int:
-    """Bytes that this command may have, where any may have `limit`."""
+    """The most bytes that this command may have; no command may have more than `limit`."""
     return limit if command is None or command.takes_pictures else min(limit, SMALL)
 
 
@@ -194,7 +199,7 @@ def check_size(command: AnyCommand | None, size: int, limit: int) -> None:
 
 
 def failed(payload: bytes, error: OstiaryError, limit: int | None = None) -> bytes:
-    """The response to a request that failed. `limit`: the bytes that the broker takes."""
+    """Make the response to a request that failed. `limit`: the bytes that the broker takes."""
     detail = ErrorDetail(code=error.code, message=error.message, limit=limit)
     return ErrorResponse(error=detail, transaction=_transaction_in(payload)).to_json()
 

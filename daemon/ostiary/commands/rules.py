@@ -1,4 +1,4 @@
-"""Groups, rules, holidays, and what a person may."""
+"""Commands about groups, rules, holidays, and what a person may."""
 
 from collections import Counter
 
@@ -147,7 +147,7 @@ def access(
 def set_access(
     services: CommandServices, request: SetAccessRequest, context: Context
 ) -> Effect[AccessAnswer]:
-    """Raises what `Rules.set_person` raises."""
+    """Set what a person may. Raises what `RuleService.set_person` raises."""
 
     def effect() -> AccessAnswer:
         coming = services.rules.set_person(
@@ -162,8 +162,8 @@ def set_access(
 def put_person(
     services: CommandServices, request: PutPersonRequest, context: Context
 ) -> Effect[PutPersonAnswer]:
-    """Raises what `register` raises, PhotoMissing for somebody new without a picture, GroupUnknown,
-    PeriodInvalid; then nothing of it was done."""
+    """Take a line of a list of people. Raises what `register` raises, PhotoMissing for somebody new
+    without a picture, GroupUnknown, PeriodInvalid; nothing was done then."""
     is_new = not services.people.has(request.username)
     services.rules.changed(
         StoredPerson() if is_new else services.rules.person(same_name(request.username)), request
@@ -189,8 +189,8 @@ def put_person(
 
 
 def access_of(services: CommandServices, kept: Kept, username: str) -> AccessAnswer:
-    """What somebody may by `kept`, be it what comes into force with this transaction. Raises
-    UserUnknown."""
+    """What a person may by the rules in `kept`, which may come into force with this transaction.
+    Raises UserUnknown."""
     name = services.people.get(username).username
     person = kept.person(name)
     return AccessAnswer(

@@ -1,4 +1,4 @@
-"""What the commands work with."""
+"""What the commands use: people, events, cameras, doors, limits."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -34,21 +34,21 @@ from ostiary.vision.image import ImageLimits, decode_image
 
 
 class Camera(Protocol):
-    """One camera, as commands use it (`Recognition`)."""
+    """A camera as commands use it (`Recognition`)."""
 
     @property
     def latest(self) -> BGRImage | None:
-        """What it saw last; None before the first picture."""
+        """The newest picture; None before the first."""
         ...
 
     def ask(self, pose: str | None) -> None:
-        """Show whoever stands there how to look: a word of the console's `guidance` (look_front,
-        look_left, look_right); None: nothing is asked any more."""
+        """Ask whoever stands there to look somewhere: `look_front`, `look_left` or `look_right`;
+        None: ask nothing any more."""
         ...
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
-        """The next frame with exactly one good face, within `timeout` seconds; `alive`: which shows
-        what a grant needs of a live person, movement too.
+        """Wait up to `timeout` seconds for a frame with exactly one good face. `alive`: one that
+        shows all that a grant needs of a live person, movement too.
 
         Raises TimedOut where none came, CameraUnavailable where there is no picture at all.
         """
@@ -65,10 +65,10 @@ class Camera(Protocol):
 
 
 class Door(Protocol):
-    """The door itself, as commands use it (`Guard`)."""
+    """A physical door as commands use it (`DoorController`)."""
 
     def released(self, by: str) -> bool:
-        """Open it once; False in a lockdown, when it is not."""
+        """Open the door once; False: it is in lockdown and stays closed."""
         ...
 
     def set_mode(self, mode: Mode, by: str) -> None: ...
@@ -78,7 +78,7 @@ class Door(Protocol):
     def silence(self, by: str) -> None: ...
 
     def tell(self, what: DoorWhat, by: str) -> None:
-        """Record something that changes nothing of the door itself."""
+        """Record something that does not change the door itself."""
         ...
 
     def saw(self, contact: Contact) -> None: ...
@@ -87,31 +87,31 @@ class Door(Protocol):
 
 
 class Presents(Protocol):
-    """Who decides what becomes of a PIN or a card (`Presenting`)."""
+    """Decides about PINs and cards that are presented at a door (`people/credential_check.py`)."""
 
     def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome: ...
 
     def again(self, door: str, *, is_same: bool) -> bool:
-        """A transaction that is known came again, with the same PIN or card or with another, which
-        is a wrong try. Whether it may be told so."""
+        """Note that a known transaction came again. `is_same`: with the same PIN or card; another
+        one is a wrong try. Returns whether the asker may be told."""
         ...
 
     def next_card(self, door: str, timeout_s: float) -> str:
-        """The number of the next card held to a reader of that door, which opens nothing. Raises
-        TimedOut."""
+        """Wait for the next card at a reader of that door, and give its number; it opens nothing.
+        Raises TimedOut."""
         ...
 
 
 class DeniedLogins:
-    """A denied picture of a face says how near it came. Who may send thousands finds one that
-    passes, so denials are counted, by where they come from; who is let in costs nothing."""
+    """Limits how many denied pictures somebody may send with `login`. A denial says how near the
+    face came, and by thousands of pictures one is found that passes. Grants are not counted."""
 
     def __init__(self, per_minute: float) -> None:
         self._rate = RateLimit(per_minute / 60.0, per_minute)
         self._lock = threading.Lock()
 
     def check(self, sender: str) -> None:
-        """Raises TooManyAttempts."""
+        """Raises TooManyAttempts where `sender` was denied too often."""
         with self._lock:
             wait_s = self._rate.wait_s(sender)
         if wait_s > 0:
@@ -121,7 +121,7 @@ class DeniedLogins:
             )
 
     def denied(self, sender: str) -> None:
-        """Count one."""
+        """Count a denial."""
         with self._lock:
             self._rate.take(sender)
 
@@ -140,9 +140,9 @@ def _no_reload() -> None:
 
 @dataclass(frozen=True, slots=True)
 class CommandLimits:
-    """`images`: the largest that is taken, and in bytes the largest command. `waiting`: commands
-    that may wait, by each way; more are answered `busy`. `camera_s`: so long the camera waits for a
-    good face, or the reader for a card."""
+    """`images`: the largest image, and in bytes the largest command. `waiting`: commands that may
+    wait on each way; more are answered `busy`. `camera_s`: how long a camera waits for a good face,
+    or a reader for a card, in seconds."""
 
     images: ImageLimits = field(default_factory=ImageLimits)
     waiting: int = 16
@@ -151,12 +151,13 @@ class CommandLimits:
 
 @dataclass(frozen=True, slots=True)
 class CommandServices:
-    """`cameras` are by name, `doors` by their cameras' names.
-    `reload` asks the daemon to start anew, and returns at once. `thresholds` gives those in force
-    where they can change while running. `decode` decodes what strangers send. `logins` counts those
-    that were denied, `pins_taken` PINs that were refused for being somebody's. `forgive` lets
-    anti-passback begin anew. `clock_trusted`: whether the machine's clock is synchronised.
-    `show_picture` shows a camera's picture on the bus, where the settings permit it."""
+    """What commands use. `cameras` and `doors` are by the camera's name.
+
+    `reload` makes the daemon start anew, and returns at once. `decode` decodes what strangers send.
+    `thresholds` gives those in force where they can change while running. `clock_trusted`: whether
+    the machine's clock is synchronised. `forgive` begins anti-passback anew. `show_picture`
+    publishes a camera's picture, where the settings permit it. `logins` counts denied pictures,
+    `pins_taken` refused PINs that are somebody's already."""
 
     settings: Settings
     people: People
@@ -187,7 +188,7 @@ class CommandServices:
 
     @property
     def access(self) -> AccessSettings:
-        """When somebody may pass, as of now."""
+        """The thresholds in force."""
         return self.settings.access if self.thresholds is None else self.thresholds()
 
     def camera(self, name: str | None) -> tuple[str, Camera]:
@@ -210,7 +211,7 @@ class CommandServices:
         return self.people.credentials
 
     def door_name(self, name: str | None) -> str:
-        """The door of that name, or without a name the only one.
+        """The name of the door of that name, or without a name of the only one.
 
         Raises DoorUnknown, which lists them.
         """
@@ -223,5 +224,5 @@ class CommandServices:
         return known
 
     def door(self, name: str | None) -> Door:
-        """Likewise, the door itself."""
+        """The door that `door_name` names. Raises DoorUnknown."""
         return self.doors[self.door_name(name)]

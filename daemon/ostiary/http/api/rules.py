@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ostiary.commands import people
+from ostiary.commands import people, rules
 from ostiary.http.authenticator import Operator, Viewer
 from ostiary.http.messages import ListedPerson, PeopleList, ReadList
 from ostiary.http.problems import responses
