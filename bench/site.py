@@ -24,13 +24,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.harness import Measure
 from bench.site_processes import DoorsProcess, Plan, split
 from ostiary.crypto.identity import Identity, to_text
-from ostiary.site.clock import Version
+from ostiary.site.doors import DoorReport
 from ostiary.site.envelope import digest_of_payload, write
 from ostiary.site.members import MemberRole, Membership, admitted
-from ostiary.site.merge import SiteEntry, digest_of
 from ostiary.site.person import PersonTemplate, SitePerson
-from ostiary.site.report import DoorReport
 from ostiary.site.topics import new_person
+from ostiary.site.versions import SiteEntry, Version, digest_of
 from testing.broker import Mosquitto
 from testing.faces import some_descriptor
 from testing.probe import Probe

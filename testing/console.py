@@ -35,7 +35,7 @@ from ostiary.service.health import Readings, state_of
 from ostiary.service.metrics import Metrics
 from ostiary.settings import AccessSettings, CameraSettings, Settings
 from ostiary.settings.overrides import with_overrides
-from ostiary.site.overview import DoorLine
+from ostiary.site.doors import DoorLine
 from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database

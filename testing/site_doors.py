@@ -16,8 +16,8 @@ from ostiary.decision.roster import Roster
 from ostiary.mqtt.site_link import SiteLink
 from ostiary.people.people import People
 from ostiary.settings import Settings
+from ostiary.site.doors import DoorReport
 from ostiary.site.members import MemberRole, Members, admitted, first_members
-from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
 from ostiary.store.database import Database
 from ostiary.store.events import Events

@@ -61,7 +61,7 @@ from ostiary.service.notify import Notifier
 from ostiary.service.watchdog import Heartbeats, Watchdog
 from ostiary.settings import AccessSettings, Settings
 from ostiary.settings.overrides import with_overrides
-from ostiary.site.report import DoorReport
+from ostiary.site.doors import DoorReport
 from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
 from ostiary.store.door_modes import DoorModes

@@ -12,11 +12,11 @@ import pytest
 
 from ostiary.commands.site import Heard
 from ostiary.errors import StoreLocked
-from ostiary.site.clock import following
 from ostiary.site.envelope import write
 from ostiary.site.members import Membership, admitted, read_members, revoked
 from ostiary.site.person import Tombstone
 from ostiary.site.topics import new_person
+from ostiary.site.versions import following
 from testing.broker import Mosquitto
 from testing.probe import Probe
 from testing.site_doors import SITE, CameralessDoor, House, LinkedDoor, new_identity

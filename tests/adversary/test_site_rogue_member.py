@@ -13,12 +13,12 @@ from ostiary.cli.site_connection import WINDOW, SiteConnection
 from ostiary.cli.site_table import look, table_of
 from ostiary.commands.site import Heard
 from ostiary.mqtt.broker import Login
-from ostiary.site.clock import Version, following
+from ostiary.site.doors import DoorReport
 from ostiary.site.envelope import write
 from ostiary.site.members import MemberRole, Membership
 from ostiary.site.person import PersonTemplate, SitePerson, Tombstone
-from ostiary.site.report import DoorReport
 from ostiary.site.topics import new_person
+from ostiary.site.versions import Version, following
 from ostiary.store.site import SiteStore
 from testing.broker import Mosquitto
 from testing.site_doors import (

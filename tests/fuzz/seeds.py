@@ -17,11 +17,11 @@ from ostiary.commands.commands import COMMANDS
 from ostiary.hardware.input_device import EVENT
 from ostiary.settings import Settings
 from ostiary.settings.file import render
-from ostiary.site.clock import following
 from ostiary.site.envelope import write
 from ostiary.site.invitation import grouped
 from ostiary.site.members import Membership
 from ostiary.site.person import Tombstone
+from ostiary.site.versions import following
 from ostiary.store.database import Database
 from ostiary.vision.last_layer import FEATURES, LastLayer
 from testing import lock_vectors

@@ -43,14 +43,13 @@ from ostiary.mqtt.signing import Signer, Verifier
 from ostiary.settings import AccessSettings, load_settings
 from ostiary.settings.file import edited
 from ostiary.settings.overrides import adjusted, read_overrides
-from ostiary.site.clock import Version
+from ostiary.site.doors import DoorReport
 from ostiary.site.envelope import read
 from ostiary.site.invitation import read_code
-from ostiary.site.members import Membership, first_members, read_members
+from ostiary.site.members import Membership, Refused, first_members, read_members
 from ostiary.site.person import read_person
-from ostiary.site.refusal import Refused
-from ostiary.site.report import DoorReport
 from ostiary.site.topics import SiteTopics
+from ostiary.site.versions import Version
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.events import Events

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.site.overview import DoorLine
+from ostiary.site.doors import DoorLine
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.site.ring import LISTENS_TO
+from ostiary.site.members import LISTENS_TO
 from testing.broker import Mosquitto
 from testing.site_doors import House, LinkedDoor, RealClock
 from testing.waiting import wait_until

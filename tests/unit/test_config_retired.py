@@ -24,7 +24,7 @@ from ostiary.service.doctor.settings import check_settings
 from ostiary.settings import CameraSettings, Settings, load_settings
 from ostiary.settings.file import EXAMPLES
 from ostiary.settings.retired import RETIRED, Fixed, Moved, renewed
-from ostiary.site.overview import CONFIRM_WITHIN_S
+from ostiary.site.doors import CONFIRM_WITHIN_S
 from ostiary.vision import quality
 from ostiary.vision.detect import WHOLE_FRAME_EVERY_S
 from ostiary.vision.image import ImageLimits

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.crypto.identity import Identity, sealed_to
-from ostiary.site.clock import Version, following
 from ostiary.site.envelope import LARGEST, read, write
 from ostiary.site.invitation import ALPHABET, Invitation, grouped, new_code, read_code
 from ostiary.site.members import (
     MemberRole,
     Membership,
+    Refusal,
+    Refused,
     admitted,
     first_members,
     keys_of,
@@ -21,9 +22,8 @@ from ostiary.site.members import (
     revoked,
     rotated,
 )
-from ostiary.site.merge import SiteEntry, merged, supersedes
-from ostiary.site.refusal import Refusal, Refused
 from ostiary.site.topics import SiteTopics, new_person
+from ostiary.site.versions import SiteEntry, Version, following, merged, supersedes
 from testing.site_doors import BEGIN, SITE, new_identity
 
 TOPICS = SiteTopics(SITE)

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.site.ring import EVERYBODY_UP_TO, LISTENS_TO, listened_to
+from ostiary.site.members import EVERYBODY_UP_TO, LISTENS_TO, listened_to
 
 IDS = st.sets(st.text("0123456789abcdef", min_size=4, max_size=4), min_size=1, max_size=60)
 

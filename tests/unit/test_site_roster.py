@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from ostiary.commands.site import Heard
 from ostiary.errors import NotAllowed, UserExists, UserUnknown
-from ostiary.site.clock import following
 from ostiary.site.envelope import read_again, write
 from ostiary.site.members import MemberRole
 from ostiary.site.person import PersonRules, SitePerson, read_person
+from ostiary.site.versions import following
 from ostiary.store.rules import RuleStore, StoredPerson
 from testing.site_doors import CameralessDoor, House, look
 

@@ -69,7 +69,7 @@ def admit(
     from ostiary.cli.site_authority import SiteAuthority
     from ostiary.crypto.identity import fingerprint, from_text, to_text
     from ostiary.site.invitation import Invitation, JoinAnswer, JoinAsk, new_code
-    from ostiary.site.refusal import Refused
+    from ostiary.site.members import Refused
 
     settings, name = _settings(config)
     wanted = _role(role)
@@ -122,8 +122,7 @@ def join(
     """Make this door one of the site in the settings; the daemon may be running."""
     from ostiary.crypto.identity import fingerprint, from_text, to_text
     from ostiary.site.invitation import Invitation, JoinAnswer, JoinAsk
-    from ostiary.site.members import read_members
-    from ostiary.site.refusal import Refused
+    from ostiary.site.members import Refused, read_members
 
     settings, name = _settings(config)
     try:
@@ -214,7 +213,7 @@ def status(
     from rich.console import Console
 
     from ostiary.cli.site_table import look, table_of
-    from ostiary.site.overview import CONFIRM_WITHIN_S
+    from ostiary.site.doors import CONFIRM_WITHIN_S
 
     settings, name = _settings(config)
     with _desk(settings, name) as desk:

@@ -14,13 +14,13 @@ from typing import Self
 from ostiary.cli.site_connection import SiteConnection
 from ostiary.crypto.identity import Identity
 from ostiary.errors import ConfigError, SiteRefused
-from ostiary.site.clock import following
 from ostiary.site.envelope import read, write
 from ostiary.site.members import (
     Member,
     MemberRole,
     Members,
     Membership,
+    Refused,
     admitted,
     first_members,
     read_members,
@@ -28,8 +28,8 @@ from ostiary.site.members import (
     rotated,
 )
 from ostiary.site.person import SitePerson, Tombstone, read_person
-from ostiary.site.refusal import Refused
 from ostiary.site.topics import SiteTopics
+from ostiary.site.versions import following
 
 KEY_HOLDER = "key-holder"
 

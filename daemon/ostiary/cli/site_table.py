@@ -8,11 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ostiary.cli.site_connection import SiteConnection
+from ostiary.site.doors import DoorLine, DoorReport, overview
 from ostiary.site.envelope import read
-from ostiary.site.members import MemberRole, Membership, read_members
-from ostiary.site.overview import DoorLine, overview
-from ostiary.site.refusal import Refused
-from ostiary.site.report import DoorReport
+from ostiary.site.members import MemberRole, Membership, Refused, read_members
 
 
 @dataclass(frozen=True, slots=True)

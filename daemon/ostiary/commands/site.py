@@ -1,43 +1,30 @@
 """The people of a site at this door: what other doors tell is believed or refused, and applied;
-what is changed here is written for them.
-
-The store changes first, the roster with it, and what is remembered here once that has committed.
+what changes here is written for them.
 """
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import structlog
 
-from ostiary.clock import utc_now
-from ostiary.commands.site_doors import SiteDoors
-from ostiary.crypto.identity import Identity, member_id
+from ostiary.commands.site_book import SiteBook, millis
+from ostiary.crypto.identity import member_id
 from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
-from ostiary.people.local_people import Placing
-from ostiary.people.people import People
-from ostiary.site.clock import Version, following
-from ostiary.site.envelope import digest_of_payload, read, read_again, version_of, write
-from ostiary.site.members import MemberRole, Membership, read_members
-from ostiary.site.merge import NO_DIGEST, SiteEntry, combined, merged, share_of_digest, supersedes
+from ostiary.site.envelope import digest_of_payload, read, read_again, version_of
+from ostiary.site.members import MemberRole, Membership, Refusal, Refused, read_members
 from ostiary.site.person import SitePerson, Tombstone, read_person
-from ostiary.site.refusal import Refusal, Refused
-from ostiary.site.report import DoorReport
-from ostiary.site.topics import SiteTopics, new_person, person_again
-from ostiary.store.site import SiteRow, SiteStore
+from ostiary.site.topics import new_person, person_again
+from ostiary.site.versions import SiteEntry, Version, supersedes
+from ostiary.store.site import SiteRow
 
 log = structlog.get_logger(__name__)
-
-HARMLESS = frozenset({Refusal.OUTDATED})
-"""What comes without anybody's ill will, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One message of the site as it came."""
+    """A message of the site as it came."""
 
     topic: str
     payload: bytes
@@ -50,102 +37,8 @@ class _New:
     payload: bytes
 
 
-class SiteRoster:
-    """Every method may be called from any thread."""
-
-    def __init__(
-        self,
-        store: SiteStore,
-        people: People,
-        identity: Identity,
-        site: str,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        """`site` is the one in the settings; what the store has of another one is left alone."""
-        self.site = site
-        self.topics = SiteTopics(site)
-        self.identity = identity
-        self.store = store
-        self._people = people
-        self._placing = Placing(store, people, self._read_stored)
-        self._clock = clock
-        self._changed: Callable[[], object] = lambda: None
-        self._membership: Membership | None = None
-        self._members_payload = b""
-        self._entries: dict[str, SiteEntry] = {}
-        self._digest = NO_DIGEST
-        self._living = 0
-        self._newest: Version | None = None
-        self._made: Version | None = None
-        self._made_ahead: Version | None = None  # of people whom somebody dated ahead
-        self._made_lock = threading.Lock()
-        self._changed_at = clock()
-        self.doors = SiteDoors(clock)
-        self._refused: Counter[Refusal] = Counter()
-        self._refused_at: datetime | None = None
-        self.reread()
-
-    def reread(self) -> bool:
-        """Look at the store again, where another process may have joined; whether this door is of
-        the site."""
-        joined = self.store.joined()
-        if joined is None or joined.site != self.site:
-            self._membership = None
-            return False
-        if joined.members != self._members_payload:
-            members = read_members(joined.members, joined.authority, self.site)
-            self._membership = Membership.of(joined.authority, members, self.identity)
-            self._members_payload = joined.members
-            self._placing.drop_unplaced()
-            self._load()
-        return True
-
-    def on_change(self, told: Callable[[], object]) -> None:
-        """Who is told that there is something to publish."""
-        self._changed = told
-
-    @property
-    def membership(self) -> Membership | None:
-        return self._membership
-
-    @property
-    def is_joined(self) -> bool:
-        return self._membership is not None
-
-    @property
-    def members_payload(self) -> bytes:
-        """The list of members as it was published."""
-        return self._members_payload
-
-    @property
-    def digest(self) -> str:
-        return self._digest.hex()
-
-    @property
-    def newest(self) -> Version | None:
-        return self._newest
-
-    @property
-    def living(self) -> int:
-        """People of the site, as this door knows it."""
-        return self._living
-
-    @property
-    def refused(self) -> dict[str, int]:
-        """How many messages were not believed, by why, since the start."""
-        return {why.value: count for why, count in sorted(self._refused.items())}
-
-    @property
-    def refused_at(self) -> datetime | None:
-        """When one was refused last that nobody sends by mistake."""
-        return self._refused_at
-
-    def entry(self, person: str) -> SiteEntry | None:
-        return self._entries.get(person)
-
-    def known(self) -> frozenset[str]:
-        """The ids of everybody whom the broker should keep."""
-        return frozenset(self._entries)
+class SiteRoster(SiteBook):
+    """The people of a site at this door. Every method may be called from any thread."""
 
     # --- what was changed here (`people.SiteChanges`) ----------------------------------------
 
@@ -203,7 +96,7 @@ class SiteRoster:
         self._placing.name_is_free(name)
 
     def sealed_anew(self, person: str, now: datetime) -> None:
-        """Write again, with the key in use, a change of this door that a former key seals."""
+        """Write a change of this door again that a former key seals, now with the key in use."""
         membership = self._allowed()
         with self._people.changing():
             username = self.store.username_of(person)
@@ -218,10 +111,10 @@ class SiteRoster:
     # --- what others say ---------------------------------------------------------------------
 
     def receive(self, messages: Sequence[Heard]) -> tuple[str, ...]:
-        """Apply what is to be believed and new, in one transaction, and count what is not. Returns
-        the topics where the broker has something else than it should.
+        """Apply the messages that are believed and new, in one transaction; count the refused ones.
+        Returns the topics under which the broker keeps something wrong.
 
-        Raises DatabaseUnwritable, and then nothing was applied: the messages may come again.
+        Raises DatabaseUnwritable; nothing was applied then, and the messages may come again.
         """
         wrong: list[str] = []
         new: dict[str, _New] = {}
@@ -245,7 +138,7 @@ class SiteRoster:
         elif (person := self.topics.person_of(topic)) is not None:
             self._take_person(membership, person, message, new)
         elif topic.startswith(self.topics.door("")) and payload:
-            self.doors.take(membership, topic, payload, _millis(self._clock()))
+            self.doors.take(membership, topic, payload, millis(self._clock()))
 
     def _take_person(
         self, membership: Membership, person: str, message: Heard, new: dict[str, _New]
@@ -257,7 +150,7 @@ class SiteRoster:
             return
         if known is not None and digest_of_payload(message.payload) == known.digest:
             return
-        opened = read(membership, message.topic, message.payload, _millis(self._clock()))
+        opened = read(membership, message.topic, message.payload, millis(self._clock()))
         content = read_person(opened.content, opened.version)
         entry = SiteEntry(opened.version, isinstance(content, Tombstone), opened.digest)
         if not supersedes(entry, known):
@@ -266,7 +159,8 @@ class SiteRoster:
         new[person] = _New(entry, content, message.payload)
 
     def _check_not_older(self, person: str, content: SitePerson | Tombstone) -> None:
-        """Nobody is made older than they were, to be given the name of somebody else."""
+        """Raise Refused where a person would be enrolled earlier than before, to take a name from
+        somebody else."""
         known = self._entries.get(person)
         if known is None or known.deleted or isinstance(content, Tombstone):
             return
@@ -293,8 +187,8 @@ class SiteRoster:
         log.info("site_members", version=members.version, members=len(members.members))
 
     def _undo(self, before: Membership, after: Membership) -> None:
-        """Bring back whom a member deleted that is revoked now, as far as the key-holder wants it.
-        Every door that may does, and writes the same."""
+        """Bring back the people that a member deleted who is revoked now, as far as the key-holder
+        wants it. Every door with the right does so, and writes the same."""
         if not after.may_change:
             return
         for member in after.signers.values():
@@ -356,37 +250,16 @@ class SiteRoster:
         self._people.after_commit(partial(self._remember, person, new.entry))
 
     def _heard_at(self, person: str, entry: SiteEntry, now: datetime) -> datetime | None:
-        """When the change was heard. What the key-holder signs anew is no change."""
+        """When a change was heard. A message that the key-holder signs anew is no change."""
         membership, known = self._membership, self._entries.get(person)
         is_anew = membership is not None and entry.version.member == member_id(membership.authority)
         if is_anew and known is not None and known.deleted == entry.deleted:
             return self.store.heard_of(person)
         return now
 
-    # --- how it is ---------------------------------------------------------------------------
-
-    def write_report(self, report: DoorReport) -> bytes | None:
-        """For `topics.door`; None where this door cannot seal it."""
-        membership = self._membership
-        if membership is None or membership.members.key not in membership.seals:
-            return None
-        version = self._next(membership, self._clock())
-        topic = self.topics.door(self.identity.id)
-        return write(membership, topic, version, report.model_dump_json().encode())
-
-    def unconfirmed(self, within: timedelta) -> tuple[str, ...]:
-        """The names of doors, of those this one listens to, that have not said for so long that
-        they have what it has."""
-        membership = self._membership
-        if membership is None:
-            return ()
-        return self.doors.unconfirmed(membership, self.digest, self._changed_at, within)
-
-    # --- what is remembered ------------------------------------------------------------------
-
     def forget_absent(self, people: Iterable[str]) -> None:
-        """This door was away for longer than deletions are kept: whom nobody knows any more, leaves
-        here, too."""
+        """Remove the people that nobody at the site knows any more: this door was away for longer
+        than deletions are kept."""
         gone = tuple(people)
         with self._people.changing():
             for person in gone:
@@ -395,44 +268,9 @@ class SiteRoster:
             self._people.after_commit(self._load)
         log.warning("site_people_gone", people=len(gone))
 
-    def _remember(self, person: str, entry: SiteEntry) -> None:
-        before = self._entries.get(person)
-        after = merged(before, entry)
-        if before is not None:
-            self._digest = combined(self._digest, share_of_digest(person, before))
-            self._living -= not before.deleted
-        self._digest = combined(self._digest, share_of_digest(person, after))
-        self._living += not after.deleted
-        self._entries[person] = after
-        self._changed_at = self._clock()
-        self._newest = max(self._newest or after.version, after.version)
-
-    def _load(self) -> None:
-        self._entries, self._digest, self._living = {}, NO_DIGEST, 0
-        for row in self.store.rows():
-            entry = SiteEntry(Version.parse(row.version), row.deleted, row.digest)
-            self._remember(row.person, entry)
-
-    def _write(
-        self,
-        membership: Membership,
-        person: str,
-        version: Version,
-        content: SitePerson | Tombstone,
-        username: str | None,
-    ) -> None:
-        topic = self.topics.person(person)
-        payload = write(membership, topic, version, content.model_dump_json().encode())
-        deleted = isinstance(content, Tombstone)
-        entry = SiteEntry(version, deleted, digest_of_payload(payload))
-        row = SiteRow(person, str(version), deleted, entry.digest)
-        self.store.put(row, payload, username, waiting=True, heard_at=self._clock())
-        self._people.after_commit(partial(self._remember, person, entry))
-        self._people.after_commit(self._changed)
-
     def _content(self, membership: Membership, person: str, username: str) -> SitePerson:
-        """What is known of somebody of the site; where that was sealed by a key that is gone, what
-        this door has."""
+        """The site's version of a person; or this door's, where a key that is gone sealed the
+        site's."""
         try:
             return self._read_stored(person)
         except Refused:
@@ -444,17 +282,6 @@ class SiteRoster:
                 changed_by=self._name(membership),
                 changed_at=self._clock(),
             )
-
-    def _read_stored(self, person: str) -> SitePerson:
-        """The person in a message that was believed when it came. Raises Refused."""
-        membership = self._membership
-        assert membership is not None
-        payload = self.store.envelope(person) or b""
-        opened = read_again(membership, self.topics.person(person), payload)
-        content = read_person(opened.content)
-        if isinstance(content, Tombstone):
-            raise Refused(Refusal.MALFORMED)
-        return content
 
     def _allowed(self) -> Membership:
         membership = self._membership
@@ -469,33 +296,3 @@ class SiteRoster:
                 "this one as enroller."
             )
         return membership
-
-    def _next(self, membership: Membership, now: datetime, person: str | None = None) -> Version:
-        """The next version of this door, by its own clock; of a change of `person` one that is
-        newer than what is known of them. What others say moves nothing else."""
-        known = None if person is None else self._entries.get(person)
-        with self._made_lock:
-            is_ahead = known is not None and known.version.millis > _millis(now)
-            made = self._made_ahead if is_ahead else self._made
-            versions = (made, None if known is None else known.version)
-            before = max((each for each in versions if each is not None), default=None)
-            version = following(before, _millis(now), membership.identity.id)
-            if is_ahead:
-                self._made_ahead = version
-            else:
-                self._made = version
-            return version
-
-    def _name(self, membership: Membership) -> str:
-        member = membership.signers.get(self.identity.id)
-        return "" if member is None else member.name
-
-    def _count(self, why: Refusal, topic: str) -> None:
-        self._refused[why] += 1
-        if why not in HARMLESS:
-            self._refused_at = self._clock()
-            log.warning("site_message_refused", why=why.value, topic=topic)
-
-
-def _millis(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

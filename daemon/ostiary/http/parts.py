@@ -13,7 +13,7 @@ from ostiary.people.people import People
 from ostiary.people.rulebook import RuleService
 from ostiary.pipeline.recognition import View
 from ostiary.settings import AccessSettings, Settings
-from ostiary.site.overview import DoorLine
+from ostiary.site.doors import DoorLine
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.users import Users

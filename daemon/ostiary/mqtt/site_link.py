@@ -24,10 +24,9 @@ from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.site_sync import BrokerRepair, SiteSync
 from ostiary.mqtt.site_watch import SiteWatch
 from ostiary.settings import Settings
+from ostiary.site.doors import CONFIRM_WITHIN_S, DoorLine, DoorReport, overview
 from ostiary.site.envelope import key_number
 from ostiary.site.members import MemberRole, Membership
-from ostiary.site.overview import CONFIRM_WITHIN_S, DoorLine, overview
-from ostiary.site.report import DoorReport
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,8 @@ import structlog
 
 from ostiary.commands.site import SiteRoster
 from ostiary.mqtt.connection import Connection
-from ostiary.site.members import Membership
-from ostiary.site.report import DoorReport
-from ostiary.site.ring import EVERYBODY_UP_TO
+from ostiary.site.doors import DoorReport
+from ostiary.site.members import EVERYBODY_UP_TO, Membership
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from ostiary.errors import DescriptorInvalid
 from ostiary.messages.recognizer import RECOGNIZERS
 from ostiary.messages.username import LONGEST, new_username
 from ostiary.people.people import People
-from ostiary.site.clock import Version
 from ostiary.site.envelope import AHEAD_MS
+from ostiary.site.members import Refused
 from ostiary.site.person import (
     RULES_FORMAT,
     PersonAccess,
@@ -20,7 +20,7 @@ from ostiary.site.person import (
     PersonTemplate,
     SitePerson,
 )
-from ostiary.site.refusal import Refused
+from ostiary.site.versions import Version
 from ostiary.store.descriptor import Descriptor, from_bytes, to_float32_bytes
 from ostiary.store.rules import RuleStore, StoredPerson
 from ostiary.store.site import SiteStore

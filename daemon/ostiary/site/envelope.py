@@ -1,8 +1,8 @@
-"""One message of a site: sealed with its key (AES-256-GCM), and signed by who wrote it (Ed25519).
+"""A message of a site, sealed with the site's key (AES-256-GCM) and signed by its writer (Ed25519).
 
-A line of JSON that anybody may read, a line feed, and what is sealed. The seal and the signature
-are over the topic and the version as well, so that a message holds nowhere else and is no other
-version.
+It is a line of JSON that anybody may read, a line feed, and the sealed content. The seal and the
+signature cover the topic and the version, too: a message does not hold under another topic, nor as
+another version.
 """
 
 import hashlib
@@ -17,21 +17,20 @@ from pydantic import Field, ValidationError
 
 from ostiary.crypto.identity import from_text, is_signed, to_text
 from ostiary.messages.events import Message
-from ostiary.site.clock import Version
-from ostiary.site.members import MemberRole, Membership
-from ostiary.site.refusal import Refusal, Refused
+from ostiary.site.members import MemberRole, Membership, Refusal, Refused
+from ostiary.site.versions import Version
 
 FORMAT = 1
 LARGEST = 64 * 1024
-"""Bytes of a message, at most: dozens of templates."""
+"""The most bytes of a message: dozens of templates."""
 NONCE_BYTES = 12
 AHEAD_MS = 24 * 3600 * 1000
-"""No honest clock is so far before this one: a version of next year would hold for ever."""
+"""How far a version may be ahead of this door's clock: one of next year would hold for ever."""
 _CONTEXT = b"ostiary-site-message-1\n"
 
 
 class Header(Message):
-    """What everybody may read."""
+    """The part of a message that anybody may read."""
 
     format: int
     topic: str
@@ -42,7 +41,7 @@ class Header(Message):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A message that is believed."""
+    """A message that is believed, opened. `digest`: SHA-256 of its payload."""
 
     version: Version
     content: bytes
@@ -50,7 +49,7 @@ class Opened:
 
 
 def digest_of_payload(payload: bytes) -> bytes:
-    """By which a message is known again: SHA-256."""
+    """The SHA-256 of a message, by which it is recognised."""
     return hashlib.sha256(payload).digest()
 
 
@@ -78,7 +77,7 @@ def read(
     now_ms: int,
     roles: frozenset[MemberRole] = frozenset({MemberRole.ENROLLER}),
 ) -> Opened:
-    """The message, if a member in one of `roles` wrote it for `topic`; `now_ms` is by one's own
+    """Open a message, if a member in one of `roles` wrote it for `topic`. `now_ms`: this door's
     clock. Raises Refused."""
     header, sealed = _split(payload)
     if header.topic != topic:
@@ -107,7 +106,7 @@ def read(
 
 
 def read_again(membership: Membership, topic: str, payload: bytes) -> Opened:
-    """A message that was believed when it came, whoever has been revoked since. Raises Refused."""
+    """Open a message that was believed when it came, whoever was revoked since. Raises Refused."""
     header, sealed = _split(payload)
     version = Version.parse(header.version)
     seal = membership.seals.get(header.key)
@@ -117,12 +116,12 @@ def read_again(membership: Membership, topic: str, payload: bytes) -> Opened:
 
 
 def key_number(payload: bytes) -> int:
-    """Which of the site's keys seals a message of ours. Raises Refused."""
+    """The number of the site's key that seals a message. Raises Refused."""
     return _split(payload)[0].key
 
 
 def version_of(payload: bytes) -> Version:
-    """Of a message of ours. Raises Refused."""
+    """The version of a message. Raises Refused."""
     return Version.parse(_split(payload)[0].version)
 
 

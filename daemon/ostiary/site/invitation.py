@@ -1,4 +1,5 @@
-"""One code, typed once: it lets a door and the key-holder find and believe each other.
+"""An invitation: one code, typed once, by which a door and the key-holder find and trust each
+other.
 
 The code has 75 random bits, which no broker guesses; each message between the two is sealed by a
 key that is stretched from it (scrypt, RFC 7914).
@@ -16,8 +17,7 @@ from pydantic import Field
 
 from ostiary.crypto.identity import derived
 from ostiary.messages.events import Message
-from ostiary.site.members import Key32
-from ostiary.site.refusal import Refusal, Refused
+from ostiary.site.members import Key32, Refusal, Refused
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 _READ_AS = str.maketrans("ILO", "110")
@@ -42,7 +42,7 @@ class JoinAnswer(Message):
 
 
 def new_code() -> str:
-    """For example `7RX4-9K2M-…`; the last character checks the others."""
+    """Make a code such as `7RX4-9K2M-…`; its last character checks the others."""
     return grouped("".join(secrets.choice(ALPHABET) for _ in range(_RANDOM)))
 
 
@@ -52,7 +52,7 @@ def grouped(random: str) -> str:
 
 
 def read_code(text: str) -> str:
-    """Its random characters. Raises ValueError that says what is wrong."""
+    """Read a code and give its random characters. Raises ValueError that says what is wrong."""
     plain = "".join(text.upper().translate(_READ_AS).replace("-", " ").split())
     strange = sorted(set(plain) - set(ALPHABET))
     if strange:
@@ -66,14 +66,15 @@ def read_code(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """`tag` names its topics; neither it nor what is sealed tells the code."""
+    """The keys that follow from a code. `tag` names the topics; neither the tag nor a sealed
+    message reveals the code."""
 
     tag: str
     key: bytes
 
     @classmethod
     def of(cls, code: str, site: str) -> Self:
-        """Raises ValueError as `read_code`."""
+        """Stretch a code for a site. Raises ValueError as `read_code` does."""
         stretched = Scrypt(b"ostiary site " + site.encode(), 32, 2**14, 8, 1)
         secret = stretched.derive(read_code(code).encode())
         return cls(derived(secret, "invitation tag", 8).hex(), derived(secret, "invitation"))
@@ -84,7 +85,7 @@ class Invitation:
         return nonce + AESGCM(self.key).encrypt(nonce, content, topic.encode())
 
     def opened(self, payload: bytes, topic: str) -> bytes:
-        """Raises Refused for what somebody without the code sent."""
+        """Open a message. Raises Refused where its sender has not got the code."""
         nonce, content = payload[:_NONCE_BYTES], payload[_NONCE_BYTES:]
         try:
             return AESGCM(self.key).decrypt(nonce, content, topic.encode())

@@ -1,6 +1,6 @@
-"""Who belongs to a site: a list that its key-holder signs, with the site's key sealed to each.
+"""The members of a site: a list that its key-holder signs, with the site's key sealed to each.
 
-The list is open (it names doors, not people); the site's key in it opens for its member only.
+The list is open: it names doors, not people. The site's key in it opens for its member only.
 """
 
 import os
@@ -25,30 +25,65 @@ from ostiary.crypto.identity import (
     to_text,
 )
 from ostiary.messages.events import Message, Timestamp, rfc3339
-from ostiary.site.refusal import Refusal, Refused
-from ostiary.site.report import Shown
-from ostiary.site.ring import listened_to
 
 FORMAT = 1
 UNDONE_SINCE = 0
-"""In the place of a key of a member that is revoked: since when what it deleted is undone."""
+"""Number of the entry, in a revoked member's keys, that says since when its deletions are
+undone."""
 KEYS_KEPT = 2
-"""The site's key in use, and the one before it: of changes that were under way."""
+"""The site's key in use, and the one before it, for changes that were under way."""
 _PURPOSE = "key of the site"
 _CONTEXT = b"ostiary-site-members-1\n"
 
 Key32 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+Shown = Annotated[
+    str,
+    Field(
+        max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
+    ),
+]
+"""A text that a terminal or a page may show as it is: it has no control characters."""
+EVERYBODY_UP_TO = 16
+LISTENS_TO = 8
+
+
+class Refusal(StrEnum):
+    """Why a message of the site is not believed; stable words in `state`, in metrics and in
+    `ostiary site status`."""
+
+    MALFORMED = "site_malformed"
+    OVERSIZED = "site_oversized"
+    FORMAT_UNKNOWN = "site_format_unknown"
+    MOVED = "site_moved"
+    SIGNER_UNKNOWN = "site_signer_unknown"
+    SIGNER_REVOKED = "site_signer_revoked"
+    ROLE_MISSING = "site_role_missing"
+    SIGNATURE_WRONG = "site_signature_wrong"
+    KEY_UNKNOWN = "site_key_unknown"
+    SEAL_BROKEN = "site_seal_broken"
+    CLOCK_AHEAD = "site_clock_ahead"
+    CLEARED = "site_cleared"
+    OUTDATED = "site_outdated"
+    """An older version than the known one. This happens without anybody's ill will, too."""
+
+
+class Refused(Exception):
+    """A message is not believed. It is counted, and nobody is told."""
+
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(why.value)
+        self.why = why
 
 
 class MemberRole(StrEnum):
-    """What a member may do."""
+    """The rights of a member."""
 
     DOOR = "door"
     """Knows the people and says what it has; changes nobody."""
     ENROLLER = "enroller"
     """May change people, too."""
     REVOKED = "revoked"
-    """Nothing that it signed is believed."""
+    """Was excluded: nothing that it signed is believed."""
 
 
 class Member(Message):
@@ -66,7 +101,7 @@ class Member(Message):
 
     @property
     def undone_since(self) -> datetime | None:
-        """Of a member that is revoked: since when what it deleted is to be undone."""
+        """Since when the deletions of a revoked member are to be undone; None: they are not."""
         text = self.keys.get(UNDONE_SINCE) if self.role is MemberRole.REVOKED else None
         with suppress(ValueError):
             return None if text is None else datetime.fromisoformat(text)
@@ -74,7 +109,7 @@ class Member(Message):
 
 
 class Members(Message):
-    """The list. `version` grows by one with each that is signed."""
+    """The list of members. `version` grows by one with each list that is signed."""
 
     format: int = FORMAT
     site: str
@@ -90,13 +125,13 @@ class Members(Message):
         return next((each for each in self.members if each.name == name), None)
 
     def signed(self, authority: Identity) -> bytes:
-        """As it is published."""
+        """The list as it is published, signed by the key-holder."""
         body = self.model_dump_json().encode()
         return body + b"\n" + to_text(authority.sign(_CONTEXT + body)).encode()
 
 
 def read_members(payload: bytes, authority: bytes, site: str) -> Members:
-    """The list in `payload`, if the key-holder of `site` signed it. Raises Refused."""
+    """Read the list in `payload`, if the key-holder of `site` signed it. Raises Refused."""
     body, _, signature = payload.rpartition(b"\n")
     try:
         if not is_signed(_CONTEXT + body, from_text(signature.decode("ascii")), authority):
@@ -112,7 +147,7 @@ def read_members(payload: bytes, authority: bytes, site: str) -> Members:
 
 
 def first_members(authority: Identity, name: str, site: str, now: datetime) -> Members:
-    """The list of a new site, with a key of its own: only the key-holder is in it."""
+    """Make the list of a new site, with a key of its own: only the key-holder is in it."""
     alone = Members(site=site, version=1, issued_at=now, key=1, members=())
     secret = os.urandom(KEY_BYTES)
     holder = _member(name, MemberRole.ENROLLER, authority.public, authority.box, {1: secret})
@@ -128,8 +163,8 @@ def admitted(
     box: bytes,
     now: datetime,
 ) -> Members:
-    """With one more member, or with one that is there in another role. Raises ValueError for a name
-    that another one has, and for a key that was revoked."""
+    """The list with one more member, or with a member in another role. Raises ValueError for a name
+    that another member has, and for a key that was revoked."""
     keys = keys_of(members, authority)
     new = _member(name, role, public, box, keys)
     before = members.get(new.id)
@@ -144,8 +179,8 @@ def admitted(
 def revoked(
     members: Members, authority: Identity, name: str, now: datetime, since: datetime | None = None
 ) -> Members:
-    """Without the rights of `name`, and with another key; what it deleted `since` then is to be
-    undone. Raises ValueError for nobody."""
+    """The list with `name` revoked, and with a new key. `since`: its deletions since then are to be
+    undone. Raises ValueError where there is no such member."""
     found = [
         each for each in members.members if each.name == name and each.role != MemberRole.REVOKED
     ]
@@ -161,7 +196,7 @@ def revoked(
 
 
 def rotated(members: Members, authority: Identity, now: datetime) -> Members:
-    """With a new key of the site, sealed to everybody who is not revoked."""
+    """The list with a new key of the site, sealed to every member that is not revoked."""
     number = members.key + 1
     kept = dict(sorted(keys_of(members, authority).items())[-KEYS_KEPT + 1 :])
     keys = {**kept, number: os.urandom(KEY_BYTES)}
@@ -175,7 +210,7 @@ def rotated(members: Members, authority: Identity, now: datetime) -> Members:
 
 
 def keys_of(members: Members, identity: Identity) -> dict[int, bytes]:
-    """The site's keys by number, as far as they are sealed to `identity`; none for a stranger."""
+    """The site's keys by number that are sealed to `identity`; none for a stranger."""
     member = members.get(identity.id)
     if member is None:
         return {}
@@ -190,10 +225,11 @@ def keys_of(members: Members, identity: Identity) -> dict[int, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a member knows of its site. `authority`: the key-holder's public key, 32 bytes. `seals`
-    are the site's keys by number, as far as this member has them; `signers` everybody by id.
-    `doors` are those that say how they are: without the key-holder, and who is revoked; and
-    `listens_to` those whose word this member waits for."""
+    """What a member knows of its site.
+
+    `authority`: the key-holder's public key, 32 bytes. `seals`: the site's keys by number that this
+    member has. `signers`: all members by id. `doors`: the members that say how they are, so without
+    the key-holder and the revoked ones. `listens_to`: the doors that this member listens to."""
 
     authority: bytes
     members: Members
@@ -223,13 +259,28 @@ class Membership:
 
     @property
     def role(self) -> MemberRole | None:
-        """None: not a member."""
+        """The role of this member; None: it is not one."""
         member = self.signers.get(self.identity.id)
         return None if member is None else member.role
 
     @property
     def may_change(self) -> bool:
         return self.role is MemberRole.ENROLLER and self.members.key in self.seals
+
+
+def listened_to(doors: Iterable[str], me: str) -> frozenset[str]:
+    """The ids among `doors` to which `me` listens, never its own.
+
+    In a small site every door hears every other. In a large one the doors are a ring in the order
+    of their ids, which are random, and each listens to the next few: so messages grow with the
+    doors and not with their square, every door is heard by as many others, and of any doors that
+    differ from the rest at least one listens to a door that does not.
+    """
+    others = sorted(door for door in doors if door != me)
+    if len(others) <= EVERYBODY_UP_TO:
+        return frozenset(others)
+    after = [door for door in others if door > me]
+    return frozenset([*after, *others][:LISTENS_TO])
 
 
 def _member(

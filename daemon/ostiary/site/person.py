@@ -5,15 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from ostiary.messages.events import Message, Timestamp
-from ostiary.site.clock import Version
-from ostiary.site.refusal import Refusal, Refused
-from ostiary.site.report import Shown
+from ostiary.site.members import Refusal, Refused, Shown
+from ostiary.site.versions import Version
 
 MOST_TEMPLATES = 64
 
 
 class PersonTemplate(Message):
-    """One template. A door whose recogniser is another one keeps it, and does not match it."""
+    """A template. A door with another recogniser keeps it and does not match it."""
 
     recognizer: Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,32}$")]
     descriptor: Annotated[str, Field(max_length=4096)] = Field(
@@ -26,16 +25,16 @@ RULES_FORMAT = 1
 
 
 class PersonRules(Message):
-    """When and where the person may pass. `content` is of the given `format`; at a door that does
-    not know it the person does not pass."""
+    """When and where the person may pass. At a door that does not know the `format` of `content`
+    the person does not pass."""
 
     format: int
     content: dict[str, Any]
 
 
 class PersonAccess(Message):
-    """The content of format 1. What a group may is each door's own: one without a rule for it lets
-    nobody of it pass."""
+    """The content of format 1. Each door has its own rules for a group; without one it lets nobody
+    of the group pass."""
 
     groups: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     valid_from: AwareDatetime | None = None
@@ -43,8 +42,8 @@ class PersonAccess(Message):
 
 
 class SitePerson(Message):
-    """Somebody who is registered. `enrolled` is the version of the enrolment, by which the older of
-    two with one name is found."""
+    """A registered person. `enrolled`: the version of the enrolment; of two people with one name
+    the older enrolment keeps the name."""
 
     kind: Literal["person"] = "person"
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -58,7 +57,7 @@ class SitePerson(Message):
 
 
 class Tombstone(Message):
-    """Somebody who was deleted; no name any more."""
+    """A person who was deleted; it holds no name."""
 
     kind: Literal["deleted"] = "deleted"
     changed_by: Shown
@@ -66,8 +65,8 @@ class Tombstone(Message):
 
 
 def read_person(content: bytes, version: Version | None = None) -> SitePerson | Tombstone:
-    """With the `version` of the message also whether it can be: nobody was enrolled after they were
-    changed, nor at no time. Raises Refused."""
+    """Read a person. With the `version` of the message, also check that the enrolment is not newer
+    than it. Raises Refused."""
     for model in (SitePerson, Tombstone):
         try:
             found = model.model_validate_json(content)

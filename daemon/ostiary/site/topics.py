@@ -1,5 +1,5 @@
-"""The topics of a site. A person's is a random id, whose first two digits are a level of their own:
-so a large roster can be asked for in parts, which small queues of a broker can hold."""
+"""The topics of a site. A person's topic is a random id. Its first two digits are a level of their
+own, so that a large roster can be asked for in parts that a broker's small queues can hold."""
 
 import hashlib
 import re
@@ -11,12 +11,12 @@ SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 
 def new_person() -> str:
-    """A person's id: 128 random bits, in hex."""
+    """Make a person's id: 128 random bits in hex."""
     return secrets.token_hex(16)
 
 
 def person_again(person: str) -> str:
-    """The id of somebody whose deletion is undone: alike at every door."""
+    """The id of a person whose deletion is undone: the same at every door."""
     return hashlib.sha256(f"ostiary-site-again {person}".encode()).hexdigest()[:32]
 
 
@@ -32,7 +32,7 @@ class SiteTopics:
 
     @property
     def keys(self) -> str:
-        """Retained: who belongs to the site."""
+        """The list of members, retained."""
         return f"{self.base}/keys"
 
     @property
@@ -44,15 +44,15 @@ class SiteTopics:
         return f"{self.base}/person/#"
 
     def person(self, person: str) -> str:
-        """Retained: one person, or that they were deleted."""
+        """A person, or the deletion of one; retained."""
         return f"{self.base}/person/{person[:2]}/{person}"
 
     def shard(self, shard: str) -> str:
-        """The filter of all people whose id begins so."""
+        """The filter of all people whose id begins with `shard`."""
         return f"{self.base}/person/{shard}/+"
 
     def person_of(self, topic: str) -> str | None:
-        """The id in a topic, None where it is no person's."""
+        """The person's id in a topic; None: it is no person's."""
         person = topic.rpartition("/")[2]
         return person if _PERSON.fullmatch(person) and topic == self.person(person) else None
 
@@ -61,15 +61,16 @@ class SiteTopics:
         return f"{self.base}/door/+"
 
     def door(self, member: str) -> str:
-        """Retained: what a door has, and how it is."""
+        """The report of a door, retained."""
         return f"{self.base}/door/{member}"
 
     def mark(self, member: str) -> str:
-        """A door's word to itself: what it asked for before has been sent."""
+        """A door's message to itself: once it comes back, all that was asked for before has
+        come."""
         return f"{self.base}/mark/{member}"
 
     def asking(self, tag: str) -> str:
-        """Where somebody who has the invitation asks to be admitted."""
+        """Where a door that has the invitation asks to be admitted."""
         return f"{self.base}/join/{tag}/ask"
 
     def answering(self, tag: str) -> str:
