@@ -113,7 +113,7 @@ def decide(events: Any, number: int) -> None:
     told: dict[str, Any] = {"source": "front", "now": datetime(2026, 11, 24, tzinfo=UTC)}
     if find_spec("ostiary.messages.decision"):
         from ostiary.messages.decision import Decision
-        from ostiary.messages.reason import Reason
+        from ostiary.messages.words import Reason
 
         events.append_login(Decision(**about | {"reason": Reason.GRANTED}), **told)
     else:

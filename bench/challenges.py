@@ -40,7 +40,7 @@ from ostiary.decision.probe import distance
 from ostiary.decision.risk import Risk
 from ostiary.decision.roster import Roster
 from ostiary.decision.vote import Observation
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.harness import MODELS, Measure
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import VisionSettings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

@@ -21,7 +21,7 @@ from bench.harness import MODELS, Line, Measure, medians_ms
 from ostiary import timestamps
 from ostiary.crypto.door_key import DoorKey
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import VisionSettings
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database

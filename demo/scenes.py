@@ -15,7 +15,7 @@ import numpy as np
 from demo import attacks, room
 from demo.portraits import Portrait, stepping_up
 from demo.visitor import walking_up
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import encode_jpeg
 

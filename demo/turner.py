@@ -16,7 +16,7 @@ from demo.room import HEIGHT, WIDTH, with_sensor_noise
 from demo.scenes import JPEG_QUALITY, empty_room
 from demo.stream import Camera
 from demo.visitor import closer
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import Detector
 from ostiary.vision.image import encode_jpeg

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from demo.scenes import Scene
 from ostiary.messages.events import LoginEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 EXPLANATIONS = {
     Reason.GRANTED: "A live person whose face is {username}'s: the door opens.",

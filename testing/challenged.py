@@ -8,7 +8,7 @@ from ostiary.decision.challenge import Challenge, Look, begin, step
 from ostiary.decision.policy import Policy
 from ostiary.decision.probe import Probe, distance
 from ostiary.decision.vote import Observation
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.vision.pose import Pose
 from testing.faces import some_look
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from demo.scenes import REGISTERED, empty_room, visitors
 from demo.stream import write_clip
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from testing.ports import free_port
 from testing.probe import Probe
 from testing.systemd_root import Machine

@@ -8,7 +8,7 @@ import numpy as np
 from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.keyring import seal_of
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
 from ostiary.store.database import Database, read_only

@@ -25,7 +25,7 @@ import requests
 
 from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.database import Database
 from ostiary.store.events import Events

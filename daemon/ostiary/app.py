@@ -37,10 +37,9 @@ from ostiary.hardware.relay import Lines, lines_in, open_alarms, open_relays
 from ostiary.limits.lock_out import LockOut
 from ostiary.local.server import LocalServer
 from ostiary.messages.calibration import WhyDropped
-from ostiary.messages.entrance import Mode
-from ostiary.messages.prompt import PromptMessage
-from ostiary.messages.reason import Reason
+from ostiary.messages.events import PromptMessage
 from ostiary.messages.state import ModelState, State
+from ostiary.messages.words import Mode, Reason
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.publisher import RESEND
 from ostiary.mqtt.security import door_key

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from ostiary.errors import OstiaryError
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.layout import nchw
 from ostiary.vision.models import (
     DLIB_RESNET,

@@ -8,7 +8,7 @@ import json
 import tomllib
 from pathlib import Path
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.rates import ErrorRates
 from ostiary.vision.recognizer import RATES_KEY
 from ostiary_export.errors import SourceInvalid

@@ -14,8 +14,8 @@ from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.keyring import seal_of
 from ostiary.errors import ConfigError
 from ostiary.messages.decision import Decision
-from ostiary.messages.log import LogHead
-from ostiary.messages.reason import Reason
+from ostiary.messages.events import LogHead
+from ostiary.messages.words import Reason
 from ostiary.mqtt.security import door_key
 from ostiary.store.audit import Audit
 from ostiary.store.chain import Chain

@@ -15,8 +15,7 @@ import structlog
 from ostiary.clock import utc_now
 from ostiary.commands.log_check import accept_log
 from ostiary.messages.decision import Decision
-from ostiary.messages.entrance import DoorWhat, Mode
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import DoorWhat, Mode, Reason
 from ostiary.mqtt.security import door_key
 from ostiary.store.backup import backup
 from ostiary.store.database import Database

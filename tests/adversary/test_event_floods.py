@@ -13,7 +13,7 @@ import requests
 from ostiary.clock import utc_now
 from ostiary.http.charts import figures
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.accounts import Role
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.engine import VisionEngine

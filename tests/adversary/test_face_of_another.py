@@ -13,7 +13,7 @@ from ostiary.decision.policy import Policy
 from ostiary.decision.rules import Factor, Ruling
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.store.database import Database
 from ostiary.store.events import Events

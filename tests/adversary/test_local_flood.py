@@ -20,7 +20,7 @@ from ostiary.local.client import LocalDoor
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.messages.commands.doors import DoorAnswer, DoorRequest
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from ostiary.store.command_log import CommandLog
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings

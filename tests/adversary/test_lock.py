@@ -12,7 +12,7 @@ import pytest
 
 from ostiary.crypto.door_key import DoorKey
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.mqtt.security import door_key
 from ostiary.vision.engine import VisionEngine
 from testing import lock_vectors

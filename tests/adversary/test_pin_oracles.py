@@ -20,7 +20,7 @@ from ostiary.errors import OstiaryError, PinWeak, TooManyAttempts, TransactionCo
 from ostiary.hardware.keypad import Entry
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.commands.credentials import CredentialRequest, SetPinRequest
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.people.credential_check import Presenting
 from ostiary.people.people import People, roster_of
 from ostiary.people.pins import PinHasher, hint_of

@@ -15,7 +15,7 @@ from ostiary.commands.log_check import check
 from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import CredentialUnknown
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.backup import backup
 from ostiary.store.credentials import Credentials, Pins
 from ostiary.store.database import Database

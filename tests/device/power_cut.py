@@ -24,7 +24,7 @@ from typing import Any
 
 from demo.scenes import REGISTERED, empty_room, visitors
 from demo.stream import write_clip
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from testing.broker import Mosquitto
 from testing.probe import Heard, Probe
 from tests.device.image import ROOT, Image, door_image

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.scenes import REGISTERED
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from testing.probe import Heard, Probe
 from tests.device.clips import jpegs
 from tests.device.conftest import tell

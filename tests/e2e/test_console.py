@@ -13,7 +13,7 @@ from demo.scenes import Scene
 from demo.stream import Camera
 from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.accounts import Role
 from ostiary.store.snapshots import Snapshots
 from ostiary.vision.image import decode_image, encode_jpeg

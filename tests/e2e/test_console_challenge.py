@@ -11,7 +11,7 @@ from demo.portraits import Portrait
 from demo.turner import Performer, Turner
 from demo.turner import Stage as TurnerStage
 from ostiary.http.texts import Texts
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
 from tests.e2e.browsing import Open, Stage, shoot

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials, Holding
 from testing.faces import some_look

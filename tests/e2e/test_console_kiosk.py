@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from tests.e2e.browsing import Open, Stage, shoot
 
 TABLET = {"width": 800, "height": 1280}

@@ -17,7 +17,7 @@ from demo.room import with_sensor_noise
 from demo.scenes import FPS, JPEG_QUALITY, Scene
 from demo.stream import Camera
 from demo.turner import Posture, Turner
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg
 from package.build import Target, build, this_arch

@@ -35,7 +35,7 @@ from ostiary.hardware.input_device import Keys
 from ostiary.hardware.sensor import contact_in
 from ostiary.http.legacy import face_form
 from ostiary.local.server import read_command
-from ostiary.messages.log import LogHead
+from ostiary.messages.events import LogHead
 from ostiary.messages.people_list import read_list, write_list
 from ostiary.messages.state import State
 from ostiary.messages.username import checked_username, looks_of, new_username

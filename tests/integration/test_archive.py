@@ -19,7 +19,7 @@ from ostiary.archive.keeper import ArchiveKeeper
 from ostiary.archive.record import record_of
 from ostiary.errors import ArchiveUnavailable
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings

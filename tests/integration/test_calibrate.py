@@ -39,9 +39,8 @@ from ostiary.messages.calibration import (
     CalibrationState,
     MadeFor,
 )
-from ostiary.messages.entrance import DoorWhat
 from ostiary.messages.events import EntranceEvent
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import DoorWhat, RecognizerName
 from ostiary.service.doctor import Level
 from ostiary.service.doctor.calibration import check_calibration
 from ostiary.service.sitting import recorded, watched

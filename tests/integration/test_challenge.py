@@ -15,7 +15,7 @@ import pytest
 
 from demo.portraits import Portrait
 from demo.turner import Mirrored, Performer, Person, Photo, Stage, Still, Swapped, Turner, as_asked
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.cameras import until

@@ -16,7 +16,7 @@ from ostiary.local.server import LocalServer
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.command_log import CommandLog
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine

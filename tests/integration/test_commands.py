@@ -23,7 +23,7 @@ from ostiary.local.running_door import A
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.mqtt.broker import login_of
 from ostiary.mqtt.topics import Topics
 from ostiary.store.audit import Audit

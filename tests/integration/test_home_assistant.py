@@ -23,9 +23,9 @@ import pytest
 
 from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
-from ostiary.messages.prompt import Prompt, PromptMessage
-from ostiary.messages.reason import Reason
+from ostiary.messages.events import PromptMessage
 from ostiary.messages.state import CameraState, State
+from ostiary.messages.words import Prompt, Reason
 from ostiary.mqtt.discovery import announcements
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings

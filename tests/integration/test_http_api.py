@@ -22,7 +22,7 @@ from ostiary.clock import utc_now
 from ostiary.http.api.door import IDLE_S
 from ostiary.http.parts import ConsoleLimits
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import load_settings
 from ostiary.settings.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import ApiTokens, Role

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.engine import VisionEngine
 from testing.console import Browser, ConsoleDoor, console_settings
 from testing.faces import some_look

@@ -18,7 +18,7 @@ from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.policy import Policy
 from ostiary.decision.risk import Risk
 from ostiary.decision.roster import Roster
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.settings import CameraSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.mqtt.paho_client import MQTT311
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

@@ -26,8 +26,8 @@ from ostiary.messages.commands.decisions import (
 )
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, ModelState, State
+from ostiary.messages.words import Reason
 from ostiary.mqtt.broker import Login, Loss, login_of
 from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.paho_client import MQTT5, MQTT311

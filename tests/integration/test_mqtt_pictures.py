@@ -10,7 +10,7 @@ import pytest
 
 from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.mqtt.pictures import BYTES, EXPIRY_S, WAITING
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine

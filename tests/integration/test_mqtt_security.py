@@ -12,7 +12,7 @@ import structlog
 
 from ostiary.errors import BrokerUnavailable, ConfigError
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import load_settings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

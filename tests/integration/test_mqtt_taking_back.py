@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ostiary.clock import utc_now
-from ostiary.messages.entrance import DoorState, Mode
 from ostiary.messages.state import EntranceState
+from ostiary.messages.words import DoorState, Mode
 from ostiary.mqtt.discovery import announcements
 from ostiary.mqtt.topics import Topics
 from ostiary.store.announced import Announced

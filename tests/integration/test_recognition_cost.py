@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from demo.scenes import Scene
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.service.metrics import Metrics
 from ostiary.vision.engine import VisionEngine
 from testing.cameras import until

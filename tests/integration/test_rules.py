@@ -10,7 +10,7 @@ import pytest
 
 from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import GroupInUse, GroupUnknown
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.rules import RuleStore, StoredPerson

@@ -15,7 +15,7 @@ from ostiary.camera.clips import LIVE, clips_in
 from ostiary.decision.policy import Policy
 from ostiary.decision.vote import Observation, decide_single
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Box

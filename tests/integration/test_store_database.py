@@ -24,7 +24,7 @@ from ostiary.errors import (
     UserExists,
 )
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store import schema
 from ostiary.store.command_log import CommandKey, CommandLog
 from ostiary.store.database import Database

@@ -14,7 +14,7 @@ import pytest
 
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.vision.arrays import BGRImage

@@ -13,7 +13,7 @@ import pytest
 
 from ostiary.errors import UserUnknown
 from ostiary.messages.events import LoginEvent, UserEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store import schema
 from ostiary.store.backup import backup
 from ostiary.store.chain import Chain

@@ -26,7 +26,7 @@ from ostiary.errors import (
     UserExists,
 )
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.backup import backup, verify
 from ostiary.store.chain import Chain

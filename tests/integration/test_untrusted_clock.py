@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ostiary.crypto.door_key import DoorKey
 from ostiary.http.snapshot_keeper import SnapshotKeeper
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings

@@ -8,7 +8,7 @@ from ostiary.decision.admission import Admission, Need, Patience, needs_of, pass
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.rules import ALWAYS, Factor, Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
 CARD = Ruling(needs=Factor.FACE_AND_CARD)

@@ -19,7 +19,7 @@ from ostiary.decision.challenge import (
 )
 from ostiary.decision.tries import Tries
 from ostiary.decision.vote import Observation
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.vision.pose import Pose
 from testing.challenged import (
     ANNA,

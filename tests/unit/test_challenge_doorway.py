@@ -16,7 +16,7 @@ from ostiary.decision.probe import Probe
 from ostiary.decision.rules import Ruling
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.face import Box, Face
 from ostiary.vision.pose import Pose
 from testing import rules

@@ -12,8 +12,8 @@ from ostiary.hardware.controller import DoorController, Outputs
 from ostiary.hardware.lines import Edge, Inputs
 from ostiary.hardware.physical_door import Contact, DoorChange, EntranceRules, PhysicalDoor
 from ostiary.hardware.watching import DoorLines, Watching
-from ostiary.messages.entrance import DoorState, DoorWhat, Mode
 from ostiary.messages.state import EntranceState
+from ostiary.messages.words import DoorState, DoorWhat, Mode
 from ostiary.settings.entrance import DoorSettings
 from testing.waiting import wait_until
 

@@ -16,7 +16,7 @@ from ostiary.errors import PinWeak
 from ostiary.hardware.keypad import Entry
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.people.credential_check import Presenting
 from ostiary.people.pins import PinHasher, check_pin, hint_of
 from ostiary.store.credentials import Credentials

@@ -12,7 +12,7 @@ from demo.room import HEIGHT, WIDTH
 from demo.scenes import ENROLMENT_PORTRAIT, FPS, SCENE_FRAMES, Scene, empty_room, visitors
 from ostiary.camera.frame import ViewCondition
 from ostiary.camera.view import view_condition
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 

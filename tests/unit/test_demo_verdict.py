@@ -8,7 +8,7 @@ import pytest
 from demo.scenes import Scene
 from demo.verdict import EXPLANATIONS, Outcome, explain, measured
 from ostiary.messages.events import LoginEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 FRIEND = Scene("friend", "A friend", (b"",), Reason.GRANTED, "obama")
 PHOTO = Scene("photo", "A photo", (b"",), Reason.PRESENTATION_ATTACK)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.hardware.physical_door import Contact, DoorChange, EntranceRules, PhysicalDoor
-from ostiary.messages.entrance import DoorState, DoorWhat, Mode
+from ostiary.messages.words import DoorState, DoorWhat, Mode
 
 RULES = EntranceRules(release_s=3, held_open_s=30, grace_s=0.5, alarm_s=60)
 CLOSED, OPEN, UNREADABLE = Contact.CLOSED, Contact.OPEN, Contact.UNREADABLE

@@ -14,8 +14,8 @@ from ostiary.errors import ConfigError
 from ostiary.hardware.doors import Doors, Hardware
 from ostiary.hardware.physical_door import Contact
 from ostiary.messages.commands.rules import AccessRule
-from ostiary.messages.entrance import Mode
-from ostiary.messages.hours import Hours
+from ostiary.messages.times import Hours
+from ostiary.messages.words import Mode
 from ostiary.people.rulebook import hours_of
 from ostiary.settings import CameraSettings, DoorSettings, Settings, load_settings
 

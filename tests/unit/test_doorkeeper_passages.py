@@ -3,7 +3,7 @@
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.rules import Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
 
 GATES = {"in": Passage("in"), "out": Passage("out"), "side": Passage()}

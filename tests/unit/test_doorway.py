@@ -12,7 +12,7 @@ from ostiary.decision.candidate import Candidate
 from ostiary.decision.policy import Policy
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.face import Box, Face
 from testing.rules import policy
 

@@ -11,7 +11,7 @@ from ostiary.decision.vote import Observation
 from ostiary.http.live import NOT_LIVE, guidance
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.pipeline.recognition import SeenFace, View
 from ostiary.settings import AccessSettings
 from ostiary.vision.face import Box, Face

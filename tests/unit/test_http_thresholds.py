@@ -9,7 +9,7 @@ from ostiary.decision.risk import Threshold
 from ostiary.decision.roster import RosterThresholds as Distances
 from ostiary.http.thresholds import BY_THRESHOLDS, Judge, preview
 from ostiary.messages.events import LoginEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import AccessSettings
 
 LAXEST = {"live_threshold": 0.5, "attack_threshold": 0.01}

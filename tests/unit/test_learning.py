@@ -14,7 +14,7 @@ from ostiary.decision.probe import Probe
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.events import UserEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.people.learning import Learning
 from ostiary.site.members import MemberRole
 from ostiary.store.audit import Audit

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from ostiary.messages.commands.decisions import LoginAnswer
-from ostiary.messages.reason import Reason
 from ostiary.messages.state import CameraState, RecognitionState, SiteScale, State
+from ostiary.messages.words import Reason
 
 
 def test_the_state_is_told_in_numbers_that_people_read() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.detect import YuNetDetector

@@ -14,7 +14,7 @@ from ostiary.decision.probe import Probe
 from ostiary.decision.risk import Risk
 from ostiary.decision.roster import Roster, Template
 from ostiary.decision.vote import Observation
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.face import Box, Face
 from ostiary.vision.rates import ErrorRates

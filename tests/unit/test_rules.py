@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ostiary.decision.rules import ALWAYS, Factor, PersonRights, Rule, Rulebook, Ruling, newly_shut
 from ostiary.decision.schedule import WEEK, Calendar, Day, Hours, moment_of, overlap
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WORKDAYS = frozenset(WEEK[:5])

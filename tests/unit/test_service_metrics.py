@@ -9,7 +9,7 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus
 from ostiary.errors import ConfigError
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.service.metrics import Metrics
 from testing.states import FRONT
 

@@ -13,8 +13,7 @@ import pytest
 from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import CardTaken, CredentialUnknown, UserUnknown
 from ostiary.messages.decision import Decision
-from ostiary.messages.entrance import DoorWhat, Mode
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import DoorWhat, Mode, Reason
 from ostiary.store import sealing
 from ostiary.store.credentials import Credentials, Holding, Pins
 from ostiary.store.database import Database

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ostiary.messages.decision import Decision
 from ostiary.messages.events import AnyEvent, LoginEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.events import EventFilter, Events

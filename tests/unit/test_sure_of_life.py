@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ostiary.decision.camera_memory import CameraMemory
 from ostiary.decision.vote import Observation, are_live, are_surely_live
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from tests.unit.test_doorway import ANNA, ATTACK, POLICY, stands
 
 SURE, LIVE = 0.985, 0.95

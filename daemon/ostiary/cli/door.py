@@ -44,8 +44,7 @@ from ostiary.messages.commands.people import (
     UsersAnswer,
     UsersRequest,
 )
-from ostiary.messages.reason import Reason
-from ostiary.messages.recognizer import NO_PROMISE
+from ostiary.messages.words import NO_PROMISE, Reason
 from ostiary.mqtt.broker import login_of
 from ostiary.mqtt.security import command_signer
 from ostiary.mqtt.topics import Topics

@@ -12,7 +12,7 @@ from ostiary.cli.door import AsJson, on_a_door
 from ostiary.local.running_door import RunningDoor
 from ostiary.messages.commands.decisions import EventsAnswer, EventsRequest
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 SOMEBODY = "(deleted since)"  # for a name that was taken out
 SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}

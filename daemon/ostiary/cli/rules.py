@@ -28,9 +28,9 @@ from ostiary.messages.commands.rules import (
     SetRuleRequest,
     WeeklyHours,
 )
-from ostiary.messages.hours import written_hours
-from ostiary.messages.rule_words import Factor
+from ostiary.messages.times import written_hours
 from ostiary.messages.username import same_name
+from ostiary.messages.words import Factor
 
 groups = typer.Typer(help="Groups of people, on a running door.", no_args_is_help=True)
 rules = typer.Typer(help="Who may pass, where and when, on a running door.", no_args_is_help=True)

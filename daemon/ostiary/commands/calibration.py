@@ -27,8 +27,7 @@ from ostiary.messages.calibration import (
     PresentationRecord,
     WhyDropped,
 )
-from ostiary.messages.entrance import DoorWhat
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import DoorWhat, RecognizerName
 from ostiary.settings import AccessSettings
 from ostiary.store.audit import Audit
 from ostiary.store.calibrations import CalibrationStore as Table

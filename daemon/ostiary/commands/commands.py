@@ -25,11 +25,10 @@ from ostiary.errors import (
     error_of,
 )
 from ostiary.limits.lock_out import LockOut
-from ostiary.messages.commands.base import Request
+from ostiary.messages.commands.base import ErrorDetail, Request
 from ostiary.messages.commands.credentials import CredentialRequest
 from ostiary.messages.commands.doors import DoorRequest
-from ostiary.messages.commands.envelope import ErrorDetail
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from ostiary.store.accounts import Accounts
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog

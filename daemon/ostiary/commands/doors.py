@@ -16,7 +16,7 @@ from ostiary.messages.commands.doors import (
     DoorsAnswer,
     DoorsRequest,
 )
-from ostiary.messages.entrance import DoorWhat, Mode
+from ostiary.messages.words import DoorWhat, Mode
 
 MODES = {"lock": Mode.NORMAL, "unlock": Mode.UNLOCKED, "lockdown": Mode.LOCKDOWN}
 

@@ -11,7 +11,7 @@ from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.keyring import seal_of
 from ostiary.crypto.seal import Seal
 from ostiary.errors import ConfigError, DatabaseVersion
-from ostiary.messages.log import LogHead
+from ostiary.messages.events import LogHead
 from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import verify

@@ -23,7 +23,7 @@ from ostiary.errors import (
 )
 from ostiary.messages.commands.people import LOOKS, PicturesRequest
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.people.people import People
 from ostiary.settings import AccessSettings
 from ostiary.vision.arrays import BGRImage

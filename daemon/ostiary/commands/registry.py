@@ -12,9 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ostiary.commands.services import CommandServices
 from ostiary.errors import OstiaryError, RequestMalformed, RequestTooLarge, TimedOut
-from ostiary.messages.commands.base import Answer, Request, Transaction
-from ostiary.messages.commands.envelope import ErrorDetail, ErrorResponse
-from ostiary.messages.entrance import by_whom
+from ostiary.messages.commands.base import Answer, ErrorDetail, ErrorResponse, Request, Transaction
+from ostiary.messages.words import by_whom
 from ostiary.settings import describe_validation
 from ostiary.store.audit import Detail
 from ostiary.store.command_log import CommandKey

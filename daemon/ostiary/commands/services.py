@@ -18,8 +18,8 @@ from ostiary.hardware.keypad import Entry
 from ostiary.hardware.physical_door import Contact
 from ostiary.limits.lock_out import LockOut
 from ostiary.limits.rate import RateLimit
-from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.state import EntranceState
+from ostiary.messages.words import DoorWhat, Mode
 from ostiary.people.credential_check import Outcome
 from ostiary.people.people import People
 from ostiary.people.pins import PinHasher

@@ -15,7 +15,7 @@ from typing import Literal
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.rules import Factor, Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 
 class Need(StrEnum):

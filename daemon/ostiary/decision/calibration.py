@@ -15,7 +15,7 @@ from ostiary.decision.presentation import Rate, share
 from ostiary.decision.probe import Probe, distance, fused
 from ostiary.errors import CalibrationRefused, SittingIncomplete, SittingMixed
 from ostiary.messages.calibration import CalibrationRecord
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.last_layer import VETO, Direction, LastLayer, fit
 from ostiary.vision.rates import ErrorRates

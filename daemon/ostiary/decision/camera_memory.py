@@ -20,8 +20,7 @@ from ostiary.decision.stepup import Asked, StepUp
 from ostiary.decision.track import Track, follow
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
-from ostiary.messages.prompt import Prompt
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Prompt, Reason
 from ostiary.vision.face import Face
 
 Outcome = tuple[Reason, str | None]

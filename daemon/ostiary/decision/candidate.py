@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from statistics import fmean, median
 from ostiary.decision.policy import Policy
 from ostiary.decision.probe import Probe
 from ostiary.decision.vote import Observation
-from ostiary.messages.prompt import Prompt
+from ostiary.messages.words import Prompt
 from ostiary.vision.pose import Pose
 
 TURN = 0.15

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ostiary.messages.recognizer import UNIT_LENGTH, RecognizerName
+from ostiary.messages.words import UNIT_LENGTH, RecognizerName
 from ostiary.vision.arrays import Descriptor
 
 

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 
 from ostiary.decision.likeness import Likeness, at_this_site
-from ostiary.messages.recognizer import PROMISING, RecognizerName
 from ostiary.messages.state import SiteScale
+from ostiary.messages.words import PROMISING, RecognizerName
 from ostiary.settings import AccessSettings
 from ostiary.vision.rates import ErrorRates
 

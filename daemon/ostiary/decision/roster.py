@@ -14,7 +14,7 @@ from ostiary.decision.likeness import Resemblance
 from ostiary.decision.lookalikes import LookAlikes, pairs_within
 from ostiary.decision.probe import Probe, distance
 from ostiary.decision.risk import Risk, Threshold, comparison_risk, threshold_at
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.rates import ErrorRates
 

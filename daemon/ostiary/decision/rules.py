@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from ostiary.decision.schedule import MINUTES_A_DAY, Calendar, Hours
-from ostiary.messages.reason import Reason
-from ostiary.messages.rule_words import Factor
+from ostiary.messages.words import Factor, Reason
 
 __all__ = ["ALWAYS", "Factor", "PersonRights", "Rule", "Rulebook", "Ruling", "may"]
 

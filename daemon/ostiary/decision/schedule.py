@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from ostiary.messages.hours import MINUTES_A_DAY, Hours
-from ostiary.messages.rule_words import WEEK, Day
+from ostiary.messages.times import MINUTES_A_DAY, Hours
+from ostiary.messages.words import WEEK, Day
 
 __all__ = ["MINUTES_A_DAY", "WEEK", "Calendar", "Day", "Hours", "moment_of", "overlap", "text_of"]
 

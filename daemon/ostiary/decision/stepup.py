@@ -14,8 +14,7 @@ from ostiary.decision.policy import Policy
 from ostiary.decision.tries import Tries
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
-from ostiary.messages.prompt import Prompt
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Prompt, Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.face import Face
 
 LEAST_OVERLAP = 0.2

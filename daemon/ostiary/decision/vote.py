@@ -15,7 +15,7 @@ from ostiary.decision.candidate import Candidate
 from ostiary.decision.policy import Policy
 from ostiary.decision.probe import Probe
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 
 @dataclass(frozen=True, slots=True)

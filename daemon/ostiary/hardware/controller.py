@@ -15,8 +15,8 @@ import structlog
 
 from ostiary.errors import OstiaryError
 from ostiary.hardware.physical_door import Contact, DoorChange, PhysicalDoor, Transition
-from ostiary.messages.entrance import DoorState, DoorWhat, Mode
 from ostiary.messages.state import EntranceState
+from ostiary.messages.words import DoorState, DoorWhat, Mode
 
 log = structlog.get_logger(__name__)
 

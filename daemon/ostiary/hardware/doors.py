@@ -13,7 +13,7 @@ from ostiary.hardware.controller import DoorController, Lock, Output, Outputs, R
 from ostiary.hardware.physical_door import Contact, EntranceRules, PhysicalDoor
 from ostiary.hardware.sensor import ContactSensor
 from ostiary.hardware.watching import DoorLines, Present, Watching, reader_of
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from ostiary.settings import Settings
 from ostiary.settings.entrance import DoorSettings
 

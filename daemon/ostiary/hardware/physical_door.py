@@ -11,7 +11,7 @@ release that cuts the lock's own current), never this program's.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ostiary.messages.entrance import DoorState, DoorWhat, Mode
+from ostiary.messages.words import DoorState, DoorWhat, Mode
 
 
 class Contact(StrEnum):

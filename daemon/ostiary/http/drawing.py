@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ostiary.messages.commands.rules import WeeklyHours
-from ostiary.messages.rule_words import WEEK, Day
+from ostiary.messages.words import WEEK, Day
 
 DAY_MINUTES = 24 * 60
 _ROW, _LABEL, _WIDE = 14, 46, 320

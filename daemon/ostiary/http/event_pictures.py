@@ -3,7 +3,7 @@
 from ostiary.decision.roster import Roster
 from ostiary.errors import PictureUnfit, SnapshotUnknown
 from ostiary.messages.events import AnyEvent, LoginEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.store.events import EventFilter, Events
 from ostiary.store.snapshots import Snapshots
 

@@ -28,10 +28,9 @@ from ostiary.http.render import Renderer
 from ostiary.http.runner import CommandRunner
 from ostiary.http.sockets import said
 from ostiary.messages.commands.credentials import CredentialAnswer, CredentialRequest, Pin
-from ostiary.messages.entrance import Mode
 from ostiary.messages.events import Message
-from ostiary.messages.reason import Reason
 from ostiary.messages.username import Username
+from ostiary.messages.words import Mode, Reason
 from ostiary.pipeline.recognition import View
 from ostiary.store.accounts import KIOSK, Role
 

@@ -15,7 +15,7 @@ from ostiary.camera.frame import ViewCondition
 from ostiary.errors import Busy
 from ostiary.http.messages import LiveFace, LivePicture
 from ostiary.http.parts import ConsoleParts, Watched
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.pipeline.recognition import SeenFace, View
 from ostiary.priority import step_back
 from ostiary.vision.arrays import BGRImage

@@ -7,11 +7,9 @@ from pydantic import ConfigDict, Field
 from ostiary.http.passwords import LONGEST, SHORTEST
 from ostiary.messages.commands.people import TemplateRecord
 from ostiary.messages.events import AnyEvent, Message, Timestamp
-from ostiary.messages.prompt import Prompt
-from ostiary.messages.reason import Reason
-from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.state import SiteScale
 from ostiary.messages.username import Username
+from ostiary.messages.words import Prompt, Reason, RecognizerName
 from ostiary.settings.overrides import ranges
 from ostiary.store.accounts import Role
 

@@ -18,7 +18,7 @@ from ostiary.http.render import Elsewhere, Renderer
 from ostiary.http.rule_pages import RulePages
 from ostiary.http.runner import Turns
 from ostiary.http.thresholds import ThresholdEditor
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings.overrides import ADJUSTABLE, ranges
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit

@@ -20,7 +20,7 @@ from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem
 from ostiary.http.said import Sayings
 from ostiary.http.texts import LANGUAGES, TAGS, Texts, asked_language
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from ostiary.store.accounts import Role
 from ostiary.store.sessions import Session
 

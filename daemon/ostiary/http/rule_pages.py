@@ -11,7 +11,7 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Renderer, Say
 from ostiary.http.runner import Turns
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
-from ostiary.messages.rule_words import Day, Factor
+from ostiary.messages.words import Day, Factor
 from ostiary.store.accounts import Role
 from ostiary.store.credentials import Credentials
 from ostiary.store.sessions import Session

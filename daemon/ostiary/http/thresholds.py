@@ -9,7 +9,7 @@ from ostiary.decision.roster import RosterThresholds as Distances
 from ostiary.errors import SettingInvalid
 from ostiary.http.parts import ConsoleParts
 from ostiary.messages.events import LoginEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.settings import AccessSettings
 from ostiary.settings.overrides import (
     ADJUSTABLE,

@@ -7,8 +7,7 @@ from typing import Self, TypeVar
 from pydantic import BaseModel
 
 from ostiary.errors import AnswerTooLarge, error_of
-from ostiary.messages.commands.base import Answer, Request, Transaction
-from ostiary.messages.commands.envelope import ErrorDetail
+from ostiary.messages.commands.base import Answer, ErrorDetail, Request, Transaction
 from ostiary.messages.events import AnyEvent
 
 A = TypeVar("A", bound=Answer)

@@ -26,7 +26,7 @@ from ostiary.errors import (
     RequestMalformed,
 )
 from ostiary.local.unix_socket import bound, peer_uid
-from ostiary.messages.commands.envelope import OkResponse
+from ostiary.messages.commands.base import OkResponse
 from ostiary.settings import Settings
 from ostiary.store.command_log import CommandKey
 

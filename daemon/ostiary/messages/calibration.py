@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ostiary.messages.events import Message, Timestamp
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 
 WhyDropped = Literal["camera", "size", "networks", "damaged"]
 """Why a camera's last layer is used no more: another camera, pictures of another size, other

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ostiary.messages.reason import Reason
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import Reason, RecognizerName
 
 _NOT_NOW = "Not now, or not here. Ask whoever looks after this door."
 """Said at the door whatever the rule: why exactly is for the event alone."""

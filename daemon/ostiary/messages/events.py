@@ -1,15 +1,13 @@
 """What Ostiary tells the building: one model an event, from which schema and docs are made."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-from ostiary.messages.entrance import DoorWhat, Mode
-from ostiary.messages.numbers import Millionths
-from ostiary.messages.reason import Reason
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import DoorWhat, Mode, Prompt, Reason, RecognizerName
 
 NOT_A_CAMERA = ("mqtt", "http", "cli")
 """Sources of an event that are nobody at the door."""
@@ -20,7 +18,16 @@ def rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _significant(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
 Timestamp = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Tenths = Annotated[float, AfterValidator(partial(round, ndigits=1))]
+Thousandths = Annotated[float, AfterValidator(partial(round, ndigits=3))]
+Millionths = Annotated[float, AfterValidator(partial(round, ndigits=6))]
+Significant = Annotated[float, AfterValidator(_significant)]
+"""Three digits, however small it is."""
 
 
 class Message(BaseModel):
@@ -165,6 +172,44 @@ class DoorEvent(Event):
             self.username,
         )
         return "\n".join(parts).encode()
+
+
+class PromptMessage(Message):
+    """What is to be shown or said at the door now. It names nobody."""
+
+    timestamp: Timestamp
+    source: str = Field(description="The camera's name.")
+    prompt: Prompt | None = Field(
+        description="What to do now, in the person's own left and right; null: nothing is asked "
+        "any more, and the decision is in `…/event/login`."
+    )
+    step: int = Field(
+        ge=0, description="The how many-eth thing that is asked; 0 with null and `step_back`."
+    )
+    expires: Timestamp = Field(description="When the time for all of it is over.")
+
+
+class LogHead(Message):
+    """The log of events and of the operators' deeds up to here, in one hash. Who keeps these can
+    show later that something before was altered or taken away: `ostiary verify-log --head FILE`.
+    """
+
+    door: str = Field(description="Which door: its topic, `ostiary/<device id>`.")
+    position: int = Field(ge=1, description="Of the chain's newest entry.")
+    link: str = Field(
+        pattern="^[0-9a-f]{64}$", description="Its hash (SHA-256 in hex), over all before it."
+    )
+    signed_at: Timestamp
+    signature: str = Field(
+        description="Ed25519 in base64, by the key that `ostiary door-key` shows, over "
+        "`ostiary-log-v1` and the texts of door, position, link and signed_at, with a line feed "
+        "between each."
+    )
+
+    def signed_text(self) -> bytes:
+        """What the signature is over."""
+        parts = ("ostiary-log-v1", self.door, str(self.position), self.link)
+        return "\n".join((*parts, rfc3339(self.signed_at))).encode()
 
 
 AnyEvent = LoginEvent | UserEvent | EntranceEvent | DuressEvent

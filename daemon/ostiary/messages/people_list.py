@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ostiary.errors import PeopleListInvalid
-from ostiary.messages.commands.labels import SEPARATORS
 from ostiary.messages.commands.people import UserRecord
-from ostiary.messages.dates import iso_moment
+from ostiary.messages.commands.rules import SEPARATORS
+from ostiary.messages.times import iso_moment
 from ostiary.messages.username import same_name
 
 COLUMNS = ("name", "groups", "from", "until", "photo", "templates")

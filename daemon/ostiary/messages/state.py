@@ -6,10 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from ostiary.messages.calibration import CalibrationState
-from ostiary.messages.entrance import DoorState, Mode
-from ostiary.messages.events import Message, Timestamp
-from ostiary.messages.numbers import Significant, Tenths, Thousandths
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.events import Message, Significant, Tenths, Thousandths, Timestamp
+from ostiary.messages.words import DoorState, Mode, RecognizerName
 
 
 class CameraState(Message):

@@ -9,16 +9,16 @@ from pydantic.json_schema import models_json_schema
 
 from ostiary import __version__
 from ostiary.commands.commands import COMMANDS
-from ostiary.messages.commands.envelope import ErrorResponse, OkResponse
+from ostiary.messages.commands.base import ErrorResponse, OkResponse
 from ostiary.messages.events import (
     DoorEvent,
     DuressEvent,
     EntranceEvent,
+    LogHead,
     LoginEvent,
+    PromptMessage,
     UserEvent,
 )
-from ostiary.messages.log import LogHead
-from ostiary.messages.prompt import PromptMessage
 from ostiary.messages.state import EntranceState, State
 from ostiary.mqtt.signing import SignedCommand
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from ostiary.clock import always, utc_now
 from ostiary.commands.commands import COMMANDS, Commands
 from ostiary.errors import BrokerUnavailable
-from ostiary.messages.prompt import PromptMessage
+from ostiary.messages.events import PromptMessage
 from ostiary.messages.state import BrokerState, EntranceState, State
 from ostiary.mqtt.broker import Brokers, Login, Will, login_of
 from ostiary.mqtt.client import MqttClient

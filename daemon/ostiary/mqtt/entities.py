@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ostiary.messages.entrance import DoorWhat, Mode
-from ostiary.messages.prompt import Prompt
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import DoorWhat, Mode, Prompt, Reason
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings
 

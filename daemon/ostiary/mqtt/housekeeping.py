@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ostiary.crypto.door_key import DoorKey
 from ostiary.errors import OstiaryError
-from ostiary.messages.log import LogHead
+from ostiary.messages.events import LogHead
 from ostiary.mqtt.connection import Connection
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.settings import StoreSettings

@@ -21,8 +21,7 @@ from ostiary.errors import (
     NotAllowed,
     OstiaryError,
 )
-from ostiary.messages.commands.base import Answer, Transaction
-from ostiary.messages.commands.envelope import OkResponse
+from ostiary.messages.commands.base import Answer, OkResponse, Transaction
 from ostiary.mqtt.client import MqttClient
 from ostiary.mqtt.connection import Connection, Incoming
 from ostiary.mqtt.session import AckOrder

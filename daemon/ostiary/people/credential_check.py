@@ -18,7 +18,7 @@ from ostiary.decision.camera_memory import Announcement
 from ostiary.errors import Busy, OstiaryError, TimedOut
 from ostiary.hardware.keypad import Entry, card_number
 from ostiary.limits.lock_out import LockOut, Wait
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.people.pins import PinHasher, hint_of
 from ostiary.store.credentials import Credentials, Pins
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from ostiary.crypto.identity import from_text, to_text
 from ostiary.errors import DescriptorInvalid
-from ostiary.messages.recognizer import RECOGNIZERS
 from ostiary.messages.username import LONGEST, new_username
+from ostiary.messages.words import RECOGNIZERS
 from ostiary.people.people import People
 from ostiary.site.envelope import AHEAD_MS
 from ostiary.site.members import Refused

@@ -14,8 +14,8 @@ from ostiary.decision.risk import Risk
 from ostiary.decision.roster import Roster, Template
 from ostiary.errors import OstiaryError, SiteNotJoined, UserUnknown
 from ostiary.messages.commands.people import Scope
-from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.username import same_name
+from ostiary.messages.words import RecognizerName
 from ostiary.people.names import Names
 from ostiary.store import users as stored
 from ostiary.store.credentials import Credentials

@@ -23,9 +23,8 @@ from ostiary.errors import (
     ScheduleInvalid,
     ScheduleOverlaps,
 )
-from ostiary.messages.commands.labels import Allowance
-from ostiary.messages.commands.rules import AccessRule
-from ostiary.messages.dates import iso_moment
+from ostiary.messages.commands.rules import AccessRule, Allowance
+from ostiary.messages.times import iso_moment
 from ostiary.people.people import People
 from ostiary.settings import Settings
 from ostiary.store.rules import RuleStore, Stored, StoredPerson

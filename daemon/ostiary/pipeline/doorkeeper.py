@@ -22,8 +22,7 @@ from ostiary.decision.admission import (
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.rules import ALWAYS, Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
-from ostiary.messages.rule_words import Factor
+from ostiary.messages.words import Factor, Reason
 
 Ruler = Callable[[str, str], Ruling]
 """What the rules say now of a person (by name) before a door (by its camera's name)."""

@@ -35,8 +35,7 @@ from ostiary.errors import (
 )
 from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.decision import Decision
-from ostiary.messages.prompt import Prompt
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Prompt, Reason
 from ostiary.pipeline.doorkeeper import Doorkeeper, Record
 from ostiary.vision import bending
 from ostiary.vision.arrays import BGRImage

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from ostiary.camera.frame import CameraReport, CameraStatus
 from ostiary.errors import ConfigError
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 
 log = structlog.get_logger(__name__)
 

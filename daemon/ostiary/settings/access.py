@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.settings.section import Seconds, Section
 
 LARGEST_DISTANCE: dict[RecognizerName, float] = {"sface": 1.25, "dlib": 0.63}

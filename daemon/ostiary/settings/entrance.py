@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from ostiary.messages.hours import Hours
+from ostiary.messages.times import Hours
 from ostiary.settings.cameras import CameraName
 from ostiary.settings.section import Section
 

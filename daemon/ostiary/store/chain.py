@@ -19,7 +19,7 @@ import structlog
 from ostiary import timestamps
 from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.seal import LockedSeal
-from ostiary.messages.log import LogHead
+from ostiary.messages.events import LogHead
 from ostiary.store.database import Database
 from ostiary.store.links import (
     AUDIT_COLUMNS,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ostiary.errors import DescriptorInvalid
-from ostiary.messages.recognizer import UNIT_LENGTH, RecognizerName
+from ostiary.messages.words import UNIT_LENGTH, RecognizerName
 
 Descriptor = NDArray[np.float32]
 """Shape (128,)."""

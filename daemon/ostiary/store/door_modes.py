@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ostiary import timestamps
-from ostiary.messages.entrance import Mode
+from ostiary.messages.words import Mode
 from ostiary.store.database import Database
 
 

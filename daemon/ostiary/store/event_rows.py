@@ -15,9 +15,8 @@ from uuid_utils import uuid7
 from ostiary import timestamps
 from ostiary.crypto.seal import Seal
 from ostiary.messages.decision import Decision
-from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import DoorWhat, Mode, Reason
 from ostiary.store.links import SALT_BYTES, EventRow, Row
 
 Action = Literal["registered", "updated", "renamed", "deleted"]

@@ -17,8 +17,8 @@ from ostiary import timestamps
 from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
 from ostiary.messages.decision import Decision
-from ostiary.messages.entrance import DoorWhat, Mode
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
+from ostiary.messages.words import DoorWhat, Mode
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.event_rows import (
@@ -143,7 +143,7 @@ class Events:
         mode: Mode | None = None,
         by: str | None = None,
     ) -> EntranceEvent:
-        """Record what happened at the door itself. `by`: see `messages.entrance.by_whom`."""
+        """Record what happened at the door itself. `by`: see `messages.words.by_whom`."""
         row = entrance_row(door=door, what=what, now=now, username=username, mode=mode, by=by)
         return self._append(row, entrance_event)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ostiary.crypto.seal import Seal
-from ostiary.messages.log import LogHead
+from ostiary.messages.events import LogHead
 from ostiary.store import schema
 from ostiary.store.links import ENTRY_COLUMNS, GENESIS, ChainEntry, Kind, follows, ranges_in
 from ostiary.store.own_entries import adopted_up_to, fits, heads_in, is_head_of, is_own

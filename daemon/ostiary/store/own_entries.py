@@ -15,7 +15,7 @@ from ostiary import timestamps
 from ostiary.crypto.door_key import DoorKey, is_signed
 from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken, StoreLocked
-from ostiary.messages.log import LogHead
+from ostiary.messages.events import LogHead
 from ostiary.store.links import (
     ADOPTED,
     ENTRY_COLUMNS,

@@ -19,8 +19,8 @@ from ostiary.errors import (
     TemplateUnknown,
     UserExists,
 )
-from ostiary.messages.recognizer import RECOGNIZERS, RecognizerName
 from ostiary.messages.username import checked_username, same_name
+from ostiary.messages.words import RECOGNIZERS, RecognizerName
 from ostiary.store.database import Database, next_number, read_only
 from ostiary.store.descriptor import (
     Descriptor,

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ostiary.errors import ModelInvalid
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.align import face_chip
 from ostiary.vision.arrays import BGRImage, Descriptor, RGBImage
 from ostiary.vision.embed import Embedder

@@ -7,7 +7,7 @@ from typing import Self
 import cv2
 
 from ostiary.messages.calibration import MadeFor
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage, Descriptor
 from ostiary.vision.detect import (

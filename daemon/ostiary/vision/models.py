@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ostiary.errors import ModelInvalid, ModelMissing
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.layout import suited
 
 MINIFASNET_V2 = "minifasnet_v2.onnx"

@@ -6,7 +6,7 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.vision.arrays import BGRImage, FloatArray, GrayImage
 from ostiary.vision.face import Box, Face
 

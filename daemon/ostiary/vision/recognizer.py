@@ -1,6 +1,6 @@
 """What every recogniser can do. One file each: `sface.py`, `dlib.py`; `engine.py` chooses.
 
-A new one is a class with these four members, its name in `messages/recognizer.py`, and its line
+A new one is a class with these four members, its name in `messages/words.py`, and its line
 in `engine.py`.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from ostiary.errors import ModelInvalid
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import BGRImage, Descriptor, RGBImage
 from ostiary.vision.face import Face
 from ostiary.vision.rates import ErrorRates

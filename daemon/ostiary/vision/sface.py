@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from ostiary.errors import ModelInvalid
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.align import similarity
 from ostiary.vision.arrays import BGRImage, Descriptor, RGBImage
 from ostiary.vision.face import Face

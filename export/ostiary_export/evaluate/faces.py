@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage, Descriptor, FloatArray
 from ostiary.vision.detect import YuNetDetector

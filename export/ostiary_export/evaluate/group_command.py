@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.engine import RECOGNIZERS
 from ostiary_export.evaluate.group_faces import collect_groups, each_person_once, listed_pairs
 from ostiary_export.evaluate.group_figures import by_group

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostiary.decision.likeness import Likeness, likeness_of
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.rates import ErrorRates
 from ostiary_export.evaluate.bootstrap import Figure, share_over_draws
 from ostiary_export.evaluate.faces import Ids

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostiary.decision.probe import Probe, fused
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import FloatArray
 from ostiary_export.evaluate.faces import Collection, Ids
 from ostiary_export.evaluate.pairs import distances

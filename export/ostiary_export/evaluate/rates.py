@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary.vision.rates import ErrorRates
 from ostiary_export.errors import FacesInvalid
 from ostiary_export.evaluate.faces import Collection

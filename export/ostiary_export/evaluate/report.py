@@ -11,7 +11,7 @@ import numpy as np
 mpl.use("agg")
 from matplotlib.figure import Figure as Drawing
 
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.words import RecognizerName
 from ostiary_export.evaluate.faces import Collection
 from ostiary_export.evaluate.figures import Line
 from ostiary_export.evaluate.pairs import Pairs

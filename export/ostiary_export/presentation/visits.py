@@ -18,7 +18,7 @@ from ostiary.decision.policy import policy_of
 from ostiary.decision.risk import risk_of
 from ostiary.decision.roster import Roster, Template
 from ostiary.messages.decision import Decision
-from ostiary.messages.reason import Reason
+from ostiary.messages.words import Reason
 from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.settings import Settings

@@ -59,7 +59,7 @@ def main() -> None:
 def decide(events: Any, reason: str, **about: Any) -> None:
     try:
         from ostiary.messages.decision import Decision
-        from ostiary.messages.reason import Reason
+        from ostiary.messages.words import Reason
     except ImportError:  # a commit before it
         is_granted = reason == "granted"
         message = f"Welcome, {about['username']}." if is_granted else "Nobody known."

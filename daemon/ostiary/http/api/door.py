@@ -27,9 +27,9 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
 from ostiary.http.runner import Turns
 from ostiary.http.sockets import said
-from ostiary.messages.reason import Reason
 from ostiary.messages.state import State
 from ostiary.messages.username import Username
+from ostiary.messages.words import Reason
 from ostiary.store.accounts import Role
 from ostiary.store.events import EventFilter
 from ostiary.store.snapshots import Snapshots

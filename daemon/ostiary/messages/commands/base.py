@@ -2,13 +2,20 @@
 
 import base64
 import binascii
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+    WithJsonSchema,
+)
 
-from ostiary.messages.events import Message
-from ostiary.messages.numbers import Millionths
-from ostiary.messages.recognizer import RecognizerName
+from ostiary.messages.events import Message, Millionths
+from ostiary.messages.words import RecognizerName
 
 Transaction = (
     Annotated[str, Field(min_length=1, max_length=128)]
@@ -83,3 +90,37 @@ class FirstVersionAnswer(Answer):
     )
     recognizer: RecognizerName | None = None
     message: str = Field(description="The outcome in words.")
+
+
+class ErrorDetail(Message):
+    code: str = Field(description="Stable, for programs.")
+    message: str = Field(description="What was wrong and what to do, for people.")
+    limit: int | None = Field(
+        default=None,
+        description="Of `answer_too_large`: the bytes that the broker takes in one message.",
+    )
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def to_json(self) -> bytes:
+        """As it goes over the wire: without `transaction` where the request had none."""
+        leave_out = {"transaction"} if getattr(self, "transaction", None) is None else None
+        return self.model_dump_json(exclude=leave_out).encode()
+
+
+class OkResponse(_Response):
+    status: Literal["ok"] = "ok"
+    data: SerializeAsAny[Answer]
+    transaction: Transaction | None = None
+
+
+class ErrorResponse(_Response):
+    status: Literal["error"] = "error"
+    error: ErrorDetail
+    transaction: Transaction | None = None
+
+    def to_json(self) -> bytes:
+        """As it goes over the wire: without what there is not."""
+        return self.model_dump_json(exclude_none=True).encode()

@@ -6,8 +6,8 @@ from pydantic import AwareDatetime, Field
 
 from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
 from ostiary.messages.events import AnyEvent
-from ostiary.messages.reason import Reason
 from ostiary.messages.username import Username
+from ostiary.messages.words import Reason
 
 
 class LoginRequest(Request):

@@ -5,11 +5,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ostiary.messages.commands.base import Answer, Base64Image, FirstVersionAnswer, Request
-from ostiary.messages.commands.labels import Allowance
+from ostiary.messages.commands.rules import Allowance
 from ostiary.messages.events import Message, Timestamp
-from ostiary.messages.recognizer import RecognizerName
 from ostiary.messages.state import SiteScale
 from ostiary.messages.username import Username
+from ostiary.messages.words import RecognizerName
 
 LOOKS = 5
 """Pictures of one person that are taken at once, at most."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from ostiary.decision.likeness import likeness_of
 from ostiary.decision.risk import comparison_risk, risk_of, threshold_at
 from ostiary.errors import OstiaryError
-from ostiary.messages.recognizer import NO_PROMISE
+from ostiary.messages.words import NO_PROMISE
 from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.settings import Settings
