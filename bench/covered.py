@@ -13,11 +13,10 @@ import numpy as np
 
 from ostiary.settings import VisionSettings
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.covering import Cover, covered
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Face
 from ostiary.vision.models import YUNET, model_path, models_directory
-from ostiary.vision.quality import assess
+from ostiary.vision.quality import Cover, assess, covered
 from ostiary_export.evaluate.faces import IMAGES, central, enlarged
 from testing.covering import with_dark_glasses, with_mask
 

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.harness import MODELS, PORTRAITS, Line, compare
-from ostiary.vision.align import face_chip
+from ostiary.vision.align import LandmarkPredictor, face_chip
 from ostiary.vision.detect import YuNetDetector
-from ostiary.vision.embed import Embedder
+from ostiary.vision.dlib import Embedder
 from ostiary.vision.face import square_of
-from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, YUNET
 from ostiary_export.dlib_models import model_path
 from ostiary_export.dlib_network import FILE

@@ -19,9 +19,8 @@ from bench.harness import MODELS, PORTRAITS, Line
 from bench.people import descriptors_of_people
 from demo.room import with_sensor_noise
 from demo.visitor import walking_up
-from ostiary.camera.frame import Frame
+from ostiary.camera.frame import Frame, view_condition
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.view import view_condition
 from ostiary.decision.policy import policy_of
 from ostiary.decision.risk import risk_of
 from ostiary.decision.roster import Roster

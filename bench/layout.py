@@ -14,8 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from bench.harness import MODELS, Line, compare
-from ostiary.vision.layout import nchw
-from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, SFACE
+from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, SFACE, nchw
 
 ROUNDS = 60
 LEVELS = {

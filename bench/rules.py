@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bench.harness import Line, Measure, compare
-from ostiary.decision.rules import PersonRights, Rule, Rulebook, may
-from ostiary.decision.schedule import WEEK, Calendar, Hours
+from ostiary.decision.rules import Calendar, PersonRights, Rule, Rulebook, may
+from ostiary.messages.times import Hours
+from ostiary.messages.words import WEEK
 
 PEOPLE = 1_000
 DOORS = ("front", "back", "server", "garage")

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ostiary.decision.candidate import Candidate
 from ostiary.decision.challenge import Challenge, Look, begin, step
 from ostiary.decision.policy import Policy
-from ostiary.decision.probe import Probe, distance
+from ostiary.decision.probe import Candidate, Probe, distance
 from ostiary.decision.vote import Observation
 from ostiary.messages.words import Prompt
 from ostiary.vision.pose import Pose

@@ -25,9 +25,8 @@ from ostiary.http.parts import ConsoleLimits, ConsoleParts
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.state import State
 from ostiary.mqtt.security import door_key
-from ostiary.people.credential_check import Presenting
+from ostiary.people.credential_check import CredentialCheck, PinHasher
 from ostiary.people.people import People, roster_of
-from ostiary.people.pins import PinHasher
 from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.pipeline.recognition import Recognition
 from ostiary.pipeline.recording import Recording
@@ -98,7 +97,7 @@ class ConsoleDoor:
         ]
         keeper = Doorkeeper(self._record)
         hasher = PinHasher()
-        presenting = Presenting(
+        presenting = CredentialCheck(
             self.people.credentials, keeper, hasher, LockOut(settings.credentials.tries)
         )
         self.recognitions = tuple(
@@ -130,7 +129,7 @@ class ConsoleDoor:
             self.events,
             engine,
             {each.name: each for each in self.recognitions},
-            doors=doors.guards,
+            doors=doors.controllers,
             presenting=presenting,
             hasher=hasher,
             thresholds=lambda: self.access,
@@ -154,7 +153,7 @@ class ConsoleDoor:
                     access=lambda: self.access,
                     apply_access=self.apply,
                     flaw=lambda image, face: engine.quality(image, face).flaw,
-                    doors=lambda: tuple(each.state() for each in doors.guards.values()),
+                    doors=lambda: tuple(each.state() for each in doors.controllers.values()),
                     waiting=keeper.waiting,
                     site=lambda: self.site,
                     clock=clock,

@@ -4,7 +4,7 @@ import numpy as np
 
 from ostiary.decision.probe import Probe
 from ostiary.vision.arrays import Descriptor, FloatArray
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 
 RATES = ErrorRates(
     distance=(0.8, 0.9, 1.0, 1.1, 1.2),

@@ -32,8 +32,8 @@ from ostiary.decision.stepup import Asked
 from ostiary.decoding.decoder import Decoder
 from ostiary.errors import Busy, ConfigError, OstiaryError, StoreLocked
 from ostiary.hardware.doors import Doors, Hardware
+from ostiary.hardware.gpio import Lines, lines_in, open_alarms, open_relays
 from ostiary.hardware.physical_door import DoorChange, PhysicalDoor
-from ostiary.hardware.relay import Lines, lines_in, open_alarms, open_relays
 from ostiary.limits.lock_out import LockOut
 from ostiary.local.server import LocalServer
 from ostiary.messages.calibration import WhyDropped
@@ -45,19 +45,17 @@ from ostiary.mqtt.publisher import RESEND
 from ostiary.mqtt.security import door_key
 from ostiary.mqtt.site_link import SiteLink
 from ostiary.opening import open_database
-from ostiary.people.credential_check import Presenting
+from ostiary.people.credential_check import CredentialCheck, PinHasher
 from ostiary.people.people import People, former_needed, roster_of
-from ostiary.people.pins import PinHasher
 from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
 from ostiary.pipeline.recognition import Recognition
 from ostiary.pipeline.recording import Recording
-from ostiary.service import memory
-from ostiary.service.clock import Synchronised
+from ostiary.service import machine
 from ostiary.service.health import Readings, state_of, status_text
 from ostiary.service.logging import configure_logging
+from ostiary.service.machine import Synchronised
 from ostiary.service.metrics import Metrics
-from ostiary.service.notify import Notifier
-from ostiary.service.watchdog import Heartbeats, Watchdog
+from ostiary.service.systemd import Heartbeats, Notifier, Watchdog
 from ostiary.settings import AccessSettings, Settings
 from ostiary.settings.overrides import with_overrides
 from ostiary.site.doors import DoorReport
@@ -234,7 +232,7 @@ class App:
         )
         hasher = PinHasher()
         self.locked_out = before.locked_out or LockOut(settings.credentials.tries)
-        self.presenting = Presenting(
+        self.presenting = CredentialCheck(
             self.people.credentials, self.doorkeeper, hasher, self.locked_out
         )
         self._decoder = Decoder(ImageLimits())
@@ -249,7 +247,7 @@ class App:
             decode=self._decoder.decode,
             thresholds=lambda: self._access,
             clock_trusted=self._synchronised,
-            doors=self.doors.guards,
+            doors=self.doors.controllers,
             presenting=self.presenting,
             forgive=lambda: self.doorkeeper.remember({}),
             show_picture=lambda camera, image: self.mqtt.show_picture(camera, image),
@@ -308,7 +306,7 @@ class App:
 
     def doorways(self) -> dict[str, CameraMemory]:
         """What each camera remembers."""
-        return {recognition.name: recognition.doorway for recognition in self.recognitions}
+        return {recognition.name: recognition.memory for recognition in self.recognitions}
 
     def state(self) -> State:
         """How the door is, for everybody to see."""
@@ -427,7 +425,7 @@ class App:
             is_writable = self._look_at_store()
             if time.monotonic() - looked_at >= ENDED_CHECK_S:
                 looked_at = time.monotonic()
-                memory.return_freed()
+                machine.return_freed()
                 self._synchronised.look()
                 if is_writable:
                     self._remove_ended()
@@ -481,7 +479,7 @@ class App:
         return {who: ways[door] for who, door in passed.items()}
 
     def _is_locked_down(self, door: str) -> bool:
-        return door in self.doors.guards and self.doors.mode(door) is Mode.LOCKDOWN
+        return door in self.doors.controllers and self.doors.mode(door) is Mode.LOCKDOWN
 
     def _rule(self, username: str, door: str) -> Ruling:
         if self.doors.mode(door) is Mode.LOCKDOWN:
@@ -641,7 +639,7 @@ class App:
             access=lambda: app._access,
             apply_access=lambda access: app._apply_access(access),
             flaw=lambda image, face: app.engine.quality(image, face).flaw,
-            doors=lambda: tuple(each.state() for each in app.doors.guards.values()),
+            doors=lambda: tuple(each.state() for each in app.doors.controllers.values()),
             waiting=lambda door: app.doorkeeper.waiting(door),
             site=lambda: () if app._site is None else app._site.overview(),
         )
@@ -669,7 +667,7 @@ class App:
 def run_until_stopped(read: Callable[[], Settings], notifier: Notifier) -> None:
     """Be the daemon until SIGTERM or SIGINT. After a reload an `App` of the new settings goes on,
     with what the cameras remembered. Raises as `App` does."""
-    memory.use_one_arena()
+    machine.use_one_arena()
     settings = read()
     _begin_with(settings)
     app: App | None = App(settings, read, notifier)

@@ -13,7 +13,6 @@ from rich.table import Column, Table
 
 from ostiary.errors import OstiaryError
 from ostiary.messages.words import RecognizerName
-from ostiary.vision.layout import nchw
 from ostiary.vision.models import (
     DLIB_RESNET,
     LANDMARKS5,
@@ -21,6 +20,7 @@ from ostiary.vision.models import (
     MINIFASNET_V2,
     SFACE,
     YUNET,
+    nchw,
 )
 from ostiary_export.build import PLAIN, Step, Workshop, code_of
 from ostiary_export.catalogue import load_catalogue

@@ -7,11 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.vision.align import face_chip
+from ostiary.vision.align import LandmarkPredictor, face_chip
 from ostiary.vision.arrays import BGRImage, RGBImage
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.face import Box, Face, square_of
-from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.liveness import INPUT_SIZE, crop
 from ostiary.vision.sface import aligned
 from ostiary_export.errors import SourceInvalid

@@ -12,10 +12,9 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from ostiary.vision.align import face_chip
+from ostiary.vision.align import POINTS, VERSION, LandmarkPredictor, face_chip
 from ostiary.vision.arrays import RGBImage
 from ostiary.vision.face import Box
-from ostiary.vision.landmarks import POINTS, VERSION, LandmarkPredictor
 from ostiary.vision.models import LANDMARKS5
 from ostiary_export.dlib_format import DlibReader
 from ostiary_export.dlib_models import model_path
@@ -35,7 +34,7 @@ class Tree:
 
 
 def read(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays of `ostiary.vision.landmarks`, by name.
+    """The arrays of `ostiary.vision.align`, by name.
 
     Raises ModelMissing, or ModelInvalid if the file is cut short or holds another predictor.
     """

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from ostiary.vision.embed import Embedder
+from ostiary.vision.dlib import Embedder
 from ostiary.vision.models import DLIB_RESNET
 from ostiary_export import __version__
 from ostiary_export.dlib_graph import OPSET, graph

@@ -9,8 +9,7 @@ import tomllib
 from pathlib import Path
 
 from ostiary.messages.words import RecognizerName
-from ostiary.vision.rates import ErrorRates
-from ostiary.vision.recognizer import RATES_KEY
+from ostiary.vision.recognizer import RATES_KEY, ErrorRates
 from ostiary_export.errors import SourceInvalid
 
 FILE = "recognition.toml"

@@ -22,7 +22,7 @@ def test_nobody_is_let_in_on_the_heels_of_a_row_of_attacks(
     rules = policy(attack_again_s=3.0, cooldown_s=1.0)
     with recognizing(tmp_path, engine, frames, known, rules, fps=FPS) as door:
         until(lambda: "presentation_attack" in door.reasons)
-        assert door.recognition.doorway.is_attacked(time.monotonic())
+        assert door.recognition.memory.is_attacked(time.monotonic())
         until(lambda: "after_attack" in door.reasons)
         refused_at = time.monotonic()
         assert "granted" not in door.reasons

@@ -10,10 +10,10 @@ from ostiary.clock import utc_now
 from ostiary.decision.admission import Admission, Need
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.policy import Policy
-from ostiary.decision.rules import Factor, Ruling
+from ostiary.decision.rules import Ruling
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.decision import Decision
-from ostiary.messages.words import Reason
+from ostiary.messages.words import Factor, Reason
 from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.store.database import Database
 from ostiary.store.events import Events

@@ -15,15 +15,14 @@ from ostiary.commands.commands import Commands
 from ostiary.commands.registry import MQTT, Asker, Context
 from ostiary.commands.services import CommandServices
 from ostiary.decision.risk import Risk
-from ostiary.decision.rules import Factor, Ruling
+from ostiary.decision.rules import Ruling
 from ostiary.errors import OstiaryError, PinWeak, TooManyAttempts, TransactionConflict
 from ostiary.hardware.keypad import Entry
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.commands.credentials import CredentialRequest, SetPinRequest
-from ostiary.messages.words import Reason
-from ostiary.people.credential_check import Presenting
+from ostiary.messages.words import Factor, Reason
+from ostiary.people.credential_check import CredentialCheck, PinHasher, hint_of
 from ostiary.people.people import People, roster_of
-from ostiary.people.pins import PinHasher, hint_of
 from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.settings import Settings
 from ostiary.store.audit import Audit
@@ -63,7 +62,7 @@ class House:
         )
         hasher = PinHasher()
         self.locked = LockOut(TRIES, lambda: self.now)
-        self.presenting = Presenting(
+        self.presenting = CredentialCheck(
             people.credentials, self.keeper, hasher, self.locked, lambda: self.now
         )
         for number, (name, pin) in enumerate((("Ada", PIN), ("Vi", VISITORS), ("Eve", None))):

@@ -9,8 +9,7 @@ import pytest
 
 from ostiary.cli.remote import new_client_id
 from ostiary.cli.site_authority import SiteAuthority
-from ostiary.cli.site_connection import WINDOW, SiteConnection
-from ostiary.cli.site_table import look, table_of
+from ostiary.cli.site_connection import WINDOW, SiteConnection, look, table_of
 from ostiary.commands.site import Heard
 from ostiary.mqtt.broker import Login
 from ostiary.site.doors import DoorReport
@@ -68,7 +67,7 @@ def report_at(door: CameralessDoor, at: Version, /, **changed: object) -> Heard:
 def a_person(door: CameralessDoor, name: str, enrolled: str) -> SitePerson:
     """With somebody else's face."""
     door.enrol("Template", 77, scope="door")
-    template = door.site._placing.templates_of("Template")
+    template = door.site._local_people.templates_of("Template")
     door.people.delete("Template", door.clock(), source="cli")
     return SitePerson(
         name=name,

@@ -41,8 +41,8 @@ from ostiary.messages.calibration import (
 )
 from ostiary.messages.events import EntranceEvent
 from ostiary.messages.words import DoorWhat, RecognizerName
-from ostiary.service.doctor import Level
-from ostiary.service.doctor.calibration import check_calibration
+from ostiary.service.doctor.check import Level
+from ostiary.service.doctor.recognition import check_calibration
 from ostiary.service.sitting import recorded, watched
 from ostiary.settings import AccessSettings, CameraSettings, Settings
 from ostiary.store.audit import Audit
@@ -52,7 +52,7 @@ from ostiary.store.log_check import check_log
 from ostiary.store.sealing import Rotation, encrypt, rotate
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.last_layer import FEATURES, VETO, LastLayer
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 from testing.daemon import write_config
 from testing.faces import RATES
 from testing.recognizing import recognizing

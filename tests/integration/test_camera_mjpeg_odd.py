@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ostiary.camera.frame import CameraStatus
-from ostiary.camera.http_stream import open_stream
+from ostiary.camera.mjpeg import open_stream
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
 from testing.cameras import reader, until

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
+from ostiary.camera.frame import CameraStatus, Frame, ViewCondition, same_picture, turned
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.view import same_picture, turned
 from ostiary.errors import CameraUnavailable
 from testing.cameras import MjpegCamera, ages, is_fresh, reader, until, watch
 from testing.ports import free_port

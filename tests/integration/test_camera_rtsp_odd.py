@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ostiary.camera.frame import CameraStatus
-from ostiary.service.doctor import Level
 from ostiary.service.doctor.cameras import check_camera
+from ostiary.service.doctor.check import Level
 from ostiary.settings import CameraSettings
 from testing.cameras import reader, until
 from testing.certificates import self_signed

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from ostiary.errors import ModelInvalid, ModelMissing
+from ostiary.vision.align import LandmarkPredictor
 from ostiary.vision.arrays import RGBImage
 from ostiary.vision.detect import YuNetDetector
-from ostiary.vision.embed import Embedder
+from ostiary.vision.dlib import Embedder
 from ostiary.vision.face import Box, square_of
-from ostiary.vision.landmarks import LandmarkPredictor
 from ostiary.vision.models import DLIB_RESNET, LANDMARKS5, MINIFASNET_V2, YUNET
 from ostiary.vision.runtime import open_session
 from ostiary_export import dlib_landmarks, dlib_network, dlib_resnet

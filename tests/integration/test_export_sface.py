@@ -7,10 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from ostiary.vision.layout import nchw
-from ostiary.vision.models import SFACE, YUNET
-from ostiary.vision.rates import ErrorRates
-from ostiary.vision.recognizer import RATES_KEY
+from ostiary.vision.models import SFACE, YUNET, nchw
+from ostiary.vision.recognizer import RATES_KEY, ErrorRates
 from ostiary_export import sface_proof
 from ostiary_export.catalogue import load_catalogue
 from ostiary_export.crops import load_portraits, sface_chips

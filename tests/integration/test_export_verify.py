@@ -9,8 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from ostiary.vision.layout import nchw
-from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, YUNET
+from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, YUNET, nchw
 from ostiary_export import minifasnet
 from ostiary_export.crops import RANDOM, REAL, liveness_crops, load_portraits
 from ostiary_export.errors import NotEqual

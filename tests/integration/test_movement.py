@@ -65,7 +65,7 @@ def played(
     for number, picture in enumerate(pictures):
         now = 1000.0 + number / RATE
         loop.see(Frame(with_sensor_noise(picture, number), number + 1, now, "front"))
-        asked = asked or loop.doorway.asked is not None
+        asked = asked or loop.memory.asked is not None
     return told, asked
 
 

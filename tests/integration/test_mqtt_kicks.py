@@ -12,8 +12,8 @@ import pytest
 from ostiary.clock import utc_now
 from ostiary.commands.commands import COMMANDS
 from ostiary.messages.state import CameraState, State
-from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level
+from ostiary.service.doctor.network import check_broker
 from ostiary.settings import Settings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto

@@ -17,7 +17,7 @@ from ostiary.decision.probe import Probe, fused
 from ostiary.decision.risk import Risk
 from ostiary.decision.vote import Observation
 from ostiary.errors import DescriptorInvalid, RecognizerMismatch
-from ostiary.people.migration import come_over
+from ostiary.people.learning import come_over
 from ostiary.people.people import People, former_needed, roster_of
 from ostiary.settings import VisionSettings
 from ostiary.store.audit import Audit

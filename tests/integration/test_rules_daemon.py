@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.service.clock import is_synchronised
+from ostiary.service.machine import is_synchronised
 from testing.broker import Mosquitto
 from testing.daemon import BASE, DaemonProcess, write_config
 from testing.probe import Probe

@@ -15,8 +15,8 @@ import pytest
 from ostiary.camera.onvif import NetworkCamera, discover
 from ostiary.errors import ConfigError
 from ostiary.http.place import check_place
-from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.check import Level
+from ostiary.service.doctor.network import check_broker
 from ostiary.settings import load_settings
 from ostiary.setup.broker import LocalBroker
 from testing.broker import Mosquitto

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from ostiary.decision.admission import Admission, Need, Patience, needs_of, passed_back
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.rules import ALWAYS, Factor, Ruling
+from ostiary.decision.rules import ALWAYS, Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.words import Reason
+from ostiary.messages.words import Factor, Reason
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
 CARD = Ruling(needs=Factor.FACE_AND_CARD)

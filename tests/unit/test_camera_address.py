@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.camera.address import SourceKind, is_open_on_the_way, kind_of, redact
-from ostiary.camera.source import open_source
+from ostiary.camera.reader import open_source
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
 

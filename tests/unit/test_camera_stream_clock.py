@@ -7,8 +7,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ostiary.camera.stream_clock import StreamClock
-from ostiary.camera.video import LATE_FOR_S
+from ostiary.camera.rtsp import LATE_FOR_S, StreamClock
 
 PERIOD = 1 / 15
 

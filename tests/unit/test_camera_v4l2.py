@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.camera.v4l2.decode import to_bgr
-from ostiary.camera.v4l2.mode import PREFERRED, Span, VideoMode, choose
+from ostiary.camera.v4l2.formats import PREFERRED, Span, VideoMode, choose, to_bgr
 
 WEBCAM = [
     VideoMode("YUYV", 640, 480, (15.0, 30.0)),

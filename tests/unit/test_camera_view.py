@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from ostiary.camera.frame import ViewCondition
-from ostiary.camera.view import same_picture, turned, view_condition
+from ostiary.camera.frame import ViewCondition, same_picture, turned, view_condition
 from ostiary.vision.arrays import BGRImage
 
 

@@ -17,7 +17,7 @@ from ostiary.decision.challenge import (
     ended,
     step,
 )
-from ostiary.decision.tries import Tries
+from ostiary.decision.pauses import Tries
 from ostiary.decision.vote import Observation
 from ostiary.messages.words import Prompt
 from ostiary.vision.pose import Pose

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from ostiary.decision.admission import Admission
 from ostiary.decision.camera_memory import Announcement, CameraMemory
-from ostiary.decision.candidate import Candidate
 from ostiary.decision.challenge import SEQUENCES, Failure, Look
 from ostiary.decision.policy import Policy
-from ostiary.decision.probe import Probe
+from ostiary.decision.probe import Candidate, Probe
 from ostiary.decision.rules import Ruling
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision

@@ -13,15 +13,10 @@ from ostiary.decision.risk import Risk, risk_of
 from ostiary.errors import ConfigError, SettingInvalid
 from ostiary.http.messages import ThresholdValues
 from ostiary.settings import AccessSettings, Settings, load_settings
+from ostiary.settings.access import ADJUSTABLE
 from ostiary.settings.device import DeviceSettings, proposed_id
 from ostiary.settings.file import EXAMPLES, render
-from ostiary.settings.overrides import (
-    ADJUSTABLE,
-    adjusted,
-    overrides_path,
-    with_overrides,
-    write_overrides,
-)
+from ostiary.settings.overrides import adjusted, overrides_path, with_overrides, write_overrides
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
 

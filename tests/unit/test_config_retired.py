@@ -20,7 +20,7 @@ from ostiary.mqtt.housekeeping import KEEP_ANSWERS, MOST_ANSWERS
 from ostiary.mqtt.publisher import RESEND, WINDOW
 from ostiary.mqtt.signing import SIGNATURE_AGE
 from ostiary.service.doctor.check import Level
-from ostiary.service.doctor.settings import check_settings
+from ostiary.service.doctor.machine import check_settings
 from ostiary.settings import CameraSettings, Settings, load_settings
 from ostiary.settings.file import EXAMPLES
 from ostiary.settings.retired import RETIRED, Fixed, Moved, renewed

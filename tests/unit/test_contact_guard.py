@@ -9,12 +9,12 @@ import pytest
 
 from ostiary.errors import DatabaseUnwritable, InputUnavailable
 from ostiary.hardware.controller import DoorController, Outputs
-from ostiary.hardware.lines import Edge, Inputs
+from ostiary.hardware.gpio import Edge, Inputs
 from ostiary.hardware.physical_door import Contact, DoorChange, EntranceRules, PhysicalDoor
 from ostiary.hardware.watching import DoorLines, Watching
 from ostiary.messages.state import EntranceState
 from ostiary.messages.words import DoorState, DoorWhat, Mode
-from ostiary.settings.entrance import DoorSettings
+from ostiary.settings.doors import DoorSettings
 from testing.waiting import wait_until
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from ostiary.decision.admission import Admission, Need, Patience
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.rules import Factor, Ruling
+from ostiary.decision.rules import Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.words import Reason
+from ostiary.messages.words import Factor, Reason
 from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)

@@ -17,8 +17,12 @@ from ostiary.hardware.keypad import Entry
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
-from ostiary.people.credential_check import Presenting
-from ostiary.people.pins import PinHasher, check_pin, hint_of
+from ostiary.people.credential_check import (
+    CredentialCheck,
+    PinHasher,
+    check_pin,
+    hint_of,
+)
 from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
 from ostiary.store.users import Users
@@ -97,7 +101,7 @@ class Desk:
     def __init__(self, credentials: Credentials, hasher: PinHasher) -> None:
         self.keeper, self.clock = Keeper(), Clock()
         self.locked = LockOut(3, self.clock)
-        self.presenting = Presenting(
+        self.presenting = CredentialCheck(
             credentials, self.keeper, hasher, self.locked, monotonic=self.clock
         )
 

@@ -11,12 +11,12 @@ import pytest
 
 from ostiary.errors import InputUnavailable
 from ostiary.hardware.controller import DoorController, Outputs
+from ostiary.hardware.gpio import Edge
 from ostiary.hardware.input_device import EV_SYN, EVENT, SYN_DROPPED, InputDevice, Keys
 from ostiary.hardware.keypad import Entry
-from ostiary.hardware.lines import Edge
 from ostiary.hardware.physical_door import PhysicalDoor
 from ostiary.hardware.watching import KeyboardReader, Watching, WiegandReader
-from ostiary.settings.entrance import ReaderSettings
+from ostiary.settings.doors import ReaderSettings
 from testing.keyboard import SHIFT, THREE, pressed, record
 from testing.waiting import wait_until
 from tests.unit.test_contact_guard import Wires

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.hardware.wiegand import Pulse, read
+from ostiary.hardware.keypad import Pulse, read
 
 BIT_S = 0.002
 

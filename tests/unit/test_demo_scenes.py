@@ -10,8 +10,7 @@ from demo.errors import PortraitMissing
 from demo.portraits import Portrait
 from demo.room import HEIGHT, WIDTH
 from demo.scenes import ENROLMENT_PORTRAIT, FPS, SCENE_FRAMES, Scene, empty_room, visitors
-from ostiary.camera.frame import ViewCondition
-from ostiary.camera.view import view_condition
+from ostiary.camera.frame import ViewCondition, view_condition
 from ostiary.messages.words import Reason
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine

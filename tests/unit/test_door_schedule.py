@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.cli.rules import week_hours
-from ostiary.decision.schedule import WEEK, Calendar, moment_of, text_of
+from ostiary.decision.rules import Calendar, moment_of, text_of
 from ostiary.errors import ConfigError
 from ostiary.hardware.doors import Doors, Hardware
 from ostiary.hardware.physical_door import Contact
 from ostiary.messages.commands.rules import AccessRule
 from ostiary.messages.times import Hours
-from ostiary.messages.words import Mode
+from ostiary.messages.words import WEEK, Mode
 from ostiary.people.rulebook import hours_of
 from ostiary.settings import CameraSettings, DoorSettings, Settings, load_settings
 
@@ -42,7 +42,7 @@ class Street:
             clock=lambda: self.now,
             beat=lambda: None,
         )
-        self.guard = self.doors.guards["front"]
+        self.guard = self.doors.controllers["front"]
         self.guard.saw(Contact.CLOSED)
 
     def pass_by(self, *, trusted: bool = True) -> Mode:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.decision.camera_memory import CameraMemory
-from ostiary.decision.candidate import Candidate
 from ostiary.decision.policy import Policy
+from ostiary.decision.probe import Candidate
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason

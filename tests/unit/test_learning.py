@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.candidate import Candidate
-from ostiary.decision.probe import Probe
+from ostiary.decision.probe import Candidate, Probe
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.events import UserEvent

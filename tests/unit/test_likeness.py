@@ -18,7 +18,7 @@ from ostiary.decision.likeness import (
 from ostiary.decision.risk import Risk
 from ostiary.decision.roster import Roster, Template
 from ostiary.vision.arrays import Descriptor, FloatArray
-from ostiary.vision.rates import UNKNOWN
+from ostiary.vision.recognizer import UNKNOWN
 from testing.faces import RATES, of_one_family, some_descriptor
 from tests.unit.test_roster import USUAL, beside
 

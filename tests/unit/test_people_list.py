@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ostiary.cli.people_list import photo_of
 from ostiary.cli.rules import week_hours
-from ostiary.decision.schedule import moment_of
+from ostiary.decision.rules import moment_of
 from ostiary.errors import ImageInvalid, PeopleListInvalid, PhotoMissing, ScheduleInvalid
 from ostiary.messages.people_list import MOST_BYTES, Line, read_list, write_list
 from ostiary.messages.username import same_name

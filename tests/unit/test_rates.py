@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 from testing.faces import RATES
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary.decision.camera_memory import CameraMemory
-from ostiary.decision.lookalikes import pairs_within
+from ostiary.decision.likeness import pairs_within
 from ostiary.decision.policy import Policy
 from ostiary.decision.probe import Probe
 from ostiary.decision.risk import Risk
@@ -17,7 +17,7 @@ from ostiary.decision.vote import Observation
 from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.face import Box, Face
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 from testing.faces import RATES, some_descriptor
 
 FACE = Face(Box(0, 0, 100, 100), 0.9)

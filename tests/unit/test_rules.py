@@ -8,9 +8,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ostiary.decision.rules import ALWAYS, Factor, PersonRights, Rule, Rulebook, Ruling, newly_shut
-from ostiary.decision.schedule import WEEK, Calendar, Day, Hours, moment_of, overlap
-from ostiary.messages.words import Reason
+from ostiary.decision.rules import (
+    ALWAYS,
+    Calendar,
+    PersonRights,
+    Rule,
+    Rulebook,
+    Ruling,
+    moment_of,
+    newly_shut,
+    overlap,
+)
+from ostiary.messages.times import Hours
+from ostiary.messages.words import WEEK, Day, Factor, Reason
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WORKDAYS = frozenset(WEEK[:5])

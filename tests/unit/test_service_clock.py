@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.service import clock
-from ostiary.service.clock import Synchronised
+from ostiary.service import machine
+from ostiary.service.machine import Synchronised
 
 
 def test_a_clock_is_as_synchronised_as_was_said_when_it_was_last_asked() -> None:
@@ -36,11 +36,11 @@ def test_where_the_sandbox_refuses_the_kernels_answer_systemd_is_asked(
     busctl.write_text(f"#!/bin/sh\n{answer}\n", encoding="ascii")
     busctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert clock._systemd_says_so() is expected
+    assert machine._systemd_says_so() is expected
 
 
 def test_where_nobody_can_be_asked_a_clock_is_not_synchronised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert clock._systemd_says_so() is False
+    assert machine._systemd_says_so() is False

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from ostiary.service.doctor import Check, Level, as_json, exit_status, render
+from ostiary.service.doctor.check import Check, Level, as_json, exit_status, render
 
 WELL = Check("disk", Level.GREEN, "900 MB free")
 DARK = Check("camera front picture", Level.YELLOW, "dark", "Light the faces from the front.")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from ostiary.service.journal import JournalLogger, goes_to_journal, render_entry
+from ostiary.service.logging import JournalLogger, goes_to_journal, render_entry
 from testing.datagrams import listening
 
 

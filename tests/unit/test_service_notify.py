@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.service.notify import Notifier
+from ostiary.service.systemd import Notifier
 from testing.datagrams import listening
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ostiary.errors import RelayUnavailable
-from ostiary.hardware.relay import GpioLine, Relay, lines_of, release
+from ostiary.hardware.gpio import GpioLine, Relay, lines_of, release
 from ostiary.settings import CameraSettings, RelaySettings, Settings
 from testing.waiting import wait_until
 

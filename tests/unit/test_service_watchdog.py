@@ -5,8 +5,7 @@ import threading
 import time
 from pathlib import Path
 
-from ostiary.service.notify import Notifier
-from ostiary.service.watchdog import Heartbeats, Watchdog
+from ostiary.service.systemd import Heartbeats, Notifier, Watchdog
 
 
 class Clock:

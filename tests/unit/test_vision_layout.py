@@ -6,16 +6,18 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
-from ostiary.vision.layout import IN_BLOCKS, nchw, suited
 from ostiary.vision.liveness import LivenessModel
 from ostiary.vision.models import (
+    IN_BLOCKS,
     MINIFASNET_V1SE,
     MINIFASNET_V2,
     SFACE,
     checked_models,
     liveness_files,
+    nchw,
     needed_files,
     recognizer_files,
+    suited,
 )
 from ostiary.vision.sface import SFaceRecognizer
 from package.build import MACHINE_OF, Target

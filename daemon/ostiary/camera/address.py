@@ -8,6 +8,19 @@ from urllib.parse import urlsplit
 
 from ostiary.errors import CameraUnavailable
 
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
+HOST = re.compile(r"(?:[\w.-]*|\[[0-9a-f:.%]+\])(?::\d*)?(?=[/?#]|$)", re.IGNORECASE)
+SECRET = re.compile(
+    r"[?#=:;&]|%3[ad]|(?<![a-z])(?:auth|key|login|pass\w*|pwd?|secret|sid|token|user\w*|usr)/",
+    re.IGNORECASE,
+)
+"""From here on a path may hold a secret."""
+TOKEN = re.compile(r"[A-Za-z0-9-]{16,}")
+ENCODE = (
+    "In user and password percent-encode special characters: / as %2F, ? as %3F, # as %23, : as "
+    "%3A, @ as %40, % as %25."
+)
+
 
 class SourceKind(StrEnum):
     V4L2 = "v4l2"
@@ -28,18 +41,6 @@ SCHEMES = {
     "http": SourceKind.HTTP,
     "https": SourceKind.HTTP,
 }
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
-HOST = re.compile(r"(?:[\w.-]*|\[[0-9a-f:.%]+\])(?::\d*)?(?=[/?#]|$)", re.IGNORECASE)
-SECRET = re.compile(
-    r"[?#=:;&]|%3[ad]|(?<![a-z])(?:auth|key|login|pass\w*|pwd?|secret|sid|token|user\w*|usr)/",
-    re.IGNORECASE,
-)
-"""From here on a path may hold a secret."""
-TOKEN = re.compile(r"[A-Za-z0-9-]{16,}")
-ENCODE = (
-    "In user and password percent-encode special characters: / as %2F, ? as %3F, # as %23, : as "
-    "%3A, @ as %40, % as %25."
-)
 
 
 def kind_of(source: str) -> SourceKind:

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ostiary.camera.folder import SUFFIXES
-from ostiary.camera.picture import hush_opencv
+from ostiary.camera.files import SUFFIXES
+from ostiary.camera.frame import hush_opencv
 from ostiary.errors import ClipsInvalid
 from ostiary.vision.arrays import BGRImage
 

@@ -9,11 +9,18 @@ from typing import Self
 
 import structlog
 
-from ostiary.camera.address import digest_of, kind_of, redact
-from ostiary.camera.frame import CameraReport, CameraStatus, Frame, ViewCondition
-from ostiary.camera.picture import Picture, Source
-from ostiary.camera.source import open_source
-from ostiary.camera.view import same_picture, turned, view_condition
+from ostiary.camera.address import SourceKind, digest_of, kind_of, redact
+from ostiary.camera.frame import (
+    CameraReport,
+    CameraStatus,
+    Frame,
+    Picture,
+    Source,
+    ViewCondition,
+    same_picture,
+    turned,
+    view_condition,
+)
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
 
@@ -286,3 +293,29 @@ class CameraReader:
             self._changed.notify_all()
         if first:  # once for each loss, not for each attempt
             log.warning("camera_lost", camera=self._settings.name, error=error.message)
+
+
+def open_source(settings: CameraSettings) -> Source:
+    """Open what `settings.source` names. Raises CameraUnavailable, saying what to do."""
+    # Imported here: each pulls in what only its kind of camera needs.
+    match kind_of(settings.source):
+        case SourceKind.FOLDER:
+            from ostiary.camera.files import FolderSource
+
+            return FolderSource(settings)
+        case SourceKind.HTTP:
+            from ostiary.camera.mjpeg import MjpegSource
+
+            return MjpegSource(settings)
+        case SourceKind.FILE:
+            from ostiary.camera.files import FileSource
+
+            return FileSource(settings)
+        case SourceKind.RTSP:
+            from ostiary.camera.rtsp import RtspSource
+
+            return RtspSource(settings)
+        case SourceKind.V4L2:
+            from ostiary.camera.v4l2.source import DeviceSource
+
+            return DeviceSource(settings)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ostiary.cli.options import ConfigOption, open_database, read_settings
 from ostiary.errors import CameraUnknown, NoFace, NotAllowed, SittingIncomplete
-from ostiary.service.logging import configure_logging
-from ostiary.settings import CameraSettings, Settings, load_settings
+from ostiary.settings import CameraSettings, Settings
 
 if TYPE_CHECKING:
     from ostiary.decision.calibration import Presentation
@@ -36,10 +36,7 @@ OTHER_ADVICE = "show {person} by the attack: {kind}; move it."
 
 
 def calibrate(
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", "-c", envvar="OSTIARY_CONFIG", help="The TOML file."),
-    ] = None,
+    config: ConfigOption = None,
     camera: Annotated[str | None, typer.Option(help="Which; unset: the only one.")] = None,
     recorded: Annotated[
         Path | None,
@@ -67,17 +64,13 @@ def calibrate(
     out. For a sitting the daemon must be stopped; several, in other light, are joined."""
     from ostiary.clock import utc_now
     from ostiary.commands.calibration import Calibrations
-    from ostiary.mqtt.security import door_key, store_key
     from ostiary.settings.overrides import with_overrides
-    from ostiary.store.database import Database
     from ostiary.store.events import Events
     from ostiary.vision.engine import VisionEngine
 
-    configured = load_settings(config)
-    configure_logging(configured.log)
-    settings = with_overrides(configured)
+    settings = with_overrides(read_settings(config))
     chosen = _chosen(settings, camera)
-    with Database.open(settings.store.path, store_key(settings), door_key(settings)) as database:
+    with open_database(settings) as database:
         database.seal.check()
         calibrations = Calibrations(database, Events(database))
         if forget:

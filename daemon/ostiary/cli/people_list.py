@@ -1,7 +1,9 @@
-"""`ostiary users import` and `export`: everybody at once, as CSV."""
+"""`ostiary enroll`, `users import` and `users export`: everybody at once, as pictures or as CSV."""
 
 import json
+import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Annotated
@@ -11,13 +13,142 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from ostiary.cli.door import AsJson, NotLive, everybody, on_a_door, users
+from ostiary.cli.door import on_a_door, users
+from ostiary.cli.options import AsJson, NotLive
+from ostiary.cli.people import everybody, picture_of
 from ostiary.cli.photos import read_photo
-from ostiary.errors import OstiaryError, PeopleListInvalid, PhotoMissing, RequestMalformed
+from ostiary.errors import (
+    ImageInvalid,
+    OstiaryError,
+    PeopleListInvalid,
+    PhotoMissing,
+    RequestMalformed,
+    UserExists,
+)
 from ostiary.local.running_door import RunningDoor
+from ostiary.messages.commands.people import (
+    AddTemplateAnswer,
+    AddTemplateRequest,
+    RegisterAnswer,
+    RegisterRequest,
+)
 from ostiary.messages.commands.rules import PutPersonAnswer, PutPersonRequest
 from ostiary.messages.people_list import MOST_BYTES, Line, line_of, read_list, write_list
 from ostiary.settings import describe_validation
+
+IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@on_a_door
+def enroll(
+    door: RunningDoor,
+    folder: Annotated[
+        Path, typer.Argument(help="One image, or one sub-folder with images, a person.")
+    ],
+    from_photo: NotLive = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register everybody in a folder, each with all their pictures; exit status 1 where a picture
+    was refused."""
+    people = people_in(folder)
+    outcomes: list[Outcome] = []
+    progress = Progress(console=Console(stderr=True), disable=as_json)
+    try:
+        with progress:
+            for name, photos in progress.track(people, description="Registering"):
+                outcomes += _enrolled(door, name, photos, from_photo)
+    finally:  # whatever happened: those who are registered are
+        for outcome in outcomes:
+            typer.echo(outcome.as_json() if as_json else outcome.as_text())
+    refused = sum(outcome.code is not None for outcome in outcomes)
+    if not as_json:
+        registered = {outcome.name for outcome in outcomes if outcome.code is None}
+        typer.echo(f"{len(registered)} registered, {refused} pictures refused")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _enrolled(
+    door: RunningDoor, name: str, photos: Iterable[Path], from_photo: bool
+) -> Iterable["Outcome"]:
+    """The first picture that is taken registers the person, and the others are added to it."""
+    is_registered = False
+    for photo in photos:
+        try:
+            asked = picture_of(door, name, photo, from_photo=from_photo)
+            if is_registered:
+                more = AddTemplateRequest.model_validate(asked)
+                door.ask("add_template", more, AddTemplateAnswer)
+            else:
+                door.ask("register", RegisterRequest.model_validate(asked), RegisterAnswer)
+            is_registered = True
+            yield Outcome(name, photo, None, "")
+        except OstiaryError as error:
+            yield Outcome(name, photo, error.code, error.message)
+            if isinstance(error, UserExists):
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one picture of a folder fared; `code` is None for one that was taken."""
+
+    name: str
+    photo: Path
+    code: str | None
+    message: str
+
+    def as_text(self) -> str:
+        if self.code is None:
+            return f"registered  {self.name} ({self.photo.name})"
+        return f"refused     {self.name} ({self.photo.name}): {self.code}: {self.message}"
+
+    def as_json(self) -> str:
+        record = {"username": self.name, "photo": str(self.photo), "success": self.code is None}
+        if self.code is not None:
+            record |= {"code": self.code, "message": self.message}
+        return json.dumps(record, ensure_ascii=False)
+
+
+def people_in(folder: Path) -> list[tuple[str, list[Path]]]:
+    """Names and their photos: `Ann.jpg` is Ann, and so are all images in `Ann/`, in the order in
+    which people count (2 before 10). What cannot be looked into stands there itself, to be told.
+
+    Raises ImageInvalid where there is no folder or nobody in it.
+    """
+    if not folder.is_dir():
+        raise ImageInvalid(f"{folder}: no such folder.")
+    people: list[tuple[str, list[Path]]] = []
+    for entry in _entries(folder):
+        if entry.is_dir():
+            try:
+                photos = [photo for photo in _entries(entry) if _is_image(photo)]
+            except ImageInvalid:
+                photos = []
+            people.append((entry.name, photos or [entry]))
+        elif _is_image(entry):
+            people.append((entry.stem, [entry]))
+    if not people:
+        raise ImageInvalid(f"{folder}: no image (JPEG, PNG, WebP) in it or one folder below.")
+    return people
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Without those that programs hide there (`.DS_Store`, `._ann.jpg`)."""
+    try:
+        found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise ImageInvalid(f"{folder}: {error.strerror}.") from error
+    return sorted(found, key=_counted)
+
+
+def _counted(path: Path) -> list[tuple[int, str]]:
+    parts = re.split("([0-9]+)", path.name.casefold())
+    return [(int(part or 0) if at % 2 else 0, part) for at, part in enumerate(parts)]
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in IMAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ostiary.cli.door import AsJson, Name, on_a_door, users
+from ostiary.cli.door import on_a_door, users
+from ostiary.cli.options import AsJson, Name
 from ostiary.errors import ConfigError, GroupExists, ScheduleInvalid
 from ostiary.local.running_door import RunningDoor
 from ostiary.messages.commands.rules import (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ostiary.cli.options import ConfigOption, open_database, read_settings
 from ostiary.errors import ConfigError, InvitationInvalid, SiteNotJoined, SiteRefused
-from ostiary.service.logging import configure_logging
-from ostiary.settings import Settings, load_settings
+from ostiary.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 site = typer.Typer(help="One roster for many doors.", no_args_is_help=True)
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", envvar="OSTIARY_CONFIG", help="The TOML file.")
-]
 RoleOption = Annotated[
     str, typer.Option(help="enroller: may change people. door: knows them, changes nobody.")
 ]
@@ -212,7 +209,7 @@ def status(
     """All doors of the site in one table."""
     from rich.console import Console
 
-    from ostiary.cli.site_table import look, table_of
+    from ostiary.cli.site_connection import look, table_of
     from ostiary.site.doors import CONFIRM_WITHIN_S
 
     settings, name = _settings(config)
@@ -238,8 +235,7 @@ def leave(config: ConfigOption = None) -> None:
 
 
 def _settings(config: Path | None) -> tuple[Settings, str]:
-    settings = load_settings(config)
-    configure_logging(settings.log.model_copy(update={"level": "error"}))
+    settings = read_settings(config, "error")
     if settings.site.id is None:
         raise ConfigError('Set the site\'s name first:\n[site]\nid = "campus"')
     return settings, settings.site.id
@@ -302,15 +298,9 @@ def _in_folder_of_key(settings: Settings) -> "AbstractContextManager[None]":
 @contextmanager
 def _database(settings: Settings) -> "Iterator[Database]":
     """Opened, and made, as whoever the folder is of."""
-    from ostiary.mqtt.security import door_key, store_key
     from ostiary.service.owner import as_owner_of
-    from ostiary.store.database import Database
 
-    path = settings.store.path
-    with (
-        as_owner_of(path.parent),
-        Database.open(path, store_key(settings), door_key(settings)) as database,
-    ):
+    with as_owner_of(settings.store.path.parent), open_database(settings) as database:
         yield database
 
 

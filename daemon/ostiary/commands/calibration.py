@@ -34,7 +34,7 @@ from ostiary.store.calibrations import CalibrationStore as Table
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.vision.last_layer import LastLayer
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 
 log = structlog.get_logger(__name__)
 

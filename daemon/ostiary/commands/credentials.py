@@ -19,7 +19,7 @@ from ostiary.messages.commands.credentials import (
     SetPinRequest,
 )
 from ostiary.messages.username import same_name
-from ostiary.people.pins import check_pin, hint_of
+from ostiary.people.credential_check import check_pin, hint_of
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import PinKind
 

@@ -27,10 +27,9 @@ from ostiary.messages.words import Reason
 from ostiary.people.people import People
 from ostiary.settings import AccessSettings
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.covering import Cover, covered
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
-from ostiary.vision.quality import Flaw
+from ostiary.vision.quality import Cover, Flaw, covered
 
 ADVICE = {
     Flaw.TOO_SMALL: "The face is too small. Come nearer.",

@@ -20,9 +20,8 @@ from ostiary.limits.lock_out import LockOut
 from ostiary.limits.rate import RateLimit
 from ostiary.messages.state import EntranceState
 from ostiary.messages.words import DoorWhat, Mode
-from ostiary.people.credential_check import Outcome
+from ostiary.people.credential_check import Outcome, PinHasher
 from ostiary.people.people import People
-from ostiary.people.pins import PinHasher
 from ostiary.people.rulebook import RuleService
 from ostiary.settings import AccessSettings, Settings
 from ostiary.store.credentials import Credentials

@@ -16,7 +16,11 @@ from ostiary.site.envelope import digest_of_payload, read, read_again, version_o
 from ostiary.site.members import MemberRole, Membership, Refusal, Refused, read_members
 from ostiary.site.person import SitePerson, Tombstone, read_person
 from ostiary.site.topics import new_person, person_again
-from ostiary.site.versions import SiteEntry, Version, supersedes
+from ostiary.site.versions import (
+    SiteEntry,
+    Version,
+    supersedes,
+)
 from ostiary.store.site import SiteRow
 
 log = structlog.get_logger(__name__)
@@ -58,8 +62,8 @@ class SiteRoster(SiteBook):
         person = SitePerson(
             name=username,
             enrolled=str(version),
-            templates=self._placing.templates_of(username),
-            rules=self._placing.rules_of(username),
+            templates=self._local_people.templates_of(username),
+            rules=self._local_people.rules_of(username),
             changed_by=self._name(membership),
             changed_at=now,
         )
@@ -72,12 +76,12 @@ class SiteRoster(SiteBook):
         membership = self._allowed()
         version = self._next(membership, now, person)
         before = self._content(membership, person, username)
-        name = self._placing.name_for_all(person, username, before)
+        name = self._local_people.name_for_all(person, username, before)
         after = before.model_copy(
             update={
                 "name": name,
-                "templates": self._placing.templates_of(username, also=before.templates),
-                "rules": self._placing.rules_of(username),
+                "templates": self._local_people.templates_of(username, also=before.templates),
+                "rules": self._local_people.rules_of(username),
                 "changed_by": self._name(membership),
                 "changed_at": now,
             }
@@ -93,7 +97,7 @@ class SiteRoster(SiteBook):
         self._write(membership, person, self._next(membership, now, person), gone, None)
 
     def freed(self, name: str) -> None:
-        self._placing.name_is_free(name)
+        self._local_people.name_is_free(name)
 
     def sealed_anew(self, person: str, now: datetime) -> None:
         """Write a change of this door again that a former key seals, now with the key in use."""
@@ -209,7 +213,7 @@ class SiteRoster(SiteBook):
             content = read_person(opened.content)
             if isinstance(content, Tombstone) or again in self._entries:
                 return
-            username = self._placing.place(again, content, now)
+            username = self._local_people.place(again, content, now)
             self._write(membership, again, self._next(membership, now), content, username)
         except (Refused, OstiaryError) as error:
             log.error("site_person_not_brought_back", reason=str(error))
@@ -241,10 +245,10 @@ class SiteRoster(SiteBook):
     def _keep(self, person: str, new: _New, now: datetime) -> None:
         heard_at, is_gone = self._heard_at(person, new.entry, now), new.entry.deleted
         if isinstance(new.content, Tombstone):
-            self._placing.remove(person)
+            self._local_people.remove(person)
             username = None
         else:
-            username = self._placing.place(person, new.content, now)
+            username = self._local_people.place(person, new.content, now)
         row = SiteRow(person, str(new.entry.version), new.entry.deleted, new.entry.digest)
         self.store.put(row, new.payload, username, waiting=False, heard_at=heard_at, former=is_gone)
         self._people.after_commit(partial(self._remember, person, new.entry))
@@ -263,7 +267,7 @@ class SiteRoster(SiteBook):
         gone = tuple(people)
         with self._people.changing():
             for person in gone:
-                self._placing.remove(person)
+                self._local_people.remove(person)
             self.store.remove(gone)
             self._people.after_commit(self._load)
         log.warning("site_people_gone", people=len(gone))
@@ -277,8 +281,8 @@ class SiteRoster(SiteBook):
             return SitePerson(
                 name=username,
                 enrolled=str(self._entries[person].version),
-                templates=self._placing.templates_of(username),
-                rules=self._placing.rules_of(username),
+                templates=self._local_people.templates_of(username),
+                rules=self._local_people.rules_of(username),
                 changed_by=self._name(membership),
                 changed_at=self._clock(),
             )

@@ -10,7 +10,7 @@ import structlog
 
 from ostiary.clock import utc_now
 from ostiary.crypto.identity import Identity
-from ostiary.people.local_people import Placing
+from ostiary.people.local_people import LocalPeople
 from ostiary.people.people import People
 from ostiary.site.doors import DoorReport, SiteDoors
 from ostiary.site.envelope import digest_of_payload, read_again, write
@@ -55,7 +55,7 @@ class SiteBook:
         self.identity = identity
         self.store = store
         self._people = people
-        self._placing = Placing(store, people, self._read_stored)
+        self._local_people = LocalPeople(store, people, self._read_stored)
         self._clock = clock
         self._changed: Callable[[], object] = lambda: None
         self._membership: Membership | None = None
@@ -84,7 +84,7 @@ class SiteBook:
             members = read_members(joined.members, joined.authority, self.site)
             self._membership = Membership.of(joined.authority, members, self.identity)
             self._members_payload = joined.members
-            self._placing.drop_unplaced()
+            self._local_people.drop_unplaced()
             self._load()
         return True
 

@@ -1,10 +1,10 @@
-"""What comes after a face was granted: what the rules ask besides, until it is there or time is up.
+"""What comes after a face was granted: what the rules ask besides, until it is shown or time is up.
 
-One `Admission` a door. A granted face with a ruling that asks for more waits here; whatever is not
-shown in time ends in a denial. So does who does not stay: the PIN is to be shown by the face. Any
-face that is denied meanwhile and is not known to be theirs ends the waiting, and so do several
-faces, or that nobody stands there any more; of two persons only the second stands there. A PIN or
-a card that is shown before its face is held for as long, and not past the face of a stranger.
+There is one `Admission` a door. A granted face whose ruling asks for more waits here; whatever is
+not shown in time ends in a denial. The person has to stay there: the PIN is to be shown by the
+face. A denied face that is not known to be theirs ends the waiting, and so do several faces, or an
+empty place; of two persons only the second stands there. A PIN or a card that is shown before its
+face is held for as long, and not past the face of a stranger.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import Literal
 
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.rules import Factor, Ruling
+from ostiary.decision.rules import Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.words import Reason
+from ostiary.messages.words import Factor, Reason
 
 
 class Need(StrEnum):
@@ -35,8 +35,8 @@ MISSING: Mapping[Need, Reason] = {
 }
 
 OTHERS = frozenset({Reason.UNKNOWN_FACE, Reason.SEVERAL_FACES, Reason.PRESENTATION_ATTACK})
-"""Denials of faces that are certainly not the one of whom a PIN or a card is held. One that is
-turned to the keypad may be."""
+"""Denials of faces that are certainly not the person whose PIN or card is held. A face that is
+denied for another reason may be theirs, turned to the keypad."""
 
 Direction = Literal["in", "out"]
 
@@ -45,17 +45,17 @@ Direction = Literal["in", "out"]
 class Waiting:
     """A granted face that waits for `needs`, one after the other, until `until` (monotonic s).
 
-    `partner` is a second person's decision, who is let in together with this one.
+    `partner` is the decision on another person, who is let in together with this one.
     """
 
-    told: Announcement
+    announcement: Announcement
     needs: tuple[Need, ...]
     until: float
     partner: Announcement | None = None
 
     @property
     def username(self) -> str | None:
-        return self.told.decision.username
+        return self.announcement.decision.username
 
     @property
     def is_alone(self) -> bool:
@@ -63,16 +63,18 @@ class Waiting:
         return self.partner is None and self.needs[0] is not Need.SECOND_PERSON
 
     def denied(self, reason: Reason | None = None) -> tuple[Announcement, ...]:
-        """Everybody who waits here, denied: for what is missing, unless `reason` says otherwise."""
+        """Denials of all who wait here: for what is missing, unless `reason` says otherwise."""
         said = MISSING[self.needs[0]] if reason is None else reason
-        waiting = (self.told,) if self.partner is None else (self.told, self.partner)
+        waiting = (
+            (self.announcement,) if self.partner is None else (self.announcement, self.partner)
+        )
         return tuple(_as(each, said) for each in waiting)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A PIN or a card that was right, and counts until `until`. `duress`: it says that its owner is
-    forced."""
+    """A PIN or a card that was right, and counts until `until` (monotonic s). `duress`: it says
+    that its owner is forced."""
 
     need: Need
     username: str
@@ -101,35 +103,33 @@ class Admission:
     waiting: Waiting | None = None
     held: tuple[Held, ...] = ()
 
-    def decided(
-        self, told: Announcement, ruling: Ruling, now: float
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """A face was granted or denied. `ruling` is that of the granted person at this moment."""
+    def decided(self, announcement: Announcement, ruling: Ruling, now: float) -> "Next":
+        """The state after a face was granted or denied; `ruling` is the granted person's now."""
         state, late = self.elapsed(now)
-        if not told.decision.success:
-            return state._beside_a_denial(told, late)
+        if not announcement.decision.success:
+            return state._beside_a_denial(announcement, late)
         if not ruling.allowed:
-            return state._beside_a_denial(_as(told, ruling.reason), late)
+            return state._beside_a_denial(_as(announcement, ruling.reason), late)
         waiting = state.waiting
-        if waiting is not None and waiting.username == told.decision.username:
+        if waiting is not None and waiting.username == announcement.decision.username:
             return state, late  # the same person, who is already being waited for
         needs = needs_of(ruling)
-        if told.challenged and told.failure is None:
+        if announcement.challenged and announcement.failure is None:
             needs = tuple(need for need in needs if need is not Need.CHALLENGE)
-        told, needs, state = state._with_held(told, needs)
+        announcement, needs, state = state._with_held(announcement, needs)
         if waiting is not None and waiting.needs[0] is Need.SECOND_PERSON and ruling.two_person:
-            return state._second(waiting, told, needs, late, now)
+            return state._second(waiting, announcement, needs, late, now)
         if waiting is not None:  # somebody else stands there now
             state, late = replace(state, waiting=None), (*late, *waiting.denied())
         if not needs:
-            return state, (*late, told)
-        return replace(state, waiting=Waiting(told, needs, now + state._patience(needs[0]))), late
+            return state, (*late, announcement)
+        return replace(
+            state, waiting=Waiting(announcement, needs, now + state._patience(needs[0]))
+        ), late
 
-    def shown(
-        self, need: Need, now: float, *, username: str | None = None
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """What was asked for was shown, and was right. `username`: whose PIN or card it was, where
-        that is known; another person's is nothing shown."""
+    def shown(self, need: Need, now: float, *, username: str | None = None) -> "Next":
+        """The state after what is asked for was shown, and was right. `username`: whose PIN or card
+        it was, where that is known; another person's changes nothing."""
         state, late = self.elapsed(now)
         waiting = state.waiting
         if waiting is None or need is not waiting.needs[0]:
@@ -138,10 +138,9 @@ class Admission:
             return state, late
         return state._goes_on(replace(waiting, needs=waiting.needs[1:]), late, now)
 
-    def presented(
-        self, need: Need, username: str, now: float, *, duress: bool = False
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """A PIN or a card of this person was shown, and was right: now or when it is asked for."""
+    def presented(self, need: Need, username: str, now: float, *, duress: bool = False) -> "Next":
+        """The state after a right PIN or card of this person was shown; it counts now, or as soon
+        as it is asked for."""
         state, late = self.elapsed(now)
         others = tuple(held for held in state.held if held.need is not need)
         held = Held(need, username, now + state._patience(need), duress)
@@ -151,36 +150,35 @@ class Admission:
             return state, late
         return state._goes_on(waiting, late, now)
 
-    def alone(
-        self, told: Announcement, ruling: Ruling, now: float
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """A PIN or a card that is enough without a face was shown by the person of `told`."""
+    def alone(self, announcement: Announcement, ruling: Ruling, now: float) -> "Next":
+        """The state after a PIN or a card was shown that is enough without a face."""
         asked = replace(ruling, needs=Factor.FACE, step_up=False)
-        return self.decided(told, asked, now)
+        return self.decided(announcement, asked, now)
 
-    def stands(
-        self, tracks: Collection[int], now: float
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """These faces stand before the door. Who waits and is not among them has gone, and whoever
-        has come shows nothing for them."""
+    def stands(self, tracks: Collection[int], now: float) -> "Next":
+        """The state when the faces of these tracks stand there. A person who waits and is not among
+        them has gone; nobody else can show something for them."""
         state, late = self.elapsed(now)
         waiting = state.waiting
-        if waiting is None or waiting.told.track is None or waiting.told.track in tracks:
+        if (
+            waiting is None
+            or waiting.announcement.track is None
+            or waiting.announcement.track in tracks
+        ):
             return state, late
         if waiting.needs[0] is Need.SECOND_PERSON:  # the first steps aside
             return state, late
         return replace(state, waiting=None), (*late, *waiting.denied())
 
-    def refused(self, reason: Reason, now: float) -> tuple["Admission", tuple[Announcement, ...]]:
-        """What was shown was wrong for good (a failed challenge, a locked PIN): not to wait any
-        longer."""
+    def refused(self, reason: Reason, now: float) -> "Next":
+        """The state after something was wrong for good (a failed challenge, a locked PIN)."""
         state, late = self.elapsed(now)
         if state.waiting is None:
             return state, late
         return replace(state, waiting=None), (*late, *state.waiting.denied(reason))
 
-    def elapsed(self, now: float) -> tuple["Admission", tuple[Announcement, ...]]:
-        """Time went on: who waits too long is denied, and so is a PIN or card without its face."""
+    def elapsed(self, now: float) -> "Next":
+        """The state at `now`: a face that waits too long is denied, and so is a PIN without one."""
         state = self
         final: tuple[Announcement, ...] = ()
         if self.waiting is not None and now >= self.waiting.until:
@@ -192,30 +190,31 @@ class Admission:
         alone = tuple(Announcement(Decision(Reason.FACE_MISSING, held.username)) for held in over)
         return state, (*final, *alone)
 
-    def _goes_on(
-        self, waiting: Waiting, late: tuple[Announcement, ...], now: float
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """Less is asked of who waits: they wait for the rest, or pass."""
-        told, left, state = self._with_held(waiting.told, waiting.needs)
+    def _goes_on(self, waiting: Waiting, late: tuple[Announcement, ...], now: float) -> "Next":
+        """Wait for what is still asked, or let pass."""
+        announcement, left, state = self._with_held(waiting.announcement, waiting.needs)
         if left:
-            waiting = replace(waiting, told=told, needs=left, until=now + state._patience(left[0]))
+            waiting = replace(
+                waiting, announcement=announcement, needs=left, until=now + state._patience(left[0])
+            )
             return replace(state, waiting=waiting), late
-        everybody = (told,) if waiting.partner is None else (told, waiting.partner)
+        everybody = (announcement,) if waiting.partner is None else (announcement, waiting.partner)
         return replace(state, waiting=None), (*late, *everybody)
 
     def _with_held(
-        self, told: Announcement, needs: tuple[Need, ...]
+        self, announcement: Announcement, needs: tuple[Need, ...]
     ) -> tuple[Announcement, tuple[Need, ...], "Admission"]:
-        """What is still to be shown by the person of `told`, who may have shown some of it before;
-        that counts once."""
-        mine = [held for held in self.held if held.username == told.decision.username]
+        """What is still to be shown, after what this person had shown before, which counts once."""
+        mine = [held for held in self.held if held.username == announcement.decision.username]
         used = [held for held in mine if held.need in needs]
         if not used:
-            return told, needs, self
+            return announcement, needs, self
         left = tuple(need for need in needs if all(held.need is not need for held in used))
-        told = replace(told, duress=told.duress or any(held.duress for held in used))
+        announcement = replace(
+            announcement, duress=announcement.duress or any(held.duress for held in used)
+        )
         rest = tuple(held for held in self.held if held not in used)
-        return told, left, replace(self, held=rest)
+        return announcement, left, replace(self, held=rest)
 
     def _patience(self, need: Need) -> float:
         if need is Need.SECOND_PERSON:
@@ -223,42 +222,47 @@ class Admission:
         return self.patience.shown_s
 
     def _beside_a_denial(
-        self, told: Announcement, late: tuple[Announcement, ...]
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """Who is not known to be the one who waits is somebody else; between two people nobody is
-        denied."""
-        who, waiting = told.decision.username, self.waiting
-        is_attack = told.decision.reason is Reason.PRESENTATION_ATTACK
+        self, announcement: Announcement, late: tuple[Announcement, ...]
+    ) -> "Next":
+        """End the waiting for a denied face, unless that is the person who waits; `announcement`
+        is the denial."""
+        who, waiting = announcement.decision.username, self.waiting
+        is_attack = announcement.decision.reason is Reason.PRESENTATION_ATTACK
         gone = tuple(
             held
             for held in self.held
-            if who != held.username and (who is not None or told.decision.reason in OTHERS)
+            if who != held.username and (who is not None or announcement.decision.reason in OTHERS)
         )
         without = tuple(Announcement(Decision(Reason.FACE_MISSING, held.username)) for held in gone)
         state = replace(self, held=tuple(held for held in self.held if held not in gone))
         if waiting is None or (waiting.is_alone and who == waiting.username and not is_attack):
-            return state, (*late, *without, told)
-        return replace(state, waiting=None), (*late, *waiting.denied(), *without, told)
+            return state, (*late, *without, announcement)
+        return replace(state, waiting=None), (*late, *waiting.denied(), *without, announcement)
 
     def _second(
         self,
         first: Waiting,
-        told: Announcement,
+        announcement: Announcement,
         needs: tuple[Need, ...],
         late: tuple[Announcement, ...],
         now: float,
-    ) -> tuple["Admission", tuple[Announcement, ...]]:
-        """Somebody else who may pass, after one who waits for that: what the second has to show is
-        still asked, and then both are let in."""
+    ) -> "Next":
+        """The second of two persons: what they have to show is still asked, then both pass."""
         own = needs[:-1]  # the second person is this one's second
         if not own:
-            return replace(self, waiting=None), (*late, first.told, told)
-        waiting = Waiting(told, own, now + self._patience(own[0]), partner=first.told)
+            return replace(self, waiting=None), (*late, first.announcement, announcement)
+        waiting = Waiting(
+            announcement, own, now + self._patience(own[0]), partner=first.announcement
+        )
         return replace(self, waiting=waiting), late
 
 
+Next = tuple[Admission, tuple[Announcement, ...]]
+"""The next state, and the decisions that are final now."""
+
+
 def needs_of(ruling: Ruling) -> tuple[Need, ...]:
-    """What has to be shown besides a live, known face."""
+    """What `ruling` asks besides a live, known face, in the order in which it is asked."""
     return tuple(
         need
         for need, asked in (
@@ -272,12 +276,12 @@ def needs_of(ruling: Ruling) -> tuple[Need, ...]:
 
 
 def passed_back(ruling: Ruling, last: Direction | None, direction: Direction | None) -> Ruling:
-    """`ruling`, or its denial where somebody is to pass in the direction in which they passed
-    last. Who was not seen passing yet may pass either way; so may all at a door of no direction."""
+    """`ruling`, denied where anti-passback holds and the person passed in this direction last.
+    Somebody who was not seen passing yet may pass either way; so may all at a door without one."""
     if ruling.allowed and ruling.anti_passback and direction is not None and last == direction:
         return replace(ruling, reason=Reason.PASSED_BACK)
     return ruling
 
 
-def _as(told: Announcement, reason: Reason) -> Announcement:
-    return replace(told, decision=replace(told.decision, reason=reason))
+def _as(announcement: Announcement, reason: Reason) -> Announcement:
+    return replace(announcement, decision=replace(announcement.decision, reason=reason))

@@ -18,7 +18,7 @@ from ostiary.messages.calibration import CalibrationRecord
 from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.last_layer import VETO, Direction, LastLayer, fit
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 
 LIVE = "live"
 LEAST_PEOPLE, LEAST_KINDS, LEAST_PRESENTATIONS, LEAST_FRAMES = 4, 2, 3, 10

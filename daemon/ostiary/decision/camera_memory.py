@@ -1,4 +1,4 @@
-"""Everything that one camera remembers between frames, and when it speaks.
+"""Everything that one camera remembers between frames, and when it announces a decision.
 
 A person standing there is one event and not a hundred: an outcome is told once for a track, and
 the same outcome for the same person again only after the cool-down. Whatever goes wrong is a
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ostiary.decision import vote
-from ostiary.decision.attacks import Attacks, one_more
 from ostiary.decision.challenge import Failure, IsOnePerson, Look, draw
+from ostiary.decision.pauses import Attacks, one_more
 from ostiary.decision.policy import Policy
 from ostiary.decision.probe import Probe
 from ostiary.decision.stepup import Asked, StepUp
@@ -29,25 +29,15 @@ NOT_PASSED = (Reason.CHALLENGE_FAILED, Reason.CHALLENGE_TIMEOUT)
 Ruled = Callable[[Decision], Decision]
 
 
-def _unknown_whether(_one: Probe, _other: Probe) -> bool:
-    return True
-
-
-def _no_rules(decision: Decision) -> Decision:
-    return decision
-
-
-def _nobody(_username: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A decision to be told, and the frames of the track that led to it (none for a denial of
-    another kind). `challenged`: and a challenge, which was passed, or not for that `failure`.
-    `moved`: their frames show a head that moves, and no flat picture.
-    `duress`: they said that they are forced; only the building is to know. `track`: of which face;
-    None for a denial of no one face, and for what came without one."""
+    """A decision to be told, and what led to it.
+
+    `observations`: the frames of the track; none for a denial of another kind. `challenged`: a
+    challenge, too, which was passed, or not because of `failure`. `moved`: the frames show a head
+    that moves, and no flat picture. `duress`: the person said that they are forced; only the
+    building is to know. `track`: the face's track; None where no one face is meant.
+    """
 
     decision: Decision
     observations: tuple[Observation, ...] = ()
@@ -58,7 +48,8 @@ class Announcement:
     track: int | None = None
 
     def looks_of(self, username: str | None, live_from: float) -> list[Probe]:
-        """The frames that are live, by a P(live) of at least `live_from`, and nearest to them."""
+        """Probes of the frames that are live (P(live) of at least `live_from`) and whose nearest
+        person is `username`."""
         return [
             seen.probe
             for seen in self.observations
@@ -73,18 +64,19 @@ class Announcement:
 class CameraMemory:
     """The state before one camera. Every method returns the next state; times are seconds.
 
-    `is_one_person` says whether two looks of one track may be of the same face, `ruled` turns the
-    grant of a person whom the rules do not let pass now into its denial, `wants_challenge` says
-    whether they ask a challenge of one whom they let pass, and `below(n)` gives a random number
-    from 0 to n - 1, by which it is drawn. `attentive`: the door waits for what somebody has to show
-    besides the face. So long a face that was granted does not rest, and each denial is told, also
-    within the cool-down: whoever stands there has to stay who they are.
+    `is_one_person` says whether two looks of one track may be of the same face. `ruled` turns a
+    grant into a denial where the rules do not let that person pass now. `wants_challenge` says
+    whether the rules ask a challenge of a person. `below(n)` gives a random number from 0 to n - 1,
+    by which a challenge is drawn. `told` are the outcomes of late, and when each was told.
+
+    `attentive`: the door waits for what somebody has to show besides the face. Meanwhile a face
+    that was granted does not rest, and each denial is told, also within the cool-down.
     """
 
     policy: Policy
-    is_one_person: IsOnePerson = _unknown_whether
-    ruled: Ruled = _no_rules
-    wants_challenge: Callable[[str], bool] = _nobody
+    is_one_person: IsOnePerson = lambda _one, _other: True
+    ruled: Ruled = lambda decision: decision
+    wants_challenge: Callable[[str], bool] = lambda _username: False
     below: Callable[[int], int] = secrets.randbelow
     tracks: tuple[Track, ...] = ()
     next_id: int = 1
@@ -95,8 +87,7 @@ class CameraMemory:
     attentive: bool = False
 
     def remembering(self, before: "CameraMemory") -> "CameraMemory":
-        """What this door said, and how it was attacked and tried, as `before` knew it at a
-        reload."""
+        """The memory after a reload: what was told, attacks and failed challenges of `before`."""
         tries = StepUp(tries=before.step_up.tries)
         return replace(self, told=before.told, attacks=before.attacks, step_up=tries)
 
@@ -109,7 +100,7 @@ class CameraMemory:
         return Asked(Prompt.STEP_BACK, 0, self.tracks[0].since + self.policy.decide_within_s)
 
     def is_challenged(self, track_id: int) -> bool:
-        """Whether the face of that track is to do what is `asked`."""
+        """Whether the challenge that runs is of this track's face."""
         running = self.step_up.running
         return running is not None and running.track_id == track_id
 
@@ -120,7 +111,7 @@ class CameraMemory:
     def saw(self, faces: Sequence[Face], now: float) -> "CameraMemory":
         """A frame with these faces (only those near enough to matter) was seen at `now`."""
         tracks = follow(self.tracks, faces, now, self.next_id, self.policy.forget_after_s)
-        crowded = self.policy.one_person_only and len(faces) > 1
+        crowded = self.policy.is_crowd(len(faces))
         if crowded:  # what was seen of one person says nothing about who now steps through
             tracks = tuple(track.emptied() for track in tracks)
         step_up = self.step_up
@@ -138,28 +129,27 @@ class CameraMemory:
         )
 
     def to_watch(self, now: float) -> tuple[Track, ...]:
-        """The faces of this frame of which is to be known whether they move."""
+        """The faces of this frame that are watched for movement."""
         if self.crowded_frames:
             return ()
-        return tuple(
-            track for track in self.tracks if track.seen == now and self._is_judged(track, now)
-        )
+        here = (track for track in self.tracks if track.seen == now)
+        return tuple(track for track in here if self._is_judged(track, now))
 
     def before_it(self, now: float) -> frozenset[int]:
-        """The faces (their tracks) that stand there: of this frame, or, where it shows none, those
-        that were there a moment ago."""
+        """Ids of the tracks whose faces stand there: in this frame, or, where it shows none, a
+        moment ago."""
         seen = frozenset(track.id for track in self.tracks if track.seen == now)
         return seen or frozenset(track.id for track in self.tracks)
 
     def untold(self, username: str | None) -> "CameraMemory":
-        """The grant of this person did not let them in: who comes back is decided anew."""
+        """Forget that this person was granted: it did not let them in, and they may try again."""
         outcome = (Reason.GRANTED, username)
         kept = {each: at for each, at in self.told.items() if each != outcome}
         return replace(self, told=MappingProxyType(kept))
 
     def to_judge(self, now: float) -> tuple[Track, ...]:
-        """The faces of this frame whose liveness and descriptor are wanted: of one that only has
-        to move still, not of every frame."""
+        """The faces of this frame whose liveness and descriptor are wanted. A face that only has to
+        move still is judged now and then, not on every frame."""
         return tuple(
             track
             for track in self.to_watch(now)
@@ -167,28 +157,28 @@ class CameraMemory:
         )
 
     def observed(self, track_id: int, observation: Observation) -> "CameraMemory":
-        """One face was judged. Looks at two different people void all votes of the track."""
+        """The state after a face was judged. Looks at two people void all votes of the track."""
         return self._changed(track_id, lambda track: self._with_observation(track, observation))
 
     def unjudged(self, track_id: int, flaw: Reason) -> "CameraMemory":
-        """One face could not be judged on this frame, and why."""
+        """The state after a face could not be judged on this frame, and why."""
         return self._changed(track_id, lambda track: replace(track, flaw=flaw))
 
     def bent(self, track_id: int, now: float) -> "CameraMemory":
-        """The frames of that face show a head that moves, and no flat picture."""
+        """The state after a face was seen to move as no flat picture can."""
         return self._changed(track_id, lambda track: replace(track, bent_at=now))
 
     def is_alive(self, track: Track, now: float) -> bool:
-        """Whether a face shows what a grant needs of a live person, whoever it is."""
+        """Whether a face shows all that a grant needs of a live person, whoever it is."""
         return vote.are_live(track.observations, self.policy) and self._has_moved(track, now)
 
     def looked(self, track_id: int, look: Look) -> "CameraMemory":
-        """What a frame shows of how a face that is challenged is held."""
+        """The state after a frame showed how a challenged face is held."""
         step_up = self.step_up.looked(track_id, look, self.policy, self.is_one_person)
         return replace(self, step_up=step_up)
 
-    def conclude(self, now: float) -> tuple["CameraMemory", tuple[Announcement, ...]]:
-        """What can be decided now, and the state after it was told."""
+    def conclude(self, now: float) -> "Next":
+        """Decide what can be decided now: the state after that was told, and what to tell."""
         state, challenged = self._challenge_concluded(now)
         if self.crowded_frames:
             if self.crowded_frames < self.policy.votes:
@@ -218,17 +208,16 @@ class CameraMemory:
             again = state._was_told(track, decision, now)
             spoken: tuple[Announcement, ...] = ()
             if not again:
-                told_now = Announcement(
-                    decision, track.observations, moved=track.bent_at is not None, track=track.id
-                )
-                state, spoken = state._tell(told_now, now)
+                frames, moved = track.observations, track.bent_at is not None
+                announcement = Announcement(decision, frames, moved=moved, track=track.id)
+                state, spoken = state._tell(announcement, now)
             outcomes += spoken
             told = decision if again or spoken else track.told
             state = state._with(track.resting(now + self.policy.recheck_s, told))
         return state, tuple(outcomes)
 
-    def failed(self, now: float) -> tuple["CameraMemory", tuple[Announcement, ...]]:
-        """The pipeline failed on this frame: nobody passes on what was gathered until now."""
+    def failed(self, now: float) -> "Next":
+        """The state after the pipeline failed on this frame: what was gathered is forgotten."""
         emptied = replace(
             self,
             tracks=tuple(track.emptied() for track in self.tracks),
@@ -237,12 +226,12 @@ class CameraMemory:
         return emptied._tell(Announcement(Decision(Reason.PIPELINE_ERROR)), now)
 
     def interrupted(self) -> "CameraMemory":
-        """The stream stopped: faces seen before it say nothing about those seen after it."""
+        """The state after the stream stopped: earlier faces say nothing about those to come."""
         step_up = self.step_up.ended(Failure.GONE)
         return replace(self, tracks=(), crowded_frames=0, step_up=step_up)
 
     def _to_challenge(self, track: Track, decision: Decision, now: float) -> Decision | None:
-        """The grant that a challenge is to be asked for; None: the decision stands."""
+        """The grant for which a challenge is to be asked; None: the decision stands."""
         policy = self.policy
         if decision.success:
             grant = decision if self._needs_challenge(decision) else None
@@ -254,11 +243,10 @@ class CameraMemory:
             return None
         if grant is None or not self.ruled(grant).success or self._was_told(track, grant, now):
             return None
-        is_silent = now - self.told.get(_outcome(grant), -math.inf) < policy.cooldown_s
-        return None if is_silent else grant
+        return None if self._is_silent(grant, now) else grant
 
     def _needs_challenge(self, grant: Decision) -> bool:
-        """Whether nobody of that name passes without one, whatever their frames show."""
+        """Whether this person passes only by a challenge, whatever their frames show."""
         return self.policy.challenge == "always" or self.wants_challenge(str(grant.username))
 
     def _has_just_failed(self, decision: Decision, now: float) -> bool:
@@ -266,18 +254,13 @@ class CameraMemory:
         return now - max(told) < self.policy.cooldown_s
 
     def _challenging(self, track: Track, grant: Decision, now: float) -> "CameraMemory":
-        movements = draw(self.below)
+        needed, movements = self._needs_challenge(grant), draw(self.below)
         step_up = self.step_up.begun(
-            track.id,
-            grant,
-            track.observations,
-            movements,
-            now,
-            needed=self._needs_challenge(grant),
+            track.id, grant, track.observations, movements, now, needed=needed
         )
         return replace(self, step_up=step_up)
 
-    def _challenge_concluded(self, now: float) -> tuple["CameraMemory", tuple[Announcement, ...]]:
+    def _challenge_concluded(self, now: float) -> "Next":
         """A challenge that is over is always told: it is a grant, or somebody's try."""
         swapped = any(self.is_challenged(track.id) and track.swapped for track in self.tracks)
         step_up = self.step_up.ended(Failure.ANOTHER_FACE) if swapped else self.step_up
@@ -288,14 +271,14 @@ class CameraMemory:
         if decision.success and self._is_paused(now):
             decision = replace(decision, reason=Reason.AFTER_ATTACK)
         decision = self.ruled(decision)
-        told = Announcement(
+        announcement = Announcement(
             decision, over.observations, True, over.challenge.failure, track=over.track_id
         )
         state = replace(self, step_up=step_up, told=self._told_at(decision, now))
         for track in self.tracks:
             if track.id == over.track_id:
                 state = state._with(track.resting(now + self.policy.recheck_s, decision))
-        return state, (told,)
+        return state, (announcement,)
 
     def _decide(self, track: Track, now: float) -> Decision | None:
         if track.seen != now or not self._is_judged(track, now):
@@ -319,8 +302,8 @@ class CameraMemory:
         return self.ruled(decision)
 
     def _decide_meanwhile(self, track: Track, now: float) -> Decision | None:
-        """The grant of one who is challenged only because they stood still or were not clear, and
-        does so no more."""
+        """The grant of a person who was challenged for standing still or looking unclear, and now
+        moves or looks clear."""
         running = self.step_up.running
         if running is None or running.needed or track.swapped or self._is_paused(now):
             return None
@@ -339,7 +322,7 @@ class CameraMemory:
         return decision is not None and decision.success
 
     def _has_moved(self, track: Track, now: float) -> bool:
-        """Or need not."""
+        """Whether the face moved, or need not."""
         policy = self.policy
         if not policy.require_movement or track.has_moved(now, policy.movement_holds_s):
             return True
@@ -377,29 +360,24 @@ class CameraMemory:
             observed = replace(observed, bent_at=None)
         probe = observation.probe
         earlier = (seen.probe for seen in track.observations)
-        if probe is None or all(
-            each is None or self.is_one_person(each, probe) for each in earlier
-        ):
+        if probe is None:
             return observed
-        return replace(observed, swapped=True)
+        is_same = all(each is None or self.is_one_person(each, probe) for each in earlier)
+        return observed if is_same else replace(observed, swapped=True)
 
-    def _tell(
-        self, told: Announcement, now: float
-    ) -> tuple["CameraMemory", tuple[Announcement, ...]]:
-        if self._is_silent(told.decision, now):
+    def _tell(self, announcement: Announcement, now: float) -> "Next":
+        decision, attacks = announcement.decision, self.attacks
+        if self._is_silent(decision, now):
             return self, ()
-        attacks = self.attacks
-        if attacks is not None and told.decision.reason is Reason.PRESENTATION_ATTACK:
+        if attacks is not None and decision.reason is Reason.PRESENTATION_ATTACK:
             attacks = replace(attacks, told_at=now)
-        return replace(self, told=self._told_at(told.decision, now), attacks=attacks), (told,)
+        told = self._told_at(decision, now)
+        return replace(self, told=told, attacks=attacks), (announcement,)
 
     def _told_at(self, decision: Decision, now: float) -> Mapping[Outcome, float]:
         """What was told within the cool-down, with one more."""
-        recent = {
-            outcome: when
-            for outcome, when in self.told.items()
-            if now - when < self.policy.cooldown_s
-        }
+        cooldown_s = self.policy.cooldown_s
+        recent = {each: at for each, at in self.told.items() if now - at < cooldown_s}
         return MappingProxyType({**recent, _outcome(decision): now})
 
     def _with(self, changed: Track) -> "CameraMemory":
@@ -408,8 +386,12 @@ class CameraMemory:
     def _changed(self, track_id: int, change: Callable[[Track], Track]) -> "CameraMemory":
         return replace(
             self,
-            tracks=tuple(change(track) if track.id == track_id else track for track in self.tracks),
+            tracks=tuple(change(each) if each.id == track_id else each for each in self.tracks),
         )
+
+
+Next = tuple[CameraMemory, tuple[Announcement, ...]]
+"""The next state, and what is to be told."""
 
 
 def _outcome(decision: Decision) -> Outcome:

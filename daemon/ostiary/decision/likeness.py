@@ -1,19 +1,19 @@
-"""How much the people of a house resemble each other, against those a recogniser was measured on.
+"""How much the people of a house resemble each other, and who might be taken for whom.
 
 A recogniser finds people of one family, region or age more alike than people at large. The
 distances between templates of *different* people show by how much: their mean and their standard
-deviation. No label of anybody is needed, and nobody is compared with anything but the roster.
+deviation. This needs no label of anybody, and compares nobody with anything but the roster.
 """
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ostiary.vision.arrays import Descriptor, FloatArray
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 
 LARGEST = 4_000
 """People who are compared with each other, at most: of more, a sample, which tells the same to less
@@ -27,6 +27,10 @@ LEAST = 3
 """Fewer people have no likeness to speak of."""
 DIMENSIONS = 128
 BLOCK = 256
+LISTED_TO = 5000
+"""Above so many templates the pairs are not looked for: it would take seconds. The clear margin
+that each of them needs holds all the same."""
+COMPARED_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +176,46 @@ def _distances(some: FloatArray, others: FloatArray) -> FloatArray:
     squares = np.einsum("ij,ij->i", some, some)[:, np.newaxis]
     apart = squares + np.einsum("ij,ij->i", others, others) - 2 * (some @ others.T)
     return np.asarray(np.sqrt(np.maximum(apart, 0, out=apart), out=apart), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """Two people and the Euclidean distance between their nearest templates."""
+
+    one: str
+    other: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlikes:
+    """The pairs, nearest first. `complete` is False where there were too many to look."""
+
+    pairs: tuple[LookAlike, ...]
+    complete: bool = True
+
+    def of(self, username: str) -> tuple[str, ...]:
+        """Who looks like this person, nearest first."""
+        return tuple(
+            pair.other if pair.one == username else pair.one
+            for pair in self.pairs
+            if username in (pair.one, pair.other)
+        )
+
+
+def pairs_within(names: Sequence[str], templates: FloatArray, distance: float) -> LookAlikes:
+    """Pairs of different people with templates, (N, 128), at most `distance` apart."""
+    if len(names) > LISTED_TO:
+        return LookAlikes((), complete=False)
+    halves = np.einsum("ij,ij->i", templates, templates) / 2
+    least: dict[tuple[str, str], float] = {}
+    for at in range(0, len(names), COMPARED_AT_ONCE):
+        block = templates[at : at + COMPARED_AT_ONCE]
+        halved = halves[at : at + COMPARED_AT_ONCE, np.newaxis] + halves - block @ templates.T
+        for row, column in np.argwhere(halved <= distance * distance / 2):
+            one, other = sorted((names[at + row], names[column]))
+            if one != other:
+                apart = float(np.sqrt(max(0.0, 2 * halved[row, column])))
+                least[one, other] = min(apart, least.get((one, other), apart))
+    found = sorted((apart, one, other) for (one, other), apart in least.items())
+    return LookAlikes(tuple(LookAlike(one, other, apart) for apart, one, other in found))

@@ -1,6 +1,6 @@
 """The rules of one door, as plain numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ostiary.settings import AccessSettings
 from ostiary.settings.access import ChallengeMode
@@ -52,19 +52,17 @@ class Policy:
     challenge_pause_s: float = 3600.0
     challenge_over_s: float = 86400.0
 
+    def is_crowd(self, near_faces: int) -> bool:
+        """Whether so many near faces are too many to let anybody in."""
+        return self.one_person_only and near_faces > 1
+
+
+_SET = tuple(each.name for each in fields(Policy) if each.name in AccessSettings.model_fields)
+
 
 def policy_of(access: AccessSettings, *, prompts: bool = False) -> Policy:
-    """The rules that the settings make. `prompts`: something shows what is asked at this door."""
-    return Policy(
-        live_threshold=access.live_threshold,
-        attack_threshold=access.attack_threshold,
-        votes=access.votes,
-        window=access.window,
-        decide_within_s=access.decide_within_s,
-        cooldown_s=access.cooldown_s,
-        forget_after_s=access.forget_after_s,
-        one_person_only=access.one_person_only,
-        attack_pause_s=access.attack_pause_s,
-        challenge=access.challenge or ("uncertain" if prompts else "off"),
-        challenge_s=access.challenge_s,
-    )
+    """The rules that the settings make, which call each number as `Policy` does. `prompts`:
+    something shows what is asked at this door."""
+    numbers = {name: getattr(access, name) for name in _SET}
+    challenge = access.challenge or ("uncertain" if prompts else "off")
+    return Policy(**{**numbers, "challenge": challenge})

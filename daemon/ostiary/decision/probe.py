@@ -1,4 +1,4 @@
-"""What is compared with the gallery: one look at a face, or several of one track as one."""
+"""What is compared with the gallery: one look at a face, or several as one; and who is nearest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,3 +62,24 @@ def _mean(name: RecognizerName, looks: Sequence[Probe]) -> Descriptor:
         length = np.linalg.norm(mean)
         mean = mean / length if length > 0 else rows[0]
     return mean.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The nearest registered person.
+
+    `distance` is Euclidean, 0 or more, between descriptors of `recognizer`; `threshold` is the
+    largest that was near enough when it was looked up. `ambiguous`: somebody else is as good as
+    equally near, and near enough.
+    """
+
+    username: str
+    distance: float
+    threshold: float
+    recognizer: RecognizerName
+    ambiguous: bool = False
+
+    @property
+    def is_near(self) -> bool:
+        """Whether this is taken for the same person."""
+        return self.distance <= self.threshold and not self.ambiguous

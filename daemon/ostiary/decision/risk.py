@@ -16,7 +16,7 @@ from ostiary.decision.likeness import Likeness, at_this_site
 from ostiary.messages.state import SiteScale
 from ostiary.messages.words import PROMISING, RecognizerName
 from ostiary.settings import AccessSettings
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 
 MOSTLY_TURNED_AWAY = 0.5
 NOTICEABLE = 1.05

@@ -8,15 +8,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ostiary.decision.candidate import Candidate
 from ostiary.decision.gallery import Gallery
-from ostiary.decision.likeness import Resemblance
-from ostiary.decision.lookalikes import LookAlikes, pairs_within
-from ostiary.decision.probe import Probe, distance
+from ostiary.decision.likeness import LookAlikes, Resemblance, pairs_within
+from ostiary.decision.probe import Candidate, Probe, distance
 from ostiary.decision.risk import Risk, Threshold, comparison_risk, threshold_at
 from ostiary.messages.words import RecognizerName
 from ostiary.vision.arrays import Descriptor
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 
 ONE_PERSON = 1e-3
 """Looks of one track are apart at most as far as this share of pairs of different people."""

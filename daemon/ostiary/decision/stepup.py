@@ -10,8 +10,8 @@ from statistics import median
 
 from ostiary.decision import challenge as challenges
 from ostiary.decision.challenge import Challenge, Failure, IsOnePerson, Look
+from ostiary.decision.pauses import Tries
 from ostiary.decision.policy import Policy
-from ostiary.decision.tries import Tries
 from ostiary.decision.vote import Observation
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Prompt, Reason

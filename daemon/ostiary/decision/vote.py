@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ostiary.decision.candidate import Candidate
 from ostiary.decision.policy import Policy
-from ostiary.decision.probe import Probe
+from ostiary.decision.probe import Candidate, Probe
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
 

@@ -21,8 +21,7 @@ from typing import Self
 import numpy as np
 import structlog
 
-from ostiary.decoding import wire
-from ostiary.decoding.worker import DECODE_LIMIT_S
+from ostiary.decoding import worker
 from ostiary.errors import DecoderUnavailable, ImageInvalid, ImageTooLarge
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.image import ImageLimits
@@ -58,8 +57,8 @@ class Decoder:
         self._lock = threading.Lock()
         self._closed = False
         self._used: _Process | None = None
-        size = wire.shared_size(self._most.bytes, self._most.pixels)
-        self._memory_files = [os.memfd_create("ostiary-decoder") for _ in range(wire.SLOTS)]
+        size = worker.shared_size(self._most.bytes, self._most.pixels)
+        self._memory_files = [os.memfd_create("ostiary-decoder") for _ in range(worker.SLOTS)]
         for each in self._memory_files:
             os.ftruncate(each, size)
         self._memories = [mmap.mmap(each, size) for each in self._memory_files]
@@ -120,12 +119,12 @@ class Decoder:
     def _decoded(self, data: bytes, request: tuple[int, int, int, int]) -> BGRImage:
         """Raises ConnectionError where the process ended by itself, and what `decode` raises."""
         used = self._process_in_use()
-        memory = self._memories[used.number % wire.SLOTS]
+        memory = self._memories[used.number % worker.SLOTS]
         memory[: len(data)] = data
         try:
-            used.talk.send(wire.REQUEST.pack(*request))
-            used.talk.settimeout(DECODE_LIMIT_S + SPARE_S)
-            answer = used.talk.recv(wire.ANSWER.size + wire.TEXT_BYTES)
+            used.talk.send(worker.REQUEST.pack(*request))
+            used.talk.settimeout(worker.DECODE_LIMIT_S + SPARE_S)
+            answer = used.talk.recv(worker.ANSWER.size + worker.TEXT_BYTES)
         except TimeoutError as error:
             self._end_process(used)
             raise ImageTooLarge(
@@ -134,18 +133,18 @@ class Decoder:
         except ConnectionError:
             self._end_process(used)
             raise
-        if len(answer) < wire.ANSWER.size:
+        if len(answer) < worker.ANSWER.size:
             self._end_process(used)
             raise ConnectionError("it ended")
-        kind, height, width = wire.ANSWER.unpack_from(answer)
-        if kind == wire.DONE and 0 < 3 * height * width <= 3 * self._most.pixels:
+        kind, height, width = worker.ANSWER.unpack_from(answer)
+        if kind == worker.DONE and 0 < 3 * height * width <= 3 * self._most.pixels:
             self._used = used
             return self._copied(memory, height, width)
         self._end_process(used)
-        if kind == wire.DONE:
+        if kind == worker.DONE:
             raise ImageInvalid("The image cannot be decoded.")
-        text = answer[wire.ANSWER.size :].decode("utf-8", errors="replace")
-        raise ImageTooLarge(text) if kind == wire.TOO_LARGE else ImageInvalid(text)
+        text = answer[worker.ANSWER.size :].decode("utf-8", errors="replace")
+        raise ImageTooLarge(text) if kind == worker.TOO_LARGE else ImageInvalid(text)
 
     def _process_in_use(self) -> _Process:
         """The one of the last picture, if that was a picture and it has not served for long; or a
@@ -157,7 +156,7 @@ class Decoder:
         if time.monotonic() - used.since < SERVES_S and not _is_hung_up(used.talk):
             return used
         with suppress(OSError):  # the next process has another memory: nobody waits for the end
-            self._control.send(wire.NUMBER.pack(used.number))
+            self._control.send(worker.NUMBER.pack(used.number))
         used.talk.close()
         return self._next_process()
 
@@ -166,7 +165,7 @@ class Decoder:
         used.talk.close()
         until = time.monotonic() + SPARE_S
         with suppress(OSError):
-            self._control.send(wire.NUMBER.pack(used.number))
+            self._control.send(worker.NUMBER.pack(used.number))
             while self._hear(until) != used.number:
                 continue
 
@@ -182,7 +181,7 @@ class Decoder:
                 number, talk = self._waiting.popleft()
                 talk.settimeout(max(0.01, until - time.monotonic()))
                 with suppress(ConnectionError):
-                    if talk.recv(len(wire.READY)) == wire.READY and not _is_hung_up(talk):
+                    if talk.recv(len(worker.READY)) == worker.READY and not _is_hung_up(talk):
                         return _Process(number, talk, time.monotonic())
                 talk.close()
         except OSError as error:
@@ -200,10 +199,10 @@ class Decoder:
         """The number of a process that has ended; None: another is there, and waits. Raises
         OSError."""
         self._control.settimeout(max(0.01, until - time.monotonic()))
-        message, files, _, _ = socket.recv_fds(self._control, wire.NUMBER.size, 1)
+        message, files, _, _ = socket.recv_fds(self._control, worker.NUMBER.size, 1)
         if not message:
             raise ConnectionError("it ended")
-        (number,) = wire.NUMBER.unpack(message)
+        (number,) = worker.NUMBER.unpack(message)
         if not files:
             return int(number)
         self._waiting.append((number, socket.socket(fileno=files[0])))
@@ -211,7 +210,7 @@ class Decoder:
 
     def _copied(self, memory: mmap.mmap, height: int, width: int) -> BGRImage:
         size = 3 * height * width
-        start = wire.pixels_at(self._most.bytes)
+        start = worker.pixels_at(self._most.bytes)
         shared = np.frombuffer(memory, np.uint8, size, start)
         image = shared.reshape(height, width, 3).copy()
         del shared

@@ -1,7 +1,12 @@
-"""The process that decodes pictures of strangers: `python -m ostiary.decoding.worker`.
+"""The process that decodes pictures of strangers, and what it and the daemon say to each other.
 
-It starts OpenCV once and forks children that give up everything (`sandbox`). The daemon says which
-of them is to be ended, and another is always there in advance, with a memory of its own.
+`python -m ostiary.decoding.worker` starts OpenCV once and forks children that give up everything
+(`sandbox`). The daemon says which of them is to be ended, and another is always there in advance,
+with a memory of its own.
+
+A picture's bytes, and then its pixels, stand in memory that process and daemon share; messages only
+say how many. The messages go over a socket of the process's own, which the daemon gets from the
+process that forks. Sockets keep messages whole (SOCK_SEQPACKET).
 """
 
 import mmap
@@ -11,11 +16,12 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from struct import Struct
 
 import cv2
 import numpy as np
 
-from ostiary.decoding import sandbox, wire
+from ostiary.decoding import sandbox
 from ostiary.errors import ImageInvalid, ImageTooLarge
 from ostiary.vision.image import ImageLimits, decode_image
 
@@ -26,6 +32,19 @@ MEMORY_BESIDE_PIXELS = 100_000_000
 KEPT_BYTES = 16_000_000
 MOST_COPIES = 3
 """A decoder holds coefficients, the picture and the picture turned upright at once."""
+SLOTS = 2
+"""Memories, used in turn: one process decodes, and the next is there already."""
+NUMBER = Struct("<I")
+"""Of a process; its memory is that modulo SLOTS. With a socket: it is there, at the other end. From
+the daemon: it is to be ended. In answer to that: it has ended."""
+REQUEST = Struct("<4I")
+"""Length of the file; the limits: bytes, pixels, side."""
+ANSWER = Struct("<B2I")
+"""How it went; height and width of the picture."""
+DONE, INVALID, TOO_LARGE = range(3)
+TEXT_BYTES = 1000
+"""Of the message that follows an answer which is not DONE."""
+READY = b"ready"
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +52,7 @@ def main(arguments: list[str]) -> int:
     pixels."""
     descriptor, *memory_descriptors, most_bytes, most_pixels = map(int, arguments)
     cv2.setNumThreads(1)
-    size = wire.shared_size(most_bytes, most_pixels)
+    size = shared_size(most_bytes, most_pixels)
     memories = [mmap.mmap(each, size) for each in memory_descriptors]
     for each in memory_descriptors:
         os.close(each)
@@ -76,10 +95,10 @@ class Nursery:
                     while self._woken.recv(64):
                         pass
                 with suppress(BlockingIOError):
-                    message = self._control.recv(wire.NUMBER.size, socket.MSG_DONTWAIT)
+                    message = self._control.recv(NUMBER.size, socket.MSG_DONTWAIT)
                     if not message:
                         return 0
-                    self._end(*wire.NUMBER.unpack(message))
+                    self._end(*NUMBER.unpack(message))
                     self._control.send(message)
                 self._reap(os.WNOHANG)
                 while self._ended and self._unserved < MOST_UNSERVED:
@@ -123,7 +142,7 @@ class Nursery:
             _serve(theirs, own, self._served, *self._most)
         self._numbers[child] = number
         with ours, theirs:
-            socket.send_fds(self._control, [wire.NUMBER.pack(number)], [ours.fileno()])
+            socket.send_fds(self._control, [NUMBER.pack(number)], [ours.fileno()])
 
 
 def _serve(
@@ -143,12 +162,12 @@ def _serve(
         sandbox.bound_memory(MOST_COPIES * 3 * most_pixels + MEMORY_BESIDE_PIXELS)
         sandbox.give_up_system_calls()
         served[0] = 1
-        talk.send(wire.READY)
-        while request := talk.recv(wire.REQUEST.size):
+        talk.send(READY)
+        while request := talk.recv(REQUEST.size):
             signal.setitimer(signal.ITIMER_REAL, DECODE_LIMIT_S)
             answer = _answer(request, memory, most_bytes, most_pixels)
             if _was_cut_short(complaints):
-                answer = _refused(wire.INVALID, CUT_SHORT)
+                answer = _refused(INVALID, CUT_SHORT)
             signal.setitimer(signal.ITIMER_REAL, 0)
             talk.send(answer)
         status = 0
@@ -168,24 +187,34 @@ def _was_cut_short(complaints: int) -> bool:
 
 
 def _refused(kind: int, text: str) -> bytes:
-    return wire.ANSWER.pack(kind, 0, 0) + text.encode()[: wire.TEXT_BYTES]
+    return ANSWER.pack(kind, 0, 0) + text.encode()[:TEXT_BYTES]
 
 
 def _answer(request: bytes, memory: mmap.mmap, most_bytes: int, most_pixels: int) -> bytes:
-    length, limit, pixels, side = wire.REQUEST.unpack(request)
+    length, limit, pixels, side = REQUEST.unpack(request)
     try:
         image = decode_image(memory[:length], ImageLimits(limit, pixels, side))
         if image.size > 3 * most_pixels:
             raise ImageTooLarge(f"The image has more than {most_pixels} pixels.")
     except (ImageInvalid, ImageTooLarge) as error:
-        kind = wire.TOO_LARGE if isinstance(error, ImageTooLarge) else wire.INVALID
+        kind = TOO_LARGE if isinstance(error, ImageTooLarge) else INVALID
         return _refused(kind, error.message)
     except MemoryError:
-        return _refused(wire.TOO_LARGE, "The image takes too much memory.")
-    start = wire.pixels_at(most_bytes)
+        return _refused(TOO_LARGE, "The image takes too much memory.")
+    start = pixels_at(most_bytes)
     pixels_out = np.frombuffer(memory, np.uint8, image.size, start)
     pixels_out[:] = image.reshape(-1)
-    return wire.ANSWER.pack(wire.DONE, image.shape[0], image.shape[1])
+    return ANSWER.pack(DONE, image.shape[0], image.shape[1])
+
+
+def shared_size(most_bytes: int, most_pixels: int) -> int:
+    """Bytes of a memory: the file from 0 on, and the pixels from `pixels_at`."""
+    return pixels_at(most_bytes) + 3 * most_pixels
+
+
+def pixels_at(most_bytes: int) -> int:
+    """Where the pixels begin: at the next whole page."""
+    return -(-most_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Watches over one door: what its inputs say goes into `access.entrance`, what that says goes out.
+"""Watches over one door: what its inputs say goes into `physical_door`, what that says goes out.
 
 The lock and the alarm are set first, then it is recorded and told: a disk that is full keeps no
 alarm from sounding. What could not be recorded is kept, in order, and tried again.
@@ -21,14 +21,14 @@ from ostiary.messages.words import DoorState, DoorWhat, Mode
 log = structlog.get_logger(__name__)
 
 _KEPT = 1000
-"""Happenings that wait for a disk that cannot be written."""
+"""Changes that wait for a disk that cannot be written."""
 _HEARD = 64
 RETRY_S = 1.0
 FOREVER = float("inf")
 
 
 class Lock(Protocol):
-    """What opens the door (`service.relay.Relay`)."""
+    """What opens the door (`hardware.gpio.Relay`)."""
 
     def hold(self, door: str, until: float) -> None:
         """Released until that moment, in seconds of `time.monotonic()`; it shuts by itself."""
@@ -205,9 +205,9 @@ class DoorController:
 
     def _tell(self) -> None:
         while self._untold:
-            happening, at = self._untold[0]
+            change, at = self._untold[0]
             try:
-                self._outputs.record(self.door, happening, at)
+                self._outputs.record(self.door, change, at)
             except OstiaryError as error:
                 if not self._waits:
                     log.error("door_event_waits", door=self.door, code=error.code)
@@ -243,11 +243,11 @@ class DoorController:
 
 
 class Watch:
-    """Calls `attend` of every guard when something is due, from a thread of its own. `beat` is
+    """Calls `attend` of every controller when something is due, from a thread of its own. `beat` is
     called once a second or more often while it is alive."""
 
-    def __init__(self, guards: tuple[DoorController, ...], beat: Callable[[], object]) -> None:
-        self._guards = guards
+    def __init__(self, controllers: tuple[DoorController, ...], beat: Callable[[], object]) -> None:
+        self._controllers = controllers
         self._beat = beat
         self._changed = threading.Event()
         self._stopping = False
@@ -270,7 +270,11 @@ class Watch:
         while not self._stopping:
             self._changed.clear()
             self._beat()
-            for guard in self._guards:
-                guard.attend()
-            waits = [wait for guard in self._guards if (wait := guard.due_in()) is not None]
+            for controller in self._controllers:
+                controller.attend()
+            waits = [
+                wait
+                for controller in self._controllers
+                if (wait := controller.due_in()) is not None
+            ]
             self._changed.wait(min([*waits, RETRY_S]))

@@ -1,4 +1,4 @@
-"""All doors of this device: each one's guard, and what reads its lines, readers and sensors."""
+"""All doors of this device: each one's controller, and what reads its lines and readers."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,14 +8,15 @@ from types import MappingProxyType
 
 import structlog
 
-from ostiary.decision.schedule import Calendar, Hours
+from ostiary.decision.rules import Calendar
 from ostiary.hardware.controller import DoorController, Lock, Output, Outputs, Record, Show, Watch
 from ostiary.hardware.physical_door import Contact, EntranceRules, PhysicalDoor
 from ostiary.hardware.sensor import ContactSensor
 from ostiary.hardware.watching import DoorLines, Present, Watching, reader_of
+from ostiary.messages.times import Hours
 from ostiary.messages.words import Mode
 from ostiary.settings import Settings
-from ostiary.settings.entrance import DoorSettings
+from ostiary.settings.doors import DoorSettings
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ class Doors:
         }
         self._was_open: dict[str, bool] = {}
         self._modes = modes
-        self.guards: dict[str, DoorController] = {}
+        self.controllers: dict[str, DoorController] = {}
         for camera in settings.cameras:
             name = camera.name
             outputs = Outputs(record, shown, hardware.locks.get(name), hardware.alarms.get(name))
@@ -66,23 +67,23 @@ class Doors:
             )
             if name in before:
                 entrance = entrance.remembering(before[name])
-            self.guards[name] = DoorController(name, entrance, outputs, time.monotonic, clock)
+            self.controllers[name] = DoorController(name, entrance, outputs, time.monotonic, clock)
         self._sensors = tuple(ContactSensor(each) for each in settings.doors if each.contact_topic)
         self._beat = beat
-        self._watch = Watch(tuple(self.guards.values()), self._look)
+        self._watch = Watch(tuple(self.controllers.values()), self._look)
         self._watching: list[Watching] = []
 
     def start(self, present: Present) -> None:
         """`present` takes what somebody shows at a keypad or reader."""
         for door in self._settings.doors:
-            guard = self.guards[door.camera]
+            controller = self.controllers[door.camera]
             if door.has_lines:
-                self._watching.append(Watching(DoorLines(guard, door), f"lines-{door.camera}"))
-            if door.contact == "mqtt" and guard.entrance.contact is Contact.NONE:
-                guard.saw(Contact.UNREADABLE)  # until it says something
+                self._watching.append(Watching(DoorLines(controller, door), f"lines-{door.camera}"))
+            if door.contact == "mqtt" and controller.entrance.contact is Contact.NONE:
+                controller.saw(Contact.UNREADABLE)  # until it says something
         for number, reader in enumerate(self._settings.readers):
-            guard = self.guards[reader.door]
-            source = reader_of(guard, reader, present)
+            controller = self.controllers[reader.door]
+            source = reader_of(controller, reader, present)
             self._watching.append(Watching(source, f"reader-{number}-{reader.door}"))
         for watching in self._watching:
             watching.start()
@@ -92,25 +93,27 @@ class Doors:
         for watching in self._watching:
             watching.stop()
         self._watch.stop()
-        for guard in self.guards.values():
-            guard.close()
+        for controller in self.controllers.values():
+            controller.close()
 
     def entrances(self) -> dict[str, PhysicalDoor]:
         """How each door is, to be handed on at a reload."""
-        return {name: guard.entrance for name, guard in self.guards.items()}
+        return {name: controller.entrance for name, controller in self.controllers.items()}
 
     def mode(self, door: str) -> Mode:
-        return self.guards[door].mode
+        return self.controllers[door].mode
 
     def granted(self, door: str, username: str | None) -> None:
         """Somebody is let in, and that was recorded."""
-        if door in self.guards:
-            self.guards[door].granted(username)
+        if door in self.controllers:
+            self.controllers[door].granted(username)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong at any of them, as stable words."""
-        return tuple(each for guard in self.guards.values() for each in guard.problems)
+        return tuple(
+            each for controller in self.controllers.values() for each in controller.problems
+        )
 
     def keep_hours(self, calendar: Calendar, *, clock_trusted: bool) -> None:
         """Unlock and lock by the doors' hours. Only where those begin or end: who locks a door
@@ -125,8 +128,8 @@ class Doors:
                 continue
             self._was_open[door] = is_open
             ended, begun = (Mode.NORMAL, Mode.UNLOCKED)[:: 1 if is_open else -1]
-            if self.guards[door].mode is ended:
-                self.guards[door].set_mode(begun, SCHEDULE)
+            if self.controllers[door].mode is ended:
+                self.controllers[door].set_mode(begun, SCHEDULE)
 
     @property
     def sensor_topics(self) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ class Doors:
         for sensor in self._sensors:
             if topic in sensor.topics:
                 contact = sensor.heard(topic, payload, time.monotonic())
-                self.guards[sensor.door].heard(contact)
+                self.controllers[sensor.door].heard(contact)
         self._watch.wake()
 
     def _look(self) -> None:
@@ -156,7 +159,7 @@ class Doors:
         for sensor in self._sensors:
             if sensor.lapses(time.monotonic()):
                 log.warning("contact_silent", door=sensor.door)
-                self.guards[sensor.door].heard(Contact.UNREADABLE)
+                self.controllers[sensor.door].heard(Contact.UNREADABLE)
 
 
 def _rules_of(door: DoorSettings, release_s: float) -> EntranceRules:

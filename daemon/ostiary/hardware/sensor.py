@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from ostiary.hardware.physical_door import Contact
-from ostiary.settings.entrance import DoorSettings
+from ostiary.settings.doors import DoorSettings
 
 _OPEN = ("open", "opened", "on", "22")
 _CLOSED = ("closed", "close", "shut", "off", "23")  # 22 and 23: Z-Wave's state of a door

@@ -8,12 +8,11 @@ import structlog
 
 from ostiary.errors import InputUnavailable
 from ostiary.hardware.controller import DoorController
+from ostiary.hardware.gpio import GpioInputs, InputLine, Inputs
 from ostiary.hardware.input_device import InputDevice
-from ostiary.hardware.keypad import PAUSE_S, Entry, Keypad
-from ostiary.hardware.lines import GpioInputs, InputLine, Inputs
+from ostiary.hardware.keypad import PAUSE_S, WORD_ENDS_AFTER_S, Entry, Keypad, Pulse, Word, meaning
 from ostiary.hardware.physical_door import Contact
-from ostiary.hardware.wiegand import WORD_ENDS_AFTER_S, Pulse, Word, meaning
-from ostiary.settings.entrance import DoorSettings, ReaderSettings
+from ostiary.settings.doors import DoorSettings, ReaderSettings
 
 log = structlog.get_logger(__name__)
 
@@ -91,11 +90,11 @@ class DoorLines:
 
     def __init__(
         self,
-        guard: DoorController,
+        controller: DoorController,
         settings: DoorSettings,
         take: Callable[..., Inputs] = GpioInputs.take,
     ) -> None:
-        self._guard = guard
+        self._controller = controller
         self._settings = settings
         self._take = take
         self._inputs: Inputs | None = None
@@ -115,7 +114,7 @@ class DoorLines:
         except InputUnavailable:
             self.close()
             raise
-        self._guard.fault(EXIT, is_there=False)
+        self._controller.fault(EXIT, is_there=False)
 
     def read(self) -> None:
         assert self._inputs is not None
@@ -124,16 +123,16 @@ class DoorLines:
             if edge.name == CONTACT:
                 self._saw(closed=edge.active)
             elif edge.active:
-                self._guard.exit_pressed()
+                self._controller.exit_pressed()
         # Edges can be lost when very many come; what the line is now is always right.
         if edges and (closed := self._inputs.values().get(CONTACT)) is not None:
             self._saw(closed=closed)
 
     def gone(self) -> None:
         if self._settings.contact_line is not None:
-            self._guard.saw(Contact.UNREADABLE)
+            self._controller.saw(Contact.UNREADABLE)
         if self._settings.exit_line is not None:
-            self._guard.fault(EXIT, is_there=True)
+            self._controller.fault(EXIT, is_there=True)
 
     def close(self) -> None:
         if self._inputs is not None:
@@ -141,7 +140,7 @@ class DoorLines:
             self._inputs = None
 
     def _saw(self, *, closed: bool) -> None:
-        self._guard.saw(Contact.CLOSED if closed else Contact.OPEN)
+        self._controller.saw(Contact.CLOSED if closed else Contact.OPEN)
 
 
 class KeyboardReader:
@@ -149,12 +148,12 @@ class KeyboardReader:
 
     def __init__(
         self,
-        guard: DoorController,
+        controller: DoorController,
         settings: ReaderSettings,
         present: Present,
     ) -> None:
         assert settings.device is not None
-        self._guard = guard
+        self._controller = controller
         self._path = settings.device
         self._present = present
         self._keypad = _keypad(settings)
@@ -162,7 +161,7 @@ class KeyboardReader:
 
     def open(self) -> None:
         self._device = InputDevice.open(self._path)
-        self._guard.fault(KEYPAD, is_there=False)
+        self._controller.fault(KEYPAD, is_there=False)
 
     def read(self) -> None:
         assert self._device is not None
@@ -170,18 +169,18 @@ class KeyboardReader:
         if not keys:
             self._keypad, entry = self._keypad.fell_silent()
             if entry is not None:
-                self._present(self._guard.door, entry)
+                self._present(self._controller.door, entry)
         for at, key in keys:
             if key is None:
                 self._keypad = self._keypad.emptied()
                 continue
             self._keypad, entry = self._keypad.pressed(key, at)
             if entry is not None:
-                self._present(self._guard.door, entry)
+                self._present(self._controller.door, entry)
 
     def gone(self) -> None:
         self._keypad = self._keypad.emptied()
-        self._guard.fault(KEYPAD, is_there=True)
+        self._controller.fault(KEYPAD, is_there=True)
 
     def close(self) -> None:
         if self._device is not None:
@@ -194,12 +193,12 @@ class WiegandReader:
 
     def __init__(
         self,
-        guard: DoorController,
+        controller: DoorController,
         settings: ReaderSettings,
         present: Present,
         take: Callable[..., Inputs] = GpioInputs.take,
     ) -> None:
-        self._guard = guard
+        self._controller = controller
         self._settings = settings
         self._present = present
         self._take = take
@@ -214,7 +213,7 @@ class WiegandReader:
         lines = {"d0": InputLine(settings.d0, True), "d1": InputLine(settings.d1, True)}
         self._inputs = self._take(settings.chip, lines, pull="up", debounce_s=0.0)
         self._word = Word()
-        self._guard.fault(KEYPAD, is_there=False)
+        self._controller.fault(KEYPAD, is_there=False)
 
     def read(self) -> None:
         assert self._inputs is not None
@@ -231,7 +230,7 @@ class WiegandReader:
     def gone(self) -> None:
         self._word = Word()
         self._keypad = self._keypad.emptied()
-        self._guard.fault(KEYPAD, is_there=True)
+        self._controller.fault(KEYPAD, is_there=True)
 
     def close(self) -> None:
         if self._inputs is not None:
@@ -242,20 +241,22 @@ class WiegandReader:
         word, self._word = self._word, Word()
         said = meaning(word)
         if said is None:
-            log.warning("wiegand_not_read", door=self._guard.door, bits=len(word.bits))
+            log.warning("wiegand_not_read", door=self._controller.door, bits=len(word.bits))
         elif len(word.bits) <= 8:
             self._keypad, entry = self._keypad.pressed(said, at)
             if entry is not None:
-                self._present(self._guard.door, Entry("pin", entry.text))
+                self._present(self._controller.door, Entry("pin", entry.text))
         else:
-            self._present(self._guard.door, Entry("card", said))
+            self._present(self._controller.door, Entry("card", said))
 
 
-def reader_of(guard: DoorController, settings: ReaderSettings, present: Present) -> InputSource:
+def reader_of(
+    controller: DoorController, settings: ReaderSettings, present: Present
+) -> InputSource:
     """What reads it, by what it is."""
     if settings.device is not None:
-        return KeyboardReader(guard, settings, present)
-    return WiegandReader(guard, settings, present)
+        return KeyboardReader(controller, settings, present)
+    return WiegandReader(controller, settings, present)
 
 
 def _keypad(settings: ReaderSettings) -> Keypad:

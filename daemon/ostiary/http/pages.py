@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from ostiary.decision.schedule import moment_of
+from ostiary.decision.rules import moment_of
 from ostiary.errors import NotAllowed
 from ostiary.http import charts
 from ostiary.http.authenticator import Authenticator
@@ -19,7 +19,8 @@ from ostiary.http.rule_pages import RulePages
 from ostiary.http.runner import Turns
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.messages.words import Reason
-from ostiary.settings.overrides import ADJUSTABLE, ranges
+from ostiary.settings.access import ADJUSTABLE
+from ostiary.settings.overrides import ranges
 from ostiary.store.accounts import Accounts, Role
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ostiary import __version__
-from ostiary.decision.schedule import text_of
+from ostiary.decision.rules import text_of
 from ostiary.http.authenticator import Authenticator
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.passwords import SHORTEST

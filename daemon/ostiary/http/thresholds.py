@@ -11,8 +11,8 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.messages.events import LoginEvent
 from ostiary.messages.words import Reason
 from ostiary.settings import AccessSettings
+from ostiary.settings.access import ADJUSTABLE
 from ostiary.settings.overrides import (
-    ADJUSTABLE,
     Values,
     adjusted,
     overrides_path,

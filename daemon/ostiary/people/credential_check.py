@@ -1,25 +1,27 @@
 """Somebody presents a PIN or a card at a door: whose is it, and what becomes of it.
 
-From a keypad (`submit`, a thread of its own) or by MQTT (`present`, the thread of the commands):
-never from recognition, which a hash must not keep waiting. What was presented stands in no log line
-and no event.
+It comes from a keypad (`submit`, a thread of its own) or by MQTT (`present`, the thread of the
+commands): never from recognition, which a hash must not keep waiting. What was presented stands in
+no log line and no event. Nor is any PIN taken that anybody would try first.
 """
 
+import hashlib
 import queue
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import structlog
 
+from ostiary.crypto.argon import Hasher
 from ostiary.decision.admission import Need, Waiting
 from ostiary.decision.camera_memory import Announcement
-from ostiary.errors import Busy, OstiaryError, TimedOut
+from ostiary.errors import Busy, OstiaryError, PinWeak, TimedOut
 from ostiary.hardware.keypad import Entry, card_number
 from ostiary.limits.lock_out import LockOut, Wait
 from ostiary.messages.words import Reason
-from ostiary.people.pins import PinHasher, hint_of
 from ostiary.store.credentials import Credentials, Pins
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,40 @@ log = structlog.get_logger(__name__)
 Outcome = Literal["granted", "denied", "waiting"]
 _QUEUE = 8
 """Entries that wait for their hash; a keypad gives one in seconds."""
+HINTS = 64
+
+
+class PinHasher(Hasher):
+    """The parameters that OWASP recommends for little memory: 19 MiB, two passes. A PIN has few
+    digits: what keeps it from being tried is the lock-out, and that its hash is sealed."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+    def which(self, pins: Pins, pin: str) -> tuple[bool, bool]:
+        """Whether it is this person's PIN, and whether it is the one for duress. Both are tried in
+        any case: how long it takes tells nothing."""
+        usual, forced = self.verify(pins.pin, pin), self.verify(pins.duress, pin)
+        return usual or forced, forced
+
+
+def hint_of(pin: str) -> int:
+    """Six bits, by which a PIN's few candidates are found among everybody's."""
+    return hashlib.sha256(pin.encode()).digest()[0] % HINTS
+
+
+def check_pin(pin: str, least_digits: int) -> None:
+    """Raises PinWeak."""
+    if not (pin.isascii() and pin.isdecimal()):
+        raise PinWeak("A PIN has digits only.")
+    if len(pin) < least_digits:
+        raise PinWeak(f"A PIN has at least {least_digits} digits (credentials.pin_digits).")
+    steps = {(int(after) - int(before)) % 10 for before, after in pairwise(pin)}
+    if len(steps) == 1 and steps <= {0, 1, 9}:
+        raise PinWeak("A PIN of one digit, or of digits in a row, is tried first. Take another.")
+    half = len(pin) // 2
+    if pin == pin[:half] * 2 and len(set(pin)) <= 2:
+        raise PinWeak("A PIN that repeats two digits is tried first. Take another.")
 
 
 class Keeper(Protocol):
@@ -43,7 +79,7 @@ class Keeper(Protocol):
     ) -> tuple[Announcement, ...]: ...
 
 
-class Presenting:
+class CredentialCheck:
     """`locked` is remembered over a reload."""
 
     def __init__(
@@ -103,7 +139,7 @@ class Presenting:
             del self._wanted[door]
 
     def again(self, door: str, *, is_same: bool) -> bool:
-        """As `commands.room.Presents` says."""
+        """As `commands.services.Presents` says."""
         try:
             self._locked.attempt(door)
         except Wait:

@@ -1,16 +1,22 @@
-"""Two templates are the rule: who was enrolled from one picture gets the second from their visits.
+"""Templates that the door makes itself, from visits that were granted by a safe margin.
 
-Only a grant by a safe margin teaches: all frames live and of that person alone, a head that moved
-or a challenge that was passed, and a distance that leaves a hundredth of the door's risk. The first
-such visit is remembered, and the look of a later one is kept where both are of one person: whoever
-is granted once by mistake leaves nothing. It happens once to a person, and then it ends.
+Two templates a person are the rule: who was enrolled from one picture gets the second from their
+visits. Only a grant that leaves a hundredth of the door's risk teaches: all frames live and of that
+person alone, and a head that moved or a challenge that was passed. The first such visit is
+remembered, and the look of a later one is kept where both are of one person: whoever is granted
+once by mistake leaves nothing. It happens once to a person, and then it ends.
+
+People come over from the former recogniser to the one in use without noticing. Who is known by a
+former template only is matched with that. When such a person is granted by as safe a margin, the
+frames of that visit become templates of the recogniser in use: all of them live, of one face, and
+of that person.
 """
 
 import threading
 from datetime import datetime, timedelta
 
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.probe import Probe, fused
+from ostiary.decision.probe import Probe, differing, fused
 from ostiary.decision.roster import Roster
 from ostiary.people.people import People
 from ostiary.store.audit import Audit
@@ -21,6 +27,8 @@ APART = timedelta(hours=1)
 """A second visit comes so long after the first, or it is still the first."""
 REMEMBERED = 1000
 """People of whom one visit is remembered, at most; the oldest are forgotten."""
+MOST = 3
+"""Templates from one visit, at most."""
 
 
 class Learning:
@@ -42,7 +50,7 @@ class Learning:
         if look is None or not self._is_confirmed(who, look, now):
             return False
         with self._people.changing():
-            self._people.learn(who, [look], now, source=VISIT)
+            self._people.add_learned(who, [look], now, source=VISIT)
             self._audit.add(
                 actor="door",
                 action="template_learned",
@@ -87,3 +95,38 @@ def safe_look(roster: Roster, told: Announcement, live_from: float) -> Probe | N
         return None
     others = (roster.near(each, other_than=decision.username) for each in (*looks, look))
     return look if not any(others) else None
+
+
+def come_over(
+    people: People, audit: Audit, told: Announcement, live_from: float, now: datetime
+) -> int:
+    """How many templates the granted person got; 0 where there was no need, or no safe margin.
+
+    `live_from` is the P(live) from which a frame counts. Raises DatabaseUnwritable, and then
+    nothing was changed.
+    """
+    roster = people.roster
+    decision = told.decision
+    limit = roster.thresholds.migration_distance
+    who, distance = decision.username, decision.distance
+    if not decision.success or who is None or distance is None or limit is None:
+        return 0
+    if decision.recognizer != roster.former or distance > limit or who not in roster.waiting():
+        return 0
+    looks = told.looks_of(who, live_from)
+    if any(roster.near(look, other_than=who) for look in looks):
+        return 0
+    kept = differing(looks, roster.used, roster.looks_differ_distance)[:MOST]
+    if not kept:
+        return 0
+    with people.changing():
+        people.add_learned(who, kept, now)
+        audit.add(
+            actor="door",
+            action="templates_migrated",
+            subject=who,
+            address="",
+            now=now,
+            detail={"templates": len(kept), "recognizer": roster.used, "from": roster.former},
+        )
+    return len(kept)

@@ -33,7 +33,7 @@ _MARK = 4
 ReadStored = Callable[[str], SitePerson]
 
 
-class Placing:
+class LocalPeople:
     """Call it inside `People.changing()`."""
 
     def __init__(self, store: SiteStore, people: People, read_stored: ReadStored) -> None:
@@ -91,12 +91,12 @@ class Placing:
             self.remove(person)
             return None
         name = self._free_name(person, content, before, now)
-        self._people.take_in(name, templates, now, known_as=before)
+        self._people.import_from_site(name, templates, now, known_as=before)
         if rules != (StoredPerson() if before is None else self._rules.person(name)):
             for group in rules.groups:
                 self._rules.add_group(group)
             self._rules.put_person(name, rules)
-            self._people.read_again()
+            self._people.refresh_followers()
         if before is not None and name != before:
             self.name_is_free(before)
         return name
@@ -105,7 +105,7 @@ class Placing:
         """Nothing happens for somebody who is not here."""
         name = self._store.username_of(person)
         if name is not None:
-            self._people.let_go(name)
+            self._people.forget(name)
             self.name_is_free(name)
 
     def name_for_all(self, person: str, username: str, before: SitePerson) -> str:
@@ -137,7 +137,7 @@ class Placing:
             or self._is_late(rival, content, now)
         ):
             return self._mark(name, person)
-        self._people.call(name, self._mark(name, rival))
+        self._people.set_name(name, self._mark(name, rival))
         return name
 
     def _mark(self, name: str, person: str) -> str:
@@ -153,7 +153,7 @@ class Placing:
         ]
         if waiting and not self._people.has(name):
             first = min(waiting, key=self._age)
-            self._people.call(_marked(name, first), name)
+            self._people.set_name(_marked(name, first), name)
 
     def _age(self, person: str) -> tuple[str, str]:
         """Who sorts first was enrolled first; last, of whom that cannot be read."""

@@ -36,8 +36,8 @@ FORMER: dict[RecognizerName, RecognizerName] = {"sface": "dlib"}
 
 
 def former_needed(users: Users, used: RecognizerName, *, migrate: bool) -> RecognizerName | None:
-    """The recogniser that has to be loaded beside the one in use, because somebody is known by it
-    only; None where nobody is, or nobody is to come over."""
+    """The recogniser to load beside the one in use, because somebody is known by it only; None
+    where nobody is, or nobody is to come over."""
     former = FORMER.get(used)
     waits = (former in user.recognizers and used not in user.recognizers for user in users.list())
     return former if migrate and former is not None and any(waits) else None
@@ -54,32 +54,32 @@ def roster_of(users: Users, engine: VisionEngine, risk: Risk) -> Roster:
 
 
 class SiteChanges(Protocol):
-    """Whoever tells the other doors of a site, in the transaction of the change. Each raises
+    """Tells the other doors of a site, in the transaction of the change. Each method raises
     NotAllowed where this door may not change people of the site."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether whom this door enrols is known at the whole site, unless it is said otherwise."""
+        """Whether people whom this door enrols are known at the whole site by default."""
         ...
 
     def usernames(self) -> frozenset[str]:
-        """Who is known at the whole site."""
+        """People who are known at the whole site."""
         ...
 
     def enrolled(self, username: str, now: datetime) -> None:
-        """Somebody here is of the whole site from now on. Raises SiteNotJoined."""
+        """Let the whole site know a person of this door. Raises SiteNotJoined."""
         ...
 
     def changed(self, username: str, now: datetime) -> None:
-        """Nothing happens for this door's own people."""
+        """Tell of a changed person of the site; nothing happens for this door's own people."""
         ...
 
     def deleting(self, username: str, now: datetime) -> None:
-        """Likewise."""
+        """Tell of a deletion; nothing happens for this door's own people."""
         ...
 
     def freed(self, name: str) -> None:
-        """Nobody here has that name any more."""
+        """Take note that nobody here has that name any more."""
         ...
 
 
@@ -104,7 +104,7 @@ class People:
         self._followers: list[Callable[[], object]] = []
 
     def check_open(self) -> None:
-        """Raises StoreLocked where the people are sealed, and the key is not here."""
+        """Raise StoreLocked where the people are sealed, and the key is not here."""
         self._users.database.seal.check()
 
     @property
@@ -112,11 +112,11 @@ class People:
         return self._users.database
 
     def follow(self, follower: Callable[[], object]) -> None:
-        """Call it after each removal or renaming of somebody: what is kept of them went along."""
+        """Call `follower` after each removal or renaming of a person."""
         self._followers.append(follower)
 
     def after_commit(self, apply: Callable[[], object]) -> None:
-        """Call it once what the block of `changing` wrote is on disk, and not if it fails."""
+        """Call `apply` once what the block of `changing` wrote is on disk, and not if it fails."""
         self._after_commit.append(apply)
 
     def get(self, username: str) -> User:
@@ -135,7 +135,7 @@ class People:
         return self._users.list()
 
     def names(self) -> tuple[str, ...]:
-        """Everybody's, in order, without a look into the store."""
+        """Everybody's name, sorted, without a look into the store."""
         return tuple(self._names)
 
     def count(self) -> int:
@@ -143,7 +143,7 @@ class People:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """All changes in the block are one transaction of the store; the roster follows at the
+        """Make all changes in the block one transaction of the store; the roster follows at the
         end of the outermost block. On an exception neither changes."""
         with self._lock:
             mark = len(self._after_commit)
@@ -162,7 +162,7 @@ class People:
                     apply()
 
     def after_commit_once(self, *applied: Callable[[], object]) -> None:
-        """Likewise, but once for however many changes of the block."""
+        """As `after_commit`, but once for any number of changes in the block."""
         self._after_commit += [each for each in applied if each not in self._after_commit]
 
     def register(
@@ -174,8 +174,8 @@ class People:
         source: str,
         scope: Scope | None = None,
     ) -> User:
-        """Each look becomes a template of the recogniser in use. `scope`: known at this door only
-        or at the whole site; None: at the site, where there is one.
+        """Register a person; each look becomes a template of the recogniser in use. `scope`: known
+        at this door only or at the whole site; None: at the site, where there is one.
 
         Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable, SiteNotJoined,
         NotAllowed.
@@ -194,7 +194,7 @@ class People:
             self._events.append_user(
                 action="registered", username=user.username, source=source, now=now
             )
-            if self._is_for_all(scope):
+            if self.is_shared if scope is None else scope == "site":
                 self.share(user.username, now)
             self._after_commit += [
                 partial(self._names.add, user.username),
@@ -205,7 +205,7 @@ class People:
     def add_template(
         self, username: str, look: Probe, now: datetime, *, source: str
     ) -> stored.Template:
-        """Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable."""
+        """Add a further template. Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable."""
         with self.changing():
             template = self._keep(username, look, now, source)
             name = same_name(username)
@@ -216,13 +216,9 @@ class People:
 
     def _keep(self, username: str, look: Probe, now: datetime, source: str) -> stored.Template:
         used = self.roster.used
+        face, quality = look.descriptors[used], look.quality
         return self._users.add_template(
-            username,
-            look.descriptors[used],
-            now,
-            recognizer=used,
-            source=source,
-            quality=look.quality,
+            username, face, now, recognizer=used, source=source, quality=quality
         )
 
     def lacks_second(self, username: str) -> bool:
@@ -234,11 +230,11 @@ class People:
             and not self._users.had_two(username)
         )
 
-    def learn(
+    def add_learned(
         self, username: str, looks: Sequence[Probe], now: datetime, *, source: str = MIGRATION
     ) -> None:
-        """The door itself gives a person templates of the recogniser in use, from their visit. The
-        site is told of those that are not of a migration.
+        """Add templates of the recogniser in use that the door itself made from a visit. The site
+        is told of those that are not of a migration.
 
         Raises UserUnknown, DescriptorInvalid, DatabaseUnwritable.
         """
@@ -253,7 +249,8 @@ class People:
     def remove_template(
         self, username: str, template_id: int, now: datetime, *, source: str
     ) -> str:
-        """Returns the name as it is stored. Raises UserUnknown, TemplateUnknown, LastTemplate."""
+        """Remove a template; the name as it is stored. Raises UserUnknown, TemplateUnknown,
+        LastTemplate."""
         name = same_name(username)
         with self.changing():
             self._users.remove_template(name, template_id)
@@ -263,25 +260,25 @@ class People:
             return name
 
     def probes_of(self, username: str) -> tuple[Probe, ...]:
-        """One person's templates, each as a probe of its own; empty for nobody."""
+        """One person's templates, each as a probe of its own; none where nobody has the name."""
         stored_ones = self._users.descriptors_of(username)
         return tuple(Probe({name: each}) for name, each in _known(*stored_ones))
 
     def delete(self, username: str, now: datetime, *, source: str) -> str:
-        """Returns the name as it was stored. Raises UserUnknown."""
+        """Delete a person; the name as it was stored. Raises UserUnknown."""
         name = same_name(username)
         with self.changing():
             self.get(name)
             if self.site is not None:
                 self.site.deleting(name, now)
-            self.let_go(name)
+            self.forget(name)
             if self.site is not None:
                 self.site.freed(name)
             self._events.append_user(action="deleted", username=name, source=source, now=now)
             return name
 
-    def let_go(self, name: str) -> None:
-        """Forget somebody without an event: it was told where it was done. Raises UserUnknown."""
+    def forget(self, name: str) -> None:
+        """Delete a person without an event: another door told of it. Raises UserUnknown."""
         with self.changing():
             self._users.delete(name)
             self._snapshots.forget(name)
@@ -291,7 +288,7 @@ class People:
             ]
             self.after_commit_once(*self._followers, self._scrub)
 
-    def take_in(
+    def import_from_site(
         self,
         name: str,
         templates: Sequence[stored.StoredTemplate],
@@ -299,38 +296,41 @@ class People:
         *,
         known_as: str | None,
     ) -> None:
-        """Somebody of the site, as another door knows them, without an event: new, or, where
-        `known_as` is their name here, changed. What is kept of them besides is for the caller to
-        write, and to have read again (`read_again`). Raises UsernameInvalid, UserExists,
-        DescriptorInvalid, DatabaseUnwritable."""
+        """Register a person of the site as another door knows them, or change them where they have
+        the name `known_as` here; without an event. The caller writes what else is kept of them, and
+        calls `refresh_followers`. Raises UsernameInvalid, UserExists, DescriptorInvalid,
+        DatabaseUnwritable."""
         with self.changing():
             if known_as is None:
                 self._users.add_all(name, templates, now)
             else:
                 if name != known_as:
-                    self._call(known_as, name)
+                    self.set_name(known_as, name)
                 self._users.replace(name, templates, now, keep=MIGRATION)
-            self._after_commit += [
-                partial(self._names.add, name),
-                partial(self._match_anew, name),
-            ]
+            self._after_commit += [partial(self._names.add, name), partial(self._match_anew, name)]
 
-    def read_again(self) -> None:
-        """What is kept of people besides their faces was changed in this block."""
+    def refresh_followers(self) -> None:
+        """Call the followers after this block, which changed more of people than their faces."""
         self.after_commit_once(*self._followers)
 
     def may_change(self, username: str) -> bool:
-        """Whether this door may: its own people, and the site's where it enrols for it."""
+        """Whether this door may change a person: its own, and the site's where it enrols for it."""
         site = self.site
         return site is None or site.is_shared or username not in site.usernames()
 
-    def call(self, before: str, name: str) -> None:
-        """Give somebody another name without an event. Raises UserExists, UsernameInvalid."""
+    def set_name(self, before: str, name: str) -> None:
+        """Give a person another name without an event. Raises UserExists, UsernameInvalid."""
         with self.changing():
-            self._call(before, name)
+            self._users.rename(before, name)
+            self._after_commit += [
+                partial(self.roster.rename, before, name),
+                partial(self._names.remove, before),
+                partial(self._names.add, name),
+            ]
+            self.after_commit_once(*self._followers)
 
     def templates_of(self, username: str) -> tuple[stored.StoredTemplate, ...]:
-        """What other doors are to know: without what this door learned by itself."""
+        """A person's templates for other doors: without those of a migration here."""
         return tuple(each for each in self._users.all_of(username) if each.source != MIGRATION)
 
     def share(self, username: str, now: datetime) -> str:
@@ -347,65 +347,45 @@ class People:
 
     @property
     def is_shared(self) -> bool:
-        """Whether whom this door enrols is known at the whole site, unless it is said otherwise."""
+        """Whether people whom this door enrols are known at the whole site by default."""
         return self.site is not None and self.site.is_shared
 
     def site_usernames(self) -> frozenset[str]:
-        """Who is known at the whole site."""
+        """People who are known at the whole site."""
         return frozenset() if self.site is None else self.site.usernames()
-
-    def _is_for_all(self, scope: Scope | None) -> bool:
-        if scope is None:
-            return self.is_shared
-        return scope == "site"
 
     def _tell_site(self, name: str, now: datetime) -> None:
         if self.site is not None:
             self.site.changed(name, now)
 
-    def _call(self, before: str, name: str) -> None:
-        self._users.rename(before, name)
-        self._after_commit += [
-            partial(self.roster.rename, before, name),
-            partial(self._names.remove, before),
-            partial(self._names.add, name),
-        ]
-        self.after_commit_once(*self._followers)
-
     def _scrub(self) -> None:
-        """Who is deleted is so already; where the file cannot be cleaned now, it is later."""
+        """Clean the file of deleted rows; where it cannot be done now, it is done later."""
         try:
-            done = self._users.database.scrub()
+            failed = None if self._users.database.scrub() else "busy"
         except OstiaryError as error:
-            log.warning("database_not_scrubbed", code=error.code)
-        else:
-            if not done:
-                log.warning("database_not_scrubbed", code="busy")
+            failed = error.code
+        if failed is not None:
+            log.warning("database_not_scrubbed", code=failed)
 
     def rename(self, old: str, new: str, now: datetime, *, source: str) -> User:
-        """Raises UserUnknown, UsernameInvalid, UserExists."""
+        """Give a person another name. Raises UserUnknown, UsernameInvalid, UserExists."""
         before = same_name(old)
         with self.changing():
             self._names.check_new(new, instead_of=before)
             after = same_name(new)
             if after == before:
                 return self.get(before)
-            self._call(before, after)
+            self.set_name(before, after)
             self._tell_site(after, now)
             if self.site is not None:
                 self.site.freed(before)
-            user = self.get(after)
             self._events.append_user(
-                action="renamed",
-                username=user.username,
-                previous_username=before,
-                source=source,
-                now=now,
+                action="renamed", username=after, previous_username=before, source=source, now=now
             )
-            return user
+            return self.get(after)
 
     def updated(self, username: str, now: datetime, *, source: str) -> None:
-        """Tell that something of a registered person was changed besides their templates."""
+        """Tell that something of a person besides their templates was changed."""
         self._events.append_user(action="updated", username=username, source=source, now=now)
         self._tell_site(username, now)
 
@@ -414,6 +394,6 @@ class People:
 
 
 def _known(*templates: tuple[str, Descriptor]) -> Iterable[Template]:
-    """Those of a recogniser that this version has: a newer one's are kept, and match nobody."""
+    """Templates of recognisers that this version has; those of a newer one match nobody."""
     for name in RECOGNIZERS:
         yield from ((name, descriptor) for which, descriptor in templates if which == name)

@@ -8,8 +8,16 @@ from functools import partial
 
 import structlog
 
-from ostiary.decision.rules import PersonRights, Rule, Rulebook, Ruling, newly_shut
-from ostiary.decision.schedule import Calendar, Hours, moment_of, overlap
+from ostiary.decision.rules import (
+    Calendar,
+    PersonRights,
+    Rule,
+    Rulebook,
+    Ruling,
+    moment_of,
+    newly_shut,
+    overlap,
+)
 from ostiary.errors import (
     CameraUnknown,
     GroupExists,
@@ -24,7 +32,7 @@ from ostiary.errors import (
     ScheduleOverlaps,
 )
 from ostiary.messages.commands.rules import AccessRule, Allowance
-from ostiary.messages.times import iso_moment
+from ostiary.messages.times import Hours, iso_moment
 from ostiary.people.people import People
 from ostiary.settings import Settings
 from ostiary.store.rules import RuleStore, Stored, StoredPerson

@@ -7,10 +7,8 @@ loop goes on with the next frame.
 import threading
 import time
 from collections.abc import Callable, Set
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 import structlog
 
@@ -20,10 +18,9 @@ from ostiary.decision.calibration import CalibratedCamera
 from ostiary.decision.camera_memory import CameraMemory
 from ostiary.decision.challenge import Look
 from ostiary.decision.policy import Policy
-from ostiary.decision.probe import fused
 from ostiary.decision.roster import Roster
 from ostiary.decision.stepup import Asked
-from ostiary.decision.track import LEAST_OVERLAP, Track
+from ostiary.decision.track import Track
 from ostiary.decision.vote import Observation
 from ostiary.errors import (
     CameraUnavailable,
@@ -35,18 +32,14 @@ from ostiary.errors import (
 )
 from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.decision import Decision
-from ostiary.messages.words import Prompt, Reason
+from ostiary.messages.words import Prompt
 from ostiary.pipeline.doorkeeper import Doorkeeper, Record
-from ostiary.vision import bending
+from ostiary.pipeline.face_judge import FaceJudge, Meter
 from ostiary.vision.arrays import BGRImage
-from ostiary.vision.bending import Bending
-from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
-from ostiary.vision.last_layer import OF_NOBODY
 from ostiary.vision.motion import Motion
 from ostiary.vision.motion import step as motion_step
-from ostiary.vision.pose import Pose, landmarks_of, pose_of
 
 log = structlog.get_logger(__name__)
 
@@ -59,28 +52,12 @@ FAILS_FOR_S = 60.0
 
 Show = Callable[[Asked | None, str], object]
 """Shows what is asked at a camera, or that nothing is asked any more."""
-
-
 Drop = Callable[[str, WhyDropped], object]
-"""Says of a camera that its last layer is used no more."""
+"""Records that the last layer of a camera, by its name, is not used any more, and why."""
 
 
-def _drop_nothing(_camera: str, _why: WhyDropped) -> None:
-    """There is nobody to tell."""
-
-
-def _show_nothing(_asked: Asked | None, _camera: str) -> None:
-    """There is nothing to show it on."""
-
-
-class Meter(Protocol):
-    """Counts and times what the loop does (`service.metrics.Metrics`)."""
-
-    def frame(self, camera: str, faces: int) -> None: ...
-
-    def decision(self, reason: Reason, frame_age_s: float | None = None) -> None: ...
-
-    def stage(self, name: str) -> AbstractContextManager[None]: ...
+def _nothing(*_: object) -> None:
+    """There is nobody to tell, and nothing to show it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,34 +102,30 @@ class Recognition:
         beat: Callable[[], object] = lambda: None,
         before: CameraMemory | None = None,
         keeper: Doorkeeper | None = None,
-        show: Show = _show_nothing,
+        show: Show = _nothing,
         calibrated: CalibratedCamera | None = None,
-        drop: Drop = _drop_nothing,
+        drop: Drop = _nothing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.camera = camera
         self.name = camera.state.camera
-        self._engine = engine
-        self._roster = roster
+        self._judge = FaceJudge(camera, engine, roster, metrics, calibrated)
+        self._drop = drop
         self._keeper = keeper or Doorkeeper(record)
         self._metrics = metrics
         self._beat = beat
-        self._calibrated = calibrated
-        self._drop = drop
-        self._policy = self._for_this_camera(policy)
+        self._policy = self._judge.policy_here(policy)
         self._show = show
         self._clock = clock
         self._shown: Asked | None = None
-        doorway = CameraMemory(
+        memory = CameraMemory(
             self._policy,
             roster.is_one_person,
             partial(self._keeper.ruled, door=self.name),
             partial(self._keeper.wants_challenge, door=self.name),
         )
-        self._doorway = doorway if before is None else doorway.remembering(before)
+        self._memory = memory if before is None else memory.remembering(before)
         self._motion: Motion | None = None
-        self._search = Search()
-        self._bendings: dict[int, Bending] = {}
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._view: View | None = None
@@ -166,7 +139,7 @@ class Recognition:
     @property
     def calibrated(self) -> CalibratedCamera | None:
         """The camera's own last layer, where it has one in force."""
-        return self._calibrated
+        return self._judge.calibrated
 
     @property
     def view(self) -> View | None:
@@ -180,9 +153,9 @@ class Recognition:
         return None if view is None else view.frame.image
 
     @property
-    def doorway(self) -> CameraMemory:
+    def memory(self) -> CameraMemory:
         """What is remembered between frames."""
-        return self._doorway
+        return self._memory
 
     @property
     def is_failing(self) -> bool:
@@ -203,15 +176,7 @@ class Recognition:
 
     def apply(self, policy: Policy) -> None:
         """Judge by another policy, from the next frame on."""
-        self._policy = self._for_this_camera(policy)
-
-    def _for_this_camera(self, policy: Policy) -> Policy:
-        own = self._calibrated
-        return replace(
-            policy,
-            require_movement=self.camera.requires_movement,
-            sure_threshold=OF_NOBODY if own is None else own.layer.sure,
-        )
+        self._policy = self._judge.policy_here(policy)
 
     def start(self) -> None:
         self.camera.start()
@@ -228,15 +193,14 @@ class Recognition:
         """The newest view whose frame number is above `after`; None if none comes in time."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_newer(after), timeout)
-        view = self._view
-        return view if view is not None and view.frame.number > after else None
+            return self._view if self._is_newer(after) else None
 
     def ask(self, pose: str | None) -> None:
-        """Show this beside the next frames, as `commands.room.Camera` says."""
+        """Show this with the next frames: how whoever stands there is to look; None: nothing."""
         self._asked = pose
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
-        """The next frame with exactly one good face, as `commands.room.Camera` asks. Raises NotLive
+        """The next frame with exactly one good face, (height, width, 3) uint8 BGR. Raises NotLive
         where the last one was a clear attack, TimedOut where there was none, CameraUnavailable
         where there is no picture at all."""
         until = time.monotonic() + timeout
@@ -270,7 +234,7 @@ class Recognition:
         number = 0
         while not self._stopping.is_set():
             self._beat()
-            self._prompt(self._doorway.asked)
+            self._prompt(self._memory.asked)
             frame = self.camera.newest(number, WAIT_FOR_FRAME_S)
             if frame is None:
                 self._saw_nothing(self._clock())
@@ -284,7 +248,7 @@ class Recognition:
         """Judge one frame and do what follows: what the thread does with each. For whoever plays a
         recording to a door that was not started."""
         attentive = self._keeper.is_attentive(self.name)
-        self._doorway = replace(self._doorway, policy=self._policy, attentive=attentive)
+        self._memory = replace(self._memory, policy=self._policy, attentive=attentive)
         try:
             view = self._look(frame)
             self._see_who_stays(frame.captured_at)
@@ -293,7 +257,7 @@ class Recognition:
             return
         if any(seen.observation is not None for seen in view.faces):
             self._failed = ""
-        prompt = self._doorway.asked
+        prompt = self._memory.asked
         with self._changed:
             self._view = replace(view, asked=self._asked, prompt=prompt.prompt if prompt else None)
             if len(view.faces) == 1 and view.faces[0].alive:
@@ -304,14 +268,14 @@ class Recognition:
         """Whoever is waited for goes on standing there, or is waited for no longer."""
         if not self._keeper.is_attentive(self.name):
             return
-        tracks = self._doorway.before_it(now)
+        tracks = self._memory.before_it(now)
         try:
             final = self._keeper.stands(self.name, tracks, self._clock())
         except OstiaryError as error:  # it is tried again with the next frame
             log.error("decision_not_recorded", camera=self.name, code=error.code)
             return
-        for told in final:
-            self._metrics.decision(told.decision.reason)
+        for each in final:
+            self._metrics.decision(each.decision.reason)
 
     def _prompt(self, asked: Asked | None) -> None:
         """Show what is asked now, where that has changed."""
@@ -328,48 +292,50 @@ class Recognition:
         if frame.view is not ViewCondition.CLEAR:
             self._saw_nothing(now)
             return View(frame)
-        self._check_calibration(frame)
+        if (why := self._judge.misfit(frame)) is not None:
+            self._drop_calibration(why)
         self._clear_at = (*self._clear_at[1 - PACE_FRAMES :], now)
         self._motion, moved = motion_step(self._motion, frame.image, now)
-        if not moved and not self._doorway.tracks:
+        if not moved and not self._memory.tracks:
             return View(frame)
-        faces = self._near_faces(frame.image, now)
-        self._doorway = self._doorway.saw(faces, now)
-        judged: dict[int, Observation] = {}
+        faces = self._judge.near_faces(frame.image, now)
+        self._memory = self._memory.saw(faces, now)
         if self._policy.require_movement:
             self._watch_bending(frame.image, now)
-        for track in self._doorway.to_judge(now):
-            observation = self._observe(frame.image, track)
-            if observation is not None:
-                judged[track.id] = observation
-                self._doorway = self._doorway.observed(track.id, observation)
-            if self._doorway.is_challenged(track.id):
-                look = Look(now, self._pose(frame.image, track.face), observation)
-                self._doorway = self._doorway.looked(track.id, look)
-        alive = {each.id for each in self._doorway.tracks if self._doorway.is_alive(each, now)}
-        concluded, outcomes = self._doorway.conclude(now)
-        if any(told.decision.success for told in outcomes) and self._is_accompanied(frame, faces):
-            concluded, outcomes = self._doorway.conclude(now)
-        for told in outcomes:  # if this fails nothing was decided, and the votes begin anew
-            for final in self._keeper.decided(told, self.name, self._clock()):
+        judged = self._observed(frame.image, now)
+        alive = {each.id for each in self._memory.tracks if self._memory.is_alive(each, now)}
+        concluded, outcomes = self._memory.conclude(now)
+        if any(each.decision.success for each in outcomes) and self._is_accompanied(frame, faces):
+            concluded, outcomes = self._memory.conclude(now)
+        for each in outcomes:  # if this fails nothing was decided, and the votes begin anew
+            for final in self._keeper.decided(each, self.name, self._clock()):
                 self._metrics.decision(final.decision.reason, self._clock() - now)
-            if told.decision.success and self._keeper.is_attentive(self.name):
-                concluded = concluded.untold(told.decision.username)
-        self._doorway = concluded
-        tracks = (track for track in self._doorway.tracks if track.seen == now)
+            if each.decision.success and self._keeper.is_attentive(self.name):
+                concluded = concluded.untold(each.decision.username)
+        self._memory = concluded
+        tracks = (track for track in self._memory.tracks if track.seen == now)
         return View(frame, tuple(self._seen(track, judged, alive) for track in tracks))
 
-    def _check_calibration(self, frame: Frame) -> None:
+    def _observed(self, bgr: BGRImage, now: float) -> dict[int, Observation]:
+        """Judge the faces that are worth it on this frame; what they show, by their tracks' ids."""
+        judged: dict[int, Observation] = {}
+        for track in self._memory.to_judge(now):
+            found = self._judge.observe(bgr, track, self._policy)
+            if isinstance(found, Observation):
+                judged[track.id] = found
+                self._memory = self._memory.observed(track.id, found)
+            else:
+                self._memory = self._memory.unjudged(track.id, found)
+            if self._memory.is_challenged(track.id):
+                look = Look(now, self._judge.pose(bgr, track.face), judged.get(track.id))
+                self._memory = self._memory.looked(track.id, look)
+        return judged
+
+    def _drop_calibration(self, why: WhyDropped) -> None:
         """A last layer is for one camera only; another one's faces are judged without it."""
-        if self._calibrated is None:
-            return
-        now = self._engine.made_for(self.camera.source_digest, self.camera.device, frame.image)
-        why = self._calibrated.record.made_for.changed(now)
-        if why is None:
-            return
-        self._calibrated = None
-        self._policy = self._for_this_camera(self._policy)
-        self._doorway = self._doorway.interrupted()
+        self._judge.calibrated = None
+        self._policy = self._judge.policy_here(self._policy)
+        self._memory = self._memory.interrupted()
         log.error("calibration_dropped", camera=self.name, why=why)
         try:
             self._drop(self.name, why)
@@ -380,80 +346,25 @@ class Recognition:
         """One bad frame, or the wait for a slow camera's next, is passed over. Faces that were seen
         longer ago say nothing about those that are seen next."""
         if not self._clear_at or now - self._clear_at[-1] > self._policy.forget_after_s:
-            self._doorway = self._doorway.interrupted()
-
-    def _pose(self, bgr: BGRImage, face: Face) -> Pose | None:
-        """How the head is held, as the person means left and right."""
-        with self._metrics.stage("pose"):
-            landmarks = landmarks_of(self._engine.detector, bgr, face)
-        pose = None if landmarks is None else pose_of(landmarks)
-        return pose.mirrored() if pose is not None and self.camera.is_mirrored else pose
+            self._memory = self._memory.interrupted()
 
     def _watch_bending(self, bgr: BGRImage, now: float) -> None:
-        """Mark the faces that are seen to move as no flat picture can; each attempt begins anew.
-        Who is being enrolled is watched all the time: they are told that nobody knows them at every
-        few frames, too few to have moved in."""
-        here = tuple(track for track in self._doorway.tracks if track.seen == now)
-        watched = self._doorway.to_watch(now) if self._asked is None else here
-        before = self._bendings
-        self._bendings = {}
-        for track in watched:
-            with self._metrics.stage("bending"):
-                seen = bending.step(before.get(track.id, Bending()), bgr, track.face.box, now)
-            if seen.is_seen:
-                self._doorway = self._doorway.bent(track.id, now)
-            self._bendings[track.id] = seen
-
-    def _near_faces(self, bgr: BGRImage, now: float) -> tuple[Face, ...]:
-        """Faces large enough to stand at this door; who passes by far away is left alone."""
-        with self._metrics.stage("detect"):
-            faces, self._search = self._engine.search(self._search, bgr, now)
-        self._metrics.frame(self.name, len(faces))
-        return tuple(face for face in faces if self._engine.is_near(face))
+        """Mark the faces that move as no flat picture can; each attempt to decide begins anew. Who
+        is being enrolled is watched all the time: an attempt that ends *unknown* is too short."""
+        here = tuple(track for track in self._memory.tracks if track.seen == now)
+        watched = self._memory.to_watch(now) if self._asked is None else here
+        for number in self._judge.moving(bgr, watched, now):
+            self._memory = self._memory.bent(number, now)
 
     def _is_accompanied(self, frame: Frame, faces: tuple[Face, ...]) -> bool:
         """Whether somebody else stands in a part of the frame that was not searched: nobody is let
         in before all of it was."""
-        now = frame.captured_at
-        if not self._policy.one_person_only or self._search.whole_at == now:
+        if not self._policy.is_crowd(len(faces) + 1):
             return False
-        self._search = Search()
-        everywhere = self._near_faces(frame.image, now)
-        others = [
-            face
-            for face in everywhere
-            if all(face.box.overlap(known.box) < LEAST_OVERLAP for known in faces)
-        ]
+        others = self._judge.faces_elsewhere(frame, faces)
         if others:
-            self._doorway = self._doorway.saw((*faces, *others), now)
+            self._memory = self._memory.saw((*faces, *others), frame.captured_at)
         return bool(others)
-
-    def _observe(self, bgr: BGRImage, track: Track) -> Observation | None:
-        """None for a face that is not good enough to be judged."""
-        with self._metrics.stage("quality"):
-            quality = self._engine.quality(bgr, track.face)
-        if quality.flaw is not None:
-            self._doorway = self._doorway.unjudged(track.id, quality.flaw.reason)
-            return None
-        with self._metrics.stage("liveness"):
-            liveness = self.live_score(bgr, track.face)
-        alone = Observation(liveness, None)
-        if alone.is_attack(self._policy) and any(
-            seen.is_attack(self._policy) and seen.probe for seen in track.observations
-        ):
-            return alone  # it cannot pass, and whom it imitates is known
-        with self._metrics.stage("describe"):
-            describe = partial(self._engine.describe, bgr, track.face)
-            probe, nearest = self._roster.identify(describe, quality.weight)
-        seen = Observation(liveness, nearest, probe)
-        earlier = [
-            each.probe
-            for each in track.observations[-(self._policy.window - 1) :]
-            if each.probe is not None and each.is_live(self._policy)
-        ]
-        if not earlier or not seen.is_live(self._policy) or self._policy.window == 1:
-            return seen
-        return replace(seen, together=self._roster.match(fused([*earlier, probe])))
 
     @property
     def requires_movement(self) -> bool:
@@ -461,11 +372,8 @@ class Recognition:
         return self._policy.require_movement
 
     def live_score(self, bgr: BGRImage, face: Face) -> float:
-        """P(live), 0 to 1, of a face in a picture of this camera: by its own last layer, where it
-        has one in force."""
-        if self._calibrated is None:
-            return self._engine.live_score(bgr, face)
-        return self._engine.live_score_by(self._calibrated.layer, bgr, face)
+        """P(live), 0 to 1, of a face in a picture of this camera, as `FaceJudge.live_score`."""
+        return self._judge.live_score(bgr, face)
 
     def _fail(self, error: Exception, frame: Frame) -> None:
         """Told in the log when it begins, not with every frame. A store that cannot be written is
@@ -474,18 +382,14 @@ class Recognition:
         is_of_store = isinstance(error, DatabaseCorrupt | DatabaseUnwritable)
         if not is_of_store and (self._failed != kind or not self.is_failing):
             log.error(
-                "pipeline_failed",
-                camera=self.name,
-                frame=frame.number,
-                error=kind,
-                exc_info=error,
+                "pipeline_failed", camera=self.name, frame=frame.number, error=kind, exc_info=error
             )
         if not is_of_store:
             self._failed, self._failed_at = kind, self._clock()
-        self._doorway, outcomes = self._doorway.failed(frame.captured_at)
-        for told in outcomes:
+        self._memory, outcomes = self._memory.failed(frame.captured_at)
+        for each in outcomes:
             try:
-                self._keeper.decided(told, self.name, self._clock())
+                self._keeper.decided(each, self.name, self._clock())
             except DatabaseUnwritable:
                 continue  # nobody is let in, and the store is known to be broken
             except OstiaryError as unrecorded:

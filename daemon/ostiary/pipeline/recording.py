@@ -8,8 +8,7 @@ from ostiary.clock import utc_now
 from ostiary.decision.camera_memory import Announcement
 from ostiary.errors import OstiaryError
 from ostiary.hardware.physical_door import DoorChange
-from ostiary.people.learning import Learning
-from ostiary.people.migration import come_over
+from ostiary.people.learning import Learning, come_over
 from ostiary.people.people import People
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
@@ -53,22 +52,22 @@ class Recording:
         )
         return event.seq
 
-    def at_door(self, door: str, happening: DoorChange, at: datetime) -> None:
+    def at_door(self, door: str, change: DoorChange, at: datetime) -> None:
         """What happened at a door, and the mode it is in from then on. Raises
         DatabaseUnwritable."""
         with self._database.transaction():
             self._events.append_entrance(
                 door=door,
-                what=happening.what,
-                username=happening.username,
-                mode=happening.mode,
-                by=happening.by,
+                what=change.what,
+                username=change.username,
+                mode=change.mode,
+                by=change.by,
                 now=at,
             )
-            if happening.mode is not None:
-                self._door_modes.set(door, happening.mode, happening.by or "", at)
-        way, _, _ = (happening.by or "").partition("/")
-        log.info("door", door=door, what=happening.what.value, mode=happening.mode, by=way or None)
+            if change.mode is not None:
+                self._door_modes.set(door, change.mode, change.by or "", at)
+        way, _, _ = (change.by or "").partition("/")
+        log.info("door", door=door, what=change.what.value, mode=change.mode, by=way or None)
 
     def let_come_over(self, told: Announcement, live_from: float) -> None:
         """Keep looks of somebody granted by a former recogniser as templates of the one in use,

@@ -21,18 +21,21 @@ from pydantic_settings import (
 )
 
 from ostiary.errors import ConfigError
-from ostiary.settings.access import LARGEST_DISTANCE, LEAST_LIVE, AccessSettings
-from ostiary.settings.archive import ArchiveSettings
+from ostiary.settings.access import (
+    LARGEST_DISTANCE,
+    LEAST_LIVE,
+    AccessSettings,
+    ClockSettings,
+    RulesSettings,
+)
 from ostiary.settings.cameras import CameraSettings, VisionSettings
-from ostiary.settings.device import DeviceSettings, LogSettings, RelaySettings, ServiceSettings
-from ostiary.settings.entrance import CredentialSettings, DoorSettings, ReaderSettings
+from ostiary.settings.device import DeviceSettings, LogSettings, ServiceSettings, StoreSettings
+from ostiary.settings.doors import CredentialSettings, DoorSettings, ReaderSettings, RelaySettings
 from ostiary.settings.http import HttpSettings
 from ostiary.settings.mqtt import CommandSettings, MqttSettings
 from ostiary.settings.retired import renewed
-from ostiary.settings.rules import ClockSettings, RulesSettings
 from ostiary.settings.section import Section
-from ostiary.settings.site import SiteSettings
-from ostiary.settings.store import StoreSettings
+from ostiary.settings.site import ArchiveSettings, SiteSettings
 
 __all__ = [
     "LARGEST_DISTANCE",

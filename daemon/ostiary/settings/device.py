@@ -1,4 +1,4 @@
-"""The door itself, and the daemon that is it."""
+"""The door itself, its database, and the daemon that is it."""
 
 import hashlib
 import re
@@ -39,16 +39,6 @@ class DeviceSettings(Section):
     )
 
 
-class RelaySettings(Section):
-    """A relay at this machine that opens the door (needs the extra `ostiary[gpio]`)."""
-
-    enabled: bool = Field(False, description="Pulse it when a camera's face is granted.")
-    chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip.")
-    line: int | str = Field(17, description="The line on the chip: its offset or its name.")
-    active_low: bool = Field(False, description="The relay switches on when the line is low.")
-    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is released, seconds.")
-
-
 class ServiceSettings(Section):
     """The daemon itself."""
 
@@ -71,4 +61,36 @@ class LogSettings(Section):
         "auto",
         description="auto: entries with fields in systemd's journal, text on a terminal, "
         "JSON otherwise.",
+    )
+
+
+class StoreSettings(Section):
+    """Where people and events are kept."""
+
+    path: Path = Field(Path("ostiary.db"), description="The SQLite database.")
+    key_file: Path | None = Field(
+        None,
+        description="File with the key, 32 bytes or more, that seals names, templates, pictures "
+        "and audit texts. Unset: systemd's credential store-key. Without either they are not "
+        "sealed.",
+    )
+    keep_events_days: float = Field(
+        365.0,
+        gt=0,
+        description="Delivered events and audit rows are removed after so many days…",
+    )
+    keep_events: int = Field(
+        200_000, ge=1000, description="…or events, oldest first, when there are more than so many."
+    )
+    queue_limit: int = Field(
+        100_000,
+        ge=100,
+        description="Undelivered events are kept whatever their age. When there are more than so "
+        "many, the oldest are removed, counted in `state` and logged.",
+    )
+    keep_snapshots_days: float = Field(
+        0.0,
+        ge=0,
+        description="Keep a picture, 640 pixels wide, with each decision, for so many days. 0: "
+        "none are kept.",
     )

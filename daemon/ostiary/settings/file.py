@@ -66,16 +66,17 @@ def _table(header: str, section: Section) -> str:
 def _line(name: str, value: Any, field: FieldInfo) -> str:
     if value is None:
         return f"#{name} = {_example(field)}"
-    return f"{name} = {_toml(value)}"
+    return f"{name} = {toml(value)}"
 
 
 def _example(field: FieldInfo) -> str:
-    return '""' if field.examples is None else _toml(field.examples[0])
+    return '""' if field.examples is None else toml(field.examples[0])
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml(item) for item in value) + "]"
     if isinstance(value, Path):
         value = str(value)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML wants it so
@@ -117,7 +118,7 @@ def _set(wanted: dict[str, Any], table: str, key: str, value: Any) -> None:
     if value is None:
         values.pop(key, None)
     else:
-        values[key] = json.loads(_toml(value))
+        values[key] = json.loads(toml(value))
 
 
 def _with(lines: list[str], table: str, key: str, value: Any) -> list[str]:
@@ -126,19 +127,19 @@ def _with(lines: list[str], table: str, key: str, value: Any) -> list[str]:
     begin = next((at for at, line in enumerate(lines) if header.fullmatch(line)), None)
     if begin is None:
         head = f"[[{table}]]" if _occurs_often(table) else f"[{table}]"
-        return lines if value is None else [*lines, head, f"{key} = {_toml(value)}", ""]
+        return lines if value is None else [*lines, head, f"{key} = {toml(value)}", ""]
     others = (at for at in range(begin + 1, len(lines)) if lines[at].lstrip().startswith("["))
     end = next(others, len(lines))
     own = re.compile(rf"\s*(#?)\s*{re.escape(key)}\s*=")
     found = {hit[1]: at for at in range(begin + 1, end) if (hit := own.match(lines[at]))}
     at = found.get("", found.get("#"))
     if at is None:
-        return lines if value is None else _inserted(lines, begin + 1, f"{key} = {_toml(value)}")
+        return lines if value is None else _inserted(lines, begin + 1, f"{key} = {toml(value)}")
     line = lines[at]
     if value is None:
         new = line if line.lstrip().startswith("#") else f"#{line}"
     else:
-        new = f"{key} = {_toml(value)}{_remark(line)}"
+        new = f"{key} = {toml(value)}{_remark(line)}"
     return [*lines[:at], new, *lines[at + 1 :]]
 
 

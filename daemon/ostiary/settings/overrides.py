@@ -13,19 +13,8 @@ from pydantic import ValidationError
 
 from ostiary.errors import ConfigError, DatabaseUnwritable, SettingInvalid
 from ostiary.settings import AccessSettings, Settings, describe_validation
-
-ADJUSTABLE = (
-    "false_accept",
-    "distance_threshold",
-    "live_threshold",
-    "attack_threshold",
-    "votes",
-    "window",
-    "decide_within_s",
-    "cooldown_s",
-    "one_person_only",
-)
-"""The fields of `[access]` that may be set while running."""
+from ostiary.settings.access import ADJUSTABLE
+from ostiary.settings.file import toml
 
 THRESHOLDS = ("false_accept", "distance_threshold")
 """Two ways to say how near is near enough, of which one is in force."""
@@ -117,13 +106,9 @@ def write_overrides(path: Path, values: Values) -> None:
             file.write("# Set in the console. Wins over the configuration file, not over the\n")
             file.write("# environment. Remove this file, or a line, to go back.\n[access]\n")
             for name, value in sorted(values.items()):
-                file.write(f"{name} = {_toml(value)}\n")
+                file.write(f"{name} = {toml(value)}\n")
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
     except OSError as error:
         raise DatabaseUnwritable(f"{path}: {error}. Nothing was changed.") from error
-
-
-def _toml(value: float | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -25,13 +25,13 @@ from ostiary.camera.address import redact
 from ostiary.camera.onvif import discover
 from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
 from ostiary.errors import CameraUnavailable, ConfigError, OstiaryError
-from ostiary.hardware.relay import GpioLine
+from ostiary.hardware.gpio import GpioLine
 from ostiary.local.client import LocalDoor, is_served
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
 from ostiary.service import doctor
-from ostiary.service.doctor.broker import check_broker
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Check, Level
+from ostiary.service.doctor.network import check_broker
 from ostiary.service.logging import configure_logging
 from ostiary.service.owner import is_so_for_owner_of
 from ostiary.settings import CameraSettings, Settings, load_settings

@@ -1,13 +1,14 @@
 """Whether a face that is followed moves as a head does, or as one picture that is moved about.
 
-Whatever is done to a flat picture as a whole (shifted, turned, tilted, brought nearer), a
-homography undoes (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 13.1). What is left of
+A homography undoes whatever is done to a flat picture as a whole: shifting, turning, tilting,
+bringing it nearer (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 13.1). What is left of
 a head's movement is the nose before the cheeks, eyelids, mouth: it *bends*. A sheet of paper bends,
-too, but about one axis only (it is developable), and so what displacements along one axis explain
-is left out as well. Points of the face are followed (Bouguet, "Pyramidal Implementation of the
-Lucas Kanade Feature Tracker", 2000), plane and paper are taken off, and what is left is compared
-between two pairs of frames that share none: noise, however strong, is not alike in both, and
-bending is.
+too, but about one axis at a time (it is developable: do Carmo, "Differential Geometry of Curves and
+Surfaces", 1976, 3.5), so what such a bend explains is taken off as well (`beyond_paper`).
+
+Points of the face are followed (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature
+Tracker", 2000), plane and paper are taken off, and the rest is compared between two pairs of frames
+that share none. Noise, however strong, differs between the two; bending is alike in both.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 
 from ostiary.vision.arrays import BGRImage, FloatArray, GrayImage
 from ostiary.vision.face import Box
-from ostiary.vision.paper import Ways, beyond_paper
 
 SIDE = 160
 """Pixels of the square in which the face is looked at."""
@@ -46,6 +46,11 @@ slow camera a head moves on."""
 FAR, NEAR = 3, 1
 """So often a window is halved to find points that may be far from their place, or that are near."""
 Flags = NDArray[np.bool_]
+Ways = NDArray[np.float64]
+"""How far each of n points moved, across and down: (n, 2)."""
+_ANGLES = np.radians(np.arange(0, 180, 15))
+AXES = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+"""Directions, (12, 2), along which the sheet is tried to be bent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -310,3 +315,31 @@ def _homography(here: FloatArray, there: FloatArray, method: int) -> FloatArray 
         return None
     plane, _ = cv2.findHomography(here.astype(np.float64), there.astype(np.float64), method)
     return None if plane is None else np.asarray(plane)
+
+
+def beyond_paper(places: Ways, moved: Ways) -> Ways:
+    """What the sheet that explains most leaves of how points `moved`, (n, 2), in the unit of
+    `places`, (n, 2), of which the middle is 0 and the edge about 1.
+
+    To first order: the 8 numbers of a homography, and along the axis's direction the second and
+    third power of the way from it, each across and down.
+    """
+    x, y = places.T
+    one, no = np.ones_like(x), np.zeros_like(x)
+    across_and_down = (
+        *((one, no), (x, no), (y, no), (no, one), (no, x), (no, y)),
+        *((x * x, x * y), (x * y, y * y)),
+    )
+    flat = np.stack([np.concatenate(pair) for pair in across_and_down])
+    along = AXES @ np.stack([x, y])
+    powers = np.stack([along**2, along**3], axis=1)
+    none = np.zeros_like(powers)
+    bent = np.concatenate([np.dstack([powers, none]), np.dstack([none, powers])], axis=1)
+    flat = np.broadcast_to(flat, (len(AXES), *flat.shape))
+    terms = np.concatenate([flat, bent], axis=1)
+    aims = moved.T.ravel()
+    squares = terms @ terms.transpose(0, 2, 1) + 1e-9 * np.eye(terms.shape[1])
+    products = terms @ aims
+    shares = np.linalg.solve(squares, products[..., np.newaxis])[..., 0]
+    best = int(np.argmax((shares * products).sum(axis=1)))
+    return np.asarray((aims - shares[best] @ terms[best]).reshape(2, -1).T)

@@ -1,14 +1,26 @@
-"""Where the built models are, and what their files are called."""
+"""Where the built models are, what their files are called, and which of them suits the processor.
+
+ONNX Runtime's CPU provider runs convolutions fastest on channels in blocks (its NCHWc layout), but
+has kernels for that on x86-64 only. There, PRelu written as depthwise convolutions keeps a whole
+graph in blocks. On other processors these convolutions are extra work, and PRelu as a product and a
+maximum on plain NCHW is less. So the export builds each network that bends by PRelu twice, both
+proven equal to the original, and the processor's architecture says which one is loaded.
+
+This is not measured at start: ONNX Runtime's kernels are chosen when it is compiled, the files
+differ by a third and more (docs/hardware.md), and a busy moment at start must not decide by which
+file a door judges. `make arm` holds IN_BLOCKS against what ONNX Runtime does on each architecture,
+so that a version with new kernels is noticed.
+"""
 
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterable
 from pathlib import Path
 
 from ostiary.errors import ModelInvalid, ModelMissing
 from ostiary.messages.words import RecognizerName
-from ostiary.vision.layout import suited
 
 MINIFASNET_V2 = "minifasnet_v2.onnx"
 MINIFASNET_V1SE = "minifasnet_v1se.onnx"
@@ -21,6 +33,9 @@ MANIFEST = "built.json"
 """Written beside the models by `ostiary-export`: the SHA-256 of each as it was built."""
 
 INSTALLED = Path("/usr/share/ostiary/models")
+IN_BLOCKS = frozenset({"x86_64", "amd64"})
+"""Machines, as `platform.machine()` names them, for which ONNX Runtime has the blocked layout."""
+NCHW_SUFFIX = "_nchw"
 
 
 def models_directory(explicit: Path | None = None) -> Path:
@@ -105,3 +120,19 @@ def checked_models(directory: Path, names: Iterable[str]) -> dict[str, str]:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def nchw(name: str) -> str:
+    """What the variant of the model file `name` for processors without the blocked layout is
+    called: "sface.onnx" is "sface_nchw.onnx"."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}{NCHW_SUFFIX}{dot}{ending}"
+
+
+def suited(name: str, machine: str | None = None) -> str:
+    """The file of the network `name` for `machine` (None: this one).
+
+    `name` is that of a network which is built for both layouts.
+    """
+    known = (machine or platform.machine()).lower()
+    return name if known in IN_BLOCKS else nchw(name)

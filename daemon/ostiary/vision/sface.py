@@ -18,10 +18,8 @@ from ostiary.messages.words import RecognizerName
 from ostiary.vision.align import similarity
 from ostiary.vision.arrays import BGRImage, Descriptor, RGBImage
 from ostiary.vision.face import Face
-from ostiary.vision.layout import suited
-from ostiary.vision.models import SFACE, model_path
-from ostiary.vision.rates import UNKNOWN, ErrorRates
-from ostiary.vision.recognizer import rates_of, unit
+from ostiary.vision.models import SFACE, model_path, suited
+from ostiary.vision.recognizer import UNKNOWN, ErrorRates, rates_of, unit
 from ostiary.vision.runtime import open_session
 
 CHIP_SIZE = 112

@@ -9,7 +9,7 @@ import numpy as np
 from ostiary.decision.likeness import Likeness, likeness_of
 from ostiary.decision.risk import Risk, comparison_risk, threshold_at
 from ostiary.messages.words import RecognizerName
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 from ostiary_export.evaluate.bootstrap import (
     Figure,
     accepted,

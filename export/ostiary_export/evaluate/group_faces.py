@@ -16,8 +16,7 @@ from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.models import YUNET, model_path
 from ostiary.vision.quality import assess
-from ostiary.vision.rates import ErrorRates
-from ostiary.vision.recognizer import Recognizer
+from ostiary.vision.recognizer import ErrorRates, Recognizer
 from ostiary_export.errors import FacesInvalid
 from ostiary_export.evaluate.faces import IMAGES, Advance, Ids, central, enlarged
 from ostiary_export.evaluate.pairs import ONE_PERSON, distances

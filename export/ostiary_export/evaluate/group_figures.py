@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ostiary.decision.likeness import Likeness, likeness_of
 from ostiary.messages.words import RecognizerName
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 from ostiary_export.evaluate.bootstrap import Figure, share_over_draws
 from ostiary_export.evaluate.faces import Ids
 from ostiary_export.evaluate.figures import Line, door_limit

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ostiary.messages.words import RecognizerName
-from ostiary.vision.rates import ErrorRates
+from ostiary.vision.recognizer import ErrorRates
 from ostiary_export.errors import FacesInvalid
 from ostiary_export.evaluate.faces import Collection
 from ostiary_export.evaluate.identification import LOOKS, fused_rows

@@ -9,9 +9,8 @@ from functools import partial
 from itertools import chain
 
 from ostiary.camera.clips import LIVE, Clip
-from ostiary.camera.frame import Frame, ViewCondition
+from ostiary.camera.frame import Frame, ViewCondition, view_condition
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.view import view_condition
 from ostiary.decision.calibration import CalibratedCamera
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.policy import policy_of
@@ -155,11 +154,11 @@ class Door:
         for number, (at, bgr) in enumerate(clip.frames(), 1):
             clock.now = BEGIN_S + at
             loop.see(Frame(bgr, number, clock.now, clip.kind, view_condition(bgr)))
-            if seen_at is None and loop.doorway.tracks:
+            if seen_at is None and loop.memory.tracks:
                 seen_at = clock.now
             told = (each for _, each in found.told)
             moves = any(each.reason is Reason.STILL_PICTURE for each in told)
-            if found.asked_at is None and (moves or loop.doorway.step_up.running is not None):
+            if found.asked_at is None and (moves or loop.memory.step_up.running is not None):
                 found.asked_at = clock.now - (seen_at or clock.now)
             self._score(loop, found)
         return found

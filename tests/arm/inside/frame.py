@@ -140,8 +140,7 @@ def reference() -> Stages:
 
 def networks() -> Stages:
     """Each network that is built twice, by either file."""
-    from ostiary.vision.layout import nchw
-    from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, SFACE
+    from ostiary.vision.models import MINIFASNET_V1SE, MINIFASNET_V2, SFACE, nchw
     from ostiary.vision.runtime import open_session
 
     def once(file: str) -> Callable[[], Any]:

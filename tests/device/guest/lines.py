@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ostiary.errors import InputUnavailable
+from ostiary.hardware.gpio import GpioInputs, InputLine, Relay
 from ostiary.hardware.input_device import InputDevice
-from ostiary.hardware.lines import GpioInputs, InputLine
-from ostiary.hardware.relay import Relay
 from ostiary.settings import RelaySettings
 from tests.device.guest.keypad import keypad, press
 
@@ -27,7 +26,7 @@ HOLDER = f"""
 import time
 from pathlib import Path
 from ostiary.settings import RelaySettings
-from ostiary.hardware.relay import Relay
+from ostiary.hardware.gpio import Relay
 relay = Relay.open(RelaySettings(enabled=True, chip=Path("{CHIP}"), line={RELAY}, pulse_s=60))
 relay.pulse()
 print("held", flush=True)

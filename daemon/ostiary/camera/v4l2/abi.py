@@ -26,6 +26,7 @@ EXPOSURE_AUTO = 0
 EXPOSURE_MANUAL = 1
 EXPOSURE_APERTURE_PRIORITY = 3
 """Automatic exposure time; what USB cameras call automatic."""
+_WRITE, _READ = 1, 2
 
 
 class Capability(Structure):
@@ -210,9 +211,6 @@ class QueryMenu(Structure):
         ("name", c_uint8 * 32),
         ("reserved", c_uint32),
     )
-
-
-_WRITE, _READ = 1, 2
 
 
 def _request(direction: int, number: int, what: type[Structure] | type[c_int32]) -> int:

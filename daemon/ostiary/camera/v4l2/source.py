@@ -1,16 +1,15 @@
-"""A camera on this machine: USB or CSI."""
+"""A camera on this machine, USB or CSI: its mode, its exposure and its pictures."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from ostiary.camera.picture import Picture
-from ostiary.camera.v4l2.controls import plan
-from ostiary.camera.v4l2.decode import to_bgr
-from ostiary.camera.v4l2.device import VideoDevice
-from ostiary.camera.v4l2.mode import VideoMode, choose
-from ostiary.camera.v4l2.stream import Filled, Stream
+from ostiary.camera.frame import Picture
+from ostiary.camera.v4l2 import abi
+from ostiary.camera.v4l2.device import Filled, Stream, VideoDevice
+from ostiary.camera.v4l2.formats import VideoMode, choose, to_bgr
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
 
@@ -20,6 +19,9 @@ LATE_S = 1.0
 """A picture stamped longer ago than this is none."""
 DISTRUST_AFTER = 30
 """So many such pictures in a row: the driver's clock is wrong, not the pictures old."""
+PER_MS = 10
+"""V4L2_CID_EXPOSURE_ABSOLUTE counts in 100 µs."""
+POWER_LINE = {0: 0, 50: 1, 60: 2}
 
 
 class DeviceSource:
@@ -137,3 +139,59 @@ def described(mode: VideoMode) -> str:
     """A mode that is in force, for people."""
     rate = f" at {mode.rates[0]:g}" if mode.rates else ""
     return f"{mode}{rate}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be set, control and value, in this order; and, for people, what will not."""
+
+    values: tuple[tuple[int, int], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __add__(self, other: "Plan") -> "Plan":
+        return Plan(self.values + other.values, self.remarks + other.remarks)
+
+
+def plan(device: VideoDevice, settings: CameraSettings) -> Plan:
+    """What the settings mean on this device. A door with another camera than it was set up for goes
+    on: nothing that it lacks here is a reason to stop."""
+    planned = Plan()
+    if settings.power_line_hz is not None:
+        planned += _power_line(device, settings.power_line_hz)
+    if settings.exposure_ms == "auto":
+        planned += _automatic(device)
+    elif settings.exposure_ms is not None:
+        planned += _exposure(device, settings.exposure_ms)
+    return planned
+
+
+def _power_line(device: VideoDevice, hertz: int) -> Plan:
+    control, item = abi.CID_POWER_LINE_FREQUENCY, POWER_LINE[hertz]
+    if device.control(control) is None:
+        return Plan(remarks=("it has no power-line setting; remove power_line_hz",))
+    if not device.offers_item(control, item):
+        return Plan(remarks=(f"it does not know power_line_hz = {hertz}",))
+    return Plan(((control, item),))
+
+
+def _automatic(device: VideoDevice) -> Plan:
+    for item in (abi.EXPOSURE_APERTURE_PRIORITY, abi.EXPOSURE_AUTO):
+        if device.offers_item(abi.CID_EXPOSURE_AUTO, item):
+            return Plan(((abi.CID_EXPOSURE_AUTO, item),))
+    return Plan(remarks=("it has no automatic exposure; remove exposure_ms",))
+
+
+def _exposure(device: VideoDevice, milliseconds: float) -> Plan:
+    span = device.control(abi.CID_EXPOSURE_ABSOLUTE)
+    if span is None:
+        return Plan(remarks=("its exposure cannot be set; remove exposure_ms",))
+    wanted = round(milliseconds * PER_MS)
+    given = min(max(wanted, span.least), span.most)
+    values = [(abi.CID_EXPOSURE_ABSOLUTE, given)]
+    if device.offers_item(abi.CID_EXPOSURE_AUTO, abi.EXPOSURE_MANUAL):
+        values.insert(0, (abi.CID_EXPOSURE_AUTO, abi.EXPOSURE_MANUAL))
+    if given == wanted:
+        return Plan(tuple(values))
+    limits = f"{span.least / PER_MS:g} to {span.most / PER_MS:g} ms"
+    became = f"exposure_ms = {milliseconds:g} becomes {given / PER_MS:g}"
+    return Plan(tuple(values), (f"it exposes {limits}; {became}",))

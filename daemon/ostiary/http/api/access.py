@@ -37,7 +37,8 @@ from ostiary.http.problems import responses
 from ostiary.http.runner import Turns
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.limits.lock_out import LockOut
-from ostiary.settings.overrides import ADJUSTABLE, Values
+from ostiary.settings.access import ADJUSTABLE
+from ostiary.settings.overrides import Values
 from ostiary.store.accounts import KIOSK, Account, Accounts, ApiToken, ApiTokens
 from ostiary.store.audit import Audit
 from ostiary.store.sessions import Session, Sessions

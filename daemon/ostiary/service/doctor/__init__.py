@@ -2,24 +2,14 @@
 
 from collections.abc import Iterator
 
-from ostiary.service.doctor.broker import check_broker
-from ostiary.service.doctor.budget import check_budget
-from ostiary.service.doctor.calibration import check_calibration
 from ostiary.service.doctor.cameras import check_camera
-from ostiary.service.doctor.check import Check, Level
-from ostiary.service.doctor.clock import check_clock
-from ostiary.service.doctor.console import check_console
-from ostiary.service.doctor.database import check_database
-from ostiary.service.doctor.decoder import check_decoder
-from ostiary.service.doctor.devices import check_devices
-from ostiary.service.doctor.inputs import check_inputs
-from ostiary.service.doctor.models import check_models
-from ostiary.service.doctor.page import as_json, exit_status, render
-from ostiary.service.doctor.recognition import check_recognition
-from ostiary.service.doctor.relay import check_relay
-from ostiary.service.doctor.rules import check_rules
-from ostiary.service.doctor.secrets import check_secrets
-from ostiary.service.doctor.settings import check_settings
+from ostiary.service.doctor.check import Check, Level, as_json, exit_status, render
+from ostiary.service.doctor.database import check_database, check_rules
+from ostiary.service.doctor.hardware import check_devices, check_inputs, check_relay
+from ostiary.service.doctor.machine import check_clock, check_secrets, check_settings
+from ostiary.service.doctor.network import check_broker, check_console
+from ostiary.service.doctor.recognition import check_calibration, check_recognition
+from ostiary.service.doctor.vision import check_budget, check_decoder, check_models
 from ostiary.settings import Settings
 
 __all__ = ["Check", "Level", "as_json", "exit_status", "render", "run_checks"]

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from ostiary.camera.address import is_open_on_the_way, redact
-from ostiary.camera.frame import CameraStatus, Frame, ViewCondition
+from ostiary.camera.frame import CameraStatus, Frame, ViewCondition, turned
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.view import turned
 from ostiary.errors import OstiaryError
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.settings import CameraSettings, VisionSettings

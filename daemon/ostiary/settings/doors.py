@@ -1,4 +1,4 @@
-"""The door itself: its contact, its button, its alarm; keypads and card readers beside it."""
+"""The physical door: relay, contact, button and alarm; keypads and card readers beside it."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -113,6 +113,16 @@ class DoorSettings(Section):
     @property
     def has_lines(self) -> bool:
         return self.contact_line is not None or self.exit_line is not None
+
+
+class RelaySettings(Section):
+    """A relay at this machine that opens the door (needs the extra `ostiary[gpio]`)."""
+
+    enabled: bool = Field(False, description="Pulse it when a camera's face is granted.")
+    chip: Path = Field(Path("/dev/gpiochip0"), description="The GPIO chip.")
+    line: int | str = Field(17, description="The line on the chip: its offset or its name.")
+    active_low: bool = Field(False, description="The relay switches on when the line is low.")
+    pulse_s: float = Field(3.0, gt=0, le=60, description="How long the lock is released, seconds.")
 
 
 class ReaderSettings(Section):

@@ -1,4 +1,4 @@
-"""Video files and RTSP, through OpenCV's FFmpeg.
+"""RTSP, through OpenCV's FFmpeg, and when each picture of a stream was captured.
 
 Why not PyAV: its wheel brings a second FFmpeg, 103 MB on disk and 12 MB of memory; with the options
 below both show a picture 70 ms after it was made (15 fps, of which 67 ms are the H.264 parser's
@@ -9,17 +9,17 @@ import os
 import resource
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import cv2
+import numpy as np
 
 from ostiary.camera.address import redact
-from ostiary.camera.picture import Picture, hush_opencv
-from ostiary.camera.stream_clock import StreamClock
+from ostiary.camera.frame import Picture, hush_opencv
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
-from ostiary.vision.arrays import BGRImage
 
 KEY_FRAME_S = 60.0
 """So long a stream may flow without a picture that can be decoded."""
@@ -31,31 +31,86 @@ LATE_PICTURES = 12
 """And for more pictures than this: a slow camera sends no more in that time."""
 
 
-class FileSource:
-    """A video file in its own time; again and again with `loop`."""
+class StreamClock:
+    """Tells when a picture was captured, from the time in the stream and the time of arrival.
 
-    def __init__(self, settings: CameraSettings) -> None:
-        """Raises CameraUnavailable when it is not a video."""
-        hush_opencv()
-        self._capture = cv2.VideoCapture(
-            settings.source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]
-        )
-        if not self._capture.isOpened():
-            raise CameraUnavailable(f"{settings.source}: not a video that FFmpeg can read.")
-        own_rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.pace: float | None = 1.0 / (own_rate if 0 < own_rate <= 240 else settings.fps)
-        self.device: str | None = None
-        self._settings = settings
+    The quickest journey ever seen counts as no journey at all; a picture that took longer is that
+    much older than its arrival. So a backlog (FFmpeg's probing at the start, a network that hung)
+    is known for what it is although its pictures all arrive now.
 
-    def read(self) -> Picture | None:
-        there, image = self._capture.read()
-        if not there and self._settings.loop:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-            there, image = self._capture.read()
-        return Picture(_bgr(image), time.monotonic()) if there else None
+    Many cameras stamp another rate than they send. Their journeys seem to grow or shrink along a
+    straight line, while every picture is waited for: then the line is the journey, and the time of
+    arrival counts. A backlog comes in a jump, or is not waited for.
+    """
 
-    def close(self) -> None:
-        self._capture.release()
+    SETTLED = 2
+    """After the start, pictures in a row that came no quicker than those before them: the edge."""
+    DRIFT = 0.001
+    """The camera's clock may run this much slower than ours."""
+    LEARN_S, LEARN_PICTURES = 2.0, 8
+    """A line is drawn through the pictures of so many seconds, and so many at least."""
+    SCATTER_S = 0.08
+    """Standard deviation from a line above which it is none."""
+    WAITED = 0.75
+    """The least share of them that was waited for."""
+    NEAR_S = 0.15
+    """A line is the journey only where it passes the last quick picture as near as this."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None  # arrival less stream time of the quickest journey
+        self._drift = 0.0
+        self._settled = 0
+        self._before = (0.0, 0.0)
+        self._quick = (0.0, 0.0)  # arrival and offset where the quickest journey was last seen
+        self._seen: deque[tuple[float, float, bool]] = deque()
+
+    def captured_at(self, arrived: float, stream_time: float, waited: bool = True) -> float | None:
+        """Seconds on the clock of `arrived`; None while the stream is still catching up. `waited`:
+        the picture was not there yet when it was asked for."""
+        offset = arrived - stream_time
+        before, self._before = self._before, (arrived, stream_time)
+        if self._offset is None:
+            self._offset, self._quick = offset, (arrived, offset)
+            return None
+        if stream_time <= before[1]:  # the stream has no times, or began them anew
+            self._offset, self._drift = offset, 0.0
+        else:
+            self._offset += (self.DRIFT + self._drift) * (arrived - before[0])
+        quicker = self._offset - offset
+        self._settled = 0 if quicker > 0.02 else self._settled + 1
+        if quicker >= 0:
+            self._offset, self._quick = offset, (arrived, offset)
+        self._remember(arrived, offset, waited, before)
+        if self._settled < self.SETTLED or quicker < -0.02:
+            self._learn(arrived)
+        if self._settled < self.SETTLED:
+            return None
+        return arrived - (offset - self._offset) / (1 - self._drift)
+
+    def _remember(
+        self, arrived: float, offset: float, waited: bool, before: tuple[float, float]
+    ) -> None:
+        change, since = offset - (before[0] - before[1]), arrived - before[0]
+        jumped = not -1.0 - 10 * since < change < 1.0
+        if jumped or (self._settled < self.SETTLED and not waited):
+            self._seen.clear()
+        self._seen.append((arrived, offset, waited))
+        while len(self._seen) > self.LEARN_PICTURES and arrived - self._seen[1][0] > self.LEARN_S:
+            self._seen.popleft()
+
+    def _learn(self, arrived: float) -> None:
+        """Take the line through the last pictures for the journey, where it is one."""
+        if len(self._seen) < self.LEARN_PICTURES or arrived - self._seen[0][0] < self.LEARN_S:
+            return
+        times, offsets, waited = np.array(self._seen).T
+        slope, height = np.polyfit(times - arrived, offsets, 1)
+        off = offsets - (height + slope * (times - arrived))
+        is_far = abs(height + slope * (self._quick[0] - arrived) - self._quick[1]) > self.NEAR_S
+        if off.std() > self.SCATTER_S or waited.mean() < self.WAITED or is_far:
+            return
+        self._offset, self._drift = float(height + off.min()), max(0.0, float(slope))
+        self._quick = arrived, self._offset
+        self._settled = max(self._settled, self.SETTLED)
 
 
 class _Options:
@@ -152,7 +207,7 @@ class RtspSource:
         there, image = self._capture.retrieve()
         if not there:
             raise CameraUnavailable(f"{self._shown}: a picture cannot be decoded.")
-        return Picture(_bgr(image), captured_at)
+        return Picture(np.asarray(image, np.uint8), captured_at)
 
     def close(self) -> None:
         self._capture.release()
@@ -175,7 +230,3 @@ def _options(settings: CameraSettings) -> str:
 def _waits() -> int:
     """How often this thread has waited for something outside of it."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-
-
-def _bgr(image: "cv2.typing.MatLike") -> BGRImage:
-    return image.astype("uint8", copy=False)

@@ -1,16 +1,17 @@
-"""Which devices this machine has, and which of them the door uses."""
+"""Which devices this machine has, which of them the door uses, and are the doors' lines there?"""
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ostiary.camera.address import SourceKind, kind_of
-from ostiary.camera.v4l2.controls import plan
 from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
-from ostiary.camera.v4l2.source import chosen_mode, path_of
-from ostiary.errors import CameraUnavailable
-from ostiary.hardware.relay import lines_of
-from ostiary.service.doctor.check import Check, green, yellow
-from ostiary.settings import CameraSettings, Settings
+from ostiary.camera.v4l2.source import chosen_mode, path_of, plan
+from ostiary.errors import CameraUnavailable, RelayUnavailable
+from ostiary.hardware.gpio import line_in_use_by, lines_of
+from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.settings import CameraSettings, RelaySettings, Settings
 
 TPM = Path("/sys/class/tpm/tpm0/tpm_version_major")
 INPUTS = Path("/sys/class/input")
@@ -91,3 +92,57 @@ def _is_device(settings: CameraSettings) -> bool:
 
 def _device(settings: CameraSettings) -> Path:
     return path_of(settings.source).resolve()
+
+
+def check_relay(settings: Settings) -> Iterator[Check]:
+    """Whether the relays' lines are there; nothing for a door without. They are only looked at."""
+    advice = "Correct [relay], and see gpio.conf for the permission."
+    for relay in {each.line: each for each in lines_of(settings).values()}.values():
+        yield _line("relay", relay, advice)
+
+
+def check_inputs(settings: Settings) -> Iterator[Check]:
+    """Whether contacts, buttons, keypads and readers are there; nothing for a door without any.
+    They are only looked at, not taken."""
+    advice = "Correct [[doors]] or [[readers]]; permission: gpio.conf."
+    for door in settings.doors:
+        lines = {
+            "contact": door.contact_line,
+            "exit button": door.exit_line,
+            "alarm": door.alarm_line,
+        }
+        for what, line in lines.items():
+            if line is not None:
+                wired = RelaySettings(chip=door.chip, line=line)
+                yield _line(f"{what} of {door.camera}", wired, advice)
+    for reader in settings.readers:
+        if reader.device is not None:
+            yield _reader(f"reader of {reader.door}", reader.device)
+        for wire, line in (("D0", reader.d0), ("D1", reader.d1)):
+            if line is not None:
+                wired = RelaySettings(chip=reader.chip, line=line)
+                yield _line(f"reader of {reader.door}, {wire}", wired, advice)
+
+
+def _line(name: str, line: RelaySettings, advice: str) -> Check:
+    try:
+        user = line_in_use_by(line)
+    except RelayUnavailable as error:
+        return red(name, error.message.removeprefix("relay: "), advice)
+    state = "free" if user is None else f"in use by {user}"
+    return green(name, f"line {line.line} of {line.chip}: {state}")
+
+
+def _reader(name: str, device: Path) -> Check:
+    advice = (
+        "`ls -l /dev/input/by-id` lists what is plugged in; see keypad.conf for the permission."
+    )
+    try:
+        mode = device.stat().st_mode
+    except OSError as error:
+        return red(name, f"{device}: {error.strerror}", advice)
+    if not stat.S_ISCHR(mode):
+        return red(name, f"{device} is no device", advice)
+    if not os.access(device, os.R_OK):
+        return red(name, f"{device} is not for this user to read", advice)
+    return green(name, f"{device} is there")

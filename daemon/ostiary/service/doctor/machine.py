@@ -1,11 +1,20 @@
-"""Who else may read the door's keys?"""
+"""What is old in the settings, who else may read the door's keys, and is the clock right?"""
 
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ostiary.service.doctor.check import Check, green, red
+from ostiary.service.doctor.check import Check, green, red, yellow
+from ostiary.service.machine import BUILT_AFTER, is_synchronised
 from ostiary.settings import Settings
+
+
+def check_settings(settings: Settings) -> Iterator[Check]:
+    """Says nothing where there is not."""
+    if settings.retired:
+        advice = "Take them out, or write the file anew: `ostiary config` says it as it is read."
+        yield yellow("settings", "; ".join(settings.retired), advice)
 
 
 def check_secrets(settings: Settings) -> Iterator[Check]:
@@ -37,3 +46,18 @@ def _secrets(settings: Settings) -> Iterator[Path]:
         settings.store.key_file,
     )
     yield from (path for path in named if path is not None)
+
+
+def check_clock() -> Iterator[Check]:
+    now = time.time()
+    told = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    advice = (
+        "timedatectl set-ntp true; without a network, fit a real-time clock (RTC) and set "
+        'clock.trust = "always". Until then whoever has hours or an end is denied.'
+    )
+    if now < BUILT_AFTER:
+        yield red("clock", f"{told}: in the past", advice)
+    elif is_synchronised():
+        yield green("clock", f"{told}, synchronised")
+    else:
+        yield yellow("clock", f"{told}, not synchronised", advice)

@@ -1,20 +1,25 @@
-"""A relay on a GPIO line of this machine that opens the door for a moment (extra `ostiary[gpio]`).
+"""GPIO lines of this machine by libgpiod (extra `ostiary[gpio]`): relays and alarms out, inputs in.
 
-The line is inactive from the moment it is taken, and again when it is let go. When the daemon dies
+An output is inactive from the moment it is taken, and again when it is let go. When the daemon dies
 the kernel closes the line, systemd's drop-in `gpio.conf` then sets it inactive with
 `ostiary release`, and the restarted daemon takes it inactive.
 """
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 import structlog
 
-from ostiary.errors import RelayUnavailable
+from ostiary.errors import InputUnavailable, RelayUnavailable
+from ostiary.hardware.controller import Output
 from ostiary.settings import RelaySettings, Settings
+from ostiary.settings.doors import Line, Pull
 
 if TYPE_CHECKING:
     import gpiod
@@ -27,14 +32,7 @@ LONGEST_WAIT_S = 60.0
 
 Lines = frozenset[tuple[str, int | str]]
 """Chips with their lines."""
-
-
-class OutputLine(Protocol):
-    """One output. Both may raise OSError."""
-
-    def set_active(self, active: bool) -> None: ...
-
-    def release(self) -> None: ...
+_NS = 1e-9
 
 
 class NoLine:
@@ -57,7 +55,7 @@ class GpioLine:
     @classmethod
     def take(cls, settings: RelaySettings) -> Self:
         """Take the line as an inactive output. Raises RelayUnavailable."""
-        with _explained(settings):
+        with _of_relay(settings):
             import gpiod
             from gpiod.line import Direction, Value
 
@@ -84,7 +82,7 @@ class Relay:
     """Holds the lock open for as long as any of the doors that share it says, from a thread of its
     own: it shuts in time, whatever became of who opened it."""
 
-    def __init__(self, line: OutputLine, pulse_s: float) -> None:
+    def __init__(self, line: Output, pulse_s: float) -> None:
         self._line = line
         self._pulse_s = pulse_s
         self._changed = threading.Condition()
@@ -163,7 +161,7 @@ def lines_in(settings: Settings) -> Lines:
     return frozenset((str(chip), line) for chip, line in named if line is not None)
 
 
-def _take(settings: RelaySettings, held: Lines) -> OutputLine:
+def _take(settings: RelaySettings, held: Lines) -> Output:
     is_held = (str(settings.chip), settings.line) in held
     return NoLine() if is_held else GpioLine.take(settings)
 
@@ -184,9 +182,9 @@ def open_relays(settings: Settings, held: Lines = frozenset()) -> dict[str, Rela
     return {camera: opened[each.line] for camera, each in wanted.items()}
 
 
-def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, OutputLine]:
+def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, Output]:
     """Likewise the alarm's line of each door that has one, inactive."""
-    opened: dict[str, OutputLine] = {}
+    opened: dict[str, Output] = {}
     try:
         for door in settings.doors:
             if door.alarm_line is not None:
@@ -203,7 +201,7 @@ def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, Outp
 
 def line_in_use_by(settings: RelaySettings) -> str | None:
     """Who has the line; None where it is free. It is only looked at. Raises RelayUnavailable."""
-    with _explained(settings):
+    with _of_relay(settings):
         import gpiod
 
         with gpiod.Chip(str(settings.chip)) as chip:
@@ -211,24 +209,132 @@ def line_in_use_by(settings: RelaySettings) -> str | None:
     return line.consumer or "the kernel" if line.used else None
 
 
-@contextmanager
-def _explained(settings: RelaySettings) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise RelayUnavailable(
-            f"relay.enabled: {error.name} is missing. The Debian package has it."
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RelayUnavailable(
-            f"relay: line {settings.line} of {settings.chip}: {reason}. "
-            "`gpioinfo` lists chips and lines, and who uses them."
-        ) from error
-
-
 def release(settings: Settings) -> None:
     """Set every camera's line inactive and let go of it: `ostiary release`. Raises
     RelayUnavailable."""
     for each in {each.line: each for each in lines_of(settings).values()}.values():
         GpioLine.take(each).release()
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A line became active or inactive, `at` in seconds of the kernel's monotonic clock."""
+
+    name: str
+    active: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class InputLine:
+    """One line: its offset or name, and which level counts as active."""
+
+    line: Line
+    active_low: bool
+
+
+class Inputs(Protocol):
+    """Some lines by name, taken together. All may raise InputUnavailable."""
+
+    def values(self) -> Mapping[str, bool]:
+        """Which of them are active now."""
+        ...
+
+    def wait(self, timeout_s: float) -> list[Edge]:
+        """The edges since the last call, oldest first; empty when time is up."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class GpioInputs:
+    """Lines of the kernel's GPIO character device."""
+
+    def __init__(self, request: "gpiod.LineRequest", names: Mapping[int, str], what: str) -> None:
+        self._request = request
+        self._names = names
+        self._what = what
+
+    @classmethod
+    def take(
+        cls,
+        chip: Path,
+        lines: Mapping[str, InputLine],
+        *,
+        pull: Pull = "up",
+        debounce_s: float = 0.0,
+    ) -> Self:
+        """Take the lines as inputs that tell both edges. Raises InputUnavailable."""
+        named = ", ".join(f"{name} (line {each.line})" for name, each in lines.items())
+        what = f"{named} of {chip}"
+        with _explained(InputUnavailable, what):
+            import gpiod
+            from gpiod.line import Bias, Direction
+            from gpiod.line import Edge as Detected
+
+            bias = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "none": Bias.AS_IS}[pull]
+            config: dict[Iterable[int | str] | int | str, gpiod.LineSettings | None] = {
+                each.line: gpiod.LineSettings(
+                    direction=Direction.INPUT,
+                    edge_detection=Detected.BOTH,
+                    bias=bias,
+                    active_low=each.active_low,
+                    debounce_period=timedelta(seconds=debounce_s),
+                )
+                for each in lines.values()
+            }
+            request = gpiod.request_lines(str(chip), consumer=CONSUMER, config=config)
+            names = dict(zip(request.offsets, lines, strict=True))
+        return cls(request, names, what)
+
+    def values(self) -> Mapping[str, bool]:
+        from gpiod.line import Value
+
+        with _explained(InputUnavailable, self._what):
+            levels = self._request.get_values(list(self._names))
+        return {
+            name: level is Value.ACTIVE
+            for name, level in zip(self._names.values(), levels, strict=True)
+        }
+
+    def wait(self, timeout_s: float) -> list[Edge]:
+        import gpiod
+
+        rising = gpiod.EdgeEvent.Type.RISING_EDGE
+        with _explained(InputUnavailable, self._what):
+            if not self._request.wait_edge_events(timedelta(seconds=timeout_s)):
+                return []
+            return [
+                Edge(
+                    self._names[event.line_offset],
+                    event.event_type is rising,
+                    event.timestamp_ns * _NS,
+                )
+                for event in self._request.read_edge_events()
+            ]
+
+    def close(self) -> None:
+        self._request.release()
+
+
+@contextmanager
+def _explained(
+    kind: type[RelayUnavailable | InputUnavailable], what: str, needed_by: str | None = None
+) -> Iterator[None]:
+    """Whatever libgpiod raises becomes an error that names the lines and says what to do."""
+    try:
+        yield
+    except ImportError as error:
+        raise kind(
+            f"{needed_by or what}: {error.name} is missing. The Debian package has it."
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise kind(
+            f"{what}: {reason}. `gpioinfo` lists chips and lines, and who uses them."
+        ) from error
+
+
+def _of_relay(settings: RelaySettings) -> AbstractContextManager[None]:
+    where = f"relay: line {settings.line} of {settings.chip}"
+    return _explained(RelayUnavailable, where, "relay.enabled")

@@ -1,7 +1,8 @@
-"""How often somebody's challenge was not passed, and how long they wait for the next one.
+"""How long a door pauses: after clear attacks for everybody, after failed challenges for one.
 
-One in ten of the movements that are drawn can be guessed. Who guesses waits twice as long after
-each wrong guess; and walking away from a challenge that does not suit is a wrong guess, too.
+Whoever holds photos before a camera until one of them passes gets few tries, and nobody else is let
+in right after an attack. One in ten of the movements that a challenge draws can be guessed: who
+guesses waits twice as long after each wrong guess, and walking away from a challenge counts as one.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,36 @@ from ostiary.decision.policy import Policy
 
 MOST_PEOPLE = 1000
 """Of whom this is remembered; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attacks:
+    """Clear attacks before one camera, one after the other. Times are monotonic seconds."""
+
+    since: float
+    last: float
+    count: int = 1
+    told_at: float | None = None
+
+    def is_running(self, now: float, policy: Policy) -> bool:
+        """Whether another one would be of the same row."""
+        return now - self.last < policy.attack_over_s
+
+    def pause_until(self, policy: Policy) -> float:
+        """Until then nobody passes."""
+        doubled = policy.attack_pause_first_s * 2.0 ** min(self.count - 1, 30)
+        return self.last + min(doubled, policy.attack_pause_s)
+
+    def is_news(self, now: float, policy: Policy) -> bool:
+        """Whether it is time to say that the row goes on."""
+        return self.told_at is None or now - self.told_at >= policy.attack_again_s
+
+
+def one_more(attacks: Attacks | None, now: float, policy: Policy) -> Attacks:
+    """The row after another clear attack at `now`."""
+    if attacks is None or not attacks.is_running(now, policy):
+        return Attacks(since=now, last=now)
+    return Attacks(attacks.since, now, attacks.count + 1, attacks.told_at)
 
 
 @dataclass(frozen=True, slots=True)

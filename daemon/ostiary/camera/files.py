@@ -1,4 +1,4 @@
-"""A folder of images as a camera."""
+"""Recorded pictures as a camera: a folder of images, or a video file."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import structlog
 
-from ostiary.camera.picture import Picture
+from ostiary.camera.frame import Picture, hush_opencv
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
@@ -48,6 +48,33 @@ class FolderSource:
 
     def close(self) -> None:
         pass
+
+
+class FileSource:
+    """A video file in its own time; again and again with `loop`."""
+
+    def __init__(self, settings: CameraSettings) -> None:
+        """Raises CameraUnavailable when it is not a video."""
+        hush_opencv()
+        self._capture = cv2.VideoCapture(
+            settings.source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]
+        )
+        if not self._capture.isOpened():
+            raise CameraUnavailable(f"{settings.source}: not a video that FFmpeg can read.")
+        own_rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.pace: float | None = 1.0 / (own_rate if 0 < own_rate <= 240 else settings.fps)
+        self.device: str | None = None
+        self._settings = settings
+
+    def read(self) -> Picture | None:
+        there, image = self._capture.read()
+        if not there and self._settings.loop:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            there, image = self._capture.read()
+        return Picture(np.asarray(image, np.uint8), time.monotonic()) if there else None
+
+    def close(self) -> None:
+        self._capture.release()
 
 
 def _load(path: Path) -> BGRImage | None:
