@@ -23,7 +23,7 @@ from ostiary.settings.overrides import adjusted
 ROOM = Path(errors.__file__).parent
 TEXTS = Texts()
 SAYINGS = Sayings(TEXTS)
-ELSEWHERE = ("cli", "client/", "local/", "setup/", "http/legacy.py", "store/import")
+ELSEWHERE = ("cli/", "local/", "setup/", "http/legacy.py", "store/import")
 """Rooms whose words no page of the console shows."""
 ITSELF_A_SENTENCE = {
     "error": "hours need a day",
@@ -90,7 +90,7 @@ def raised() -> Iterator[tuple[str, str]]:
         place = str(path.relative_to(ROOM))
         if place.startswith(ELSEWHERE):
             continue
-        of_values = place.startswith(("messages/", "config/access.py"))
+        of_values = place.startswith(("messages/", "settings/access.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
