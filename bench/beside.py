@@ -1,4 +1,4 @@
-"""Events from their commit to their PUBACK, beside another commit of this project, by turns.
+"""Compares events from their commit to their PUBACK with another commit of this project, in turns.
 
 `python -m bench.beside COMMIT [ROUNDS]` takes the other's code from git and prints one JSON line.
 Ours is sealed and chained; the other is as it was, on its own database, at the same broker. It has
@@ -75,7 +75,7 @@ def has(commit: str) -> bool:
 
 
 def beside(commit: str, rounds: int = ROUNDS) -> Line:
-    """Ours and the other's, medians; the ratio is the median of the turns' ratios."""
+    """Medians of ours and the other's; the ratio is the median of the turns' ratios."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
         folder = Path(name)
         tree, key = folder / "tree", folder / "store.key"
@@ -121,7 +121,8 @@ def decide(events: Any, number: int) -> None:
 
 
 def serve(name: str, folder: Path, port: int, key: str, models: Path) -> None:
-    """One side: for each number that is read, so many events, and how long they took, in s."""
+    """Run one side: for each number that is read, decide so many events, and print how long they
+    took, in s."""
     from ostiary.settings import VisionSettings
     from ostiary.vision.engine import VisionEngine
 

@@ -1,4 +1,4 @@
-"""Recognition while somebody sends picture bombs as fast as they are refused."""
+"""Measures recognition while somebody sends picture bombs as fast as they are refused."""
 
 import threading
 import time
@@ -46,7 +46,7 @@ def _frame_ms(engine: VisionEngine, frame: np.ndarray) -> float:
 
 
 class _Bomber:
-    """Sends a progressive picture with as many scans as are taken, again and again."""
+    """Sends a progressive picture with as many scans as are permitted, again and again."""
 
     def __init__(self, decoder: Decoder) -> None:
         image = np.full((3000, 3000, 3), 128, np.uint8)

@@ -1,4 +1,5 @@
-"""How old a picture is when it is handed over, from a camera that shows when each was made."""
+"""Measures how old a picture is when it is handed over, from a camera that shows when each was
+made."""
 
 from collections.abc import Iterator
 

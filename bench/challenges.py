@@ -1,7 +1,8 @@
-"""How often a challenge is passed by whom, and how long it takes: `python -m bench.challenges`.
+"""Measures how often each kind of visitor passes a challenge, and how long it takes: `python -m
+bench.challenges`.
 
 Rendered heads (`demo.turner`) on a simulated clock, real networks, real judging. Prints one JSON
-line a kind of person or attack: what it is, how many tries, how many passed, and the median time of
+line for each kind of person or attack: how many tried, how many passed, and the median time of
 those. It takes a few minutes; rendering is most of it.
 """
 
@@ -147,7 +148,7 @@ class Tally:
 
 
 def doing(performer: Performer) -> Plays:
-    """Somebody who hears each prompt once."""
+    """Somebody who follows each prompt once."""
     heard: list[Prompt | None] = [None]
 
     def plays(prompt: Prompt | None, now: float) -> BGRImage:
@@ -160,7 +161,7 @@ def doing(performer: Performer) -> Plays:
 
 
 def recorded(judge: Judge, who: str, person: Person, movements: Sequence[Prompt]) -> list[Posture]:
-    """How somebody held their head, frame by frame, who took that challenge."""
+    """How somebody held their head, frame by frame, while taking that challenge."""
     performer = Performer(person)
     held: list[Posture] = []
     live = doing(performer)
@@ -190,7 +191,7 @@ def waving(person: Turner, chance: random.Random) -> Plays:
 
 
 def measured(judge: Judge) -> Iterator[Tally]:
-    """Every kind, one after the other."""
+    """Measure every kind, one after the other."""
     people = {
         name: Turner.of(Portrait.load(PORTRAITS / name), judge.engine.detector) for name in SEEN
     }
@@ -262,7 +263,7 @@ def noise(judge: Judge, person: Turner, chance: random.Random, tries: int = 1000
 
 
 def _playing(person: Turner, clip: Sequence[Posture], start: int) -> Plays:
-    """The clip from a frame on, again and again, and its first frame where it is over."""
+    """The clip from a frame on, in a loop, and its first frame at the loop's end."""
 
     def plays(_prompt: Prompt | None, now: float) -> BGRImage:
         return person.seen_in(clip[(start + round(now * FPS)) % len(clip)] if clip else STRAIGHT)

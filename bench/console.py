@@ -1,9 +1,9 @@
-"""What five viewers of the live picture cost recognition.
+"""Measures what five viewers of the live picture cost recognition.
 
 Recognition runs flat out on decoded pictures of a person who steps up; five viewers in another
 process take every live picture they are given. Rounds with and without them take turns, and the
-median of the pairs counts. Time in which recognition waited for a processor is left out, since on
-a busy machine other programs had it; time in which it waited for Python's lock is not.
+median of the pairs counts. Time in which recognition waited for a processor is left out, since on a
+busy machine other programs had it. Time in which it waited for Python's lock counts.
 """
 
 import subprocess

@@ -1,7 +1,8 @@
-"""How often a mask or dark glasses, drawn on faces, are found: `python -m bench.covered FOLDER`.
+"""Measures how often a mask or dark glasses, drawn on faces, are found: `python -m bench.covered
+FOLDER`.
 
-Pictures of FOLDER's sub-folders whose face is good enough to be enrolled: as they are, with a mask,
-and with dark glasses. One JSON line each.
+Takes pictures of FOLDER's sub-folders whose face is good enough to be enrolled: as they are, with a
+mask, and with dark glasses. One JSON line each.
 """
 
 import json

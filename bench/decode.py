@@ -1,4 +1,4 @@
-"""What it costs that pictures of strangers are decoded in another process."""
+"""Measures what it costs to decode strangers' pictures in another process."""
 
 import statistics
 import time

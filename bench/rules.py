@@ -1,8 +1,8 @@
-"""How many rulings a second: who of 1,000 people may pass which of four doors now.
+"""Measures how many rulings a second: who of 1,000 people may pass which of four doors now.
 
 Twenty rules with hours in a time zone with summer time. The reference rules each time anew, without
 remembering until when a ruling holds. A ruling must not take longer than a microsecond: a million a
-second. As at a real door, the moments go on, here by a quarter of a second each.
+second. As at a real door, time goes on, here by a quarter of a second each.
 """
 
 import random
@@ -49,7 +49,7 @@ def run() -> Iterator[Line | Measure]:
 
 
 def of_a_house() -> tuple[Rulebook, list[tuple[str, str]]]:
-    """Its book, and `A_CALL` questions in no order."""
+    """A house's rulebook, and `A_CALL` questions in no order."""
     chance = random.Random(11)
     groups = [f"group {number}" for number in range(RULES)]
     rules = []

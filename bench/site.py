@@ -1,12 +1,12 @@
-"""Many doors, one roster, by the real site code without cameras, at a real mosquitto.
+"""Measures a site of many doors by the real site code, without cameras, at a real mosquitto.
 
 200 doors of one site: how long until a change is known at all of them, and what it costs each. One
 site of 200 doors and 20,000 people: how long until a new door knows all, at a broker with room for
 them, and at mosquitto as it is installed, which keeps 1,000 messages for a client and drops the
 rest.
 
-200 doors that know 20,000 people each would be four million rows. So those that change something
-know PEOPLE_OF_MANY, and of those beside the new door the broker has only what they said last.
+200 doors that know 20,000 people each would be four million rows. So the doors that make changes
+know PEOPLE_OF_MANY; of the others, the broker has only their last reports.
 """
 
 import tempfile
@@ -167,7 +167,7 @@ def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, SiteEntry]
 
 
 def _reports(house: House, doors: dict[str, bytes], digest: bytes) -> Iterator[Message]:
-    """What so many doors said of themselves last, all of which have that roster."""
+    """What so many doors reported last, all with that roster."""
     signed, now = house.members, house.clock()
     for name, secret in doors.items():
         identity = Identity.of(Ed25519PrivateKey.from_private_bytes(secret))
@@ -195,7 +195,7 @@ def _eager(client: paho.Client) -> None:
 
 
 def _kept(broker: Mosquitto) -> int:
-    """How many messages the broker keeps, by its own word."""
+    """How many messages the broker keeps, as it says itself."""
     topic = "$SYS/broker/retained messages/count"
     with Probe(broker.port, topic) as asking:
         return int(asking.wait(topic, timeout_s=30)[0].payload)

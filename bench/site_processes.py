@@ -1,5 +1,5 @@
-"""Cameraless doors of a site in processes of their own: 25 in one, so that 200 are eight processes
-and no one interpreter's lock holds them all up."""
+"""Runs doors of a site without cameras in processes of their own, 25 in one: 200 doors are eight
+processes, and no single interpreter's lock holds them all up."""
 
 import multiprocessing
 import time
@@ -76,7 +76,7 @@ class DoorsProcess:
 
 
 class _Doors:
-    """The other end."""
+    """The doors inside a process."""
 
     def __init__(self, plan: Plan, stack: ExitStack) -> None:
         self._stack = stack

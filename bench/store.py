@@ -1,5 +1,5 @@
-"""What sealing and chaining cost: a start with many templates, and an event's way into the database
-and to the broker, beside one that is neither sealed nor chained."""
+"""Measures what sealing and chaining cost: a start with many templates, and an event's way into the
+database and to the broker, beside a door that neither seals nor chains."""
 
 import statistics
 import tempfile
@@ -68,8 +68,8 @@ def _start(path: Path) -> Measure:
 
 
 def _forgetting(path: Path) -> Iterator[Measure]:
-    """What somebody's deletion costs a large door that has to write its file anew: how long that
-    takes while nobody comes, and how long an event waits at most that comes at any moment of it."""
+    """What a deletion costs a large door that has to write its file anew: how long that takes while
+    nobody comes, and how long an event waits at most that comes at any moment of it."""
     random = np.random.default_rng(1)
     with Database.open(path) as database:
         users, events = Users(database), Events(database)
@@ -123,8 +123,7 @@ class _Unchained(Chain):
 
 def _delivered(folder: Path) -> Line:
     """From the first decision's commit until the last one's PUBACK is marked, for two doors on one
-    broker that take turns: sealed and chained, and neither. The publisher
-    is today's on both sides: what the two cost now, not beside what there was before them."""
+    broker in turns: one sealed and chained, one neither. Today's publisher runs on both sides."""
     engine = VisionEngine.load(VisionSettings(models=MODELS))
     key = folder / "store.key"
     key.write_bytes(b64encode(KEY))
@@ -151,7 +150,7 @@ def _delivered(folder: Path) -> Line:
 
 
 def _turn(sealed: Doorway, plain: Doorway, number: int) -> tuple[float, float]:
-    """What each took, in s. Whoever is first has the quieter machine, so they change places."""
+    """What each took, in s. The first has the quieter machine, so they change places."""
     if number % 2:
         return _until_delivered(sealed), _until_delivered(plain)
     without = _until_delivered(plain)
@@ -189,7 +188,7 @@ def _decide(events: Events, number: int) -> None:
 
 
 def _bare(database: Database) -> None:
-    """The same row without chain and seal, checked as much: what an event cost before both."""
+    """The same row without chain and seal, checked as much."""
     for number in range(EVENTS_A_ROUND):
         with database.transaction() as connection:
             row = connection.execute(

@@ -1,4 +1,4 @@
-"""Five viewers of a live picture: `python -m bench.viewers ADDRESS TOKEN`, until it is ended."""
+"""Opens five viewers of a live picture: `python -m bench.viewers ADDRESS TOKEN`, until ended."""
 
 import asyncio
 import sys

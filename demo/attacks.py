@@ -1,4 +1,4 @@
-"""Simulated presentation attacks: a portrait on a phone's screen, and one printed on paper.
+"""Simulates presentation attacks: a portrait on a phone's screen, and one printed on paper.
 
 They show what the door does with an attack. They do not measure how well it resists real ones.
 """

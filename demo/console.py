@@ -115,7 +115,7 @@ def wait_for(port: int, process: daemon.Daemon) -> None:
 
 
 def set_up_code(log: Path) -> str:
-    """As a person reads it from the journal. Raises DemoError."""
+    """The set-up code, read from the journal as a person would. Raises DemoError."""
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line for line in text.splitlines() if "console_set_up_needed" in line]
     found = re.search(r"[A-Z2-9]{4}(-[A-Z2-9]{4}){2}", "".join(lines[-1:]))

@@ -39,7 +39,7 @@ port = {port}
 
 
 def write_config(folder: Path, camera: str, port: int, models: Path, device: str = DEVICE) -> Path:
-    """Write the daemon's configuration, with a database of its own that is empty."""
+    """Write the daemon's configuration, with an empty database of its own."""
     database = folder / "demo.db"
     for old in folder.glob("demo.db*"):
         old.unlink()

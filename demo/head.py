@@ -1,9 +1,9 @@
 """A portrait as a head that can be turned: its picture on a generic head's surface.
 
 Rendered, not filmed: the shape is an ellipsoid with a nose and hollows for the eyes, laid under the
-five landmarks; what the portrait does not show (an ear behind the cheek) is stretched from beside
-it. It moves as a head does, with the nose before the plane of eyes and mouth, which a picture that
-is turned by hand cannot do.
+five landmarks. What the portrait does not show (an ear behind the cheek) is stretched from beside
+it. It moves as a head does, with the nose before the plane of eyes and mouth; a flat picture that a
+hand turns cannot do that.
 
 Lengths are in eye distances (about 63 mm); x is to the picture's right, y down, z to the camera.
 """
@@ -124,8 +124,8 @@ def _moved(
 def _inverse(
     size: tuple[int, int], source: tuple[Field, Field], target: tuple[Field, Field], z: Field
 ) -> tuple[Field, Field]:
-    """For each pixel where to take its colour from: the nearest point of the surface that comes to
-    lie there; beside gaps what is around them; itself where nothing moved."""
+    """Where each pixel takes its colour from: the nearest point of the surface that comes to lie
+    there; beside gaps, what is around them; itself where nothing moved."""
     height, width = size
     column, row = np.rint(target[0]).astype(np.int32), np.rint(target[1]).astype(np.int32)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)

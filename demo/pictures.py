@@ -102,7 +102,7 @@ def _set_up(page: Page, address: str, code: str) -> None:
 
 
 def _enrol(page: Page, address: str) -> None:
-    """Whoever stands before the camera and is live; attackers come, too, and are refused."""
+    """Enrol a live person before the camera. Attackers come, too, and are refused."""
     until = time.monotonic() + ENROL_WITHIN_S
     page.goto(f"{address}/enrol")
     while time.monotonic() < until:
@@ -115,7 +115,7 @@ def _enrol(page: Page, address: str) -> None:
 
 
 def _wait_for_a_grant(page: Page, address: str) -> None:
-    """Until somebody who is let in stands before the camera."""
+    """Wait until a person before the camera was let in."""
     newest = f"{address}/api/v1/events?limit=1&kind=login"
     before = page.request.get(newest).json()["events"][0]["seq"]
     until = time.monotonic() + ENROL_WITHIN_S

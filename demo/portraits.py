@@ -1,5 +1,5 @@
-"""Real portraits, and what a camera sees of somebody who steps up: their head, rendered, or the
-flat picture of them."""
+"""Reads real portraits, and makes what a camera sees of somebody who steps up: a rendered head, or
+a flat picture."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""What the camera sees: everybody who comes to the door, and what the door must answer.
+"""What the camera sees: every visitor, and what the door must answer.
 
-Made from real portraits, the same bytes every time: people are rendered heads, which turn a little
-as one does who walks up. Frames are 480 × 640, upright as in a door
-station, 12 a second, with a sensor's noise on them.
+Made from real portraits, the same bytes every time. People are rendered heads, which turn a little
+as people do who walk up. Frames are 480 × 640, upright as in a door station, 12 a second, with a
+sensor's noise on them.
 """
 
 from collections.abc import Iterable
@@ -54,10 +54,10 @@ def empty_room() -> Scene:
 
 
 def visitors(portraits: Path, samples: Path | None = None) -> tuple[Scene, ...]:
-    """Everybody who comes to the door. Neighbours must get different answers.
+    """Every visitor. Neighbours must get different answers.
 
     `portraits` is the folder of the portraits; `samples` is where the replay sample may be: it
-    comes last, or not at all where it is not at hand. Raises PortraitMissing.
+    comes last, or is left out if it is not there. Raises PortraitMissing.
     """
     enrolled, second = (
         Portrait.load(portraits / name) for name in (ENROLMENT_PORTRAIT, "obama2.jpg")

@@ -24,7 +24,8 @@ KNOWN_WITHIN_S = 20.0
 
 
 def run(output: Path, portraits: Path, models: Path | None, console: Console) -> bool:
-    """True when the second door grants whom the first has enrolled. Raises DemoError."""
+    """Show a site; true when the second door grants a person whom the first has enrolled. Raises
+    DemoError."""
     portrait = portraits / ENROLMENT_PORTRAIT
     if not portrait.is_file():
         raise PortraitMissing(portrait)

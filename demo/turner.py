@@ -1,5 +1,5 @@
-"""Somebody before the camera who does what the door asks: a rendered head (`demo.head`) that turns,
-nods and comes closer as people do; and what others do instead who hold up a picture."""
+"""A person before the camera who does what the door asks: a rendered head (`demo.head`) that turns,
+nods and comes closer; and what an attacker does instead who holds up a picture."""
 
 import threading
 import time
@@ -60,8 +60,8 @@ def eased(progress: float) -> float:
 def moving(
     prompt: Prompt | None, progress: float, zoom: float = 1.0, *, strength: float = 1.0
 ) -> Posture:
-    """How far somebody is with what was asked; 0 before it, 1 at its end. A turn and a nod are held
-    for a moment and come back, and who has come closer (`zoom`) stays there."""
+    """How far somebody is with a movement; 0 before it, 1 at its end. A turn and a nod are held for
+    a moment and come back; somebody who has come closer (`zoom`) stays there."""
     way = (1 - HOLDS) / 2
     there = eased(min(progress, 1 - progress) / way)
     turned = strength * round(there * STEPS) / STEPS
@@ -118,7 +118,7 @@ class Still:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A picture that is turned, bent and brought nearer by a hand as a head would be."""
+    """A picture that a hand turns, bends and brings nearer as a head would move."""
 
     head: Head
 
@@ -128,7 +128,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Swapped:
-    """One who looks straight, and another who does the movements."""
+    """One person who looks straight, and another who does the movements."""
 
     one: Person
     other: Person
@@ -153,7 +153,7 @@ def as_asked(prompt: Prompt) -> Prompt:
 
 
 class Performer:
-    """Hears what is asked and has `person` do what `answer` makes of it, `reacts_s` later and in
+    """Hears what is asked, and has `person` do what `answer` makes of it: `reacts_s` later, in
     `takes_s`, and once more `AGAIN_S` later if nothing else is asked by then. Any thread may call;
     times are monotonic seconds."""
 

@@ -1,4 +1,4 @@
-"""An apt repository of the packages in build/deb, signed, for any web server: `make apt`.
+"""Makes an apt repository of the packages in build/deb, signed, for any web server: `make apt`.
 
 Run again with newer packages it offers those, and doors take them by `apt upgrade`.
 """
@@ -18,13 +18,13 @@ SOURCES_FILE = "ostiary.sources"
 
 
 class PackageRefused(Exception):
-    """A package is not one that can be offered."""
+    """A package that cannot be offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class AptRepository:
-    """`folder` is what is served; `keys`, a GnuPG home, has the secret key that signs it, made at
-    the first time: keep it, and apart."""
+    """`folder` is what is served. `keys`, a GnuPG home, has the secret key that signs it, made at
+    the first time: keep it apart."""
 
     folder: Path
     keys: Path
@@ -43,7 +43,7 @@ class AptRepository:
             self._run("gpgconf", "--kill", "all")
 
     def write_sources(self, uri: str) -> None:
-        """A file for doors' /etc/apt/sources.list.d, with the key in it, for each Debian."""
+        """Write for each Debian a file for doors' /etc/apt/sources.list.d, with the key in it."""
         key = (self.folder / KEY_FILE).read_text(encoding="ascii").splitlines()
         for codename in CODENAMES.values():
             lines = [

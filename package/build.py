@@ -1,8 +1,8 @@
-"""Build the Debian package: lay out its files, then let nfpm pack them.
+"""Builds the Debian package: lays out its files, then lets nfpm pack them.
 
-The package carries a virtual environment whose interpreter is Debian's own python3, and the
-wheels that PyPI has for the wanted machine; nothing is compiled, so a package for a Raspberry Pi
-is built on any machine.
+The package carries a virtual environment whose interpreter is Debian's own python3, and the wheels
+that PyPI has for the wanted machine. Nothing is compiled, so any machine builds a package for a
+Raspberry Pi.
 """
 
 import argparse
@@ -53,16 +53,16 @@ class Target:
         return PYTHON_OF[self.debian]
 
     def models(self) -> tuple[str, ...]:
-        """What an installed door may be asked to load there, and the manifest."""
+        """The models that an installed door may load there, and the manifest."""
         machine = MACHINE_OF[self.arch]
         recognizers = [*recognizer_files("sface", machine), *recognizer_files("dlib", machine)]
         return (*liveness_files("ensemble", machine), *recognizers, YUNET, MANIFEST)
 
     def pip_options(self) -> list[str]:
-        """What makes pip choose this machine's wheels, and never compile.
+        """The options by which pip chooses the target's wheels, and never compiles.
 
         pip judges markers such as `python_version < "3.13"` by the building interpreter all the
-        same; no dependency of the door hangs on one.
+        same; no dependency of the door depends on one.
         """
         machine = MACHINE_OF[self.arch]
         abi = f"cp{self.python.replace('.', '')}"
@@ -104,7 +104,7 @@ def install_environment(target: Target, root: Path, lock: Path) -> None:
 
 
 def _forget_where_it_was_built(packages: Path) -> None:
-    """pip notes the path and the hash of the wheel, which has the moment of building in it."""
+    """Remove pip's notes of the wheel's path and hash, which hold the moment of building."""
     for noted in packages.glob("ostiary-*.dist-info/direct_url.json"):
         noted.unlink()
         record = noted.with_name("RECORD")
@@ -177,7 +177,7 @@ def build(target: Target, models: Path, out: Path, lock: Path = LOCK) -> Path:
 
 
 def _set_modes(root: Path) -> None:
-    """The builder's umask must not decide who may read what is installed."""
+    """Set who may read what is installed, whatever the builder's umask."""
     for path in root.rglob("*"):
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
@@ -185,7 +185,7 @@ def _set_modes(root: Path) -> None:
 
 
 def _set_times(root: Path) -> None:
-    """The same commit makes the same bytes, whenever it is built."""
+    """Set all times to the commit's: the same commit makes the same bytes, whenever it is built."""
     for path in (*root.rglob("*"), root):
         os.utime(path, (built_at(), built_at()), follow_symlinks=False)
 

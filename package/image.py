@@ -1,4 +1,5 @@
-"""An OCI image of the package in build/deb, and the folder of the Home Assistant app: `make image`.
+"""Makes an OCI image of the package in build/deb, and the folder of the Home Assistant app: `make
+image`.
 
 mmdebstrap makes a small Debian with the package's files and without systemd; buildah makes the
 image of that. Nothing comes from a registry.
@@ -56,8 +57,8 @@ def make_root(package: Path, arch: str, debian: str, out: Path) -> None:
 
 
 def make_image(folder: Path, arch: str, out: Path) -> None:
-    """Write `out`, the archive of the image that the Dockerfile in `folder` describes. What
-    buildah keeps lies beside it while that takes, and not among this machine's images."""
+    """Write `out`, the archive of the image that the Dockerfile in `folder` describes. buildah
+    keeps its images beside `out` meanwhile, and not among this machine's."""
     store = out.with_suffix(".store")
     places = ("--root", store / "images", "--runroot", store / "run")
     buildah = ("buildah", *places, "--storage-driver", "vfs")

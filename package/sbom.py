@@ -1,4 +1,4 @@
-"""What the package carries, and what makes its models, as CycloneDX documents: each Python
+"""Lists what the package carries, and what makes its models, as CycloneDX documents: each Python
 distribution, and the models."""
 
 import json
@@ -26,7 +26,7 @@ def write_sbom(packages: Path, target: Path) -> None:
 
 
 def write_export_sbom(target: Path) -> None:
-    """Describe `ostiary-export` with all that it needs, as installed where this runs."""
+    """Describe `ostiary-export` with all its dependencies, as installed where this runs."""
     needed: dict[str, Distribution] = {}
     waiting = ["ostiary-export"]
     while waiting:

@@ -1,4 +1,5 @@
-"""Which wheels the door needs, and whether every supported machine has them: `make wheels`."""
+"""Lists the wheels that the door needs, and checks that every supported machine has them: `make
+wheels`."""
 
 import json
 import subprocess
@@ -67,7 +68,8 @@ def requirements() -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """One line a wheel, for every supported machine; with --pin their hashes go into the lock."""
+    """Print one line for each wheel, for every supported machine; with --pin write their hashes
+    into the lock."""
     every: list[Wheel] = []
     for target in TARGETS:
         wheels = wheels_for(target, REPOSITORY / "constraints.txt")

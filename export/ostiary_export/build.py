@@ -1,4 +1,4 @@
-"""Which files are built from what, and whether that has to be done again.
+"""Says which files are built from what, and whether that has to be done again.
 
 A file is up to date when it is the file that was built last, from the same source, by the same
 code: `built.json` beside the models keeps the three hashes.

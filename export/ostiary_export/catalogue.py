@@ -1,4 +1,4 @@
-"""resources/models.toml, read: which weights, from where, and what they must hash to."""
+"""Reads resources/models.toml: which weights, from where, and with which hashes."""
 
 import tomllib
 from dataclasses import dataclass

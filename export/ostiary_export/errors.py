@@ -1,4 +1,4 @@
-"""What can go wrong while models are built. Same form as `ostiary.errors`: a stable code each."""
+"""Errors of building models, in the form of `ostiary.errors`: each has a stable code."""
 
 from ostiary.errors import OstiaryError
 

@@ -1,4 +1,4 @@
-"""What `verify` found, kept beside the models, and whether it still holds.
+"""Keeps what `verify` found beside the models, and says whether it still holds.
 
 A verdict is about the built files and about the code that runs them at the door: when either
 changes, it is void.

@@ -23,10 +23,10 @@ _BATCH = 10
 def verify_minifasnet(network: MiniFASNet, built: Path, crops: NDArray[np.uint8]) -> Report:
     """Compare `built`, run as the daemon runs it and in batches, with PyTorch.
 
-    `crops` is (N, 80, 80, 3) BGR uint8. Both outputs are held against PyTorch in double precision:
-    what the network says without anybody's rounding. Logits in float32 are up to 6e-6 away from
-    that in PyTorch, in its own export and in ours alike, and features less. A decision differs when
-    another class is the largest than in PyTorch's float32.
+    `crops` is (N, 80, 80, 3) BGR uint8. Both outputs are compared with PyTorch in double precision,
+    which is free of rounding. Logits in float32 are up to 6e-6 away from that in PyTorch, in its
+    own export and in ours alike, and features less. A decision differs when another class is the
+    largest than in PyTorch's float32.
     """
     exact_network = deepcopy(network).double()
     one, many = open_session(built, batch=1), open_session(built)

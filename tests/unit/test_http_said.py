@@ -82,6 +82,11 @@ def sentence_of(node: ast.expr) -> str | None:
     return "".join(parts)
 
 
+def class_of(tree: ast.Module, name: str) -> ast.AST | None:
+    found = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    return next(found, None)
+
+
 def raised() -> Iterator[tuple[str, str]]:
     """Each sentence that a page may show, with where it is said."""
     shown = says_more() | {"password_weak", "locks_everybody_out"}
@@ -90,12 +95,14 @@ def raised() -> Iterator[tuple[str, str]]:
         place = str(path.relative_to(ROOM))
         if place.startswith(ELSEWHERE):
             continue
-        of_values = place.startswith(("messages/", "settings/access.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        values = tree if place.startswith("messages/") else class_of(tree, "AccessSettings")
+        checks = set(ast.walk(values)) if values else set()
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called = ast.unparse(node.func)
-            wanted = called in named or (of_values and called in ("ValueError", "problems.append"))
+            wanted = called in named or (node in checks and called == "ValueError")
             sentence = sentence_of(node.args[0]) if wanted else None
             if sentence is not None:
                 yield f"{place}:{node.lineno}", sentence

@@ -1,4 +1,5 @@
-"""Confidence intervals by drawing people, not pictures: who is hard is hard in every picture."""
+"""Confidence intervals by drawing people, not pictures: a difficult person is difficult in every
+picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

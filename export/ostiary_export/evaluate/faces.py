@@ -141,7 +141,7 @@ def enlarged(bgr: BGRImage) -> BGRImage:
 
 
 def central(faces: tuple[Face, ...], bgr: BGRImage) -> Face | None:
-    """A picture of somebody has them in the middle, and others beside them."""
+    """The face in the middle of a picture: others stand beside it."""
     middle = np.array(bgr.shape[1::-1]) / 2
     return min(faces, key=lambda face: np.linalg.norm(face.box.center - middle), default=None)
 

@@ -82,13 +82,12 @@ def _all_registered(drawn: list[Trial]) -> Ids:
 
 
 def at_default(collection: Collection, name: RecognizerName) -> Iterator[Line]:
-    """Strangers let in and registered people turned away by the thresholds that the door sets
-    itself, fitted on one half of the people and tested on strangers of the other, and the other
-    way round.
+    """Strangers let in and registered people turned away by the door's own thresholds, fitted on
+    one half of the people and tested on strangers of the other, and the other way round.
 
-    The gallery is drawn from the tested half as far as enough strangers remain in it, and filled
-    up from the other: no stranger was ever seen in the fitting. Nothing where a half has too few
-    pairs to fit anything.
+    The gallery is drawn from the tested half as far as enough strangers remain in it, and filled up
+    from the other: the fitting saw no stranger. Gives nothing where a half has too few pairs to fit
+    anything.
     """
     people = int(collection.person.max()) + 1
     halves = _halves(collection)

@@ -157,8 +157,9 @@ def listed_pairs(root: Path, listing: Path | None) -> frozenset[frozenset[str]]:
 def each_person_once(
     groups: Groups, rates: ErrorRates, listed: frozenset[frozenset[str]]
 ) -> Groups:
-    """Without the second picture of who is in a folder twice: those that are `listed`, and those so
-    near each other that among people so alike not one pair in a hundred such folders would be."""
+    """Leave out the second picture of somebody who is in a folder twice: of pairs that are
+    `listed`, and of pairs so near each other that, among people so alike, not one pair in a hundred
+    such folders would be."""
     found: list[OnePerson] = []
     gone = np.zeros(len(groups.pictures), np.bool_)
     for name in groups.names:

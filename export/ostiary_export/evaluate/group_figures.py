@@ -24,7 +24,7 @@ SEED = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Gallery:
-    """Who is registered, (people,), and how near is near enough, by whether it is scaled."""
+    """The registered people, (people,), and the threshold, with site scale and without."""
 
     rows: Ids
     limit: dict[bool, float]
@@ -33,8 +33,8 @@ class _Gallery:
 def by_group(groups: Groups, name: RecognizerName, rates: ErrorRates) -> Iterator[Line]:
     """For each folder and size of gallery, with site scale and without: strangers of the same
     folder, of every other folder of its group, and of every folder of another group. One look, one
-    template. A gallery larger than its folder is filled up from the group's other folders; left out
-    is what leaves fewer than 30 strangers."""
+    template. A gallery larger than its folder is filled up from the group's other folders; one that
+    leaves fewer than 30 strangers is left out."""
     apart = distances(groups.descriptors, groups.descriptors)
     for folder in groups.names:
         for people in PEOPLE:

@@ -81,7 +81,8 @@ def _with_interval(line: Line) -> str:
 
 
 def write_sheets(groups: Groups, root: Path, output: Path) -> list[Path]:
-    """A contact sheet a folder: first who was taken out, then the nearest pairs that are left."""
+    """Write a contact sheet for each folder: first the pairs that were taken out, then the nearest
+    that are left."""
     written = []
     for name in groups.names:
         own = groups.of(name)

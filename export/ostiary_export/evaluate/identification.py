@@ -61,11 +61,11 @@ def trials(
     gallery_from: Ids | None = None,
     strangers_from: Ids | None = None,
 ) -> Iterator[Trial]:
-    """Draw galleries at random. Nothing where too few people have enough pictures; a gallery in
-    which, or outside of which, nobody is left to step up is left out.
+    """Draw galleries at random. Gives nothing where too few people have enough pictures, and leaves
+    out galleries without anybody to step up, inside or outside.
 
-    `gallery_from` is who may be registered, first come first taken, and `strangers_from` who may
-    be a stranger (all, unless said).
+    `gallery_from` is who may be registered, first come first taken, and `strangers_from` who may be
+    a stranger (all, unless said).
     """
     random = np.random.default_rng(SEED)
     by_person = _by_person(collection)

@@ -92,9 +92,9 @@ def distances(probes: FloatArray, templates: FloatArray) -> Distances:
 
 
 def joined(collection: Collection, pairs: Pairs) -> Collection:
-    """Folders of one and the same person put together: two are so where their nearest pictures are
-    nearer by SFace than the tail of all pairs leaves room for, a picture filed twice for example.
-    They are named in the report."""
+    """Put together folders that show one person: by SFace their nearest pictures are nearer than
+    the tail of all pairs leaves room for, a picture filed twice for example. The report names them.
+    """
     if not pairs.are_enough:
         return collection
     limit = Tail.of(pairs).distance_at(ONE_PERSON / len(pairs.impostor))

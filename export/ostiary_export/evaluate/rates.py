@@ -64,8 +64,9 @@ def rates_of(collection: Collection, name: RecognizerName, measured_on: str) -> 
 
 
 def several_looks(collection: Collection, name: RecognizerName, pairs: Pairs) -> float:
-    """How many times as often several pictures of a stranger, fused, match somebody as one does:
-    at the false match rate where the fitted tail begins. 1 where nobody has so many pictures."""
+    """How many times as often several fused pictures of a stranger match somebody as one picture
+    does, at the false match rate where the fitted tail begins. 1 where nobody has so many pictures.
+    """
     probes, person = fused_rows(collection, name, LOOKS)
     if not len(probes):
         return 1.0

@@ -61,8 +61,8 @@ def figures_of(visits: Sequence[Visit], settings: Settings) -> list[Figure]:
 
 
 def by_kind(visits: Sequence[Visit]) -> dict[str, list[Visit]]:
-    """Visits by kind, people first; kinds that begin alike (phone-photo, phone-video) once more
-    together, by their first word."""
+    """Visits by kind, people first; kinds with one first word (phone-photo, phone-video) once more
+    together, by that word."""
     kinds: dict[str, list[Visit]] = {LIVE: []}
     families: dict[str, dict[str, list[Visit]]] = {}
     for visit in visits:

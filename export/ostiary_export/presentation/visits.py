@@ -1,4 +1,4 @@
-"""Clips played to the door: its own loop, with its own rules, on a clock of the clip's.
+"""Plays clips to a door: its own loop, with its own rules, on the clip's clock.
 
 A clip is one visit. Nothing of it is remembered at the next.
 """
@@ -83,8 +83,8 @@ class Visit:
 
 
 class Door:
-    """A door of `settings`, to which the people of some clips are known, each by so many
-    `templates`. `calibrated` is its camera's own last layer."""
+    """A door of `settings` that knows the people of some clips, each by so many `templates`.
+    `calibrated` is its camera's own last layer."""
 
     def __init__(
         self,
@@ -119,9 +119,9 @@ class Door:
             raise FacesInvalid(f"Only {self.people} people have {self._templates} pictures.")
 
     def enrol(self, clips: Sequence[Clip]) -> tuple[Clip, ...]:
-        """Know each person by the first good picture of their first clip, or of as many clips as
-        there are to be templates; these are no visits any more. Returns the visits, of people who
-        are known. Raises FacesInvalid where nobody shows so many good faces."""
+        """Enrol each person by the first good picture of their first clip, or of as many clips as
+        there are to be templates; these clips are no visits any more. Returns the visits of
+        enrolled people. Raises FacesInvalid where nobody shows so many good faces."""
         used: list[Clip] = []
         for clip in clips:
             known = self._known.get(clip.person, [])
