@@ -10,7 +10,9 @@ from typer.main import get_command
 from ostiary.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(
+    each for where in ("[A-Z]*.md", "docs/*.md", "config/*/*.md") for each in ROOT.glob(where)
+)
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 

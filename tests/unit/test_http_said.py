@@ -102,7 +102,8 @@ def raised() -> Iterator[tuple[str, str]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called = ast.unparse(node.func)
-            wanted = called in named or (node in checks and called == "ValueError")
+            told = node in checks and called in ("ValueError", "problems.append")
+            wanted = called in named or told
             sentence = sentence_of(node.args[0]) if wanted else None
             if sentence is not None:
                 yield f"{place}:{node.lineno}", sentence

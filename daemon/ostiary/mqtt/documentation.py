@@ -26,8 +26,8 @@ INTRODUCTION = """\
 # MQTT
 
 Everything is under `ostiary/<device id>` (`mqtt.base_topic` and `device.id`), JSON in UTF-8, QoS 1.
-MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract is in
-[asyncapi.yaml](asyncapi.yaml).
+The door speaks MQTT 5, or 3.1.1 with a broker that has only that. The same contract is in
+[asyncapi.yaml](asyncapi.yaml), and [the words](architecture.md#the-words) say what is what.
 
 | topic | direction | retained | what |
 | --- | --- | --- | --- |
@@ -35,8 +35,8 @@ MQTT 5 is spoken, or 3.1.1 with a broker that has only that. The same contract i
 | `…/state` | out | yes | [is the door well](#state) |
 | `…/event/login` | out | no | [every decision](#eventlogin) |
 | `…/event/user` | out | no | [a change of people](#eventuser) |
-| `…/event/door` | out | no | [what happened at the door itself](#eventdoor) |
-| `…/entrance/<camera>` | out | yes | [how the door is](#entrancecamera) |
+| `…/event/door` | out | no | [what happened at the physical door](#eventdoor) |
+| `…/entrance/<camera>` | out | yes | [how the physical door is](#entrancecamera) |
 | `…/duress` | out | no | [somebody was forced](#duress): for few eyes |
 | `…/door` | out, expires | no | [open, now](#door) |
 | `…/door/prompt` | out, expires | no | [do this, to show that you are there](#doorprompt) |
@@ -54,41 +54,42 @@ refused unless `mqtt.allow_anonymous` is set. `config/mosquitto/` has a broker w
 roles *door*, *operator*, *lock*, *reader* and *home-assistant*, each with no more rights than it
 needs. There each certificate is one client, by its CN (`use_username_as_clientid`): nobody connects
 under the door's client id and ends its connection. So no two clients share a certificate: the door,
-its second connection where it is one of a site (`site.tls_certificate`), each keypad, and whoever
-types commands have one each. With `mqtt.discovery` Home Assistant finds the door by itself;
-`config/home-assistant/` has automations for it. A name with other characters than letters and
-digits of ASCII, `_` and `-` has a digest of itself in the ids there. What is announced or retained
-is taken back once the settings have no such camera, door or prefix any more; so is an entity that
-the settings switch off.
+its second connection where it belongs to a site (`site.tls_certificate`), each keypad, and each
+operator have one each.
+
+With `mqtt.discovery` Home Assistant finds the door by itself; `config/home-assistant/` has
+automations for it. A name with other characters than letters and digits of ASCII, `_` and `-` gets
+a digest in the ids there. The door takes back what it announced or retained once the settings have
+no such camera, door or prefix any more, or switch an entity off.
 
 ## What you can rely on
 
 **Events are never lost.** A decision, its event and its sequence number are one transaction on the
-disk. The event is sent again until the broker has acknowledged it, in order, and after a broken
-connection what was acknowledged in the last 30 seconds is sent once more, since a broker that died
-may not have stored it (mosquitto's `autosave_interval` is to be shorter). So an event can come
-twice, always with the same `event_id`: drop those you have seen. In a gap of `seq`, ask `events`
-with `"newest_first": false` and `cursor`. Only when more than `store.queue_limit` events wait do
-the oldest go; `state` counts them.
+disk. The door sends the event again until the broker has acknowledged it, in order. After a broken
+connection it sends once more what was acknowledged in the last 30 seconds, since a broker that died
+may not have stored it (set mosquitto's `autosave_interval` shorter). So an event can come twice,
+always with the same `event_id`: drop those you have seen. In a gap of `seq`, ask `events` with
+`"newest_first": false` and `cursor`. Only when more than `store.queue_limit` events wait, the
+oldest are removed; `state` counts them.
 
 **A command that changes something runs once** if it has a `transaction` (or MQTT 5 Correlation
-Data): sent again, or delivered twice, it gets the first answer again for a day (of the last 50,000
-commands). The same transaction with another content is refused; where that is a
-PIN or a card, it is a wrong try. Without one a command is run as often as it is delivered. A
-Response Topic has at most 256 bytes, and a command without pictures 256 kB. `door` does not wait
-for other commands. The answers `busy` and `timed_out` mean that nothing
-happened: ask again. A command is acknowledged to the broker after its answer has been, so one
-that was under way in a crash is delivered again. A retained command is ignored. Give a request a
-Message Expiry Interval if it is worth nothing later.
+Data). Sent again, or delivered twice, it gets the first answer again for a day (of the last 50,000
+commands). The same transaction with another content is refused; with another PIN or card it counts
+as a wrong try. A command without a transaction runs as often as it is delivered. The answers `busy`
+and `timed_out` mean that nothing happened: ask again. The door acknowledges a command to the broker
+after its answer was acknowledged, so one that was under way in a crash is delivered again. A
+retained command is ignored. Give a request a Message Expiry Interval if it is worth nothing later.
+A Response Topic has at most 256 bytes, and a command without pictures 256 kB. `door` does not wait
+for other commands.
 
-**A stale grant opens nothing.** `…/door` is sent for a camera's granted decision only, while it is
-younger than `mqtt.door_expiry_s`, with that as its Message Expiry Interval, and not again after it
-was acknowledged. A lock verifies its signature, and looks at `expires` and `seq`:
+**A stale grant opens nothing.** The door sends `…/door` for a camera's granted decision only, while
+it is younger than `mqtt.door_expiry_s`, with that as its Message Expiry Interval, and not again
+after it was acknowledged. A lock verifies its signature, and looks at `expires` and `seq`:
 [config/lock](../config/lock/README.md) has that in Python and in C.
 
-**Who is forced tells it in silence.** `…/duress` is the only message that says that the duress PIN
-was used. It is not under `…/event/`, so that a right to read events does not show it, has the `seq`
-and `event_id` of the *granted* event, so that no gap does, and `events` tells it only when asked
+**A forced person tells it in silence.** `…/duress` is the only message that says that the duress
+PIN was used. It is not under `…/event/`, so a right to read events does not show it. It has the
+`seq` and `event_id` of the *granted* event, so no gap shows it. `events` tells it only when asked
 for `"kind": "duress"`.
 
 **What the broker does not take is not sent.** Its CONNACK says how large a message may be, and
@@ -96,11 +97,11 @@ whether it keeps messages and takes QoS 1; `state` (`broker`) and `ostiary docto
 answer becomes the error `answer_too_large`, with `limit` in bytes: ask `users`, `events` and
 `rules` for fewer (`limit`, then `cursor`), and `snapshot` for a smaller picture (`width`). `state`
 leaves out models, then more. A larger event waits for a broker that takes it, and those after it
-are sent. A broker that names no limit and hangs up on one message again and again is not sent it
-any more.
+are sent. If a broker names no limit and hangs up on one message again and again, the door does not
+send that any more.
 
-**PINs and cards are said once.** They come in by `credential`, `set_pin` and `add_card`, and stand
-in no answer, event, error or log line. Let nobody but the door read `…/request/#`.
+**PINs and cards are never told.** They come in by `credential`, `set_pin` and `add_card`. No
+answer, event, error or log line has them. Let nobody but the door read `…/request/#`.
 
 """
 
@@ -108,13 +109,13 @@ PICTURE_TEXT = """\
 ## picture/<camera>
 
 A JPEG of at most 30,000 bytes and 640 columns, no JSON: what the camera saw at a decision, granted
-or denied. Only with `mqtt.event_pictures`, which is off. It is sent at QoS 0, after its event and
-while nothing else is under way, with the event's `seq` as its Correlation Data, and expires a
-minute after it was taken. It is never retained nor sent again, and left out where the broker is
-away, lags behind, or does not let the door write there, and of somebody who was deleted meanwhile:
-count on events, not on pictures. `snapshot` with `"show": true` is shown there, too, without
-Correlation Data. Home Assistant has it as the entity *Picture* of each camera, and its button
-*Snapshot* asks for one.
+or denied. Only with `mqtt.event_pictures`, which is off. The door sends it at QoS 0, after its
+event and while nothing else is under way, with the event's `seq` as its Correlation Data. It
+expires a minute after it was taken, and is never retained nor sent again. It is left out while the
+broker is away, lags behind, or does not let the door write there, and for a person who was deleted
+meanwhile: count on events, not on pictures. `snapshot` with `"show": true` appears there, too,
+without Correlation Data. Home Assistant has it as the entity *Picture* of each camera, and its
+button *Snapshot* asks for one.
 
 """
 
@@ -131,16 +132,16 @@ and wrong types are refused by name. The response is
 
 MQTT 5 clients may set a Response Topic, under `…/response/` or a beginning that
 `mqtt.response_prefixes` permits, and Correlation Data, which comes back. The response topic of
-another command is refused: nobody's answer is taken for another's.
+another command is refused, so that no answer is taken for another's.
 
 """
 
 SIGNED_TEXT = """\
 ## Signed commands
 
-With `commands.signed` each command is the following envelope, and counts once:
+With `commands.signed` each command is the following envelope, and counts once.
 `signature` is HMAC-SHA256 with the shared key, or that of `client`, over `topic`, `timestamp`,
-`nonce` and `payload` with a line feed between each. Other, stale or replayed ones are answered
+`nonce` and `payload` with a line feed between each. Other, stale or replayed ones get
 `signature_invalid`.
 
 """
