@@ -14,7 +14,7 @@ SECRET = re.compile(
     r"[?#=:;&]|%3[ad]|(?<![a-z])(?:auth|key|login|pass\w*|pwd?|secret|sid|token|user\w*|usr)/",
     re.IGNORECASE,
 )
-"""From here on a path may hold a secret."""
+"""What a secret may follow in a path."""
 TOKEN = re.compile(r"[A-Za-z0-9-]{16,}")
 ENCODE = (
     "In user and password percent-encode special characters: / as %2F, ? as %3F, # as %23, : as "
@@ -44,7 +44,7 @@ SCHEMES = {
 
 
 def kind_of(source: str) -> SourceKind:
-    """Raises CameraUnavailable when `source` names nothing that could be a camera."""
+    """The kind of camera that `source` names. Raises CameraUnavailable where it names none."""
     scheme, separator, rest = source.partition("://")
     if separator:
         kind = SCHEMES.get(scheme.lower())
@@ -73,9 +73,8 @@ def kind_of(source: str) -> SourceKind:
 
 
 def is_open_on_the_way(source: str, tls_ca: Path | None = None) -> bool:
-    """Whether somebody on the network between could put other pictures in the camera's place: it is
-    neither on this machine nor encrypted and verified (rtsps only by the certificates in `tls_ca`).
-    """
+    """Whether somebody on the network could replace the camera's pictures: the camera is neither on
+    this machine nor encrypted and verified (rtsps only by the certificates in `tls_ca`)."""
     kind = kind_of(source)
     if kind not in (SourceKind.HTTP, SourceKind.RTSP):
         return False
@@ -88,17 +87,16 @@ def is_open_on_the_way(source: str, tls_ca: Path | None = None) -> bool:
 
 
 def digest_of(source: str) -> str:
-    """SHA-256, in hex, of `source` without user and password: it is the same camera when these are
-    changed."""
+    """SHA-256, in hex, of `source` without user and password, which do not make another camera."""
     return hashlib.sha256(re.sub(r"(?<=://)[^/]*@", "", source).encode()).hexdigest()
 
 
 def redact(source: str) -> str:
     """`source` without anything that may be, or be part of, a password or a token.
 
-    Left out are what stands before the last `@`, the query, what a path says after `=`, `:`, `&` or
-    a word like `password`, and what looks like a token. Where an `@` may belong to either part,
-    nothing but the scheme is shown.
+    This leaves out what stands before the last `@`, the query, the path after `=`, `:`, `&` or a
+    word like `password`, and what looks like a token. Where an `@` may belong to either part, only
+    the scheme is shown.
     """
     if source.startswith(("/", ".")) and not source.startswith("//"):
         return source

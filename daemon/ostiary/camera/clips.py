@@ -25,13 +25,13 @@ RATE = "rate.txt"
 DEFAULT_RATE = 2.0
 """Pictures a second of a folder without a rate."""
 LEAST_CLIPS = 3
-"""So many clips of a kind are needed to say anything of it."""
+"""Clips of a kind below which nothing can be said of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One presentation. `kind` is LIVE or an attack's name; `rate` is pictures a second, of a
-    folder, or what is taken for a video's that does not tell its own."""
+    """One presentation. `kind` is LIVE or an attack's name. `rate` is pictures a second, of a
+    folder or of a video that does not tell its own."""
 
     kind: str
     person: str
@@ -39,8 +39,8 @@ class Clip:
     rate: float
 
     def frames(self) -> Iterator[tuple[float, BGRImage]]:
-        """Its pictures, (height, width, 3) BGR, each with its second in the clip. What is not a
-        picture is passed over."""
+        """Pictures of the clip, (height, width, 3) uint8 BGR, each with its second in the clip.
+        Files that are no pictures are passed over."""
         return self._pictures() if self.path.is_dir() else self._video()
 
     def _pictures(self) -> Iterator[tuple[float, BGRImage]]:

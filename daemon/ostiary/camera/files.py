@@ -18,7 +18,7 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 
 class FolderSource:
-    """Its images in the order of their names, `fps` a second; again and again with `loop`."""
+    """A folder's images in the order of their names, `fps` a second; with `loop` it repeats."""
 
     def __init__(self, settings: CameraSettings) -> None:
         """Raises CameraUnavailable where there is no image."""
@@ -51,7 +51,7 @@ class FolderSource:
 
 
 class FileSource:
-    """A video file in its own time; again and again with `loop`."""
+    """A video file at its own rate; with `loop` it repeats."""
 
     def __init__(self, settings: CameraSettings) -> None:
         """Raises CameraUnavailable when it is not a video."""

@@ -112,7 +112,7 @@ class Source(Protocol):
 def hush_opencv() -> None:
     """Keep OpenCV and its FFmpeg from writing three lines to stderr at each failed attempt.
 
-    What they would say, the errors raised here say too; what the operator set wins.
+    The errors raised here say the same. What the operator set in the environment wins.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:

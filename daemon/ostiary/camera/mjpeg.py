@@ -48,10 +48,10 @@ PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.
 class NewestJpeg:
     """Cuts a stream into its JPEGs by their own markers and keeps only the newest.
 
-    Not by boundaries and lengths, as RFC 2046 has it: of real cameras many send another boundary
-    than they announce, none, the wrong length, or lines without CR. No marker but a JPEG's own can
-    stand in its data (ITU T.81, B.1.1.5), so that it ends at its end marker, or, where the camera
-    leaves that out, where the next begins.
+    It does not go by boundaries and lengths, as RFC 2046 has it: many real cameras send another
+    boundary than they announce, none, a wrong length, or lines without CR. A JPEG's data can hold
+    no markers but its own (ITU T.81, B.1.1.5). So it ends at its end marker, or, where the camera
+    leaves that out, where the next one begins.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,8 @@ class NewestJpeg:
         return newest
 
     def _end(self) -> int | None:
-        """Where the next JPEG ends, no further than its start if it is none; None: not yet here."""
+        """The end of the next JPEG in the buffer, or of its start where it is none; None: not yet
+        here."""
         if self._at == 0:
             start = self._buffer.find(JPEG_START)
             del self._buffer[: len(self._buffer) - 2 if start < 0 else start]
@@ -119,15 +120,14 @@ class MjpegSource:
         self._shown = redact(settings.source)
         self._silence_s = settings.stall_after_s + 0.5  # so that `stalled` is seen before
         self._response = open_stream(settings)
-        self._response.fall_silent_after(self._silence_s)
+        self._response.set_timeout(self._silence_s)
         self._refuse_other_kinds(self._response.headers)
         self._jpegs = NewestJpeg()
         self._readable = select.poll()
         self._readable.register(self._response, select.POLLIN)
 
     def read(self) -> Picture | None:
-        """The newest whole picture; those that came before it are not even decoded, and those that
-        are damaged are passed over."""
+        """The newest whole picture. Earlier ones are not decoded, damaged ones are passed over."""
         give_up_at = time.monotonic() + self._silence_s
         refused = "no JPEG in what it sends"
         while True:
@@ -158,7 +158,8 @@ class MjpegSource:
         return data
 
     def _refuse_other_kinds(self, headers: Message) -> None:
-        """A browser's guess: what is named as something else is that; what has no name may be."""
+        """Refuse what names itself as something else, as browsers do; without a name it may be
+        one."""
         kind = headers.get_content_type() if "Content-Type" in headers else "multipart/unnamed"
         if kind.startswith(("multipart/", "video/")) or kind == "application/octet-stream":
             return
@@ -173,8 +174,8 @@ def decode_whole(jpeg: bytes) -> BGRImage:
     """Decode a JPEG that ends with its end marker. Raises ImageInvalid, also where data are
     missing, and ImageTooLarge.
 
-    A decoder fills what is missing with grey 128 and tells nobody. So where the last pixels are
-    that, the data are lengthened: to whole ones it makes no difference.
+    A decoder fills missing data with grey 128 and raises no error. So where the last pixels are
+    that grey, the data are lengthened: this changes a picture that is cut off, and no whole one.
     """
     image = decode_image(jpeg, PICTURE_LIMITS)
     if np.all(image[-4:, -4:] == 128):
@@ -185,13 +186,13 @@ def decode_whole(jpeg: bytes) -> BGRImage:
 
 
 class CameraResponse(http.client.HTTPResponse):
-    """An answer whose patience can be changed after it began."""
+    """A response whose time-out can be changed while it is read."""
 
     def __init__(self, sock: socket.socket, *more: Any, **named: Any) -> None:
         super().__init__(sock, *more, **named)
         self._socket = sock
 
-    def fall_silent_after(self, seconds: float) -> None:
+    def set_timeout(self, seconds: float) -> None:
         self._socket.settimeout(seconds)
 
 

@@ -27,14 +27,14 @@ _PROBE = """<?xml version="1.0" encoding="utf-8"?>
 
 @dataclass(frozen=True, slots=True)
 class NetworkCamera:
-    """`host` is its address; `name` what it calls itself, or empty."""
+    """A camera that answered. `host` is its address, `name` what it calls itself, or empty."""
 
     host: str
     name: str
 
     @property
     def source(self) -> str:
-        """Its usual address, in which user and password are to be written."""
+        """The usual address of its stream, with places for user and password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"rtsp://USER:PASSWORD@{host}:554/"
 
@@ -42,8 +42,8 @@ class NetworkCamera:
 def discover(
     group: tuple[str, int] = GROUP, within_s: float = WITHIN_S
 ) -> tuple[NetworkCamera, ...]:
-    """Who answers within so long; nobody where there is no network. Answers are read by patterns:
-    what strangers send is given to no XML parser."""
+    """Cameras that answer within `within_s`; none where there is no network. Answers are read by
+    patterns: what strangers send is given to no XML parser."""
     found: dict[str, NetworkCamera] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
@@ -55,13 +55,13 @@ def discover(
                 answer, _ = asking.recvfrom(LONGEST)
                 if (camera := camera_in(answer)) is not None:
                     found[camera.host] = camera
-        except OSError:  # no network, or nobody more
+        except OSError:  # no network, or no further answer
             pass
     return tuple(found[host] for host in sorted(found))
 
 
 def camera_in(answer: bytes) -> NetworkCamera | None:
-    """Who says so that it is a camera; None where nobody does."""
+    """The camera that `answer` names; None where it names none."""
     text = answer.decode("utf-8", "replace")
     addresses = re.search(r"XAddrs>\s*([^<\s]+)", text)
     if addresses is None:

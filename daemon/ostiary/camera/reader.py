@@ -39,9 +39,8 @@ STOP_S = 0.8
 class CameraReader:
     """Reads one camera until stopped; reconnects by itself, forever.
 
-    There is no queue: a picture that nobody took before the next came is gone. A picture of a live
-    camera that equals the one before it, bit for bit, is never handed over: it is no news, and a
-    frozen camera sends nothing else.
+    There is no queue: a picture is gone when the next comes. A picture of a live camera that equals
+    the one before it, bit for bit, is never handed over: a frozen camera sends nothing else.
     """
 
     def __init__(self, settings: CameraSettings) -> None:
@@ -79,8 +78,8 @@ class CameraReader:
         return self
 
     def stop(self) -> None:
-        """End within a second, even while the camera is silent. A read that still blocks then is
-        left to its time-out in its daemon thread; what it brings is thrown away."""
+        """End within a second, even while the camera is silent. A read that still blocks then ends
+        by its time-out in the daemon thread, and its picture is thrown away."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
@@ -110,12 +109,12 @@ class CameraReader:
 
     @property
     def source_digest(self) -> str:
-        """Where the pictures come from, without saying it."""
+        """The digest of the camera's address, which tells cameras apart and nothing else."""
         return digest_of(self._settings.source)
 
     @property
     def device(self) -> str | None:
-        """What the device that was opened last calls itself; None: it does not say."""
+        """The name that the device opened last has for itself; None: it does not say."""
         return self._device
 
     @property
@@ -130,7 +129,7 @@ class CameraReader:
 
     @property
     def state(self) -> CameraReport:
-        """How the camera is now; true even while its thread hangs in a read."""
+        """The camera as it is now, also while its thread hangs in a read."""
         with self._changed:
             now, frame = time.monotonic(), self._frame
             status = self._status(now)
@@ -297,7 +296,7 @@ class CameraReader:
 
 def open_source(settings: CameraSettings) -> Source:
     """Open what `settings.source` names. Raises CameraUnavailable, saying what to do."""
-    # Imported here: each pulls in what only its kind of camera needs.
+    # Imported here: each kind of camera needs other libraries.
     match kind_of(settings.source):
         case SourceKind.FOLDER:
             from ostiary.camera.files import FolderSource

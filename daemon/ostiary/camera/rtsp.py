@@ -22,11 +22,11 @@ from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
 
 KEY_FRAME_S = 60.0
-"""So long a stream may flow without a picture that can be decoded."""
+"""A stream may flow for so long without a picture that can be decoded."""
 LATE_S = 0.2
 """A picture that waited longer than this on its way is passed over undecoded."""
 LATE_FOR_S = 4.0
-"""A stream that is late for so long will not catch up; only a new connection starts at its edge."""
+"""A stream that is late for so long does not catch up; a new connection starts at the newest."""
 LATE_PICTURES = 12
 """And for more pictures than this: a slow camera sends no more in that time."""
 
@@ -114,8 +114,8 @@ class StreamClock:
 
 
 class _Options:
-    """FFmpeg's options go through the process's environment only: cameras that need the same ones
-    open at the same time, others one after another. What the operator set there wins."""
+    """FFmpeg's options, which go through the process's environment only. Cameras that need the same
+    ones open at the same time, others one after another. What the operator set there wins."""
 
     NAME = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
@@ -126,7 +126,7 @@ class _Options:
 
     @contextmanager
     def set_to(self, wanted: str) -> Iterator[None]:
-        """While a camera is opened."""
+        """Keep `wanted` in the environment while a camera is opened in this block."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._opening == 0 or os.environ.get(self.NAME) == wanted

@@ -26,25 +26,25 @@ GROWN = 1.15
 """That square's side, in heights of the face's box."""
 POINTS, LEAST_POINTS = 80, 30
 TOGETHER_S, COVERED_S = 0.3, 0.15
-"""Pairs of frames of the last so long are judged together, once they cover so much of it: two at 15
+"""Pairs of frames of the last 0.3 s are judged together, once they cover 0.15 s: two pairs at 15
 frames a second, one of a slow camera."""
 SLOW_S = 0.2
-"""Of a camera whose frames are so far apart each ends one pair and begins the next."""
+"""Where frames are so far apart, each ends one pair and begins the next."""
 LIGHT_SIDE, LEAST_SPREAD = 25, 4.0
 """Light that changes over more pixels than this is taken off; contrast below this is noise."""
 FROM_EDGE = 8.0
-"""Nothing is followed so near to the picture's edge, pixels of the square."""
+"""Points nearer to the picture's edge than this are not followed, pixels of the square."""
 LEAST_EXTENT = 0.002
-"""Root mean square of what a plane leaves, in sides of the square, from which a face bends…"""
+"""A face bends from this root mean square of what a plane leaves, in sides of the square…"""
 LEAST_BEYOND_PAPER = 0.00125
-"""…of what paper leaves of it…"""
+"""…and from this one of what paper leaves of that…"""
 LEAST_SHARE = 0.4
-"""…and which share of the former the latter has to be, however far it bends."""
+"""…which has to be at least this share of the former, however far it bends."""
 LEAST_ALIKE, SLOWLY_ALIKE = 0.6, 0.5
-"""Correlation of what is left between both frames, from which it is no noise; between those of a
-slow camera a head moves on."""
+"""Correlation of what is left in both frames from which it is no noise; less for a slow camera,
+between whose frames a head moves on."""
 FAR, NEAR = 3, 1
-"""So often a window is halved to find points that may be far from their place, or that are near."""
+"""Times that a window is halved to find points that may be far from their place, or are near."""
 Flags = NDArray[np.bool_]
 Ways = NDArray[np.float64]
 """How far each of n points moved, across and down: (n, 2)."""
@@ -69,8 +69,8 @@ class _Window:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ComparedFrame:
-    """A frame to be compared with, the points (n, 2) float32 in it, and which of them (n,) are
-    there."""
+    """A frame to compare others with: its points (n, 2) float32, and which of them (n,) were
+    found."""
 
     window: _Window
     points: FloatArray
@@ -79,8 +79,8 @@ class _ComparedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Left:
-    """What the best homography leaves of the movement of each point, (n, 2), what the best paper
-    leaves of that, (n, 2), and of which points it is known, (n,)."""
+    """Movement of each point that the best homography leaves, (n, 2), that the best paper leaves of
+    it, (n, 2), and for which points it is known, (n,)."""
 
     by_plane: Ways
     by_paper: Ways
@@ -89,7 +89,7 @@ class _Left:
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """Of two movements of the same points: sums of their products and of the squares of each."""
+    """Two movements of the same points: sums of their products and of the squares of each."""
 
     product: float = 0.0
     first: float = 0.0
@@ -115,21 +115,21 @@ class _Common:
 
     @property
     def extent(self) -> float:
-        """Root mean square of what both have in common, in sides of the square."""
+        """Root mean square of what both movements have in common, in sides of the square."""
         if not self.points:
             return 0.0
         return float(np.sqrt(max(0.0, self.product / self.points))) / SIDE
 
     @property
     def alike(self) -> float:
-        """How alike they are, -1 to 1: near 0 for noise."""
+        """Correlation of the two, -1 to 1; near 0 for noise."""
         both = float(np.sqrt(self.first * self.second))
         return self.product / both if both > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """What two frames in a row, at `since` and `at` in seconds, have in common."""
+    """Movement that two frames in a row, at `since` and `at` in seconds, have in common."""
 
     since: float
     at: float
@@ -144,14 +144,14 @@ class _Pair:
 
     @property
     def contradicts(self) -> bool:
-        """Whether both frames bend, but not alike: then what they are compared with does."""
+        """Whether both frames bend, but not alike: then the frame they are compared with bends."""
         least = self.by_plane.points * (LEAST_EXTENT * SIDE) ** 2
         return self.by_plane.product < 0 and min(self.by_plane.first, self.by_plane.second) > least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bending:
-    """What was seen of one face until now."""
+    """State of one face that is followed."""
 
     first: _ComparedFrame | None = None
     second: _ComparedFrame | None = None
@@ -161,17 +161,17 @@ class Bending:
 
     @property
     def by_plane(self) -> _Common:
-        """What the last frames show that no plane explains."""
+        """Movement of the last frames that no plane explains."""
         return sum((pair.by_plane for pair in self.pairs), _Common())
 
     @property
     def by_paper(self) -> _Common:
-        """What the last frames show that no sheet of paper explains either."""
+        """Movement of the last frames that no sheet of paper explains either."""
         return sum((pair.by_paper for pair in self.pairs), _Common())
 
     @property
     def is_seen(self) -> bool:
-        """Whether this is no flat picture that is moved, nor one that is bent."""
+        """Whether the face moved as no flat picture does, moved or bent."""
         if not self.pairs or self.pairs[-1].at - self.pairs[0].since < COVERED_S:
             return False
         plane, paper = self.by_plane, self.by_paper
@@ -184,11 +184,11 @@ class Bending:
 
 
 def step(before: Bending, bgr: BGRImage, box: Box, now: float) -> Bending:
-    """The next frame of the same face, (height, width, 3) uint8 BGR, whose box is in its pixels,
-    at `now` in seconds.
+    """The state after the next frame of the same face: `bgr` is (height, width, 3) uint8, `box` in
+    its pixels, `now` in seconds.
 
-    Begins anew where too few points of the face are found again, and where the two looks that all
-    else is compared with turn out to be of different movements (a blink, the very first pictures).
+    It begins anew where too few points of the face are found again, and where the two frames that
+    all others are compared with show different movements (a blink, the very first pictures).
     """
     window = _window(bgr, box)
     if before.first is None:
@@ -244,8 +244,8 @@ def _window(bgr: BGRImage, box: Box) -> _Window:
 def blurred_around(
     bgr: BGRImage, x: float, y: float, half: float, sigma: float
 ) -> tuple[BGRImage, tuple[int, int]]:
-    """The square of the picture around (x, y) that reaches `half` pixels to each side and a little
-    further, blurred; and the place of its upper left corner (x, y) in the picture."""
+    """The square around (x, y) that reaches `half` pixels to each side and a little further,
+    blurred, and the place (x, y) of its upper left corner in the picture."""
     reach = half + 3 * sigma + 3  # as far as OpenCV's kernel of bytes goes, and who interpolates
     down, across = np.clip((y, x), 0, bgr.shape[:2])  # outside of the picture its edge goes on
     top, left = max(0, int(down - reach)), max(0, int(across - reach))
@@ -254,7 +254,7 @@ def blurred_around(
 
 
 def _corners(window: _Window) -> FloatArray:
-    """Points that can be found again, on the face only, (n, 2) float32."""
+    """Points on the face that can be found again, (n, 2) float32."""
     face = np.zeros((SIDE, SIDE), np.uint8)
     cv2.ellipse(face, (SIDE // 2, SIDE // 2), (SIDE // 3, SIDE * 3 // 7), 0, 0, 360, 1, -1)
     corners = cv2.goodFeaturesToTrack(
@@ -266,8 +266,9 @@ def _corners(window: _Window) -> FloatArray:
 
 
 def _left(look: _ComparedFrame, window: _Window) -> _Left | None:
-    """Twice: a window that is turned or scaled is found again a little beside its place, so it is
-    first brought back to the look's place. None where too few points are found."""
+    """What plane and paper leave of the way from `look` to `window`; None where too few points are
+    found. Points are followed twice: a window that is turned or scaled is found again a little
+    beside its place, so it is brought back first."""
     there, found = _lucas_kanade(look.window.grey, window.grey, look.points)
     found &= look.found & window.holds(there)
     plane = _homography(look.points[found], there[found], cv2.RANSAC)
@@ -318,8 +319,8 @@ def _homography(here: FloatArray, there: FloatArray, method: int) -> FloatArray 
 
 
 def beyond_paper(places: Ways, moved: Ways) -> Ways:
-    """What the sheet that explains most leaves of how points `moved`, (n, 2), in the unit of
-    `places`, (n, 2), of which the middle is 0 and the edge about 1.
+    """What the sheet of paper that explains most leaves of how points `moved`, (n, 2). `places`,
+    (n, 2), are in the same unit; their middle is 0 and their edge about 1.
 
     To first order: the 8 numbers of a homography, and along the axis's direction the second and
     third power of the way from it, each across and down.

@@ -1,4 +1,4 @@
-"""Where the faces are."""
+"""Finds faces: in a whole picture, or around the one that is followed."""
 
 import threading
 from collections.abc import Iterator

@@ -94,11 +94,11 @@ class VisionEngine:
         return self.liveness.score(bgr, face.box)
 
     def live_score_by(self, layer: LastLayer, bgr: BGRImage, face: Face) -> float:
-        """The same by the own last layer of the camera that took the picture."""
+        """P(live), 0 to 1, by `layer`, the own last layer of the camera that took the picture."""
         return self.liveness.score(bgr, face.box, layer)
 
     def made_for(self, source: str, device: str | None, bgr: BGRImage) -> MadeFor:
-        """For whom a last layer is that is fitted on such pictures, from `source` (a digest)."""
+        """What a last layer fitted on such pictures is for: `source` (a digest), device, size."""
         height, width = bgr.shape[:2]
         weights = self.liveness.networks[0].weights
         return MadeFor(source=source, device=device, width=width, height=height, network=weights)

@@ -1,4 +1,4 @@
-"""What a detector finds."""
+"""A face as a detector finds it, and its box."""
 
 from dataclasses import dataclass
 

@@ -27,7 +27,7 @@ JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 JPEG_SCAN = 0xDA
 JPEG_END = b"\xff\xd9"
 JPEG_MOST_SCANS = 100
-"""A progressive JPEG has about ten. Each more of them costs a pass over the whole picture, and
+"""A progressive JPEG has about ten. Each further one costs a pass over the whole picture, and
 hardly a byte."""
 
 BRANDS = {
@@ -45,7 +45,7 @@ OTHER_KINDS = {
     b"%PDF": "PDF",
     b"8BPS": "Photoshop",
 }
-"""How files of other pictures begin that people send."""
+"""First bytes of other kinds of pictures that people send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,8 @@ def encode_jpeg(bgr: BGRImage, quality: int = 85) -> bytes:
 
 
 def jpeg_within(bgr: BGRImage, size: int, width: int) -> bytes:
-    """A BGR image as a JPEG of at most `size` bytes and `width` columns: of a lower quality, then
-    smaller, until it fits. `size` has room for a single pixel: 1000. Raises ImageInvalid for an
-    empty image."""
+    """A BGR image as a JPEG of at most `size` bytes (1000 or more) and `width` columns: with less
+    quality, then smaller, until it fits. Raises ImageInvalid for an empty image."""
     while True:
         bgr = at_most_wide(bgr, width)
         for quality in (80, 65, 50):
@@ -116,7 +115,7 @@ def at_most_wide(bgr: BGRImage, width: int) -> BGRImage:
 
 
 def _dimensions(data: bytes) -> tuple[int, int]:
-    """Width and height as the header of a whole file says, each at least 1."""
+    """Width and height, each at least 1, by the header of a whole file."""
     if data.startswith(b"\xff\xd8\xff"):
         size = _jpeg_size(data)
     elif data.startswith(PNG_SIGNATURE):
@@ -134,7 +133,7 @@ def _dimensions(data: bytes) -> tuple[int, int]:
 
 
 def _other_kind(data: bytes) -> str | None:
-    """What kind of picture this is that is not read; None: none that is known here."""
+    """The kind of a picture that is not read here; None where it is unknown."""
     if data[4:8] == b"ftyp":  # ISO/IEC 23008-12 (HEIF): the brand, and those it is compatible with
         length = min(int.from_bytes(data[:4], "big"), 256)
         brands = {data[at : at + 4] for at in (8, *range(16, length, 4))}

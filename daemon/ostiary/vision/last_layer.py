@@ -18,11 +18,11 @@ from ostiary.vision.arrays import FloatArray
 
 FEATURES = 512
 OF_NOBODY = 2.0
-"""As P(live) from which a layer is sure: of nobody."""
+"""A value of `LastLayer.sure` that no P(live) reaches: the layer is sure of nobody."""
 VETO = 0.1
-"""At most so large a P(live) of the networks themselves is an attack, whatever the layer says."""
+"""Up to this P(live) of the networks themselves it is an attack, whatever the layer says."""
 FIT = 1.0
-"""How much all frames together weigh against the squared weights of the layer."""
+"""Weight of all frames together against the squared weights of the layer."""
 _STEPS, _SETTLED = 50, 1e-6
 _NUMBERS = struct.Struct("<dd")
 
@@ -31,9 +31,9 @@ _NUMBERS = struct.Struct("<dd")
 class LastLayer:
     """P(live) = 1 / (1 + exp(-(weights · features + bias))).
 
-    `weights` is (512,) float32. `sure`: a P(live) that no attack on anybody who was left out in the
-    sitting came near; above 1: that cannot be said. Raises LastLayerInvalid for numbers that are
-    none, or of another shape.
+    `weights` is (512,) float32. `sure`: a P(live) that no attack in the sitting came near, judged
+    without the person whom it showed; above 1: there is none. Raises LastLayerInvalid for another
+    shape, or for a number that is not finite.
     """
 
     weights: FloatArray
@@ -47,17 +47,17 @@ class LastLayer:
             raise LastLayerInvalid("a last layer with a number that is none.")
 
     def probability(self, features: FloatArray) -> float:
-        """P(live), 0 to 1, of (512,) features; 0 where they are no numbers."""
+        """P(live), 0 to 1, of (512,) features; 0 where they are not finite."""
         found = float(self.weights.astype(np.float64) @ features.astype(np.float64)) + self.bias
         return _logistic(found) if isfinite(found) else 0.0
 
     def to_bytes(self) -> bytes:
-        """For `from_bytes`: bias, `sure`, weights, little-endian."""
+        """Bias, `sure` and weights, little-endian, for `from_bytes`."""
         return _NUMBERS.pack(self.bias, self.sure) + self.weights.astype("<f4").tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Raises LastLayerInvalid for anything else than `to_bytes` gave."""
+        """The layer that `to_bytes` wrote. Raises LastLayerInvalid for other bytes."""
         if len(data) != _NUMBERS.size + 4 * FEATURES:
             raise LastLayerInvalid(f"a last layer of {len(data)} bytes: cut off, or another's.")
         bias, sure = _NUMBERS.unpack_from(data)
@@ -66,7 +66,7 @@ class LastLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Direction:
-    """What `fit` found: how far features lie on the people's side, above 0, or the attacks'."""
+    """The direction that `fit` found; along it people lie above 0, and attacks below."""
 
     weights: NDArray[np.float64]
     bias: float
@@ -78,8 +78,8 @@ class Direction:
     def layer(
         self, low: tuple[float, float], high: tuple[float, float], sure: float, surer: float
     ) -> LastLayer:
-        """The layer that gives two of these numbers a P(live): `low` and `high` are pairs of both.
-        It is sure of whose odds are `surer` times those of `sure`, such a number, too."""
+        """The layer by which two numbers of `along` have a given P(live): `low` and `high` are
+        pairs of number and P(live). It is sure from `surer` times the odds of the number `sure`."""
         (low_at, low_p), (high_at, high_p) = low, high
         slope = (_logit(high_p) - _logit(low_p)) / (high_at - low_at)
         bias = _logit(high_p) + slope * (self.bias - high_at)

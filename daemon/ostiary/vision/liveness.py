@@ -26,7 +26,7 @@ from ostiary.vision.runtime import open_session, provider_in_use
 INPUT_SIZE = 80
 LIVE_CLASS = 1
 SUREST = 150.0
-"""Odds of one network among several at most: P(live) of 0.993, or of 0.007."""
+"""Largest odds that one network among several may give: P(live) of 0.993, or of 0.007."""
 
 
 def crop_window(width: int, height: int, box: Box, scale: float) -> tuple[int, int, int, int]:
@@ -98,7 +98,7 @@ class LivenessNetwork:
         return softmax(logits[0])
 
     def look(self, bgr: BGRImage, box: Box) -> tuple[NDArray[np.float64], FloatArray]:
-        """The same, and the features, (512,) float32, that they are made of."""
+        """The probabilities, (3,), and the features, (512,) float32, that they are made of."""
         logits, features = self._run(bgr, box, "logits", "features")
         return softmax(logits[0]), features[0]
 
@@ -142,16 +142,16 @@ class LivenessModel:
         )
 
     def score(self, bgr: BGRImage, box: Box, layer: LastLayer | None = None) -> float:
-        """P(live) in 0–1, by all networks; by a camera's own last layer where these are not sure
-        that it is an attack. One that answers with no number counts as 0: not live."""
+        """P(live), 0 to 1, by all networks; by a camera's own last layer, if given, where the
+        networks are not sure that it is an attack. A network that gives no number counts as 0."""
         if layer is None:
             return together(self.scores(bgr, box))
         by_default, features = self.look(bgr, box)
         return by_default if by_default <= VETO else layer.probability(features)
 
     def look(self, bgr: BGRImage, box: Box) -> tuple[float, FloatArray]:
-        """P(live) by the networks themselves, and V2's features, (512,): a last layer reads these.
-        V1SE's were tried beside them, and judged people who were left out worse."""
+        """P(live) by the networks themselves, and V2's features, (512,), which a last layer reads.
+        With V1SE's beside them, a layer judged people who were left out worse."""
         first, *others = self.networks
         probabilities, features = first.look(bgr, box)
         each = (probabilities, *(network.probabilities(bgr, box) for network in others))
@@ -160,8 +160,8 @@ class LivenessModel:
 
 def together(scores: Sequence[float]) -> float:
     """P(live), 0 to 1, by several networks' P(live): the mean of their log odds, a logarithmic
-    opinion pool (Genest and Zidek, "Combining Probability Distributions", 1986). None counts for
-    more than odds of SUREST, so that one cannot outvote another that is sure. NaN: 0."""
+    opinion pool (Genest and Zidek, "Combining Probability Distributions", 1986). No network counts
+    for more than odds of SUREST, so that none outvotes another that is sure. NaN gives 0."""
     if not all(np.isfinite(scores)):
         return 0.0
     least = 1 / (1 + SUREST)

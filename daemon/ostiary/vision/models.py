@@ -58,12 +58,12 @@ def models_directory(explicit: Path | None = None) -> Path:
 
 
 def recognizer_files(recognizer: RecognizerName, machine: str | None = None) -> tuple[str, ...]:
-    """What the recogniser needs on `machine` (None: this one; see `layout`)."""
+    """Files that the recogniser needs on `machine` (None: this one)."""
     return (suited(SFACE, machine),) if recognizer == "sface" else (DLIB_RESNET, LANDMARKS5)
 
 
 def liveness_files(kind: str, machine: str | None = None) -> tuple[str, ...]:
-    """What liveness "v2" or "ensemble" needs on `machine` (None: this one)."""
+    """Files that liveness "v2" or "ensemble" needs on `machine` (None: this one)."""
     names = (MINIFASNET_V2, MINIFASNET_V1SE) if kind == "ensemble" else (MINIFASNET_V2,)
     return tuple(suited(name, machine) for name in names)
 
@@ -81,7 +81,7 @@ def model_path(directory: Path, name: str) -> Path:
 def needed_files(
     recognizer: RecognizerName, liveness: str, former: RecognizerName | None = None
 ) -> tuple[str, ...]:
-    """The files without which everybody is denied. `liveness` is "v2" or "ensemble"."""
+    """Files without which everybody is denied. `liveness` is "v2" or "ensemble"."""
     earlier = () if former is None else recognizer_files(former)
     return (*liveness_files(liveness), *recognizer_files(recognizer), *earlier, YUNET)
 
@@ -100,7 +100,7 @@ def built_hashes(directory: Path) -> dict[str, str]:
 
 
 def checked_models(directory: Path, names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of each of these files, which is the one it was built with.
+    """The SHA-256 of each of these files, once each is known to be as it was built.
 
     A liveness network that says "live" to everything is a working model to ONNX Runtime. Raises
     ModelMissing, or ModelInvalid that names the altered file.
@@ -123,8 +123,8 @@ def sha256_of(path: Path) -> str:
 
 
 def nchw(name: str) -> str:
-    """What the variant of the model file `name` for processors without the blocked layout is
-    called: "sface.onnx" is "sface_nchw.onnx"."""
+    """The name of the variant of the model file `name` for processors without the blocked layout:
+    "sface_nchw.onnx" for "sface.onnx"."""
     stem, dot, ending = name.rpartition(".")
     return f"{stem}{NCHW_SUFFIX}{dot}{ending}"
 

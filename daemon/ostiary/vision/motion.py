@@ -27,7 +27,7 @@ LEAST_CELLS = 16
 HOLD_S = 1.0
 """How long after the last motion frames are still let through."""
 LOOK_EVERY_S = 2.0
-"""However still it is, one frame in so long is let through, for what creeps under the gate."""
+"""One frame in so long is let through also without motion, for what moves too slowly to count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,13 +42,13 @@ class Pose:
     size: float
 
     def mirrored(self) -> "Pose":
-        """As the person shows it to a camera that mirrors."""
+        """The pose as the person holds it, where the camera mirrors."""
         return Pose(-self.turn, self.nod, self.size)
 
 
 def pose_of(landmarks: FloatArray) -> Pose | None:
-    """The pose of the five landmarks, (5, 2) as in `Face`; None where no face can look so: eyes and
-    corners of the mouth are no convex quadrilateral, or a number is not finite."""
+    """The pose by the five landmarks, (5, 2) as in `Face`; None where no face can look so: eyes and
+    corners of the mouth are not a convex quadrilateral, or a number is not finite."""
     points = np.asarray(landmarks, np.float32)
     right_eye, left_eye, nose, right_mouth, left_mouth = points
     around = np.stack([right_eye, left_eye, left_mouth, right_mouth])
@@ -65,9 +65,9 @@ def pose_of(landmarks: FloatArray) -> Pose | None:
 
 
 def landmarks_of(detector: Detector, bgr: BGRImage, face: Face) -> FloatArray | None:
-    """The five landmarks of a face that was found before, (5, 2) float32, more exactly: the mean of
-    what the detector sees in the face's surroundings and in their mirror image. None where it
-    does not see the face, or gives no landmarks."""
+    """The five landmarks of a face, (5, 2) float32, more exact than the detector's: the mean of
+    what it sees in the face's surroundings and in their mirror image. None where it does not see
+    the face, or gives no landmarks."""
     x, y = face.box.center
     half = LOOK_GROWTH * max(face.box.width, face.box.height) / 2
     left, top = max(0, int(x - half)), max(0, int(y - half))

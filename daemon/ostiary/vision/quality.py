@@ -28,10 +28,10 @@ MOST_OVER_EXPOSED = 0.4
 LEAST_SHARPNESS = 0.015
 """Laplacian variance over variance: lets all but a smear through."""
 MOST_FILLED = 0.77
-"""Share of the picture's height or width that a face may fill: nearer, nobody can be told from a
-picture, and is asked to step back."""
+"""Share of the picture's height or width that a face may fill. A nearer one cannot be told from a
+picture of a face, and the person is asked to step back."""
 LEAST_COLOUR = 0.06
-"""Less is black and white: in a night camera's grey picture nobody can be told from a picture."""
+"""Less is black and white: in a night camera's grey picture a live face looks like a print."""
 
 MEASURED_WIDTH = 96
 OVER_EXPOSED = 250
@@ -59,18 +59,18 @@ class Flaw(StrEnum):
     TOO_DARK = "too_dark"
     OVER_EXPOSED = "over_exposed"
     BLURRED = "blurred"
-    # whether it is live cannot be told; who it is can
+    # these hide whether the face is live, and not who it is
     TOO_NEAR = "too_near"
     NO_COLOUR = "no_colour"
 
     @property
     def hides_only_life(self) -> bool:
-        """Whether a face with it can be recognised all the same."""
+        """Whether a face with this flaw can be recognised all the same."""
         return self in (Flaw.TOO_NEAR, Flaw.NO_COLOUR)
 
     @property
     def reason(self) -> Reason:
-        """As what a face that has it is denied."""
+        """The reason of the denial of a face with this flaw."""
         return REASONS.get(self, Reason.LOW_QUALITY)
 
 
@@ -155,7 +155,7 @@ def assess(bgr: BGRImage, face: Face, least_px: float) -> Quality:
 
 
 def colour_of(bgr: BGRImage) -> float:
-    """How far a picture is from grey, 0 and up, as `Quality.colour`; a sensor's noise is none."""
+    """Distance of a picture from grey, 0 and up, as `Quality.colour`; noise does not count."""
     side = COLOUR_SIDE, COLOUR_SIDE
     small = cv2.resize(bgr, side, interpolation=cv2.INTER_AREA).astype(np.float32)
     return float(np.ptp(small, axis=2).mean()) / max(1.0, float(small.mean()))
@@ -207,7 +207,7 @@ class Cover(StrEnum):
 
 def covered(bgr: BGRImage, face: Face) -> Cover | None:
     """What of a face in a BGR image is hidden; None for nothing, and for a face without landmarks.
-    Meant for good faces (`vision.quality`): a blurred mouth has no line either."""
+    It is for good faces (`assess`): a blurred mouth has no line either."""
     if face.landmarks is None:
         return None
     chip = cv2.cvtColor(aligned(bgr, face), cv2.COLOR_RGB2GRAY)

@@ -29,7 +29,7 @@ BUFFERS = 4
 
 @dataclass(frozen=True, slots=True)
 class ControlRange:
-    """What a control takes."""
+    """The values that a control takes."""
 
     least: int
     most: int
@@ -135,8 +135,8 @@ class VideoDevice:
         return VideoMode(fourcc, width, height, tuple(sorted(rates - {0.0})), spans)
 
     def set_mode(self, mode: VideoMode, fps: float) -> tuple[VideoMode, int]:
-        """Ask for it; what the driver gives (its one rate is the one in force, if it tells) and
-        the bytes of a line."""
+        """Set the mode nearest to `fps`. Returns what the driver gives (with the one rate in force,
+        where it tells) and the bytes of a line."""
         wanted = abi.Format(type=_CAPTURE)
         wanted.fmt.pix.width, wanted.fmt.pix.height = mode.width, mode.height
         wanted.fmt.pix.pixelformat = _number(mode.fourcc)
@@ -198,7 +198,7 @@ class VideoDevice:
         self.ask(abi.S_CTRL, abi.Control(id=number, value=value))
 
     def _each(self, request: int, kind: type[T], **fields: int) -> Iterator[T]:
-        """What an enumeration answers until it says that there is no more."""
+        """The answers of an enumeration, until the driver says that there is no more."""
         for index in range(_MOST):
             asked = kind(index=index, **fields)
             try:
@@ -217,7 +217,7 @@ def device_paths() -> list[Path]:
 
 
 def lasting_name(path: Path) -> Path:
-    """Its name under /dev/v4l/by-id, which stays with the camera; `path` where it has none."""
+    """The device's name under /dev/v4l/by-id, which stays with the camera; `path` without one."""
     device = path.resolve()
     names = sorted(BY_ID.glob("*")) if BY_ID.is_dir() else []
     return next((name for name in names if name.resolve() == device), path)

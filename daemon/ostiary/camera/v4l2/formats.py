@@ -33,7 +33,7 @@ _BYTES = {"YUYV": 2, "UYVY": 2, "BGR3": 3}
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Numbers from `least` to `most` by `step`."""
+    """Numbers from `least` to `most` in steps of `step`."""
 
     least: int
     most: int

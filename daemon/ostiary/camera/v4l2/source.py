@@ -94,7 +94,7 @@ class DeviceSource:
         return None if image is None else Picture(image, captured_at)
 
     def _captured_at(self, stamped: float | None, now: float) -> float | None:
-        """None where the picture is too old to be one."""
+        """When the picture was captured; None where it is too old to be shown."""
         if stamped is None or stamped > now or self._late >= DISTRUST_AFTER:
             return now
         if now - LATE_S < stamped:
@@ -118,7 +118,7 @@ def path_of(source: str) -> Path:
 
 
 def chosen_mode(device: VideoDevice, settings: CameraSettings) -> VideoMode:
-    """What will be asked of it. Raises CameraUnavailable where it offers nothing fitting."""
+    """The mode to ask for. Raises CameraUnavailable where the device offers none that fits."""
     if not device.captures:
         raise CameraUnavailable(
             f"{device.path}: {device.name} gives no pictures here. A camera has several devices: "
@@ -136,14 +136,14 @@ def chosen_mode(device: VideoDevice, settings: CameraSettings) -> VideoMode:
 
 
 def described(mode: VideoMode) -> str:
-    """A mode that is in force, for people."""
+    """A mode in force, as people read it."""
     rate = f" at {mode.rates[0]:g}" if mode.rates else ""
     return f"{mode}{rate}"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be set, control and value, in this order; and, for people, what will not."""
+    """Controls and their values, to be set in this order; `remarks` say what cannot be set."""
 
     values: tuple[tuple[int, int], ...] = ()
     remarks: tuple[str, ...] = ()
@@ -153,8 +153,8 @@ class Plan:
 
 
 def plan(device: VideoDevice, settings: CameraSettings) -> Plan:
-    """What the settings mean on this device. A door with another camera than it was set up for goes
-    on: nothing that it lacks here is a reason to stop."""
+    """What the settings set on this device. What the device lacks is a remark and no error: a door
+    goes on with another camera than it was set up for."""
     planned = Plan()
     if settings.power_line_hz is not None:
         planned += _power_line(device, settings.power_line_hz)
