@@ -1,7 +1,8 @@
-"""From a sitting before one camera to its own last layer, proven on people who were left out.
+"""A camera's own last layer, fitted on a sitting before it and proven on people who were left out.
 
-A sitting is people who came to the door, and prints, phones and tablets that showed them there.
-Frames of one presentation err alike, so people are left out whole, one by one.
+A sitting is people before the camera, and prints, phones and tablets that show them there. Frames
+of one presentation err alike, so all frames of a person are left out together, one person at a
+time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,13 +28,13 @@ PEOPLE_PASS = 0.97
 PEOPLE_CALLED = 0.005
 """At most this share of left-out people's frames is called an attack."""
 SURER = 3.0
-"""So much surer than of the attack that looked most alive of all that were left out, in odds, the
-layer has to be of whom it is `sure`."""
+"""The layer is `sure` from this many times the odds of the left-out attack that looked most
+alive."""
 LEAST_APART = 1.0
-"""Least logarithm of odds between a frame that is called an attack and one that passes."""
+"""Least difference of the log odds between a frame that is called an attack and one that passes."""
 ONE_PERSON, TWO_PEOPLE = 1e-5, 1e-3
-"""Two names whose looks only this share of strangers' looks are so near are of one person; one name
-whose looks that share of strangers' are so near, and these are not, is of two."""
+"""Shares of pairs of strangers. Two names are of one person where their looks are nearer than all
+but the first share; one name is of two people where its looks are farther apart than the second."""
 
 Mask = NDArray[np.bool_]
 
@@ -42,8 +43,9 @@ Mask = NDArray[np.bool_]
 class Presentation:
     """One person, or an attack that shows them, before the camera for a while.
 
-    `kind` is LIVE or the attack's. Of each good frame `features` (n, 512), and in `scores` (n,) the
-    P(live) of the networks themselves. `look`: the face by `recognizer`, (128,), of people only.
+    `kind` is LIVE or the attack's name. `features` (n, 512) and `scores` (n,), the P(live) of the
+    networks themselves, are of the good frames. `look` is the face by `recognizer`, (128,), of
+    people only.
     """
 
     kind: str
@@ -56,8 +58,8 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Of a kind, the share of left-out presentations that were judged wrongly: people by most
-    frames not live, attacks by most frames live."""
+    """The share of a kind's left-out presentations that were judged wrongly, by the networks
+    themselves and by the layer: people not live by most frames, attacks live by most frames."""
 
     kind: str
     default: Rate
@@ -66,7 +68,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """A camera's last layer, and on how many people it was proven with what outcome."""
+    """A camera's last layer, on how many people it was proven, and the outcome."""
 
     layer: LastLayer
     people: int
@@ -87,7 +89,7 @@ def calibrated(
     live_threshold: float,
     attack_threshold: float,
 ) -> Calibration:
-    """The last layer of the camera before which they sat, for these thresholds of P(live).
+    """The last layer of the camera of this sitting, for these thresholds of P(live).
 
     `rates` are those of the recognisers of the looks. Raises SittingIncomplete, SittingMixed, and
     CalibrationRefused where it is not better than the networks themselves.
@@ -116,7 +118,7 @@ def calibrated(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frames:
-    """All frames of a sitting, (n, …) each; `number` is their presentation's."""
+    """All frames of a sitting, (n, …) each; `number` is the presentation's."""
 
     features: FloatArray
     scores: FloatArray
@@ -139,8 +141,8 @@ class _Frames:
         )
 
     def fitted(self, chosen: Mask) -> Direction:
-        """Fitted on some of the frames. People and attacks count alike, and so do each kind of
-        attack, and everybody within a kind."""
+        """The direction fitted on the `chosen` frames. People and attacks count alike, and so do
+        the kinds of attack, and all persons within a kind."""
         counts = np.zeros(len(chosen))
         kinds = sorted(set(self.kind[chosen]))
         for kind in kinds:
@@ -154,8 +156,9 @@ class _Frames:
 
 
 def _proofs(frames: _Frames, default: Mask, by_layer: Mask) -> tuple[Proof, ...]:
-    """Raises CalibrationRefused, with the figures: of its frames, averaged over the kinds, it must
-    judge fewer wrongly, and of no kind may it err on more than one person more."""
+    """The proofs of a layer that judges fewer frames wrongly, averaged over the kinds, and errs on
+    no kind with more than one person more. Raises CalibrationRefused, with the figures,
+    otherwise."""
     proofs, worse, gains = [], [], []
     for kind in [LIVE, *sorted(set(frames.kind) - {LIVE})]:
         of_kind = frames.kind == kind
@@ -177,7 +180,7 @@ def _proofs(frames: _Frames, default: Mask, by_layer: Mask) -> tuple[Proof, ...]
 
 
 def _wrong(frames: _Frames, of_kind: Mask, passed: Mask) -> dict[tuple[str, int], bool]:
-    """Of a kind, whether each presentation, by person and number, was judged wrongly by most
+    """Whether each presentation of a kind, by person and number, was judged wrongly by most of its
     frames."""
     found = {}
     for number in sorted(set(frames.number[of_kind])):
@@ -188,7 +191,7 @@ def _wrong(frames: _Frames, of_kind: Mask, passed: Mask) -> dict[tuple[str, int]
 
 
 def told(proofs: Iterable[Proof]) -> str:
-    """The figures in words: of how many presentations of each kind how many were judged wrongly."""
+    """The figures in words: how many presentations of each kind were judged wrongly."""
     return "; ".join(
         f"{'people turned away' if each.kind == LIVE else f'{each.kind} let through'} "
         f"{round(each.calibrated.value * each.calibrated.of)} of {each.calibrated.of}, by default "
@@ -198,7 +201,8 @@ def told(proofs: Iterable[Proof]) -> str:
 
 
 def missing(sitting: Sequence[Presentation]) -> tuple[str, ...]:
-    """What a sitting lacks before a last layer can be fitted and proven; nothing: it is whole."""
+    """What a sitting lacks before a last layer can be fitted and proven; empty where it is
+    whole."""
     frames: dict[str, int] = {}
     for each in sitting:
         if each.kind == LIVE:
@@ -233,7 +237,8 @@ def _check_complete(sitting: Sequence[Presentation]) -> None:
 def _check_people(
     sitting: Sequence[Presentation], rates: Mapping[RecognizerName, ErrorRates]
 ) -> None:
-    """Who is left out must not be there under another name."""
+    """Raise SittingMixed where one person has two names, or two people have one: a person who is
+    left out must not be there under another name."""
     looks = [each for each in sitting if each.look is not None and each.recognizer in rates]
     for one, other in combinations(looks, 2):
         name = one.recognizer
@@ -259,5 +264,5 @@ def _probe(presentation: Presentation, name: RecognizerName) -> Probe:
 
 
 def mean_look(looks: Sequence[Descriptor], name: RecognizerName) -> Descriptor:
-    """What several looks at one person have in common."""
+    """Several looks at one person as one, (128,) float32."""
     return fused([Probe({name: each}) for each in looks]).descriptors[name]

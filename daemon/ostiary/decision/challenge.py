@@ -1,8 +1,8 @@
 """A challenge: movements drawn at random, that somebody has to make before the camera.
 
-Before, between and after the movements the person has to look into the camera and be still: there
-they are seen to be live and who they are, and each movement is told only then, so that one which
-had begun before cannot count. A movement is the nose's way against the plane of eyes and mouth
+Before, between and after the movements the person has to look into the camera and be still. There
+liveness and identity are judged, and only then the next movement is asked, so that one which had
+begun before cannot count. A movement is measured by the nose against the plane of eyes and mouth
 (`ostiary.vision.pose`), which a flat picture cannot show. Anything that was not asked fails:
 another movement, another face, a clear attack.
 """
@@ -20,12 +20,12 @@ from ostiary.messages.words import Prompt
 from ostiary.vision.pose import Pose
 
 TURN = 0.15
-"""By how much the nose is off where it was, to the side, when a head has turned: about 25°."""
+"""How far the nose is to the side of where it was when a head has turned: about 25°."""
 NOD = 0.06
 """…and down, when a head is bent: about 20°."""
 STRAY_NOD, STRAY_NOD_ASIDE = 0.07, 0.10
-"""A nod that was not asked, of a head that looks straight, and of one that is turned: turning moves
-the nose up and down a little, too."""
+"""A nod that was not asked: of a head that looks straight, and of one that is turned, as turning
+moves the nose up and down a little."""
 CLOSER = 1.3
 """How much larger a face is that has come closer."""
 STILL = 0.05
@@ -33,7 +33,7 @@ STILL = 0.05
 STILL_SIZE = 1.08
 """…and by how much its size changes."""
 BACK = 0.09
-"""How far the nose may be from where it was first in a face that looks straight again: sideways…"""
+"""How far the nose may be from its first place in a face that looks straight again: sideways…"""
 BACK_NOD = 0.05
 """…and up or down."""
 FRONTAL = 0.25
@@ -41,14 +41,14 @@ FRONTAL = 0.25
 RESTING = 3
 """Looks in a row in which a face is still."""
 HELD = 2
-"""Looks in a row that show a movement; in one of them the face must be good enough to be judged,
-which one that is turned far is not."""
+"""Looks in a row that show a movement. In one of them the face must be good enough to be judged; a
+face that is turned far is not."""
 TOO_SOON_S = 0.3
 """Nobody has moved so soon after being asked: the movement had begun before."""
 LEAST_LIVENESS = 0.5
-"""Of the median look: below it more speaks for an attack than against it."""
+"""Least P(live) of the median look: below it more speaks for an attack than against it."""
 LONGEST_GAP_S = 1.0
-"""Whoever is not seen for longer may have changed places."""
+"""A person who is not seen for longer may have changed places with another."""
 
 TURNS = (Prompt.TURN_LEFT, Prompt.TURN_RIGHT)
 MOVEMENTS = (*TURNS, Prompt.NOD, Prompt.COME_CLOSER)
@@ -87,10 +87,10 @@ class Look:
 class Challenge:
     """What is asked of `username`, and how far they are. Times are monotonic seconds.
 
-    `done` counts what was asked and seen: looking straight, and the movements, in turn. `since` is
-    when the present one was asked. `recent` are the looks in a row that show it; `astray` counts
-    those in a row that show something else. `rests` are the poses of looking straight, and `probes`
-    whose face it was.
+    `done` counts what was asked and seen: looking straight and the movements, in turn. `since` is
+    when the present one was asked. `recent` are the looks in a row that show it, `astray` counts
+    looks in a row that show something else. `rests` are the poses of looking straight, `probes` the
+    looks by which the person is known.
     """
 
     username: str
@@ -123,14 +123,14 @@ class Challenge:
 
 
 def draw(below: Callable[[int], int]) -> tuple[Prompt, ...]:
-    """Movements to ask for. `below(n)` gives a random number from 0 to n - 1, each as likely."""
+    """Movements to ask for. `below(n)` gives a random number from 0 to n - 1, uniformly."""
     return SEQUENCES[below(len(SEQUENCES))]
 
 
 def begin(
     username: str, movements: Sequence[Prompt], now: float, probes: Sequence[Probe] = ()
 ) -> Challenge:
-    """Ask for it. `probes` are the looks by which the person was recognised."""
+    """A challenge that begins now. `probes` are the looks by which the person was recognised."""
     return Challenge(username, tuple(movements), now, tuple(probes), since=now, last_at=now)
 
 
@@ -151,14 +151,14 @@ def step(challenge: Challenge, look: Look, policy: Policy, is_one_person: IsOneP
 
 
 def ended(challenge: Challenge, failure: Failure) -> Challenge:
-    """The challenge when nothing more is to be seen of it."""
+    """The challenge, failed for `failure` unless it is over."""
     return challenge if challenge.is_over else replace(challenge, failure=failure)
 
 
 def _failure(
     challenge: Challenge, look: Look, policy: Policy, is_one_person: IsOnePerson
 ) -> Failure | None:
-    """What must not be, whatever is asked now."""
+    """What a look shows that fails a challenge, whatever is asked now; None: nothing."""
     if not look.at - challenge.began < policy.challenge_s:
         return Failure.TIME
     if not 0 < look.at - challenge.last_at <= LONGEST_GAP_S:
@@ -178,7 +178,7 @@ def _failure(
 
 
 def _resting(challenge: Challenge, look: Look) -> Challenge:
-    """Whether the person looks straight into the camera, and is still."""
+    """The challenge after a look that should show the person still and looking straight."""
     pose = look.pose
     assert pose is not None
     if challenge.rests:
@@ -208,7 +208,7 @@ def _resting(challenge: Challenge, look: Look) -> Challenge:
 
 
 def _moving(challenge: Challenge, look: Look) -> Challenge:
-    """Whether the person makes the movement that is asked."""
+    """The challenge after a look that should show the movement that is asked."""
     pose, asked = look.pose, challenge.prompt
     assert pose is not None
     assert asked is not None
@@ -231,7 +231,7 @@ def _is_judged(look: Look) -> bool:
 
 
 def _watched(challenge: Challenge, strays: set[Prompt]) -> Challenge:
-    """Count looks that show what was not asked; two in a row are no accident."""
+    """Count looks that show what was not asked; two in a row fail the challenge."""
     astray = challenge.astray + 1 if strays else 0
     failure = Failure.ANOTHER_MOVEMENT if astray >= HELD else None
     return replace(challenge, astray=astray, failure=failure)
@@ -242,7 +242,8 @@ def _went_on(challenge: Challenge, now: float) -> Challenge:
 
 
 def _shown(pose: Pose, rest: Pose, asked: Prompt | None) -> set[Prompt]:
-    """The movements that a pose shows, seen from a rest; what was not asked only if it is clear."""
+    """Movements that a pose shows against `rest`; those that were not asked only if they are
+    clear."""
     turn, nod, size = pose.turn - rest.turn, pose.nod - rest.nod, pose.size / rest.size
     stray = STRAY_NOD if abs(turn) < TURN / 2 else STRAY_NOD_ASIDE
     bent = NOD if asked is Prompt.NOD else stray
@@ -256,7 +257,7 @@ def _shown(pose: Pose, rest: Pose, asked: Prompt | None) -> set[Prompt]:
 
 
 def _is_straight(challenge: Challenge, look: Look) -> bool:
-    """Whether this is the person, judged by a good frame, who looks as they did at first."""
+    """Whether a good frame shows this person, looking as they did at first."""
     pose, seen = look.pose, look.observation
     if pose is None or seen is None or seen.probe is None or seen.nearest is None:
         return False

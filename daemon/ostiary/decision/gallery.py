@@ -40,7 +40,7 @@ BLOCK = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sketch:
-    """The axes: `mean` is (128,) and `axes` (128, 30), both float32."""
+    """The axes of a sketch: `mean` is (128,) and `axes` (128, 30), both float32."""
 
     mean: FloatArray
     axes: FloatArray
@@ -64,7 +64,7 @@ class Sketch:
             out[part, HEAD + 1] = square / 2
 
     def probe(self, descriptor: Descriptor) -> tuple[FloatArray, float]:
-        """What to multiply sketches with, (32,), and the descriptor's |q|²."""
+        """The factors, (32,), by which sketches are multiplied, and the descriptor's |q|²."""
         head, tail, square = self._parts(descriptor[np.newaxis])
         return np.concatenate([head[0], tail, [np.float32(-1)]]), float(square[0])
 
@@ -80,7 +80,7 @@ class Sketch:
 @dataclass(frozen=True, slots=True)
 class Nearest:
     """The nearest person and the Euclidean distance, 0 or more. `rival` is the nearest *other*
-    person, where one was asked for and is that near."""
+    person, where one was asked for and is near enough."""
 
     username: str
     distance: float
@@ -173,7 +173,7 @@ class Gallery:
             return tuple(self._names), self._matrix[: len(self._names)].copy()
 
     def _possible(self, probe: Descriptor, margin: float) -> NDArray[np.intp] | slice:
-        """Rows that hold all those as near as `margin` asks; few, where the sketch can tell."""
+        """Rows that include all as near as `margin` asks; few, where there is a sketch."""
         everything = slice(0, len(self._names))
         sketch = self._up_to_date_sketch()
         if sketch is None:

@@ -16,20 +16,20 @@ from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.recognizer import ErrorRates
 
 LARGEST = 4_000
-"""People who are compared with each other, at most: of more, a sample, which tells the same to less
-than 0.001 of a distance."""
+"""People who are compared with each other at most; of more people a sample, which gives the same to
+less than 0.001 of a distance."""
 CLIPPED = 6.0
 """A pair counts as at most so many standard deviations from the mean: one person under two names,
-or twins, say little about all others."""
+or twins, say little about others."""
 SHRUNK_BY = 10
-"""As many people at large count beside those of the roster."""
+"""People at large who count beside those of the roster."""
 LEAST = 3
-"""Fewer people have no likeness to speak of."""
+"""Fewer people have no likeness that means anything."""
 DIMENSIONS = 128
 BLOCK = 256
 LISTED_TO = 5000
-"""Above so many templates the pairs are not looked for: it would take seconds. The clear margin
-that each of them needs holds all the same."""
+"""Above so many templates the pairs are not searched: it would take seconds. The clear margin that
+a match needs holds all the same."""
 COMPARED_AT_ONCE = 512
 
 
@@ -44,11 +44,11 @@ class Likeness:
 
 
 class Resemblance:
-    """The likeness of a roster, kept up to date: one pass over it a change.
+    """The likeness of a roster, kept up to date by one pass for each change.
 
-    Not for several threads at once. The first template of a person counts: a second one adds
-    nothing about other people. Beyond `LARGEST` people a reservoir is kept (Vitter, "Random
-    sampling with a reservoir", ACM TOMS 1985), drawn by a fixed seed.
+    It is for one thread at a time. A person's first template counts: a second one adds nothing
+    about other people. Beyond `LARGEST` people a reservoir is kept (Vitter, "Random sampling with a
+    reservoir", ACM TOMS 1985), drawn by a fixed seed.
     """
 
     def __init__(self, rates: ErrorRates, largest: int = LARGEST) -> None:
@@ -65,7 +65,7 @@ class Resemblance:
         self._sum = self._squares = 0.0
 
     def put(self, username: str, template: Descriptor) -> None:
-        """This is a person's first template now."""
+        """Set a person's first template."""
         known = self._at.get(username)
         if known is not None and np.array_equal(self._rows[known], template):
             return
@@ -82,13 +82,13 @@ class Resemblance:
         self._append(username, template)
 
     def remove(self, username: str) -> None:
-        """Nothing happens for somebody who is not there."""
+        """Remove a person; nothing happens where nobody has the name."""
         self._seen.discard(username)
         if username in self._at:
             self._drop(self._at[username])
 
     def rename(self, old: str, new: str) -> None:
-        """Nothing happens for somebody who is not there."""
+        """Give a person another name; nothing happens where nobody has it."""
         if old in self._seen:
             self._seen = self._seen - {old} | {new}
         if old in self._at:
@@ -96,7 +96,7 @@ class Resemblance:
             self._names[at] = new
 
     def measured(self) -> Likeness:
-        """As of now."""
+        """The likeness as it is now."""
         count = len(self._names)
         for start in range(self._counted, count, BLOCK):
             end = min(count, start + BLOCK)
@@ -122,7 +122,7 @@ class Resemblance:
         self._at[username] = at
 
     def _drop(self, at: int) -> None:
-        """The last row takes the place of this one."""
+        """Remove a row; the last one takes its place."""
         if at < self._counted < len(self._names):
             self.measured()
         last = len(self._names) - 1
@@ -147,7 +147,7 @@ class Resemblance:
 
 
 def likeness_of(templates: Iterable[Descriptor], rates: ErrorRates) -> Likeness:
-    """That of these people, one template each."""
+    """The likeness of these people, one template each."""
     kept = Resemblance(rates)
     for number, template in enumerate(templates):
         kept.put(str(number), template)
@@ -155,8 +155,8 @@ def likeness_of(templates: Iterable[Descriptor], rates: ErrorRates) -> Likeness:
 
 
 def at_this_site(distance: float, rates: ErrorRates, likeness: Likeness) -> float:
-    """The distance that errs as often among people so alike as `distance` does among those whom
-    the recogniser was measured on; never a larger one.
+    """The distance that errs as often among people of this likeness as `distance` among those
+    measured; never a larger one.
 
     Standardised by mean and deviation, distances of different people follow one law for both
     (a z-norm: Auckenthaler et al., "Score normalization for text-independent speaker verification
@@ -189,13 +189,13 @@ class LookAlike:
 
 @dataclass(frozen=True, slots=True)
 class LookAlikes:
-    """The pairs, nearest first. `complete` is False where there were too many to look."""
+    """The pairs, nearest first. `complete` is False where there were too many templates."""
 
     pairs: tuple[LookAlike, ...]
     complete: bool = True
 
     def of(self, username: str) -> tuple[str, ...]:
-        """Who looks like this person, nearest first."""
+        """People who look like this person, nearest first."""
         return tuple(
             pair.other if pair.one == username else pair.one
             for pair in self.pairs
@@ -204,7 +204,7 @@ class LookAlikes:
 
 
 def pairs_within(names: Sequence[str], templates: FloatArray, distance: float) -> LookAlikes:
-    """Pairs of different people with templates, (N, 128), at most `distance` apart."""
+    """Pairs of different people whose templates, (N, 128), are at most `distance` apart."""
     if len(names) > LISTED_TO:
         return LookAlikes((), complete=False)
     halves = np.einsum("ij,ij->i", templates, templates) / 2

@@ -12,12 +12,12 @@ from types import MappingProxyType
 from ostiary.decision.policy import Policy
 
 MOST_PEOPLE = 1000
-"""Of whom this is remembered; the oldest go first."""
+"""People whose failed challenges are remembered; the oldest are forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attacks:
-    """Clear attacks before one camera, one after the other. Times are monotonic seconds."""
+    """A series of clear attacks before one camera. Times are monotonic seconds."""
 
     since: float
     last: float
@@ -25,21 +25,21 @@ class Attacks:
     told_at: float | None = None
 
     def is_running(self, now: float, policy: Policy) -> bool:
-        """Whether another one would be of the same row."""
+        """Whether another attack would be of the same series."""
         return now - self.last < policy.attack_over_s
 
     def pause_until(self, policy: Policy) -> float:
-        """Until then nobody passes."""
+        """When the pause ends in which nobody passes."""
         doubled = policy.attack_pause_first_s * 2.0 ** min(self.count - 1, 30)
         return self.last + min(doubled, policy.attack_pause_s)
 
     def is_news(self, now: float, policy: Policy) -> bool:
-        """Whether it is time to say that the row goes on."""
+        """Whether it is time to announce that the series goes on."""
         return self.told_at is None or now - self.told_at >= policy.attack_again_s
 
 
 def one_more(attacks: Attacks | None, now: float, policy: Policy) -> Attacks:
-    """The row after another clear attack at `now`."""
+    """The series after another clear attack at `now`."""
     if attacks is None or not attacks.is_running(now, policy):
         return Attacks(since=now, last=now)
     return Attacks(attacks.since, now, attacks.count + 1, attacks.told_at)
@@ -47,8 +47,8 @@ def one_more(attacks: Attacks | None, now: float, policy: Policy) -> Attacks:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Challenges of one person that were not passed, one after the other; the `last` ended at so
-    many monotonic seconds."""
+    """One person's challenges that were not passed in a row; the `last` ended at so many monotonic
+    seconds."""
 
     count: int
     last: float
@@ -56,7 +56,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """By person."""
+    """Failed challenges by person."""
 
     failed: Mapping[str, Failed] = field(default_factory=lambda: MappingProxyType({}))
 

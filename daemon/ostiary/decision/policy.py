@@ -1,4 +1,4 @@
-"""The rules of one door, as plain numbers."""
+"""The thresholds and times of one door, as plain numbers."""
 
 from dataclasses import dataclass, fields
 
@@ -11,20 +11,18 @@ from ostiary.vision.last_layer import OF_NOBODY
 class Policy:
     """When somebody may pass. P(live) is 0 to 1, times are seconds.
 
-    After clear attacks nobody passes for a while: `attack_pause_first_s` after the first of a row,
-    twice as long after each further one, `attack_pause_s` at most (0: no pause). A row ends
-    `attack_over_s` after its last attack; while it lasts it is told again every `attack_again_s`.
+    After clear attacks nobody passes for a while: `attack_pause_first_s` after the first of a
+    series, twice as long after each further one, `attack_pause_s` at most (0: no pause). A series
+    ends `attack_over_s` after its last attack, and is told again every `attack_again_s` till then.
 
-    `challenge` says who has to show by movements that they are there, beside those of whom a rule
-    wants it; they have `challenge_s` for all of them. After challenges that were not passed the
-    person gets no other for a while: `challenge_pause_first_s`, twice as long after each further
-    one, `challenge_pause_s` at most; a pass, or `challenge_over_s` without a failure, ends the row.
+    `challenge` says who has to pass a challenge, besides the people whom a rule asks for one;
+    `challenge_s` is the time for all of it. After a failed challenge a person waits for the next:
+    `challenge_pause_first_s`, twice as long after each further one, `challenge_pause_s` at most. A
+    pass, or `challenge_over_s` without a failure, ends the series.
 
-    `require_movement`: nobody passes whose face was not seen to bend, as a head does that moves,
-    within `movement_holds_s`, and to be live from then on.
-
-    `sure_threshold`: whose frames have that P(live), by a camera's own last layer, need not move;
-    above 1: everybody has to.
+    `require_movement`: a face passes only if it was seen to bend, as a moving head does, within
+    `movement_holds_s`, and to be live since. `sure_threshold`: frames with this P(live), by a
+    camera's own last layer, need no movement; above 1: all need it.
 
     How near a face must be to somebody's template is not here: that follows the roster
     (`ostiary.decision.risk`) and comes with every candidate.

@@ -29,8 +29,8 @@ class Rate:
 
 
 def share(errors: int, of: int) -> Rate:
-    """Wilson's score interval ("Probable Inference", JASA 22, 1927), which is honest where few or
-    no errors were seen; of nothing it is all of 0 to 1."""
+    """The share of errors with Wilson's score interval ("Probable Inference", JASA 22, 1927), which
+    holds where few or no errors were seen. With `of` 0 the interval is 0 to 1."""
     if of == 0:
         return Rate(0.0, 0.0, 1.0, 0)
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -41,12 +41,12 @@ def share(errors: int, of: int) -> Rate:
 
 
 def apcer(scores: Scores, threshold: float) -> Rate:
-    """Attacks with P(live) from `threshold` on."""
+    """APCER of one kind: the share of attacks with P(live) from `threshold` on."""
     return share(int(np.sum(scores >= threshold)), len(scores))
 
 
 def bpcer(scores: Scores, threshold: float) -> Rate:
-    """People below it."""
+    """BPCER: the share of people with P(live) below `threshold`."""
     return share(int(np.sum(scores < threshold)), len(scores))
 
 

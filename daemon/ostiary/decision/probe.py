@@ -25,8 +25,8 @@ def fused(looks: Sequence[Probe]) -> Probe:
 
     Of descriptors of length 1 the mean *direction*: what they have in common counts, what one
     picture adds cancels out (Best-Rowden et al., "Unconstrained Face Recognition: Identifying a
-    Person of Interest from a Media Collection", IEEE TIFS 2014). A recogniser that did not look
-    at all of them is left to those it looked at. ValueError for no looks.
+    Person of Interest from a Media Collection", IEEE TIFS 2014). For each recogniser only the looks
+    count that have its descriptor. ValueError for no looks.
     """
     if not looks:
         raise ValueError("nothing to fuse")
@@ -38,7 +38,7 @@ def fused(looks: Sequence[Probe]) -> Probe:
 
 
 def distance(one: Probe, other: Probe, recognizer: RecognizerName) -> float | None:
-    """How far two looks are apart; None where the recogniser did not look at both."""
+    """Distance of two looks; None where one has no descriptor of the recogniser."""
     if recognizer not in one.descriptors or recognizer not in other.descriptors:
         return None
     apart = one.descriptors[recognizer].astype(np.float64) - other.descriptors[recognizer]
@@ -68,9 +68,9 @@ def _mean(name: RecognizerName, looks: Sequence[Probe]) -> Descriptor:
 class Candidate:
     """The nearest registered person.
 
-    `distance` is Euclidean, 0 or more, between descriptors of `recognizer`; `threshold` is the
-    largest that was near enough when it was looked up. `ambiguous`: somebody else is as good as
-    equally near, and near enough.
+    `distance` is Euclidean, 0 or more, between descriptors of `recognizer`. `threshold` is the
+    largest distance that was near enough at that moment. `ambiguous`: another person is about as
+    near, and near enough.
     """
 
     username: str
@@ -81,5 +81,5 @@ class Candidate:
 
     @property
     def is_near(self) -> bool:
-        """Whether this is taken for the same person."""
+        """Whether the face is taken for this person."""
         return self.distance <= self.threshold and not self.ambiguous

@@ -2,11 +2,11 @@
 
 One stranger is compared with every template. If one comparison errs with the false match rate p
 (ISO/IEC 19795-1), and the N comparisons were independent, the stranger is taken for somebody with
-the chance 1 - (1 - p)^N. They are not quite: who is near one template of a person is near the
-others too. So this is an upper bound, and the door is at most as lax as it says. A visit is judged
-by several looks at once, which match strangers more often than one by a measured factor. And people
-of one house may resemble each other more than those measured: `access.likeness` tells by how much,
-and the distance is that much smaller.
+the probability 1 - (1 - p)^N. They are not quite independent: a face that is near one template of a
+person is near the others, too. So this is an upper bound. A visit is judged by several looks at
+once, which match strangers more often than one look by a measured factor. People of one house may
+resemble each other more than those measured; `likeness.py` measures by how much, and the distance
+is made smaller by that.
 """
 
 import math
@@ -20,20 +20,20 @@ from ostiary.vision.recognizer import ErrorRates
 
 MOSTLY_TURNED_AWAY = 0.5
 NOTICEABLE = 1.05
-"""How much more alike people are before it is said."""
+"""From this factor on it is told that people here are more alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What the house asks for: the chance that one stranger is taken for anybody, or, where
-    `distance` is set, a distance, and whatever risk that is."""
+    """The risk that the house takes: the probability that one stranger is taken for anybody, or,
+    where `distance` is set, a distance with the risk that follows from it."""
 
     false_accept: float = 0.001
     distance: float | None = None
 
 
 def risk_of(access: AccessSettings) -> Risk:
-    """What the settings ask for."""
+    """The risk that the settings ask for."""
     return Risk(access.false_accept, access.distance_threshold)
 
 
@@ -61,12 +61,13 @@ class Threshold:
 
     @property
     def is_promised(self) -> bool:
-        """Whether the risk holds for people whom the recogniser was not measured on, too."""
+        """Whether the risk also holds for people other than those measured."""
         return self.recognizer in PROMISING
 
     @property
     def scale(self) -> SiteScale | None:
-        """What is said of it; None where these people are hardly more alike than those measured."""
+        """What is told of the likeness; None where people are hardly more alike than those
+        measured."""
         if self.alike < NOTICEABLE:
             return None
         return SiteScale(
@@ -78,7 +79,7 @@ class Threshold:
 
     @property
     def turns_most_away(self) -> bool:
-        """Whether hardly anybody could pass with one template and one look."""
+        """Whether most people are turned away with one template and one look."""
         return self.false_non_match > MOSTLY_TURNED_AWAY
 
 
@@ -101,8 +102,8 @@ def threshold_at(
     distance: float | None = None,
     likeness: Likeness | None = None,
 ) -> Threshold:
-    """The threshold at which one comparison with several looks errs so often among people who are
-    so alike; at `distance` where that is given."""
+    """The threshold at which one comparison with several looks errs with `false_match` among people
+    of this `likeness`; at `distance` where that is given."""
     one_look = false_match / rates.several_looks
     reference = rates.distance_for(one_look) if distance is None else distance
     near, alike = reference, 1.0

@@ -1,7 +1,7 @@
-"""Who a face is, among all who are registered, and how near is near enough for so many.
+"""Who a face is among all registered people, and which distance is near enough for so many.
 
-Templates of different recognisers are never compared: each has its gallery. In that of a former
-recogniser are only the people who have no template of the one in use.
+Templates of different recognisers are never compared: each recogniser has its gallery. The gallery
+of a former recogniser has only people without a template of the one in use.
 """
 
 import threading
@@ -17,13 +17,13 @@ from ostiary.vision.arrays import Descriptor
 from ostiary.vision.recognizer import ErrorRates
 
 ONE_PERSON = 1e-3
-"""Looks of one track are apart at most as far as this share of pairs of different people."""
+"""Looks of one track are at most as far apart as this share of pairs of different people."""
 LOOKS_DIFFER = 0.25
 """Looks worth keeping beside each other are apart by this share of that distance."""
 CLEAR_MARGIN = 0.05
-"""By how much of the threshold the nearest must be nearer than anybody else."""
+"""Share of the threshold by which the nearest person must be nearer than any other."""
 SAFE = 0.01
-"""What share of the door's risk a match may have to earn a template."""
+"""Share of the door's risk that a match may have to earn a template."""
 
 Describe = Callable[[RecognizerName], Descriptor]
 Template = tuple[RecognizerName, Descriptor]
@@ -31,8 +31,8 @@ Template = tuple[RecognizerName, Descriptor]
 
 @dataclass(frozen=True, slots=True)
 class RosterThresholds:
-    """What is in force now: by recogniser, and the distances up to which a match is safe enough to
-    learn from: one of the former recogniser (None without one), and one of that in use."""
+    """Thresholds in force, and the distances up to which a match is safe enough to make templates
+    from: by the former recogniser (None without one), and by the one in use."""
 
     used: Threshold
     former: Threshold | None
@@ -41,7 +41,8 @@ class RosterThresholds:
 
 
 class Roster:
-    """Every method may be called from any thread, and none waits for a disk."""
+    """All registered people, to be matched. Every method may be called from any thread, and none
+    waits for a disk."""
 
     def __init__(
         self,
@@ -68,56 +69,56 @@ class Roster:
 
     @property
     def thresholds(self) -> RosterThresholds:
-        """As of now: they follow every change of the roster."""
+        """The thresholds as they are now; they follow every change of the roster."""
         return self._thresholds
 
     @property
     def one_person_distance(self) -> float:
-        """Largest distance between two looks that is still plausibly one person: in one track, and
-        of a further template to the others."""
+        """Largest distance between two looks that may be of one person: in one track, and between a
+        further template and the others."""
         return self._rates[self.used].distance_for(ONE_PERSON)
 
     @property
     def looks_differ_distance(self) -> float:
-        """Two looks nearer than this say the same."""
+        """Distance below which two looks count as the same."""
         return LOOKS_DIFFER * self.one_person_distance
 
     @property
     def templates(self) -> int:
-        """With how many a stranger is compared."""
+        """The number of templates with which a stranger is compared."""
         return sum(len(gallery) for gallery in self._galleries.values())
 
     def waiting(self) -> tuple[str, ...]:
-        """Who is known by the former recogniser only."""
+        """People who are known by the former recogniser only."""
         return () if self.former is None else self._galleries[self.former].users()
 
     def unmatched(self) -> tuple[str, ...]:
-        """Who has templates, but of no recogniser that is loaded: they cannot pass."""
+        """People with templates of no loaded recogniser, who cannot pass."""
         with self._lock:
             return tuple(sorted(self._unmatched))
 
     @property
     def with_one_template(self) -> int:
-        """How many people have one template of the recogniser in use, and no second."""
+        """The number of people with exactly one template of the recogniser in use."""
         return len(self._single)
 
     def has_one_template(self, username: str) -> bool:
-        """Whether that person has one of the recogniser in use, and no second."""
+        """Whether the person has exactly one template of the recogniser in use."""
         return username in self._single
 
     def apply(self, risk: Risk) -> None:
-        """Go by another risk from now on."""
+        """Fit the thresholds to another risk."""
         with self._lock:
             self._risk = risk
             self._changed()
 
     def thresholds_for(self, risk: Risk) -> RosterThresholds:
-        """What would be in force with another risk and today's roster."""
+        """The thresholds of another risk with today's roster."""
         with self._lock:
             return self._fitted(risk)
 
     def put(self, username: str, templates: Iterable[Template]) -> None:
-        """These are a person's templates now; none: nobody has that name."""
+        """Replace a person's templates; none: the person is removed."""
         with self._lock:
             for gallery in self._galleries.values():
                 gallery.remove(username)
@@ -129,7 +130,7 @@ class Roster:
             self._changed()
 
     def rename(self, old: str, new: str) -> None:
-        """Give a person another name; nothing happens for one who cannot be matched."""
+        """Give a person another name; nothing happens for a person without templates."""
         with self._lock:
             for gallery in self._galleries.values():
                 if old in gallery.users():
@@ -143,8 +144,8 @@ class Roster:
             self._look_alikes = None
 
     def identify(self, describe: Describe, quality: float = 1.0) -> tuple[Probe, Candidate | None]:
-        """Who it is whom `describe` describes. The former recogniser is asked only where the one
-        in use knows nobody so near and somebody waits to come over."""
+        """The probe of a face by `describe`, and the nearest person. The former recogniser is asked
+        only where the one in use finds nobody near enough and somebody is to come over."""
         probe = Probe({self.used: describe(self.used)}, quality)
         found = self.match(probe)
         if self.former is None or not len(self._galleries[self.former]):
@@ -167,7 +168,7 @@ class Roster:
         return next(iter(near or candidates), None)
 
     def near(self, probe: Probe, other_than: str | None = None) -> Candidate | None:
-        """The nearest person within the threshold, leaving out `other_than`; None for nobody."""
+        """The nearest person within the threshold, other than `other_than`; None for nobody."""
         for threshold in (self._thresholds.used, self._thresholds.former):
             if threshold is None or threshold.recognizer not in probe.descriptors:
                 continue
@@ -182,7 +183,7 @@ class Roster:
         return None
 
     def is_one_person(self, one: Probe, other: Probe) -> bool:
-        """Whether two looks may be of the same face: so in one track, so at one enrolment."""
+        """Whether two looks, of one track or one enrolment, may be of the same face."""
         apart = distance(one, other, self.used)
         return apart is not None and apart <= self.one_person_distance
 
@@ -208,7 +209,7 @@ class Roster:
         )
 
     def _put(self, username: str, templates: Iterable[Template]) -> frozenset[RecognizerName]:
-        """Of which recognisers there are templates."""
+        """Add a person; the recognisers of their templates."""
         by_name: dict[RecognizerName, list[Descriptor]] = {}
         for name, descriptor in templates:
             by_name.setdefault(name, []).append(descriptor)
@@ -229,8 +230,8 @@ class Roster:
         self._thresholds = self._fitted()
 
     def _fitted(self, risk: Risk | None = None) -> RosterThresholds:
-        """Every template is taken to err alike, whatever its recogniser, so that all together
-        keep to the risk."""
+        """The thresholds of `risk` (None: the one in force). Every template is taken to err alike,
+        whatever its recogniser, so that all together keep to the risk."""
         risk = risk or self._risk
         rates, count = self._rates[self.used], self.templates
         each = comparison_risk(risk, rates, count)

@@ -40,8 +40,9 @@ class Calendar:
 
 
 def moment_of(text: str, zone: tzinfo, *, is_end: bool = False) -> datetime:
-    """A moment as people write it, aware: RFC 3339, or without an offset by the clocks of `zone`; a
-    date alone is its first moment, or as an end its last. ValueError for what is none."""
+    """The moment, aware and in UTC, that people write as RFC 3339 or, without an offset, by the
+    clocks of `zone`. A date alone is its first moment, or as an end its last. ValueError for other
+    texts."""
     text = text.strip()
     moment = datetime.fromisoformat(text)
     if "T" not in text.upper() and " " not in text:
@@ -52,8 +53,8 @@ def moment_of(text: str, zone: tzinfo, *, is_end: bool = False) -> datetime:
 
 
 def text_of(moment: datetime, zone: tzinfo, *, is_end: bool = False) -> str:
-    """What `moment_of` takes, as people write it by the clocks of `zone`: the date alone where that
-    is what it means, 2026-11-30 for an end at the midnight after it."""
+    """The text by the clocks of `zone` that `moment_of` reads as `moment`: the date alone where
+    that is enough, 2026-11-30 for an end at the midnight after it."""
     local = moment.astimezone(zone)
     on = local.date() - timedelta(days=1) if is_end else local.date()
     if moment_of(on.isoformat(), zone, is_end=is_end) == moment:
@@ -62,10 +63,10 @@ def text_of(moment: datetime, zone: tzinfo, *, is_end: bool = False) -> str:
 
 
 def overlap(one: Hours, other: Hours) -> Day | None:
-    """A day of the week, or the holiday, on which both hold at once; None where they never do.
+    """A day on which both hours hold at once, a holiday included; None where they never do.
 
-    Of hours that go over midnight, the part after it counts as the next day of the week; what a
-    holiday brings before or after it is not looked at.
+    Of hours that go over midnight, the part after it counts as the next day of the week. Days
+    before and after a holiday are not looked at.
     """
     taken = _minutes(one)
     for day, start, end in _minutes(other):
@@ -90,9 +91,9 @@ def _minutes(hours: Hours) -> list[tuple[Day, int, int]]:
 class Ruling:
     """What the rules say of one person before one door.
 
-    `reason` is GRANTED or why not. `needs` is what has to be shown, `alone` which of PIN and card
-    are enough without a face. `step_up`: a live answer to a challenge, too. `two_person`: and
-    somebody else who may pass, right after. `anti_passback`: not in again before out.
+    `reason` is GRANTED or why not. `needs` is what has to be shown; `alone` has PIN or card where
+    these are enough without a face. `step_up`: a challenge is asked, too. `two_person`: another
+    person who may pass has to follow. `anti_passback`: not in again before out.
     """
 
     reason: Reason = Reason.GRANTED
@@ -131,7 +132,7 @@ class Rule:
         return bool(self.hours) or self.valid_from is not None or self.valid_until is not None
 
     def is_for(self, groups: frozenset[str], door: str | None) -> bool:
-        """Whether it lets anybody of `groups` pass `door` at some time; None: any door."""
+        """Whether it lets somebody of `groups` pass `door` (None: any door) at some time."""
         return not groups.isdisjoint(self.groups) and (
             door is None or not self.doors or door in self.doors
         )
@@ -147,7 +148,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class PersonRights:
-    """Somebody's groups, and from when until before when they may pass at all, both aware."""
+    """A person's groups. The person may pass from `valid_from` until before `valid_until`, both
+    aware."""
 
     groups: frozenset[str] = frozenset()
     valid_from: datetime | None = None
@@ -163,7 +165,7 @@ NOBODY_SPECIAL = PersonRights()
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A time in which nothing changes, from `since` to before `until`."""
+    """A time in which the ruling stays, from `since` to before `until`."""
 
     since: datetime
     until: datetime
@@ -172,10 +174,11 @@ class _Stretch:
 
 @dataclass(frozen=True)
 class Rulebook:
-    """All of it, as it is now. `people` holds those of whom there is more to say than their name.
+    """All rules, groups and periods as they are now. `people` has only people with a group or a
+    period.
 
-    Rulings are remembered until the moment at which they may change, so that `may` is mostly a
-    look-up. A change makes another book.
+    Rulings are remembered until they may change, so that `may` is mostly a look-up. A change of the
+    rules makes a new book.
     """
 
     calendar: Calendar
@@ -189,7 +192,7 @@ class Rulebook:
     def may(
         self, username: str, door: str | None, moment: datetime, *, clock_trusted: bool = True
     ) -> Ruling:
-        """As `ostiary.decision.rules.may`. `moment` is aware."""
+        """The ruling of `may` below, from memory where it still holds. `moment` is aware."""
         if not clock_trusted:
             return self._judged(username, door, moment, clock_trusted=False)
         known = self._known.get((username, door))
@@ -201,7 +204,7 @@ class Rulebook:
         return ruling
 
     def ever(self, username: str, door: str | None, now: datetime) -> bool:
-        """Whether there is a time from `now` on at which that person may pass."""
+        """Whether the person may pass at some time from `now` on."""
         person = self.people.get(username, NOBODY_SPECIAL)
         if person.valid_until is not None and person.valid_until <= now:
             return False
@@ -230,8 +233,8 @@ class Rulebook:
     def _unchanging(
         self, username: str, door: str | None, moment: datetime
     ) -> tuple[datetime, datetime]:
-        """From when until before when the ruling is as at `moment`; an empty time where clocks are
-        changed, for then it is quicker judged than foretold."""
+        """From when until before when the ruling stays as at `moment`; empty around a clock change,
+        where judging anew is simpler."""
         person = self.people.get(username, NOBODY_SPECIAL)
         rules = [rule for rule in self.rules if rule.is_for(person.groups, door)]
         since, until = _FIRST, _LAST
@@ -278,7 +281,7 @@ def may(
     ungrouped: bool = True,
 ) -> Ruling:
     """Whether `person` may pass `door` (None: any door) at `moment`, which is aware, and what has
-    to be shown. By a clock that is not trusted nobody passes who has only certain times."""
+    to be shown. By a clock that is not trusted, people with certain times only do not pass."""
     if person.asks_the_clock and not clock_trusted:
         return Ruling(Reason.CLOCK_UNTRUSTED)
     if person.valid_until is not None and moment >= person.valid_until:
@@ -301,8 +304,8 @@ def may(
 def newly_shut(
     before: Rulebook, after: Rulebook, everybody: Iterable[str], doors: Iterable[str], now: datetime
 ) -> tuple[str, ...]:
-    """Doors that somebody of `everybody` may pass now or at some time to come by the book `before`,
-    and nobody by the book `after`."""
+    """Doors that somebody of `everybody` may pass, now or later, by the book `before`, and nobody
+    by the book `after`."""
     names = tuple(everybody)
 
     def is_open(book: Rulebook, door: str) -> bool:

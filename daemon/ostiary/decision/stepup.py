@@ -1,7 +1,7 @@
 """A challenge before one camera: whose it is, what is granted if it is passed, and when it ends.
 
-One at a time. It ends not passed when its time is over, when the face is lost, when somebody else
-steps up or when the stream stops: whoever could end it otherwise could try until one suits.
+There is one at a time. It ends not passed when its time is over, when the face is lost, when
+somebody else steps up, or when the stream stops. Otherwise one could try until a challenge suits.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ from ostiary.messages.words import Prompt, Reason
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked now: the `step`-th thing, and until when all has to be done (monotonic s)."""
+    """The prompt of now, its number in the challenge from 1 on, and until when all has to be done
+    (monotonic s)."""
 
     prompt: Prompt
     step: int
@@ -28,8 +29,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A challenge of the face of one track. `decision` is what is decided about it by its frames,
-    `observations`, apart from the challenge. `needed`: nobody of that name passes without one."""
+    """A challenge of the face of one track. `decision` is what its frames, `observations`, decide
+    apart from the challenge. `needed`: this person passes only by a challenge."""
 
     track_id: int
     challenge: Challenge
@@ -38,7 +39,7 @@ class Running:
     needed: bool = True
 
     def outcome(self) -> Decision:
-        """What the challenge, which is over, makes of it."""
+        """The decision by a challenge that is over."""
         seen = self.challenge.liveness
         liveness = median(seen) if seen else self.decision.liveness
         return replace(self.decision, reason=self._reason, liveness=liveness)
@@ -53,13 +54,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """The challenge that is running, None while there is none, and those that were not passed."""
+    """The challenge that runs, if any, and the failed ones of before."""
 
     running: Running | None = None
     tries: Tries = field(default_factory=Tries)
 
     def asked(self, policy: Policy) -> Asked | None:
-        """What is to be shown at the door."""
+        """The prompt to show at the door; None: nothing is asked."""
         if self.running is None or self.running.challenge.prompt is None:
             return None
         challenge = self.running.challenge
@@ -76,7 +77,7 @@ class StepUp:
         *,
         needed: bool = True,
     ) -> "StepUp":
-        """Ask these movements of the person whom `decision` names."""
+        """The state with a challenge of the person whom `decision` names, by these movements."""
         assert decision.username is not None
         probes = [seen.probe for seen in observations if seen.probe is not None]
         challenge = challenges.begin(decision.username, movements, now, probes)
@@ -85,20 +86,21 @@ class StepUp:
     def looked(
         self, track_id: int, look: Look, policy: Policy, is_one_person: IsOnePerson
     ) -> "StepUp":
-        """The face of a track was seen; nothing happens for one that is not challenged."""
+        """The state after a look at the face of a track; others than the challenged do not
+        count."""
         if self.running is None or self.running.track_id != track_id:
             return self
         challenge = challenges.step(self.running.challenge, look, policy, is_one_person)
         return self._with(challenge)
 
     def ended(self, failure: Failure) -> "StepUp":
-        """Nothing more is to be seen of a challenge that is running."""
+        """The state after a challenge that runs was failed for `failure`."""
         if self.running is None:
             return self
         return self._with(challenges.ended(self.running.challenge, failure))
 
     def concluded(self, now: float, policy: Policy) -> tuple["StepUp", Running | None]:
-        """The challenge that is over, counted; None where none is."""
+        """The state without a challenge that is over, and that challenge; None: none is over."""
         running = self.running
         if running is None:
             return self, None

@@ -1,4 +1,4 @@
-"""Which face of this frame is which of the last."""
+"""Faces followed from frame to frame."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,11 @@ LEAST_OVERLAP = 0.2
 class Track:
     """One face, followed over frames. Times are monotonic seconds.
 
-    `since` is when the present attempt to decide began, `told` the last outcome that was told
-    about this face, and until `rests_until` the face is followed but not judged. `swapped`: the
-    frames of this attempt show two people. `bent_at` is when they last showed a head that moves,
-    and no flat picture (`ostiary.vision.bending`); None: they did not, or one was not live since.
-    `judged_at` is when the last observation was made, and `flaw` why the face could not be judged
-    where it was seen last.
+    `since` is when the present attempt to decide began, `told` the last outcome that was told about
+    this face. Until `rests_until` the face is followed but not judged. `swapped`: the frames of
+    this attempt show two people. `bent_at` is when they last showed a head that moves, and no flat
+    picture (`ostiary.vision.bending`); None: they did not, or a later one was not live. `judged_at`
+    is when the last observation was made, `flaw` why the face could not be judged last.
     """
 
     id: int
@@ -45,15 +44,15 @@ class Track:
         return replace(self, observations=kept, judged_at=self.seen, flaw=None)
 
     def emptied(self) -> "Track":
-        """What its frames showed until now counts no more."""
+        """The track without what its frames showed until now."""
         return replace(self, observations=(), bent_at=None)
 
     def has_moved(self, now: float, within_s: float) -> bool:
-        """Whether it was a moving head a moment ago."""
+        """Whether it was seen as a moving head within the last `within_s`."""
         return self.bent_at is not None and now - self.bent_at <= within_s
 
     def resting(self, until: float, told: Decision | None) -> "Track":
-        """Begin anew at `until`, with no old votes."""
+        """The track that begins anew at `until`, without votes."""
         return replace(
             self,
             observations=(),

@@ -1,8 +1,8 @@
-"""From what single frames show to one decision.
+"""Turns what single frames show into one decision.
 
-A frame counts for somebody only if the *same* picture is live and shows the same person, so that a
-live face cannot lend its liveness to a photo that is shown a moment later. Who it is, is asked of
-all live frames of the window together: what they have in common says it better than any of them.
+A frame counts for somebody only if the *same* picture is live and shows that person, so that a live
+face cannot lend its liveness to a photo that is shown a moment later. All live frames of the window
+together say who it is: what they have in common says it better than any one of them.
 """
 
 import math
@@ -21,10 +21,10 @@ from ostiary.messages.words import Reason
 class Observation:
     """What one good frame of a face showed.
 
-    `liveness` is P(live), 0 to 1; `nearest` is the closest person of the gallery, however far,
-    or None where the gallery is empty or was not asked. `probe` is what it was asked with, and
-    `together` what it answered to this and the earlier live frames of the window as one; None: as
-    to this one alone. ValueError for a number that is not one (NaN).
+    `liveness` is P(live), 0 to 1. `nearest` is the nearest person, however far; None where the
+    gallery is empty or was not searched. `probe` is what was searched for. `together` is the
+    nearest person by this and the earlier live frames of the window as one; None: as by this one
+    alone. ValueError for a number that is not finite.
     """
 
     liveness: float
@@ -47,22 +47,22 @@ class Observation:
 
     @property
     def identity(self) -> Candidate | None:
-        """The closest person by all that was seen until now."""
+        """The nearest person by all frames until now."""
         return self.nearest if self.together is None else self.together
 
     @property
     def is_stranger(self) -> bool:
-        """Whether this frame by itself is like nobody; a look-alike of two is not."""
+        """Whether this frame by itself is near nobody; one that is near two people is not."""
         return self.nearest is None or self.nearest.distance > self.nearest.threshold
 
 
 def tally(observations: Sequence[Observation], policy: Policy) -> Decision | None:
-    """Decide on the last frames of one track, or None: look further.
+    """The decision on the last frames of one track; None: more frames are needed.
 
     Attack: `votes` of the last `window` frames are clear attacks. Granted: the live frames together
-    are near enough to one person, `votes` of them, and the majority of the window, have that person
-    as their nearest, and none is a clear attack. Unknown: the window is full, and together and one
-    by one they are like nobody.
+    are near enough to one person; `votes` of them, and the majority of the window, have that person
+    as their nearest; none is a clear attack. Unknown: the window is full, and the frames are near
+    nobody, together and one by one.
     """
     window = observations[-policy.window :]
     attacks = [seen for seen in window if seen.is_attack(policy)]
@@ -96,12 +96,12 @@ def _decided(
 
 
 def are_live(observations: Sequence[Observation], policy: Policy) -> bool:
-    """Whether they could grant, whoever it is: enough live frames, and no clear attack."""
+    """Whether the frames are live enough for a grant, whoever it is, with no clear attack."""
     return _enough(observations, policy, policy.live_threshold)
 
 
 def are_surely_live(observations: Sequence[Observation], policy: Policy) -> bool:
-    """The same, and so many of which the camera's own last layer is sure."""
+    """The same by the camera's own last layer, for frames of which it is sure."""
     return _enough(observations, policy, policy.sure_threshold)
 
 
@@ -114,8 +114,8 @@ def _enough(observations: Sequence[Observation], policy: Policy, least: float) -
 def give_up(
     observations: Sequence[Observation], policy: Policy, flaw: Reason | None = None
 ) -> Decision:
-    """The denial for a face that could not be decided in time. `flaw` is why it could not be
-    judged where it was seen last."""
+    """The denial of a face that could not be decided in time. `flaw` is why it could not be judged
+    last."""
     window = observations[-policy.window :]
     if len(window) < policy.votes and flaw is not None:
         return Decision(flaw)
@@ -127,8 +127,8 @@ def give_up(
 
 
 def but_for_liveness(observations: Sequence[Observation], policy: Policy) -> Decision | None:
-    """The grant that these frames would be if they were live, for a challenge to settle. None: who
-    it is, is not certain either, or one of them is a clear attack."""
+    """The grant that these frames would give if they were live, for a challenge to settle. None:
+    the person is not certain either, or a frame is a clear attack."""
     window = observations[-policy.window :]
     if any(seen.is_attack(policy) for seen in window):
         return None
@@ -140,7 +140,7 @@ def but_for_liveness(observations: Sequence[Observation], policy: Policy) -> Dec
 
 
 def decide_single(observation: Observation, policy: Policy) -> Decision:
-    """The decision on one image, where there are no further frames to ask (`login`)."""
+    """The decision on one image, where there are no further frames (`login`)."""
     who = observation.identity
     if observation.is_attack(policy):
         reason = Reason.PRESENTATION_ATTACK
@@ -154,10 +154,7 @@ def decide_single(observation: Observation, policy: Policy) -> Decision:
 
 
 def summarise(reason: Reason, observations: Sequence[Observation]) -> Decision:
-    """A denial with the medians of what led to it.
-
-    The name is who it would have been by most of the frames that were compared with anybody.
-    """
+    """A denial with the medians of what led to it, and the name by most of the compared frames."""
     compared = [seen.nearest for seen in observations if seen.nearest is not None]
     liveness = median(seen.liveness for seen in observations)
     if not compared:

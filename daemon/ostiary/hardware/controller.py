@@ -1,6 +1,6 @@
-"""Watches over one door: what its inputs say goes into `physical_door`, what that says goes out.
+"""Controls one door: its inputs go into `physical_door`, and what that says goes out.
 
-The lock and the alarm are set first, then it is recorded and told: a disk that is full keeps no
+The lock and the alarm are set first, then the change is recorded and told: a full disk keeps no
 alarm from sounding. What could not be recorded is kept, in order, and tried again.
 """
 
@@ -31,7 +31,7 @@ class Lock(Protocol):
     """What opens the door (`hardware.gpio.Relay`)."""
 
     def hold(self, door: str, until: float) -> None:
-        """Released until that moment, in seconds of `time.monotonic()`; it shuts by itself."""
+        """Keep the lock of `door` released until that moment, in seconds of `time.monotonic()`."""
 
 
 class Output(Protocol):
@@ -43,14 +43,14 @@ class Output(Protocol):
 
 
 Record = Callable[[str, DoorChange, datetime], object]
-"""Commits what happened at a door at a moment."""
+"""Commits a change at a door, with its moment."""
 Show = Callable[[EntranceState], object]
 """Is told of each new state of a door."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the door moves, and whom it tells. `alarm` and `lock` are None where there are none."""
+    """The outputs of a door. `alarm` and `lock` are None where there are none."""
 
     record: Record
     shown: Show = lambda _state: None
@@ -59,7 +59,7 @@ class Outputs:
 
 
 class DoorController:
-    """Every method may be called from any thread, and none raises."""
+    """Controls one door. Every method may be called from any thread, and none raises."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class DoorController:
 
     @property
     def entrance(self) -> PhysicalDoor:
-        """As it is, to be handed on at a reload."""
+        """The door's state, to be handed on at a reload."""
         return self._entrance
 
     @property
@@ -93,7 +93,7 @@ class DoorController:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong here, as stable words."""
+        """What is wrong at this door, as stable words."""
         with self._lock:
             state = self._entrance.state(self._monotonic())
             faults = self._all_faults()
@@ -107,7 +107,7 @@ class DoorController:
         self._apply(lambda entrance, now: entrance.granted(username, now))
 
     def released(self, by: str) -> bool:
-        """Opened from afar; whether it was: in a lockdown it is not."""
+        """Release the lock from afar; whether it was: in a lockdown it is not."""
         self._apply(lambda entrance, now: entrance.released(by, now))
         return self.mode is not Mode.LOCKDOWN
 
@@ -118,26 +118,26 @@ class DoorController:
         self._apply(lambda entrance, now: entrance.set_mode(mode, by, now))
 
     def relock(self, by: str) -> None:
-        """End that it stands unlocked; a lockdown stays."""
+        """Lock a door that stands unlocked; a lockdown stays."""
         self._apply(lambda entrance, now: entrance.relock(by, now))
 
     def silence(self, by: str) -> None:
         self._apply(lambda entrance, now: entrance.silence(by, now))
 
     def tell(self, what: DoorWhat, by: str) -> None:
-        """Record something that changes nothing here."""
+        """Record a change that has no effect on the door's state."""
         self._apply(lambda entrance, _now: (entrance, (DoorChange(what, by=by),)))
 
     def saw(self, contact: Contact) -> None:
         self._apply(lambda entrance, now: entrance.saw(contact, now))
 
     def heard(self, contact: Contact) -> None:
-        """Likewise, from a thread that must not wait: it is seen when the door is next attended
-        to. Of very many the newest count."""
+        """Take what the contact says from a thread that must not wait; it counts at the next
+        `attend`. Of very many the newest are kept."""
         self._heard.append(contact)
 
     def fault(self, what: str, *, is_there: bool) -> None:
-        """A button or a reader cannot be used, or can again. (The contact says so itself.)"""
+        """Take note that a button or a reader cannot be used, or can again."""
         with self._lock:
             if is_there == (what in self._faults):
                 return
@@ -146,13 +146,13 @@ class DoorController:
             self._apply(lambda entrance, _now: (entrance, (DoorChange(said, by=what),)))
 
     def attend(self) -> None:
-        """Time went on, or something was heard."""
+        """Do what time alone or a heard contact brings."""
         while self._heard:
             self.saw(self._heard.popleft())
         self._apply(lambda entrance, now: entrance.at(now))
 
     def due_in(self) -> float | None:
-        """Seconds until `attend` should be called; None: not before something happens."""
+        """Seconds until `attend` has to be called; None: not before something happens."""
         with self._lock:
             now = self._monotonic()
             due = self._entrance.due(now)
@@ -166,7 +166,7 @@ class DoorController:
             return self._state(self._monotonic())
 
     def close(self) -> None:
-        """Lock, and let go of the alarm."""
+        """Lock the door, and let go of the alarm."""
         with self._lock:
             if self._outputs.lock is not None:
                 self._outputs.lock.hold(self.door, 0)
@@ -184,7 +184,7 @@ class DoorController:
             self._show(now)
 
     def _move(self) -> None:
-        """Set the outputs; one that fails is tried again each second."""
+        """Set the outputs. An alarm that fails is tried again each second."""
         entrance = self._entrance
         if self._outputs.lock is not None:
             until = FOREVER if entrance.stands_unlocked else entrance.released_until
@@ -257,7 +257,7 @@ class Watch:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something may be due earlier than it was."""
+        """Look again at once: something may be due earlier."""
         self._changed.set()
 
     def stop(self) -> None:

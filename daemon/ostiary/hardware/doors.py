@@ -25,16 +25,16 @@ SCHEDULE = "schedule"
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The outputs of each door, by its camera's name; a door may have neither."""
+    """The locks and alarms of the doors, by their cameras' names; a door may have neither."""
 
     locks: Mapping[str, Lock] = field(default_factory=lambda: MappingProxyType({}))
     alarms: Mapping[str, Output] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Doors:
-    """`before` is how the doors were at a reload, `modes` how they were run before a restart, and
-    since when. `record` and `shown` are told what happens; `beat` is called once a second or more
-    often while the doors are watched."""
+    """All doors of this device. `before` are their states at a reload, `modes` their modes before a
+    restart, and since when. `record` and `shown` are told what changes; `beat` is called once a
+    second or more often while the doors are watched."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Doors:
         self._watching: list[Watching] = []
 
     def start(self, present: Present) -> None:
-        """`present` takes what somebody shows at a keypad or reader."""
+        """Begin to read lines and readers; `present` takes what is shown at a reader."""
         for door in self._settings.doors:
             controller = self.controllers[door.camera]
             if door.has_lines:
@@ -97,27 +97,27 @@ class Doors:
             controller.close()
 
     def entrances(self) -> dict[str, PhysicalDoor]:
-        """How each door is, to be handed on at a reload."""
+        """The state of each door, to be handed on at a reload."""
         return {name: controller.entrance for name, controller in self.controllers.items()}
 
     def mode(self, door: str) -> Mode:
         return self.controllers[door].mode
 
     def granted(self, door: str, username: str | None) -> None:
-        """Somebody is let in, and that was recorded."""
+        """Release the lock for a person whose grant was recorded."""
         if door in self.controllers:
             self.controllers[door].granted(username)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong at any of them, as stable words."""
+        """What is wrong at any door, as stable words."""
         return tuple(
             each for controller in self.controllers.values() for each in controller.problems
         )
 
     def keep_hours(self, calendar: Calendar, *, clock_trusted: bool) -> None:
-        """Unlock and lock by the doors' hours. Only where those begin or end: who locks a door
-        in between has locked it; by a clock that is not trusted it is locked."""
+        """Unlock and lock by the doors' hours, where these begin or end: a door that is locked in
+        between stays locked. By a clock that is not trusted the doors are locked."""
         now = self._clock()
         for door, hours in self._hours.items():
             is_open = clock_trusted and _hold(hours, calendar, now)
@@ -138,7 +138,8 @@ class Doors:
 
     @property
     def optional_topics(self) -> frozenset[str]:
-        """Those of `sensor_topics` that a broker may refuse: nobody asked for them."""
+        """Topics of `sensor_topics` that the settings do not name, so that a broker may refuse
+        them."""
         asked = {
             topic for each in self._settings.doors for topic in each.contact_availability or ()
         }
@@ -146,7 +147,7 @@ class Doors:
         return frozenset(self.sensor_topics) - asked - contacts
 
     def heard(self, topic: str, payload: bytes | None) -> None:
-        """A sensor said something; None: it cannot be heard. Returns at once."""
+        """Take a sensor's message (None: it cannot be heard). Returns at once."""
         for sensor in self._sensors:
             if topic in sensor.topics:
                 contact = sensor.heard(topic, payload, time.monotonic())
@@ -154,7 +155,7 @@ class Doors:
         self._watch.wake()
 
     def _look(self) -> None:
-        """Once a second: who has been silent for too long cannot be read."""
+        """Find sensors that were silent for too long; called once a second."""
         self._beat()
         for sensor in self._sensors:
             if sensor.lapses(time.monotonic()):

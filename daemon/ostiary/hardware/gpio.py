@@ -36,7 +36,7 @@ _NS = 1e-9
 
 
 class NoLine:
-    """Stands for one that a door holds which still runs."""
+    """Stands for an output that a running door holds."""
 
     def set_active(self, active: bool) -> None:
         """Nothing is there to be set."""
@@ -79,8 +79,8 @@ class GpioLine:
 
 
 class Relay:
-    """Holds the lock open for as long as any of the doors that share it says, from a thread of its
-    own: it shuts in time, whatever became of who opened it."""
+    """Releases the lock for as long as any of the doors that share it asks, from a thread of its
+    own: it locks in time, whatever became of the caller."""
 
     def __init__(self, line: Output, pulse_s: float) -> None:
         self._line = line
@@ -101,8 +101,8 @@ class Relay:
         self.hold("", time.monotonic() + self._pulse_s)
 
     def hold(self, door: str, until: float) -> None:
-        """Open for `door` until then, in seconds of `time.monotonic()`; a moment that is past
-        shuts. Returns at once and never raises."""
+        """Release for `door` until then, in seconds of `time.monotonic()`; a moment that is past
+        locks. Returns at once and never raises."""
         with self._changed:
             if self._held.get(door, 0.0) != until:
                 self._held[door] = until
@@ -149,7 +149,7 @@ def lines_of(settings: Settings) -> dict[str, RelaySettings]:
 
 
 def lines_in(settings: Settings) -> Lines:
-    """Every line of this machine that the settings name."""
+    """All GPIO lines that the settings name."""
     relays = [(each.chip, each.line) for each in lines_of(settings).values()]
     doors = [
         (door.chip, line)
@@ -167,7 +167,7 @@ def _take(settings: RelaySettings, held: Lines) -> Output:
 
 
 def open_relays(settings: Settings, held: Lines = frozenset()) -> dict[str, Relay]:
-    """Take every line that a camera opens, but for those that are `held`. By the cameras' names.
+    """The relays of all cameras, by their names, with their lines taken unless they are `held`.
     Raises RelayUnavailable, and then holds none."""
     opened: dict[int | str, Relay] = {}
     try:
@@ -183,7 +183,8 @@ def open_relays(settings: Settings, held: Lines = frozenset()) -> dict[str, Rela
 
 
 def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, Output]:
-    """Likewise the alarm's line of each door that has one, inactive."""
+    """The alarms' lines of the doors that have one, by their cameras' names, taken and inactive
+    unless they are `held`. Raises RelayUnavailable, and then holds none."""
     opened: dict[str, Output] = {}
     try:
         for door in settings.doors:
@@ -200,7 +201,7 @@ def open_alarms(settings: Settings, held: Lines = frozenset()) -> dict[str, Outp
 
 
 def line_in_use_by(settings: RelaySettings) -> str | None:
-    """Who has the line; None where it is free. It is only looked at. Raises RelayUnavailable."""
+    """The user of a line; None where it is free. It is not taken. Raises RelayUnavailable."""
     with _of_relay(settings):
         import gpiod
 
@@ -210,7 +211,7 @@ def line_in_use_by(settings: RelaySettings) -> str | None:
 
 
 def release(settings: Settings) -> None:
-    """Set every camera's line inactive and let go of it: `ostiary release`. Raises
+    """Set all relays' lines inactive and let go of them, for `ostiary release`. Raises
     RelayUnavailable."""
     for each in {each.line: each for each in lines_of(settings).values()}.values():
         GpioLine.take(each).release()
@@ -227,14 +228,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class InputLine:
-    """One line: its offset or name, and which level counts as active."""
+    """One input line: its offset or name, and which level counts as active."""
 
     line: Line
     active_low: bool
 
 
 class Inputs(Protocol):
-    """Some lines by name, taken together. All may raise InputUnavailable."""
+    """Input lines by name, taken together. All methods may raise InputUnavailable."""
 
     def values(self) -> Mapping[str, bool]:
         """Which of them are active now."""
@@ -248,7 +249,7 @@ class Inputs(Protocol):
 
 
 class GpioInputs:
-    """Lines of the kernel's GPIO character device."""
+    """Input lines of the kernel's GPIO character device."""
 
     def __init__(self, request: "gpiod.LineRequest", names: Mapping[int, str], what: str) -> None:
         self._request = request

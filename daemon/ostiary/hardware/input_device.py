@@ -1,8 +1,8 @@
 """A Linux input device (evdev): a keypad or card reader that is a keyboard.
 
-It is taken for this program alone (EVIOCGRAB), so that a PIN reaches no console. What comes are the
-kernel's own records, `struct input_event` of linux/input.h; which key has which number is in
-linux/input-event-codes.h.
+It is taken for this program alone (EVIOCGRAB), so that a PIN reaches no console. It gives the
+kernel's records, `struct input_event` of linux/input.h; linux/input-event-codes.h has the numbers
+of the keys.
 """
 
 import errno
@@ -43,13 +43,13 @@ _SHIFTED = {4: "#", 9: "*"}
 
 @dataclass(slots=True)
 class Keys:
-    """Turns records into keys; pure but for its memory of the shift key."""
+    """Turns records into keys. It remembers the shift key and half a record, and does no I/O."""
 
     _rest: bytes = b""
     _shift: set[int] = field(default_factory=set)
 
     def of(self, data: bytes) -> list[tuple[float, str | None]]:
-        """(seconds, key) of each key that went down; None in the key's place: some were lost."""
+        """(seconds, key) of each key that went down; None for the key where some were lost."""
         whole = self._rest + data
         used = len(whole) - len(whole) % EVENT.size
         self._rest = whole[used:]
@@ -69,7 +69,7 @@ class Keys:
 
 
 class InputDevice:
-    """An open one. `read` and `open` raise InputUnavailable."""
+    """An open input device. `read` and `open` raise InputUnavailable."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
@@ -95,7 +95,7 @@ class InputDevice:
         return cls(path, descriptor)
 
     def read(self, timeout_s: float) -> list[tuple[float, str | None]]:
-        """As `Keys.of`; empty when time is up."""
+        """Keys as `Keys.of` gives them; none when time is up."""
         try:
             if not self._poll.poll(timeout_s * 1000):
                 return []

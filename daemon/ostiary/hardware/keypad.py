@@ -28,28 +28,28 @@ _CARD_PACE_S = 0.05
 _CARD_DIGITS = 6
 WORD_ENDS_AFTER_S = 0.025
 _GLITCH_S = 200e-6
-"""Two pulses are at least so far apart; what is nearer is a cable that picks up a motor."""
+"""Two pulses are at least so far apart; nearer ones are noise on the cable."""
 _KEYPAD = "0123456789*#"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What somebody presented at a device. Its text is a secret: never logged, never told."""
+    """A PIN or a card's number from one device. The text is a secret: never logged, never told."""
 
     kind: Kind
     text: str = field(repr=False)
 
 
 def card_number(text: str) -> str | None:
-    """A card's number as it is compared: a reader's leading zeros and small letters make no other
-    card. None for what is no number, decimal or hexadecimal."""
+    """A card's number as it is compared: without leading zeros, in capitals. None for a text that
+    is no number, decimal or hexadecimal."""
     plain = text.upper().lstrip("0") or "0"
     return plain if text and set(plain) <= _HEX else None
 
 
 def printed_number(text: str) -> str | None:
-    """Likewise for a number as it is printed on a card: `123,45678` is the facility code and the
-    number (SIA AC-01: facility × 65536 + number), `04:A1:B2:C3` a serial number in hexadecimal."""
+    """A card's number from what is printed on it: `123,45678` is the facility code and the number
+    (SIA AC-01: facility × 65536 + number), `04:A1:B2:C3` a serial number in hexadecimal."""
     text = text.strip()
     parts = re.fullmatch(r"([0-9]{1,5}) ?[,/] ?([0-9]{1,5})", text)
     if parts is not None:
@@ -62,11 +62,10 @@ def printed_number(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Keypad:
-    """The keys of one device since the last entry. `kind` None: told by the pace. Every method
-    returns the next state; times are seconds.
+    """The keys of one device since the last entry. `kind` None: the pace tells PIN and card apart.
+    Every method returns the next state; times are seconds.
 
-    What is not ended within `forget_after_s` of its last key is forgotten: the next person begins
-    anew.
+    Keys that do not become an entry within `forget_after_s` of the last one are forgotten.
     """
 
     kind: Kind | None = None
@@ -77,7 +76,8 @@ class Keypad:
     spoiled: bool = False
 
     def pressed(self, key: str, now: float) -> tuple["Keypad", Entry | None]:
-        """One key: a digit or a letter A–F of a card, or one of ENTER and CLEAR."""
+        """The state after one key, a digit, a letter A–F, or one of ENTER and CLEAR; and the entry
+        that it ends, if any."""
         known = self if now - self.last <= self.forget_after_s else self.emptied()
         if key in CLEAR:
             return known.emptied(), None
@@ -96,14 +96,14 @@ class Keypad:
         )
 
     def fell_silent(self) -> tuple["Keypad", Entry | None]:
-        """Nothing came for PAUSE_S: a reader that ends with nothing has ended. Whoever types slowly
-        goes on."""
+        """The state after PAUSE_S without a key, which ends a card of a reader without Enter; a
+        person who types slowly goes on."""
         if self.kind == "pin" or not self.typed or not self._is_fast(self.last):
             return self, None
         return self.emptied(), self._entry(self.last)
 
     def emptied(self) -> "Keypad":
-        """Without what was typed: the device was pulled out, or somebody else begins."""
+        """The state without what was typed."""
         return replace(self, typed="", last=float("-inf"), spoiled=False)
 
     def _entry(self, now: float) -> Entry | None:
@@ -120,7 +120,7 @@ class Keypad:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """`at` in seconds, by the kernel's own clock of the edge; `one`: on D1, otherwise on D0."""
+    """One pulse, `at` in seconds of the kernel's clock; `one`: on D1, otherwise on D0."""
 
     at: float
     one: bool
@@ -128,14 +128,14 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What came until now. Every method returns the next state."""
+    """The bits of a word until now. Every method returns the next state."""
 
     bits: tuple[bool, ...] = ()
     last: float = float("-inf")
     broken: bool = False
 
     def pulsed(self, pulse: Pulse) -> "Word":
-        """One more bit. Two at the same time, or more than any format has, break the word."""
+        """The word with one more bit. Two bits at once, or more than any format has, break it."""
         if pulse.at - self.last < _GLITCH_S or len(self.bits) > 40:
             return Word(self.bits, max(self.last, pulse.at), broken=True)
         return Word((*self.bits, pulse.one), pulse.at, self.broken)
@@ -145,7 +145,7 @@ class Word:
 
 
 def read(pulses: Iterable[Pulse]) -> list[str | None]:
-    """All words in a record of pulses, as `meaning` gives them."""
+    """The meanings of all words in a record of pulses."""
     words: list[str | None] = []
     word = Word()
     for pulse in pulses:
@@ -183,8 +183,8 @@ def meaning(word: Word) -> str | None:
 
 
 def _is_corporate(bits: tuple[bool, ...]) -> bool:
-    """Two of three bits are even with the second one, two of three odd with the last, and all of
-    them odd."""
+    """Whether the three parities of HID Corporate 1000 hold: over two of three bits with the second
+    one even, over two of three with the last one odd, over all odd."""
     even = bits[1] + sum(bit for at, bit in enumerate(bits[2:34], 2) if at % 3 != 1)
     odd = bits[34] + sum(bit for at, bit in enumerate(bits[1:33], 1) if at % 3 != 0)
     return even % 2 == 0 and odd % 2 == 1 and sum(bits) % 2 == 1

@@ -1,11 +1,11 @@
-"""The door itself: what its lock and its alarm do, and what is told of it. No clock is in here.
+"""The physical door: what its lock and its alarm do, and what is told of it. Pure: no clock.
 
 The lock is released for a moment by a grant or by the request-to-exit button, and for as long as
 the mode is `unlocked`; by nothing else. A door that opens without that is *forced*, one that stays
 open is *held open*: both sound the alarm. In a lockdown nobody is let in, and everybody may still
-leave by the button. A contact that cannot be read is told, and takes `unlocked` back: a door that
-nobody watches is not left unlocked. Getting out in an emergency is the hardware's business (a
-release that cuts the lock's own current), never this program's.
+leave by the button. A contact that cannot be read is told, and the door does not stand unlocked
+meanwhile. Getting out in an emergency is up to the hardware (a release that cuts the lock's own
+current), never to this program.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from ostiary.messages.words import DoorState, DoorWhat, Mode
 
 
 class Contact(StrEnum):
-    """What the door's contact says. `NONE`: the door has none; `UNREADABLE`: it should say."""
+    """What the door's contact says. `NONE`: the door has none; `UNREADABLE`: it says nothing."""
 
     NONE = "none"
     CLOSED = "closed"
@@ -25,12 +25,12 @@ class Contact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntranceRules:
-    """All are seconds.
+    """Times of a door, in seconds.
 
     `release_s`: how long a grant or the button releases the lock. `held_open_s`: how long the door
     may stay open. `grace_s`: a door that opens so shortly after its lock was released is not forced
-    (somebody had it in the hand, or it rebounded). `alarm_s`: how long the alarm of a forced door
-    sounds at least, also when it was closed again.
+    (somebody held it already, or it rebounded). `alarm_s`: the alarm of a forced door sounds at
+    least so long, also when it was closed again.
     """
 
     release_s: float = 3.0
@@ -41,8 +41,8 @@ class EntranceRules:
 
 @dataclass(frozen=True, slots=True)
 class DoorChange:
-    """Something to tell. `username` is who was let in when the door opened; `by` who asked for the
-    mode."""
+    """A change to record and tell. `username` is the person who was let in when the door opened,
+    `by` who asked for the mode."""
 
     what: DoorWhat
     username: str | None = None
@@ -72,7 +72,7 @@ class PhysicalDoor:
     silenced: bool = False
 
     def remembering(self, before: "PhysicalDoor") -> "PhysicalDoor":
-        """As `before` was at a reload, by the rules of now."""
+        """The state `before` a reload, with the rules of now."""
         return replace(before, rules=self.rules)
 
     def is_released(self, now: float) -> bool:
@@ -102,26 +102,27 @@ class PhysicalDoor:
         return min(coming, default=None)
 
     def granted(self, username: str | None, now: float) -> "Transition":
-        """Somebody is let in. In a lockdown nobody is: the decision should have said so."""
+        """The state after a grant. In a lockdown it changes nothing; the decision denies it,
+        too."""
         entrance, told = self.at(now)
         if entrance.mode is Mode.LOCKDOWN:
             return entrance, told
         return entrance._releasing(username, now), told
 
     def exit_pressed(self, now: float) -> "Transition":
-        """Somebody wants out: they may, in every mode."""
+        """The state after the exit button was pressed, which releases the lock in every mode."""
         entrance, told = self.at(now)
         return entrance._releasing(None, now), (*told, DoorChange(DoorWhat.EXIT_BUTTON))
 
     def released(self, by: str, now: float) -> "Transition":
-        """Somebody elsewhere lets in who stands there; in a lockdown they do not."""
+        """The state after the lock was released from afar; in a lockdown it is not."""
         entrance, told = self.at(now)
         if entrance.mode is Mode.LOCKDOWN:
             return entrance, told
         return entrance._releasing(None, now), (*told, DoorChange(DoorWhat.RELEASED, by=by))
 
     def set_mode(self, mode: Mode, by: str, now: float) -> "Transition":
-        """A lockdown ends what was being let in, too."""
+        """The state in another mode. A lockdown also ends a release that lasts."""
         before, told = self.at(now)
         if mode is before.mode:
             return before, told
@@ -140,12 +141,12 @@ class PhysicalDoor:
         return settled, (*told, DoorChange(DoorWhat.MODE, mode=mode, by=by), *over)
 
     def relock(self, by: str, now: float) -> "Transition":
-        """Back to normal from `unlocked`, and from nothing else."""
+        """The state in normal mode after `unlocked`; other modes stay."""
         mode = Mode.NORMAL if self.mode is Mode.UNLOCKED else self.mode
         return self.set_mode(mode, by, now)
 
     def saw(self, contact: Contact, now: float) -> "Transition":
-        """The contact says this now; the same as before changes nothing."""
+        """The state after the contact said `contact`; the same as before changes nothing."""
         before, told = self.at(now)
         if contact is before.contact:
             return before, told
@@ -162,14 +163,14 @@ class PhysicalDoor:
         return replace(changed, unseen_since=None), (*told, *news)
 
     def silence(self, by: str, now: float) -> "Transition":
-        """Somebody heard the alarm. What caused it stays to be seen until it is over."""
+        """The state with a silent alarm. Its cause is still told until it is over."""
         entrance, told = self.at(now)
         if not entrance.is_alarming:
             return entrance, told
         return replace(entrance, silenced=True), (*told, DoorChange(DoorWhat.SILENCED, by=by))
 
     def at(self, now: float) -> "Transition":
-        """What time alone brings."""
+        """The state at `now`, by time alone."""
         held_at = self._held_at
         if held_at is not None and now >= held_at:
             return replace(self, held=True, silenced=False), (DoorChange(DoorWhat.HELD_OPEN),)
@@ -177,7 +178,7 @@ class PhysicalDoor:
 
     @property
     def stands_unlocked(self) -> bool:
-        """Whether it is released until the mode is another."""
+        """Whether the lock is released for as long as the mode stays."""
         return self.mode is Mode.UNLOCKED and self.contact is not Contact.UNREADABLE
 
     @property
@@ -195,7 +196,7 @@ class PhysicalDoor:
         return replace(self, released_until=until, admitted=username)
 
     def _was_released(self, now: float) -> bool:
-        """Now or a moment ago, or while the door could not be seen."""
+        """Whether the lock is released, was a moment ago, or while the contact was unreadable."""
         since = now if self.unseen_since is None else self.unseen_since
         return self.is_released(now) or since < self.released_until + self.rules.grace_s
 
@@ -228,7 +229,7 @@ class PhysicalDoor:
         return settled, (DoorChange(DoorWhat.CLOSED), *over)
 
     def _settled(self, before: "PhysicalDoor", now: float) -> "Transition":
-        """With an alarm that is over, and that said."""
+        """The state after an alarm that is over, with the change that tells so."""
         lasts = self.forced or self.held
         is_past = self.alarm_until is not None and now >= self.alarm_until
         settled = replace(self, alarm_until=None) if is_past and not lasts else self

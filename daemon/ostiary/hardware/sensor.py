@@ -1,7 +1,6 @@
-"""A contact that is a sensor of its own, as zigbee2mqtt and others tell of theirs. No clock inside.
+"""A contact that is a sensor on the bus, as zigbee2mqtt and others have it. No clock inside.
 
-It counts while it is there and says something: one that is offline, was cleared away, or has been
-silent for too long cannot be read.
+A sensor that is offline, was cleared away, or has been silent for too long cannot be read.
 """
 
 import json
@@ -33,7 +32,8 @@ class Silence(Enum):
 
 
 class ContactSensor:
-    """Every method may be called from any thread; `now` is in seconds of one monotonic clock."""
+    """The contact sensor of one door. Every method may be called from any thread; `now` is in
+    seconds of one monotonic clock."""
 
     def __init__(self, door: DoorSettings) -> None:
         assert door.contact_topic is not None
@@ -52,7 +52,7 @@ class ContactSensor:
         return (self._topic, *self._availability)
 
     def heard(self, topic: str, payload: bytes | None, now: float) -> Contact:
-        """A message of one of its topics; None: none can be heard. What is known then."""
+        """The contact after a message of one of its topics; None: the topic cannot be heard."""
         with self._lock:
             if topic == self._topic:
                 self._hear(payload, now)
@@ -64,7 +64,7 @@ class ContactSensor:
             return Contact.UNREADABLE if self._offline else self._said
 
     def lapses(self, now: float) -> bool:
-        """Whether it has just been silent for too long: what it said does not count any more."""
+        """Whether it became silent for too long just now; what it said counts no more then."""
         with self._lock:
             at, longest = self._heard_at, self._silence_s
             if longest == 0 or at is None or now - at <= longest:
@@ -80,8 +80,8 @@ class ContactSensor:
 
 
 def availability_topics(door: DoorSettings) -> tuple[str, ...]:
-    """Where it is told whether the sensor is there: as set, or as zigbee2mqtt has it, of the device
-    and of the bridge."""
+    """Topics that tell whether the sensor is there: as set, or as zigbee2mqtt has them, of the
+    device and of the bridge."""
     if door.contact_topic is None or door.contact_availability is not None:
         return door.contact_availability or ()
     device = door.contact_topic.removesuffix("/contact")
@@ -91,9 +91,9 @@ def availability_topics(door: DoorSettings) -> tuple[str, ...]:
 
 
 def contact_in(payload: bytes, true: Contact = Contact.CLOSED) -> Contact | Silence:
-    """What a message says of a door: `open`, `closed`, ON (open), OFF; true or false, where `true`
-    is what a plain true means; or JSON with `contact` or `closed` (true: shut), `open`, or `state`
-    or `value` as when plain. JSON without any of these says nothing of it; the rest cannot be
+    """The contact by a message: `open`, `closed`, ON (open), OFF; true or false, where `true` is
+    what a plain true means; or JSON with `contact` or `closed` (true: shut), `open`, or `state` or
+    `value` as when plain. JSON without any of these says nothing of it; other texts cannot be
     read."""
     try:
         text = payload.decode("utf-8-sig").strip()
@@ -134,7 +134,7 @@ def _other(contact: Contact) -> Contact:
 
 
 def _is_offline(payload: bytes) -> bool:
-    """`offline`, or JSON with that as its `state`, as zigbee2mqtt has it since 1.29."""
+    """Whether a message says `offline`, plain or as `state` in JSON (zigbee2mqtt since 1.29)."""
     try:
         value = json.loads(payload) if payload.lstrip().startswith(b"{") else payload.decode()
     except (ValueError, RecursionError):

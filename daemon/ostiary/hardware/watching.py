@@ -1,4 +1,4 @@
-"""Threads that read a door's lines and its readers, and begin anew when a device comes back."""
+"""Threads that read a door's lines and readers, and open them again when a device comes back."""
 
 import threading
 from collections.abc import Callable
@@ -24,27 +24,28 @@ _AGAIN_AFTER_S = 1.0
 _WAIT_S = 0.5
 
 Present = Callable[[str, Entry], object]
-"""Somebody presented something at a door. Returns at once."""
+"""Takes an entry that was presented at a door (its camera's name). Returns at once."""
 
 
 class InputSource(Protocol):
-    """Something that is open, read, and closed again. All but `gone` may raise InputUnavailable."""
+    """An input that is opened, read and closed. All methods but `gone` may raise
+    InputUnavailable."""
 
     def open(self) -> None: ...
 
     def read(self) -> None:
-        """Hand on what comes within half a second."""
+        """Hand on what comes within about half a second."""
         ...
 
     def gone(self) -> None:
-        """It cannot be read: say so, and forget what was half read."""
+        """Tell that it cannot be read, and forget what was half read."""
         ...
 
     def close(self) -> None: ...
 
 
 class Watching:
-    """Reads one source until it is stopped, and opens it again as often as it fails."""
+    """Reads one source in a thread until it is stopped, and opens it again after each failure."""
 
     def __init__(self, source: InputSource, name: str) -> None:
         self._source = source
@@ -253,7 +254,7 @@ class WiegandReader:
 def reader_of(
     controller: DoorController, settings: ReaderSettings, present: Present
 ) -> InputSource:
-    """What reads it, by what it is."""
+    """The source that reads a reader: a keyboard, or Wiegand wires."""
     if settings.device is not None:
         return KeyboardReader(controller, settings, present)
     return WiegandReader(controller, settings, present)
