@@ -1,7 +1,7 @@
 """Decodes pictures of strangers in a process of its own, which can do nothing else.
 
-A picture that crashes a decoder, or takes it too long, is an error response; the door goes on. What
-was no picture may have taken its decoder over: the next has a fresh one.
+A picture that crashes the decoder, or takes too long, is an error response, and the door goes on. A
+file that was no picture may have taken its decoder over, so the next one gets a fresh process.
 """
 
 import mmap
@@ -32,16 +32,16 @@ START_LIMIT_S = 20.0
 SPARE_S = 2.0
 ATTEMPTS = 2
 ENDS_WITHIN_S = 0.1
-"""The process that forks, after those that decode, where all are killed at once."""
+"""So long after the decoding processes the process that forks has ended, where all are killed."""
 SERVES_S = 3.0
-"""After so long a process is ended, also one that refused nothing: it may be somebody's."""
+"""After so long a process is ended, also without a refusal: an attacker may have taken it over."""
 KEPT_BYTES = 8_000_000
-"""More than so many bytes of pixels are given back to the system after use."""
+"""Memory of larger pictures is given back to the system after use, bytes of pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """One that decodes, the socket by which to ask it, and since when it does (monotonic s)."""
+    """A process that decodes, the socket to it, and since when it serves (monotonic s)."""
 
     number: int
     talk: socket.socket
@@ -49,10 +49,10 @@ class _Process:
 
 
 class Decoder:
-    """Safe to use from several threads, which wait for each other."""
+    """Decodes in another process. Safe to use from several threads, which wait for each other."""
 
     def __init__(self, limits: ImageLimits | None = None) -> None:
-        """Starts the process; `limits` are the widest that it will be asked for."""
+        """Start the process; `limits` are the widest that it will be asked for."""
         self._most = limits or ImageLimits()
         self._lock = threading.Lock()
         self._closed = False
@@ -72,11 +72,11 @@ class Decoder:
 
     @property
     def pid(self) -> int:
-        """Of the process that forks the one which decodes."""
+        """The id of the process that forks the decoding ones."""
         return self._process.pid
 
     def decode(self, data: bytes, limits: ImageLimits | None = None) -> BGRImage:
-        """As `vision.image.decode_image`, in the other process.
+        """Decode to (height, width, 3) uint8 BGR, as `vision.image.decode_image` does.
 
         Raises ImageTooLarge also for what takes longer than DECODE_LIMIT_S or too much memory,
         ImageInvalid also for what crashes the decoder, DecoderUnavailable where it does not start.
@@ -147,8 +147,8 @@ class Decoder:
         raise ImageTooLarge(text) if kind == worker.TOO_LARGE else ImageInvalid(text)
 
     def _process_in_use(self) -> _Process:
-        """The one of the last picture, if that was a picture and it has not served for long; or a
-        fresh one. Raises DecoderUnavailable."""
+        """The process of the last picture, where that was a picture and it has not served for long;
+        otherwise a fresh one. Raises DecoderUnavailable."""
         used = self._used
         self._used = None
         if used is None:
@@ -161,7 +161,7 @@ class Decoder:
         return self._next_process()
 
     def _end_process(self, used: _Process) -> None:
-        """It has ended when this returns; where all of them have, the next time says so."""
+        """End a process; it has ended when this returns."""
         used.talk.close()
         until = time.monotonic() + SPARE_S
         with suppress(OSError):
@@ -170,8 +170,8 @@ class Decoder:
                 continue
 
     def _next_process(self) -> _Process:
-        """The number of one that waits for a picture, and what to talk to it by. Those that died
-        while nothing was asked of them are passed over. Raises DecoderUnavailable."""
+        """A process that waits for a picture; those that died meanwhile are passed over. Raises
+        DecoderUnavailable."""
         until = time.monotonic() + START_LIMIT_S
         try:
             while True:
@@ -196,8 +196,7 @@ class Decoder:
         )
 
     def _hear(self, until: float) -> int | None:
-        """The number of a process that has ended; None: another is there, and waits. Raises
-        OSError."""
+        """The number of a process that has ended; None: a new one waits. Raises OSError."""
         self._control.settimeout(max(0.01, until - time.monotonic()))
         message, files, _, _ = socket.recv_fds(self._control, worker.NUMBER.size, 1)
         if not message:

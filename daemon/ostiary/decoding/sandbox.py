@@ -1,7 +1,7 @@
-"""What the decoding process gives up before it sees a picture of a stranger: almost everything.
+"""Takes almost everything from the decoding process before it sees a stranger's picture.
 
-By libseccomp (Debian's libseccomp2, which apt itself needs) and resource limits; what is left is
-to read and answer messages and to allocate memory.
+It is done by libseccomp (Debian's libseccomp2, which apt itself needs) and resource limits. The
+process can still read and answer messages and allocate memory.
 """
 
 import ctypes
@@ -37,14 +37,14 @@ ALLOWED = (
     "sigaltstack",
     "write",
 )
-"""To open a file, to connect anywhere, or to start a program is not among them."""
+"""Opening a file, connecting anywhere and starting a program are not among them."""
 OWN_THREADS = "tgkill"
-"""By which abort(3) ends the process: allowed for its own threads, and for nobody else's."""
+"""The call by which abort(3) ends the process: allowed for its own threads only."""
 
 _ALLOW = 0x7FFF0000
 _KILL = 0
-"""Of the thread, and there is one only. To kill the whole process has to be asked for by a system
-call that the daemon's own filter forbids."""
+"""Kills the thread, of which there is one. Killing the whole process needs a system call that the
+daemon's own filter forbids."""
 _UNKNOWN_HERE = -1
 
 
@@ -68,24 +68,24 @@ _MMAP_THRESHOLD = -3
 
 
 def keep_memory(kept_bytes: int) -> None:
-    """Freed blocks of up to so many bytes, and twice as many in all, are used again: to have a
-    fresh page for each of a picture's takes a third of its decoding."""
+    """Use freed blocks of up to so many bytes again, and twice as many in all: fresh pages for each
+    picture take a third of the decoding time."""
     library = ctypes.CDLL(None)
     library.mallopt(_MMAP_THRESHOLD, kept_bytes)
     library.mallopt(_TRIM_THRESHOLD, 2 * kept_bytes)
 
 
 def bound_memory(more_bytes: int) -> None:
-    """At most so many bytes of address space besides what is mapped already; and no core dump,
-    which would hold a face."""
+    """Limit the address space to so many bytes more than is mapped, and permit no core dump, which
+    would hold a face."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + more_bytes, mapped + more_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def give_up_system_calls() -> None:
-    """From here on any system call that is not ALLOWED ends the process. Raises OSError where
-    that cannot be had."""
+    """Let any system call that is not ALLOWED end the process from here on. Raises OSError where
+    the filter cannot be installed."""
     library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     library.seccomp_init.restype = ctypes.c_void_p
     library.seccomp_load.argtypes = [ctypes.c_void_p]

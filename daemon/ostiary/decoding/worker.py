@@ -31,25 +31,25 @@ MOST_UNSERVED = 3
 MEMORY_BESIDE_PIXELS = 100_000_000
 KEPT_BYTES = 16_000_000
 MOST_COPIES = 3
-"""A decoder holds coefficients, the picture and the picture turned upright at once."""
+"""Copies that a decoder holds at once: coefficients, the picture, the picture turned upright."""
 SLOTS = 2
-"""Memories, used in turn: one process decodes, and the next is there already."""
+"""Memories, used in turn: one process decodes while the next waits."""
 NUMBER = Struct("<I")
-"""Of a process; its memory is that modulo SLOTS. With a socket: it is there, at the other end. From
-the daemon: it is to be ended. In answer to that: it has ended."""
+"""The number of a process; its memory is that modulo SLOTS. With a socket: it waits at the other
+end. From the daemon: it is to be ended. In answer to that: it has ended."""
 REQUEST = Struct("<4I")
 """Length of the file; the limits: bytes, pixels, side."""
 ANSWER = Struct("<B2I")
 """How it went; height and width of the picture."""
 DONE, INVALID, TOO_LARGE = range(3)
 TEXT_BYTES = 1000
-"""Of the message that follows an answer which is not DONE."""
+"""Largest message behind an answer that is not DONE."""
 READY = b"ready"
 
 
 def main(arguments: list[str]) -> int:
-    """`arguments`: file descriptors of the daemon's socket and of the memories, largest file, most
-    pixels."""
+    """Run the process that forks. `arguments`: file descriptors of the daemon's socket and of the
+    memories, largest file, most pixels."""
     descriptor, *memory_descriptors, most_bytes, most_pixels = map(int, arguments)
     cv2.setNumThreads(1)
     size = shared_size(most_bytes, most_pixels)
@@ -119,7 +119,7 @@ class Nursery:
                     self._reap(0)
 
     def _reap(self, options: int) -> None:
-        """Note whose memory is nobody's now."""
+        """Take note of processes that have ended, whose memories are free now."""
         while self._numbers:
             process, _ = os.waitpid(-1, options)
             if process == 0:
@@ -148,7 +148,7 @@ class Nursery:
 def _serve(
     talk: socket.socket, memory: mmap.mmap, served: mmap.mmap, most_bytes: int, most_pixels: int
 ) -> None:
-    """The child's life. Never returns."""
+    """Decode in the child process. Never returns."""
     status = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -178,7 +178,8 @@ def _serve(
 
 
 def _was_cut_short(complaints: int) -> bool:
-    """libjpeg fills up with grey what a file does not hold, and only says so on standard error."""
+    """Whether the file was cut short: libjpeg fills the rest with grey, and only writes so to
+    standard error."""
     try:
         said = os.read(complaints, 65_536)
     except BlockingIOError:

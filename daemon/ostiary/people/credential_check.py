@@ -28,31 +28,31 @@ log = structlog.get_logger(__name__)
 
 Outcome = Literal["granted", "denied", "waiting"]
 _QUEUE = 8
-"""Entries that wait for their hash; a keypad gives one in seconds."""
+"""Entries that may wait to be checked; a keypad gives one in some seconds."""
 HINTS = 64
 
 
 class PinHasher(Hasher):
-    """The parameters that OWASP recommends for little memory: 19 MiB, two passes. A PIN has few
-    digits: what keeps it from being tried is the lock-out, and that its hash is sealed."""
+    """Hashes PINs with the parameters that OWASP recommends for little memory: 19 MiB, two passes.
+    A PIN has few digits: the lock-out and the sealed hash keep it from being guessed."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
     def which(self, pins: Pins, pin: str) -> tuple[bool, bool]:
-        """Whether it is this person's PIN, and whether it is the one for duress. Both are tried in
-        any case: how long it takes tells nothing."""
+        """Whether `pin` is this person's, and whether it is the one for duress. Both are always
+        checked, so that the time it takes tells nothing."""
         usual, forced = self.verify(pins.pin, pin), self.verify(pins.duress, pin)
         return usual or forced, forced
 
 
 def hint_of(pin: str) -> int:
-    """Six bits, by which a PIN's few candidates are found among everybody's."""
+    """Six bits of a PIN, by which its few candidates are found among all PINs."""
     return hashlib.sha256(pin.encode()).digest()[0] % HINTS
 
 
 def check_pin(pin: str, least_digits: int) -> None:
-    """Raises PinWeak."""
+    """Raise PinWeak for a PIN that is too short, or that anybody would try first."""
     if not (pin.isascii() and pin.isdecimal()):
         raise PinWeak("A PIN has digits only.")
     if len(pin) < least_digits:
@@ -66,7 +66,7 @@ def check_pin(pin: str, least_digits: int) -> None:
 
 
 class Keeper(Protocol):
-    """Who decides at the doors (`Doorkeeper`)."""
+    """Decides at the doors (`Doorkeeper`)."""
 
     def waiting(self, door: str) -> Waiting | None: ...
 
@@ -80,7 +80,7 @@ class Keeper(Protocol):
 
 
 class CredentialCheck:
-    """`locked` is remembered over a reload."""
+    """Finds whose a PIN or a card is, and has it decided. `locked` is kept over a reload."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class CredentialCheck:
             self._thread.join(1.0)
 
     def submit(self, door: str, entry: Entry) -> None:
-        """From a keypad. Returns at once; with too many waiting it counts for nothing."""
+        """Take an entry of a keypad. Returns at once; it is dropped where too many wait."""
         wanted = self._wanted.get(door)
         if wanted is not None and entry.kind == "card":
             wanted.put(entry.text)
@@ -123,7 +123,7 @@ class CredentialCheck:
             log.warning("credential_dropped", door=door, kind=entry.kind)
 
     def next_card(self, door: str, timeout_s: float) -> str:
-        """The number of the next card held to a reader of `door`, which opens nothing then.
+        """The number of the next card held to a reader of `door`; it opens nothing.
 
         Raises TimedOut, or Busy while another is waited for.
         """
@@ -139,7 +139,7 @@ class CredentialCheck:
             del self._wanted[door]
 
     def again(self, door: str, *, is_same: bool) -> bool:
-        """As `commands.services.Presents` says."""
+        """Whether a PIN or card may be sent once more, as `commands.services.Presents` says."""
         try:
             self._locked.attempt(door)
         except Wait:
@@ -153,7 +153,8 @@ class CredentialCheck:
         return is_same
 
     def present(self, door: str, entry: Entry, claimed: str | None = None) -> Outcome:
-        """`claimed`: who says so. Raises OstiaryError where it cannot be decided: nobody passes."""
+        """Decide about an entry. `claimed`: the person who is said to present it. Raises
+        OstiaryError where it cannot be decided; nobody passes then."""
         person = claimed or (self._awaited(door) if entry.kind == "pin" else None)
         keys = (door,) if person is None else (door, f"{door}\0{person}")
         try:
@@ -166,8 +167,8 @@ class CredentialCheck:
             return self._refused(door, Reason.WRONG_CREDENTIAL, person)
         need = Need.PIN if entry.kind == "pin" else Need.CARD
         final = self._keeper.presented(door, need, username, self._monotonic(), duress=duress)
-        # It was no wrong one, and takes nothing of those back that went before: anybody may have a
-        # PIN of their own, also who may not pass any more.
+        # This was no wrong try. Earlier wrong ones still count: everybody may have a PIN of their
+        # own, also people who may not pass.
         self._locked.take_back(*keys)
         outcome = _outcome(final, username)
         if outcome != "denied":
@@ -175,12 +176,12 @@ class CredentialCheck:
         return outcome
 
     def _awaited(self, door: str) -> str | None:
-        """Whose PIN is waited for: anybody else's is then a wrong one."""
+        """The person whose PIN is waited for: another person's is a wrong one then."""
         waiting = self._keeper.waiting(door)
         return None if waiting is None or Need.PIN not in waiting.needs else waiting.username
 
     def _owner(self, entry: Entry, person: str | None) -> tuple[str | None, bool]:
-        """Whose it is, and whether it says that they are forced."""
+        """The owner of an entry, and whether it says that they are forced."""
         if entry.kind == "card":
             number = card_number(entry.text)
             return None if number is None else self._credentials.owner_of(number), False
@@ -189,7 +190,7 @@ class CredentialCheck:
         else:
             candidates = self._credentials.pins_like(hint_of(entry.text)) or (Pins(""),)
         found: tuple[str | None, bool] = (None, False)
-        for pins in candidates:  # all of them: how long it takes does not tell who it was
+        for pins in candidates:  # all of them, so that the time it takes does not tell the owner
             is_right, duress = self._hasher.which(pins, entry.text)
             if is_right:
                 found = (pins.username, duress)
@@ -198,7 +199,7 @@ class CredentialCheck:
     def _refused(
         self, door: str, reason: Reason, person: str | None, *, again: bool = False
     ) -> Outcome:
-        """Told once a lock-out, and each wrong one."""
+        """Have a refusal recorded: each wrong entry, and a lock-out once."""
         if reason is Reason.LOCKED_OUT:
             self._told_locked.add(door)
         if not again:

@@ -24,15 +24,16 @@ from ostiary.store.users import VISIT
 
 LEAST_LOOKS = 3
 APART = timedelta(hours=1)
-"""A second visit comes so long after the first, or it is still the first."""
+"""A second visit is at least so long after the first."""
 REMEMBERED = 1000
-"""People of whom one visit is remembered, at most; the oldest are forgotten."""
+"""People of whom one visit is remembered at most; the oldest are forgotten."""
 MOST = 3
 """Templates from one visit, at most."""
 
 
 class Learning:
-    """May be called from any thread. What is remembered ends with the process."""
+    """Takes second templates from visits. It may be called from any thread, and remembers first
+    visits until the process ends."""
 
     def __init__(self, people: People, audit: Audit) -> None:
         self._people = people
@@ -40,13 +41,14 @@ class Learning:
         self._lock = threading.Lock()
         self._first: dict[str, tuple[datetime, Probe]] = {}
 
-    def visited(self, told: Announcement, live_from: float, now: datetime) -> bool:
-        """Whether the person got their second template now; `live_from` is the P(live) from which a
-        frame counts. Raises DatabaseUnwritable, and then nothing was changed."""
-        who = told.decision.username
+    def visited(self, announcement: Announcement, live_from: float, now: datetime) -> bool:
+        """Learn from a visit; whether the person got the second template by it. `live_from` is the
+        P(live) from which a frame counts. Raises DatabaseUnwritable, and then nothing was
+        changed."""
+        who = announcement.decision.username
         if who is None or not self._people.lacks_second(who):
             return False
-        look = safe_look(self._people.roster, told, live_from)
+        look = safe_look(self._people.roster, announcement, live_from)
         if look is None or not self._is_confirmed(who, look, now):
             return False
         with self._people.changing():
@@ -62,7 +64,7 @@ class Learning:
         return True
 
     def _is_confirmed(self, who: str, look: Probe, now: datetime) -> bool:
-        """Whether an earlier visit was of the same person; otherwise this one is remembered."""
+        """Whether an earlier visit shows the same face; the first visit is remembered."""
         with self._lock:
             remembered = self._first.get(who)
             if remembered is None:
@@ -77,15 +79,19 @@ class Learning:
             return self._people.roster.is_one_person(before, look)
 
 
-def safe_look(roster: Roster, told: Announcement, live_from: float) -> Probe | None:
-    """What all frames of a visit have in common, where it is safe to learn from; otherwise None."""
-    decision = told.decision
-    if not decision.success or told.duress or not (told.moved or told.challenged):
+def safe_look(roster: Roster, announcement: Announcement, live_from: float) -> Probe | None:
+    """All frames of a visit as one look, where it is safe to learn from; otherwise None."""
+    decision = announcement.decision
+    if (
+        not decision.success
+        or announcement.duress
+        or not (announcement.moved or announcement.challenged)
+    ):
         return None
-    if decision.recognizer != roster.used or len(told.observations) < LEAST_LOOKS:
+    if decision.recognizer != roster.used or len(announcement.observations) < LEAST_LOOKS:
         return None
-    looks = told.looks_of(decision.username, live_from)
-    if len(looks) < len(told.observations):
+    looks = announcement.looks_of(decision.username, live_from)
+    if len(looks) < len(announcement.observations):
         return None
     look = fused(looks)
     found = roster.match(look)
@@ -98,22 +104,23 @@ def safe_look(roster: Roster, told: Announcement, live_from: float) -> Probe | N
 
 
 def come_over(
-    people: People, audit: Audit, told: Announcement, live_from: float, now: datetime
+    people: People, audit: Audit, announcement: Announcement, live_from: float, now: datetime
 ) -> int:
-    """How many templates the granted person got; 0 where there was no need, or no safe margin.
+    """Give a granted person templates of the recogniser in use; how many. 0 where the person has
+    some, or the margin is not safe.
 
     `live_from` is the P(live) from which a frame counts. Raises DatabaseUnwritable, and then
     nothing was changed.
     """
     roster = people.roster
-    decision = told.decision
+    decision = announcement.decision
     limit = roster.thresholds.migration_distance
     who, distance = decision.username, decision.distance
     if not decision.success or who is None or distance is None or limit is None:
         return 0
     if decision.recognizer != roster.former or distance > limit or who not in roster.waiting():
         return 0
-    looks = told.looks_of(who, live_from)
+    looks = announcement.looks_of(who, live_from)
     if any(roster.near(look, other_than=who) for look in looks):
         return 0
     kept = differing(looks, roster.used, roster.looks_differ_distance)[:MOST]

@@ -1,4 +1,4 @@
-"""Who somebody of the site is at this door: name, templates and rules."""
+"""People of the site at this door: their names, templates and rules."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -28,13 +28,14 @@ from ostiary.store.users import StoredTemplate
 
 SOURCE = "site"
 _MARK = 4
-"""Digits of the id that tell apart two people of one name."""
+"""Digits of the id that tell two people of one name apart."""
 
 ReadStored = Callable[[str], SitePerson]
 
 
 class LocalPeople:
-    """Call it inside `People.changing()`."""
+    """Registers, changes and removes people of the site here. Call it inside
+    `People.changing()`."""
 
     def __init__(self, store: SiteStore, people: People, read_stored: ReadStored) -> None:
         self._store = store
@@ -49,7 +50,8 @@ class LocalPeople:
     def templates_of(
         self, username: str, also: Iterable[PersonTemplate] = ()
     ) -> tuple[PersonTemplate, ...]:
-        """What other doors are to know; of `also` those of recognisers unknown here are kept."""
+        """A person's templates for other doors, with those of `also` whose recogniser is unknown
+        here."""
         own = tuple(
             PersonTemplate(
                 recognizer=each.recognizer,
@@ -61,7 +63,7 @@ class LocalPeople:
         return own + tuple(each for each in also if each.recognizer not in RECOGNIZERS)
 
     def rules_of(self, username: str) -> PersonRules | None:
-        """Groups and period; None: nothing is ruled."""
+        """A person's groups and period for other doors; None where there are none."""
         person = self._rules.person(username)
         if person == StoredPerson():
             return None
@@ -73,12 +75,12 @@ class LocalPeople:
         return PersonRules(format=RULES_FORMAT, content=access.model_dump(mode="json"))
 
     def place(self, person: str, content: SitePerson, now: datetime) -> str | None:
-        """Register or change somebody; their name here, None where no template can be kept, or
-        where it cannot be told when they may pass.
+        """Register or change a person; their name here. None, and the person is removed, where no
+        template can be kept or this version does not know their rules.
 
-        Of two people of the site with one name the one who was enrolled first has it, and the other
-        one has a few digits of their id behind it: so at every door. This door's own people keep
-        theirs. Raises UsernameInvalid, DescriptorInvalid, DatabaseUnwritable.
+        Of two people of the site with one name the one enrolled first has it, and the other has
+        some digits of their id behind it, at every door. This door's own people keep their names.
+        Raises UsernameInvalid, DescriptorInvalid, DatabaseUnwritable.
         """
         templates = [
             StoredTemplate(each.recognizer, _descriptor(each), SOURCE, each.quality)
@@ -102,23 +104,22 @@ class LocalPeople:
         return name
 
     def remove(self, person: str) -> None:
-        """Nothing happens for somebody who is not here."""
+        """Remove a person; nothing happens for one who is not here."""
         name = self._store.username_of(person)
         if name is not None:
             self._people.forget(name)
             self.name_is_free(name)
 
     def name_for_all(self, person: str, username: str, before: SitePerson) -> str:
-        """The name to tell others: without the digits, where somebody has them only here."""
+        """The name for other doors: without the digits, where a person has them only here."""
         return before.name if username == _marked(before.name, person) else username
 
     def drop_unplaced(self) -> None:
-        """Of whom there is no template here, or who was left out of a backup: they come again."""
+        """Forget people of the site without a template here, so that they are read again."""
         self._store.remove_unplaced()
 
     def _is_late(self, rival: str, content: SitePerson, now: datetime) -> bool:
-        """Whether somebody is said to have been enrolled long ago, of whom nobody knew while the
-        other one was here."""
+        """Whether `content` is dated before the rival was heard of, though it came long after."""
         heard_at, enough = self._store.heard_of(rival), timedelta(milliseconds=AHEAD_MS)
         if heard_at is None or now - heard_at < enough:
             return False
@@ -145,7 +146,7 @@ class LocalPeople:
         return _marked(name, person)
 
     def name_is_free(self, name: str) -> None:
-        """Whoever had to have digits behind it has the name now: the one enrolled first."""
+        """Give a free name to the person who was enrolled first of those with digits behind it."""
         waiting = [
             person
             for person in self._marked.get(_base(name), ())
@@ -156,7 +157,7 @@ class LocalPeople:
             self._people.set_name(_marked(name, first), name)
 
     def _age(self, person: str) -> tuple[str, str]:
-        """Who sorts first was enrolled first; last, of whom that cannot be read."""
+        """A key that sorts people by when they were enrolled; unreadable ones come last."""
         try:
             return self._read_stored(person).enrolled, person
         except Refused:
@@ -164,7 +165,7 @@ class LocalPeople:
 
 
 def _stored_rules(rules: PersonRules | None) -> StoredPerson | None:
-    """None: this version does not know what is meant."""
+    """The rules as they are stored; None where this version does not know their format."""
     if rules is None:
         return StoredPerson()
     if rules.format != RULES_FORMAT:

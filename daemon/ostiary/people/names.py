@@ -1,4 +1,4 @@
-"""Whose names look alike, so that nobody is registered to be mistaken for somebody else."""
+"""Names that look alike: nobody is registered with a name that looks like another person's."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from ostiary.messages.username import looks_of, new_username
 
 
 class Names:
-    """Everybody's name by its looks. Kept in step by `People`, under its lock."""
+    """All names by their looks. `People` keeps them up to date, under its lock."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names: set[str] = set()
@@ -16,15 +16,15 @@ class Names:
             self.add(name)
 
     def __iter__(self) -> Iterator[str]:
-        """Everybody, by name. May be asked from any thread."""
+        """All names, sorted. It may be called from any thread."""
         return iter(sorted(self._names))
 
     def __len__(self) -> int:
         return len(self._names)
 
     def check_new(self, text: str, instead_of: str | None = None) -> None:
-        """Raises UsernameInvalid for what may be no name, or looks like another one. The same
-        name, and the one it is to replace, are for the store to judge."""
+        """Raise UsernameInvalid for a text that may be no name, or looks like another name. The
+        same name, and the one it is to replace, are left to the store."""
         name = new_username(text)
         alike = {other for look in looks_of(name) for other in self._by_look.get(look, ())}
         if others := alike - {name, instead_of}:

@@ -1,4 +1,4 @@
-"""The rules as they are in force: the store, and the book in step with it."""
+"""The rules in force: the store, and the book that follows it."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -40,12 +40,12 @@ from ostiary.store.rules import RuleStore, Stored, StoredPerson
 log = structlog.get_logger(__name__)
 
 EXPIRY = "expiry"
-"""The source of a removal that nobody asked for: the person's time was over."""
+"""The source of a removal because the person's time was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is stored, and the book that it makes. `rules` by name, with their numbers."""
+    """Stored rules and the book that they make. `rules` are by name, with their numbers."""
 
     stored: Stored
     rules: Mapping[str, tuple[int, AccessRule]]
@@ -59,8 +59,8 @@ class Kept:
 
 
 class RuleService:
-    """Changes go to the store first, and into force once committed. Call those in a transaction of
-    `People.changing`. Every method may be called from any thread."""
+    """Keeps and applies the rules. Changes go to the store first, and into force once committed;
+    call them in a transaction of `People.changing`. Every method may be called from any thread."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class RuleService:
 
     @property
     def kept(self) -> Kept:
-        """What is in force."""
+        """The rules in force."""
         return self._kept
 
     @property
@@ -102,14 +102,14 @@ class RuleService:
         return self._settings.without_group
 
     def rules(self) -> tuple[AccessRule, ...]:
-        """All of them, by name."""
+        """All rules, sorted by name."""
         return self._kept.by_name()
 
     def clock_trusted(self) -> bool:
         return self._always_trusted or self._synchronised()
 
     def ruling(self, username: str, door: str | None, book: Rulebook | None = None) -> Ruling:
-        """What is ruled now; `door` None: of any door; `book` None: by the one in force."""
+        """The ruling of now. `door` None: of any door; `book` None: by the one in force."""
         trusted = self.clock_trusted()
         return (book or self.book).may(username, door, self._clock(), clock_trusted=trusted)
 
@@ -117,7 +117,7 @@ class RuleService:
         return self._kept.person(username)
 
     def changed(self, person: StoredPerson, asked: Allowance) -> StoredPerson:
-        """`person` with what is asked; what that leaves out stays. Raises GroupUnknown,
+        """`person` with what is asked; what was not said stays. Raises GroupUnknown,
         PeriodInvalid."""
         said = asked.model_fields_set
         since, until = self.period(asked.valid_from, asked.valid_until)
@@ -129,7 +129,7 @@ class RuleService:
         return StoredPerson(groups, since, until)
 
     def local(self, moment: datetime | None) -> str | None:
-        """As people read it."""
+        """A moment by the site's clocks, as people read it; None stays None."""
         if moment is None:
             return None
         return moment.astimezone(self.zone).isoformat(timespec="minutes")
@@ -137,7 +137,7 @@ class RuleService:
     def period(
         self, since: str | None, until: str | None
     ) -> tuple[datetime | None, datetime | None]:
-        """Raises PeriodInvalid."""
+        """The beginning and end of a period, as people write them. Raises PeriodInvalid."""
         first = self._moment(since, "beginning")
         last = self._moment(until, "end")
         _check_order(first, last)
@@ -171,8 +171,9 @@ class RuleService:
         self._changed(confirm=True)
 
     def set_rule(self, rule: AccessRule, replaces: str | None, *, confirm: bool) -> AccessRule:
-        """Raises GroupUnknown, CameraUnknown, RuleUnknown, RuleExists, ScheduleInvalid,
-        ScheduleOverlaps, PeriodInvalid, LocksEverybodyOut."""
+        """Add a rule, or put it in place of `replaces`; the rule as it is kept. Raises
+        GroupUnknown, CameraUnknown, RuleUnknown, RuleExists, ScheduleInvalid, ScheduleOverlaps,
+        PeriodInvalid, LocksEverybodyOut."""
         self.check_groups(rule.groups)
         if unknown := set(rule.doors or ()) - set(self.doors):
             raise CameraUnknown(
@@ -198,7 +199,7 @@ class RuleService:
         return rule
 
     def delete_rule(self, name: str, *, confirm: bool) -> None:
-        """Raises RuleUnknown, LocksEverybodyOut."""
+        """Delete a rule. Raises RuleUnknown, LocksEverybodyOut."""
         if name not in self._kept.rules:
             raise RuleUnknown(f"There is no rule {name}.")
         number, _ = self._kept.rules[name]
@@ -217,16 +218,16 @@ class RuleService:
         *,
         confirm: bool,
     ) -> Kept:
-        """What is in force once it is committed. Raises UserUnknown, GroupUnknown, PeriodInvalid,
-        LocksEverybodyOut."""
+        """Change a person's groups and period; the rules in force after the commit. Raises
+        UserUnknown, GroupUnknown, PeriodInvalid, LocksEverybodyOut."""
         name = self._people.get(username).username
         self._store.put_person(name, self.changed(self._store.person(name), asked))
         self._people.updated(name, self._clock(), source=source)
         return self._changed(confirm=confirm)
 
     def remove_ended(self) -> int:
-        """Everybody whose time was over long enough ago, with their templates; how many. Never by a
-        clock that is not trusted."""
+        """Remove people whose time was over long enough ago, with their templates; how many. Nobody
+        is removed by a clock that is not trusted."""
         if not self.clock_trusted():
             return 0
         now = self._clock()
@@ -256,14 +257,14 @@ class RuleService:
             ) from None
 
     def check_groups(self, names: Iterable[str]) -> None:
-        """Raises GroupUnknown."""
+        """Raise GroupUnknown for a name that is no group."""
         unknown = sorted(set(names) - self.stored.groups)
         if unknown:
             known = ", ".join(sorted(self.stored.groups)) or "none yet"
             raise GroupUnknown(f"There is no group {unknown[0]}. There are: {known}.")
 
     def _changed(self, *, confirm: bool) -> Kept:
-        """What was written in this transaction comes into force with it. Raises
+        """Put into force, with the commit, what this transaction wrote. Raises
         LocksEverybodyOut."""
         after = self._read()
         if not confirm:
@@ -316,7 +317,7 @@ def _check_order(since: datetime | None, until: datetime | None) -> None:
 
 
 def hours_of(rule: AccessRule) -> tuple[Hours, ...]:
-    """Raises ScheduleInvalid, ScheduleOverlaps."""
+    """The hours of a rule. Raises ScheduleInvalid, ScheduleOverlaps."""
     if rule.hours is None:
         return ()
     if not rule.hours:

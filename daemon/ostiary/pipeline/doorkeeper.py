@@ -1,8 +1,8 @@
-"""Between a face that was decided and the event that tells of it: rules, and what they ask besides.
+"""Between the decision on a face and its event: the rules, and what they ask besides the face.
 
-Recognition hands every decision to `Doorkeeper.decided`; PINs, cards and challenges are told to
-`shown` and `refused`, from whatever thread they come. Fail closed: where a ruling cannot be made,
-nobody is let in, and where a decision cannot be recorded it was never made.
+Recognition hands every decision to `Doorkeeper.decided`; PINs, cards and challenges come to
+`presented`, `shown` and `refused`, from any thread. Fail closed: without a ruling nobody is let in,
+and a decision that cannot be recorded was never made.
 """
 
 import threading
@@ -25,17 +25,17 @@ from ostiary.messages.decision import Decision
 from ostiary.messages.words import Factor, Reason
 
 Ruler = Callable[[str, str], Ruling]
-"""What the rules say now of a person (by name) before a door (by its camera's name)."""
+"""The ruling of now on a person (by name) before a door (by its camera's name)."""
 Record = Callable[[Announcement, str], object]
-"""Writes a decision down with its camera's name; only once that is committed it exists."""
+"""Commits a decision with its camera's name; it exists from then on."""
 Follow = Callable[[Announcement, str, object], object]
-"""Does what follows from a decision that exists (the door opens), with what recording it gave."""
+"""Does what follows from a recorded decision (the door opens), with what recording it gave."""
 
 Final = tuple[Announcement, ...]
 """Decisions that were recorded, in order."""
 
 
-def _nothing(_told: Announcement, _door: str, _recorded: object) -> None:
+def _nothing(_announcement: Announcement, _door: str, _recorded: object) -> None:
     pass
 
 
@@ -51,69 +51,72 @@ class Passage:
 
 
 class Doorkeeper:
-    """Every method may be called from any thread; a door's decisions are recorded in order."""
+    """Decides who passes each door. Every method may be called from any thread; a door's decisions
+    are recorded in order."""
 
     def __init__(
         self,
         record: Record,
         rule: Ruler = everybody,
-        gates: Mapping[str, Passage] | None = None,
+        passages: Mapping[str, Passage] | None = None,
         patience: Patience = PATIENCE,
         last: Mapping[str, Direction] | None = None,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
         follow: Follow = _nothing,
     ) -> None:
-        """`last`: which way each person passed last, as far as that is known. `together` makes what
-        is recorded in its block one: of two people neither is let in alone."""
+        """`passages`: the doors by their cameras' names. `last`: which way each person passed last,
+        where that is known. `together` makes all recording in its block one transaction: of two
+        people neither is let in alone."""
         self._record = record
         self._together = together
         self._follow = follow
         self._rule = rule
-        self._gates = dict(gates or {})
+        self._passages = dict(passages or {})
         self._patience = patience
         self._lock = threading.RLock()
         self._admissions: dict[str, Admission] = {}
         self._last: dict[str, Direction] = dict(last or {})
         self._answers: dict[tuple[str, str | None], Decision] = {}
         self.waits: Callable[[str, Waiting | None], object] = lambda _door, _waiting: None
-        """Told of a door and what it waits for, each time that changes; called with the lock."""
+        """Called with a door and what it waits for, each time that changes, under the lock."""
 
     def remember(self, last: Mapping[str, Direction]) -> None:
-        """Which way people went last, as it is known from before; of nobody else it is known."""
+        """Set which way people passed last; of others it is unknown."""
         with self._lock:
             self._last = dict(last)
 
     def ruled(self, decision: Decision, door: str) -> Decision:
-        """A granted face, or its denial where the rules do not let that person pass now."""
+        """`decision`, denied where the rules do not let the granted person pass now."""
         if not decision.success or decision.username is None:
             return decision
         ruling = self._ruling(decision.username, door)
         return decision if ruling.allowed else replace(decision, reason=ruling.reason)
 
     def wants_challenge(self, username: str, door: str) -> bool:
-        """Whether that person has to show by movements that they are there."""
+        """Whether the rules ask a challenge of the person."""
         return self._ruling(username, door).step_up
 
-    def decided(self, told: Announcement, door: str, now: float) -> Final:
-        """A face before `door` was decided, at `now` in monotonic seconds; what was recorded then.
-        Raises what recording raises, and then nothing was decided."""
-        who = told.decision.username
-        ruling = self._ruling(who, door) if told.decision.success and who is not None else ALWAYS
+    def decided(self, announcement: Announcement, door: str, now: float) -> Final:
+        """Take a decision on a face before `door`, at `now` in monotonic seconds; what was recorded
+        by it. Raises what recording raises, and then nothing was decided."""
+        decision, ruling = announcement.decision, ALWAYS
+        if decision.success and decision.username is not None:
+            ruling = self._ruling(decision.username, door)
         with self._lock:
-            return self._advance(door, *self._admission(door).decided(told, ruling, now))
+            return self._advance(door, *self._admission(door).decided(announcement, ruling, now))
 
     def shown(self, door: str, need: Need, now: float, username: str | None = None) -> Final:
-        """What `door` waits for was shown, and was right. Returns and raises as `decided`."""
+        """Take something right that `door` waited for. Returns and raises as `decided`."""
         with self._lock:
             return self._advance(door, *self._admission(door).shown(need, now, username=username))
 
     def presented(
         self, door: str, need: Need, username: str, now: float, *, duress: bool = False
     ) -> Final:
-        """A PIN or a card of this person was shown at `door`, with or before a face or, where the
-        rules let it, without. Returns and raises as `decided`."""
+        """Take a right PIN or card of this person at `door`: with or before a face or, where the
+        rules permit it, without. Returns and raises as `decided`."""
         ruling = self._ruling(username, door)
-        told = Announcement(Decision(Reason.GRANTED, username), duress=duress)
+        granted = Announcement(Decision(Reason.GRANTED, username), duress=duress)
         with self._lock:
             admission = self._admission(door)
             waiting = admission.waiting
@@ -121,14 +124,14 @@ class Doorkeeper:
             if not ruling.allowed and awaited:
                 return self._advance(door, *admission.refused(ruling.reason, now))
             if not ruling.allowed:
-                return self._advance(door, *admission.decided(told, ruling, now))
+                return self._advance(door, *admission.decided(granted, ruling, now))
             if not awaited and Factor(need.value) in ruling.alone:
-                return self._advance(door, *admission.alone(told, ruling, now))
+                return self._advance(door, *admission.alone(granted, ruling, now))
             return self._advance(door, *admission.presented(need, username, now, duress=duress))
 
     def mistaken(self, door: str, reason: Reason, now: float, username: str | None = None) -> Final:
-        """What was shown at `door` was wrong. Who is waited for may try again, unless `reason` is
-        that they tried too often. Returns and raises as `decided`."""
+        """Take something wrong at `door`. The person may try again, unless `reason` is a lock-out.
+        Returns and raises as `decided`."""
         with self._lock:
             admission = self._admission(door)
             if reason is Reason.LOCKED_OUT and admission.waiting is not None:
@@ -137,38 +140,39 @@ class Doorkeeper:
             return self._advance(door, after, (*late, Announcement(Decision(reason, username))))
 
     def stands(self, door: str, tracks: Collection[int], now: float) -> Final:
-        """These faces stand before `door`: who waits is one of them, or waits no longer. Returns
-        and raises as `decided`."""
+        """Take note of the tracks whose faces stand before `door`: a person who is not among them
+        waits no longer. Returns and raises as `decided`."""
         with self._lock:
             return self._advance(door, *self._admission(door).stands(tracks, now))
 
     def is_attentive(self, door: str) -> bool:
-        """Whether somebody is waited for at `door`, or what they showed is held."""
+        """Whether `door` waits for somebody, or holds a PIN or card that was shown."""
         with self._lock:
             admission = self._admission(door)
             return admission.waiting is not None or bool(admission.held)
 
     def refused(self, door: str, reason: Reason, now: float) -> Final:
-        """What was shown at `door` was wrong for good. Returns and raises as `decided`."""
+        """Take something wrong at `door` for good. Returns and raises as `decided`."""
         with self._lock:
             return self._advance(door, *self._admission(door).refused(reason, now))
 
     def attend(self, now: float) -> Final:
-        """Time went on: call it once a second or more often. Returns and raises as `decided`."""
+        """Do what time brings; call it once a second or more often. Returns and raises as
+        `decided`."""
         with self._lock:
             return tuple(
-                told
+                each
                 for door, admission in list(self._admissions.items())
-                for told in self._advance(door, *admission.elapsed(now))
+                for each in self._advance(door, *admission.elapsed(now))
             )
 
     def waiting(self, door: str) -> Waiting | None:
-        """Who is waited for at `door`, and for what."""
+        """The person who waits at `door`, and for what; None: nobody."""
         with self._lock:
             return self._admission(door).waiting
 
     def answer(self, decision: Decision | None, door: str) -> Decision | None:
-        """What became of a decision of the faces alone; None while it waits."""
+        """The final decision after one on a face alone; None while the person waits."""
         if decision is None or not decision.success:
             return decision
         with self._lock:
@@ -178,28 +182,28 @@ class Doorkeeper:
             return self._answers.get((door, decision.username), decision)
 
     def _ruling(self, username: str, door: str) -> Ruling:
-        gate = self._gates.get(door, Passage())
-        return passed_back(self._rule(username, door), self._last.get(username), gate.direction)
+        passage = self._passages.get(door, Passage())
+        return passed_back(self._rule(username, door), self._last.get(username), passage.direction)
 
     def _admission(self, door: str) -> Admission:
         return self._admissions.get(door, Admission(self._patience))
 
     def _advance(self, door: str, after: Admission, final: Final) -> Final:
         before = self._admission(door).waiting
-        # Somebody may have waited for minutes: what the rules say now is what counts.
-        final = tuple(replace(told, decision=self.ruled(told.decision, door)) for told in final)
+        # A person may have waited for minutes: the rules of now count.
+        final = tuple(replace(each, decision=self.ruled(each.decision, door)) for each in final)
         recorded: list[object] = []
         if final:
             with self._together():
-                recorded = [self._record(told, door) for told in final]
+                recorded = [self._record(each, door) for each in final]
         self._admissions[door] = after
-        direction = self._gates.get(door, Passage()).direction
-        for told in final:
-            self._answers[(door, told.decision.username)] = told.decision
-            if told.decision.success and told.decision.username is not None and direction:
-                self._last[told.decision.username] = direction
+        direction = self._passages.get(door, Passage()).direction
+        for decision in (each.decision for each in final):
+            self._answers[(door, decision.username)] = decision
+            if decision.success and decision.username is not None and direction:
+                self._last[decision.username] = direction
         if after.waiting != before:
             self.waits(door, after.waiting)
-        for told, number in zip(final, recorded, strict=True):
-            self._follow(told, door, number)
+        for each, number in zip(final, recorded, strict=True):
+            self._follow(each, door, number)
         return final

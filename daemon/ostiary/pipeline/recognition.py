@@ -45,9 +45,9 @@ log = structlog.get_logger(__name__)
 
 WAIT_FOR_FRAME_S = 0.5
 PACE_FRAMES = 4
-"""Frames by which it is told how fast they come."""
+"""Frames over which their pace is measured."""
 PACE_MARGIN = 0.9
-"""Frames never come quite evenly: at `forget_after_s` apart every other face would be a new one."""
+"""Frames do not come evenly: at `forget_after_s` apart every other face would be a new one."""
 FAILS_FOR_S = 60.0
 
 Show = Callable[[Asked | None, str], object]
@@ -83,12 +83,12 @@ class View:
 
 
 class Recognition:
-    """Runs in a thread of its own between `start` and `stop`.
+    """One camera's loop, in a thread of its own between `start` and `stop`.
 
-    `beat` is called about twice a second or more while the loop is alive. `before` is what was
-    remembered of this camera when the settings were read again. `keeper` decides what becomes of a
-    granted face; None: it passes. `calibrated` is the camera's own last layer; `drop` is told when
-    that is not for this camera. `clock` is in the frames' own seconds.
+    `beat` is called about twice a second or more while the loop is alive. `before` is this camera's
+    memory at a reload. `keeper` decides what becomes of a granted face; None: it passes.
+    `calibrated` is the camera's own last layer; `drop` is called where that is not for this camera.
+    `clock` is in the frames' own seconds.
     """
 
     def __init__(
@@ -245,8 +245,8 @@ class Recognition:
         self._prompt(None)
 
     def see(self, frame: Frame) -> None:
-        """Judge one frame and do what follows: what the thread does with each. For whoever plays a
-        recording to a door that was not started."""
+        """Judge one frame and do what follows, as the thread does with each. Also for recordings
+        that are played to a door that was not started."""
         attentive = self._keeper.is_attentive(self.name)
         self._memory = replace(self._memory, policy=self._policy, attentive=attentive)
         try:
@@ -265,7 +265,7 @@ class Recognition:
             self._changed.notify_all()
 
     def _see_who_stays(self, now: float) -> None:
-        """Whoever is waited for goes on standing there, or is waited for no longer."""
+        """Tell the doorkeeper who stands there: a person who left is waited for no longer."""
         if not self._keeper.is_attentive(self.name):
             return
         tracks = self._memory.before_it(now)
@@ -284,7 +284,7 @@ class Recognition:
         self._shown = asked
         try:
             self._show(asked, self.name)
-        except Exception as error:  # noqa: BLE001 - who is not told what to do does not pass
+        except Exception as error:  # noqa: BLE001 - a person who sees no prompt does not pass
             log.error("prompt_not_shown", camera=self.name, error=type(error).__name__)
 
     def _look(self, frame: Frame) -> View:
@@ -343,8 +343,8 @@ class Recognition:
             log.error("drop_not_recorded", camera=self.name, code=error.code)
 
     def _saw_nothing(self, now: float) -> None:
-        """One bad frame, or the wait for a slow camera's next, is passed over. Faces that were seen
-        longer ago say nothing about those that are seen next."""
+        """Pass over a bad frame, or the wait for a slow camera's next one; after a longer gap the
+        earlier faces say nothing about the next."""
         if not self._clear_at or now - self._clear_at[-1] > self._policy.forget_after_s:
             self._memory = self._memory.interrupted()
 
@@ -357,8 +357,8 @@ class Recognition:
             self._memory = self._memory.bent(number, now)
 
     def _is_accompanied(self, frame: Frame, faces: tuple[Face, ...]) -> bool:
-        """Whether somebody else stands in a part of the frame that was not searched: nobody is let
-        in before all of it was."""
+        """Whether somebody else stands in a part of the frame that was not searched. All of it is
+        searched before anybody is let in."""
         if not self._policy.is_crowd(len(faces) + 1):
             return False
         others = self._judge.faces_elsewhere(frame, faces)
@@ -376,8 +376,8 @@ class Recognition:
         return self._judge.live_score(bgr, face)
 
     def _fail(self, error: Exception, frame: Frame) -> None:
-        """Told in the log when it begins, not with every frame. A store that cannot be written is
-        told by whoever watches the store."""
+        """Deny because of a failure. It is logged when it begins, not with every frame; a store
+        that cannot be written is logged elsewhere."""
         kind = type(error).__name__
         is_of_store = isinstance(error, DatabaseCorrupt | DatabaseUnwritable)
         if not is_of_store and (self._failed != kind or not self.is_failing):

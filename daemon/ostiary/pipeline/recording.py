@@ -1,4 +1,4 @@
-"""Writes down what was decided, and what happened at a door: in the store and in the log."""
+"""Records decisions, and changes at a door, in the store and in the log."""
 
 from datetime import datetime
 
@@ -21,7 +21,8 @@ EVENT_DIGITS = 3
 
 
 class Recording:
-    """Every method may be called from any thread, and has committed when it returns."""
+    """Records for all doors. Every method may be called from any thread, and has committed when it
+    returns."""
 
     def __init__(
         self, database: Database, events: Events, door_modes: DoorModes, people: People
@@ -33,11 +34,11 @@ class Recording:
         self._audit = Audit(database)
         self._learning = Learning(people, self._audit)
 
-    def decided(self, told: Announcement, source: str) -> int:
-        """One login event; its number. Raises DatabaseUnwritable, and then there is none."""
-        decision = told.decision.rounded(EVENT_DIGITS)
+    def decided(self, announcement: Announcement, source: str) -> int:
+        """Record a login event; its number. Raises DatabaseUnwritable, and then there is none."""
+        decision = announcement.decision.rounded(EVENT_DIGITS)
         event = self._events.append_login(
-            decision, source=source, now=utc_now(), duress=told.duress and decision.success
+            decision, source=source, now=utc_now(), duress=announcement.duress and decision.success
         )
         log.info(
             "decided",
@@ -48,12 +49,12 @@ class Recording:
             threshold=decision.threshold,
             recognizer=decision.recognizer,
             liveness=decision.liveness,
-            challenge=told.failure or ("passed" if told.challenged else None),
+            challenge=announcement.failure or ("passed" if announcement.challenged else None),
         )
         return event.seq
 
     def at_door(self, door: str, change: DoorChange, at: datetime) -> None:
-        """What happened at a door, and the mode it is in from then on. Raises
+        """Record a change at a door, and the mode it is in from then on. Raises
         DatabaseUnwritable."""
         with self._database.transaction():
             self._events.append_entrance(
@@ -69,23 +70,23 @@ class Recording:
         way, _, _ = (change.by or "").partition("/")
         log.info("door", door=door, what=change.what.value, mode=change.mode, by=way or None)
 
-    def let_come_over(self, told: Announcement, live_from: float) -> None:
+    def let_come_over(self, announcement: Announcement, live_from: float) -> None:
         """Keep looks of somebody granted by a former recogniser as templates of the one in use,
         where P(live) was at least `live_from`. The door is open by then: a template that could
         not be stored changes nothing."""
         try:
-            templates = come_over(self._people, self._audit, told, live_from, utc_now())
+            templates = come_over(self._people, self._audit, announcement, live_from, utc_now())
         except OstiaryError as error:
             log.error("migration_failed", code=error.code, reason=error.message)
             return
         if templates:
             log.info("migrated", templates=templates)
 
-    def let_learn(self, told: Announcement, live_from: float) -> None:
+    def let_learn(self, announcement: Announcement, live_from: float) -> None:
         """Keep a look of somebody who has one template only as their second, where the visit is
         safe to learn from. Likewise, a template that could not be stored changes nothing."""
         try:
-            learned = self._learning.visited(told, live_from, utc_now())
+            learned = self._learning.visited(announcement, live_from, utc_now())
         except OstiaryError as error:
             log.error("learning_failed", code=error.code, reason=error.message)
             return
