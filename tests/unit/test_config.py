@@ -7,14 +7,14 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from ostiary.cli.main import app, this_machines_id
+from ostiary.cli.main import app
 from ostiary.decision.policy import policy_of
 from ostiary.decision.risk import Risk, risk_of
 from ostiary.errors import ConfigError, SettingInvalid
 from ostiary.http.messages import ThresholdValues
 from ostiary.settings import AccessSettings, Settings, load_settings
 from ostiary.settings.access import ADJUSTABLE
-from ostiary.settings.device import DeviceSettings, proposed_id
+from ostiary.settings.device import DeviceSettings, proposed_id, this_machines_id
 from ostiary.settings.file import EXAMPLES, render
 from ostiary.settings.overrides import adjusted, overrides_path, with_overrides, write_overrides
 

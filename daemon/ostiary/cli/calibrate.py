@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LIVE = "live"
 NAME = re.compile(r"\w{1,40}")
-"""A person or a kind: a folder is called so, up to its first hyphen."""
+"""The form of a person's or a kind's name: a folder begins with it, up to the first hyphen."""
 ADVICE = {
     LIVE: "walk up as people do and look at the camera; come nearer, step back, turn the head.",
     "print": "hold a printed photo of {person} before the camera; move, tilt and bend it.",
@@ -32,7 +32,7 @@ ADVICE = {
 }
 OTHER_ADVICE = "show {person} by the attack: {kind}; move it."
 
-# As in `cli`, each function imports what it needs: the other commands must not wait for vision.
+# Each function imports what it needs: the other commands must not wait for vision.
 
 
 def calibrate(
@@ -98,7 +98,7 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """Who is to be shown how, for so many seconds each."""
+    """People, kinds of attack, and the seconds for each."""
 
     people: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -107,7 +107,7 @@ class Sitting:
 
     @property
     def minutes(self) -> float:
-        """With as much again as half of it to change places."""
+        """Minutes of all of it, with half as much again to change places."""
         return 1.5 * len(self.people) * (1 + len(self.kinds)) * self.seconds / 60
 
 
@@ -151,8 +151,8 @@ def _agreed(sitting: Sitting, camera: CameraSettings, yes: bool) -> None:
 def _sat(
     sitting: Sitting, engine: "VisionEngine", camera: CameraSettings, *, wait: bool
 ) -> "Iterator[tuple[Presentation, MadeFor]]":
-    """People first, then each kind of attack. Whoever `wait`s is asked to be ready, and may show it
-    again; what was shown before an end is kept, and goes on another day."""
+    """People first, then each kind of attack. With `wait` it asks before each, and again where no
+    face was seen. Presentations before an interruption are kept for another day."""
     from ostiary.camera.reader import CameraReader
     from ostiary.service.sitting import watched
 

@@ -47,7 +47,7 @@ Device = Annotated[str | None, typer.Option(help="Likewise, which door of that b
 
 
 def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say which door, and call it with that door."""
+    """Give a command the options that choose a door, and call it with that door."""
     own = inspect.signature(command)
 
     @wraps(command, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
@@ -76,8 +76,8 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
 def _door(
     settings: Settings, host: str | None, port: int | None, device: str | None
 ) -> RunningDoor:
-    """The door that runs on this machine, by its socket; another one, or where there is none, the
-    one that a broker knows."""
+    """The door of this machine by its socket, or, where another is named or none runs here, a door
+    at a broker."""
     socket = settings.commands.socket
     if (host, port, device) == (None, None, None):
         if is_served(socket):
@@ -101,10 +101,10 @@ def _overridden(
     return settings.model_copy(update={"mqtt": MqttSettings(**mqtt), "device": door})
 
 
-def show(answer: BaseModel, as_json: bool) -> None:
-    """An answer as a table of its fields, or as JSON."""
-    if as_json:
-        typer.echo(answer.model_dump_json())
+def show(answer: BaseModel, as_json: bool, text: str | None = None) -> None:
+    """Print an answer as JSON, as `text`, or without one as a table of its fields."""
+    if as_json or text is not None:
+        typer.echo(answer.model_dump_json() if as_json else text)
         return
     table = Table(show_header=False)
     for name, value in answer.model_dump(mode="json").items():
@@ -115,8 +115,8 @@ def show(answer: BaseModel, as_json: bool) -> None:
 
 @on_a_door
 def reload(door: RunningDoor) -> None:
-    """Let the door read its settings again. Where they are refused, that is said, and the door goes
-    on with what it had."""
+    """Let the door read its settings again. Where they are refused, it says so and goes on with
+    what it had."""
     typer.echo(door.ask("reload", ReloadRequest(), ReloadAnswer).message)
 
 

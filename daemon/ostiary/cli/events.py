@@ -1,4 +1,4 @@
-"""`ostiary events`: who came, and what became of it."""
+"""`ostiary events`: the last events, and those to come."""
 
 import re
 from collections.abc import Iterator
@@ -70,8 +70,8 @@ def events(
 def told(
     door: RunningDoor, wanted: EventsRequest, limit: int, at: str | None, *, follow: bool
 ) -> Iterator[AnyEvent]:
-    """The last `limit` that `wanted` lists, of one door or all, oldest first; then those to come,
-    from the same number on."""
+    """The last `limit` events that `wanted` lists, of one door or all, oldest first; then, with
+    `follow`, those that come after them."""
     newest = _newest(door) if follow else None
     listed = (each for each in _listed(door, wanted) if newest is None or each.seq <= newest)
     past = list(islice(_at(at, listed), limit))
@@ -120,7 +120,7 @@ def _at(door: str | None, found: Iterator[AnyEvent]) -> Iterator[AnyEvent]:
 
 
 def _like(wanted: EventsRequest, found: Iterator[AnyEvent]) -> Iterator[AnyEvent]:
-    """Those that `wanted` would list."""
+    """Events that `wanted` would list."""
     for each in found:
         reason = each.reason if isinstance(each, LoginEvent) else None
         if wanted.username in (None, each.username) and wanted.reason in (None, reason):

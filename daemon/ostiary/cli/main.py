@@ -1,7 +1,6 @@
 """The command line: `ostiary run`, and what an operator needs beside it."""
 
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,7 @@ from ostiary.errors import ConfigError, OstiaryError
 from ostiary.service.machine import Synchronised
 from ostiary.service.owner import file_denied, this_user
 from ostiary.settings import Settings, load_settings
-from ostiary.settings.device import DeviceSettings, proposed_id
+from ostiary.settings.device import DeviceSettings, this_machines_id
 
 SETTINGS = Path("/etc/ostiary/ostiary.toml")
 
@@ -120,13 +119,6 @@ def show_config(
     else:
         settings = Settings.model_construct() if defaults else load_settings(config)
     typer.echo(render(settings), nl=False)
-
-
-def this_machines_id() -> str:
-    """What this door may be called at the broker."""
-    machine = Path("/etc/machine-id")
-    known = machine.read_text(encoding="ascii") if machine.is_file() else ""
-    return proposed_id(socket.gethostname(), known)
 
 
 @app.command()

@@ -80,10 +80,7 @@ def share(
     if (name is None) != everybody:
         raise ConfigError("Name somebody, or say --all.")
     answer = door.ask("share", ShareRequest(username=name), ShareAnswer)
-    if as_json:
-        show(answer, as_json)
-    else:
-        typer.echo(f"{len(answer.shared)} known at the whole site now.")
+    show(answer, as_json, f"{len(answer.shared)} known at the whole site now.")
 
 
 @users.command("list")
@@ -132,10 +129,7 @@ def remove(
 ) -> None:
     """Forget a person and all their templates."""
     answer = door.ask("delete", DeleteRequest(username=name), DeleteAnswer)
-    if as_json:
-        show(answer, as_json)
-    else:
-        typer.echo(f"{answer.username} is no longer registered.")
+    show(answer, as_json, f"{answer.username} is no longer registered.")
 
 
 @on_a_door
@@ -169,10 +163,7 @@ def rename(
     """Give a person another name; face, PIN, cards and groups stay."""
     request = RenameRequest.model_validate({"username": name, "new_username": new_name})
     answer = door.ask("rename", request, RenameAnswer)
-    if as_json:
-        show(answer, as_json)
-    else:
-        typer.echo(f"{answer.previous_username} is {answer.username} now.")
+    show(answer, as_json, f"{answer.previous_username} is {answer.username} now.")
 
 
 @users.command("picture")
@@ -227,19 +218,16 @@ def card(door: RunningDoor, name: Name, at: DoorOption = None, remove: Remove = 
 def credentials(door: RunningDoor, name: Name, as_json: AsJson = False) -> None:
     """What a person has besides a face."""
     answer = door.ask("credentials", CredentialsRequest(username=name), CredentialsAnswer)
-    if as_json:
-        typer.echo(answer.model_dump_json())
-        return
     has = [
         *(["a PIN"] if answer.pin else []),
         *(["a duress PIN"] if answer.duress else []),
         *([f"{answer.cards} card(s)"] if answer.cards else []),
     ]
-    typer.echo(f"{answer.username}: {', '.join(has) or 'nothing'}")
+    show(answer, as_json, f"{answer.username}: {', '.join(has) or 'nothing'}")
 
 
 def everybody(door: RunningDoor) -> UsersAnswer:
-    """Who is registered, in one answer, however many the broker made of it."""
+    """All registered people in one answer, also where the broker took several."""
     pages = list(door.pages("users", UsersRequest(), UsersAnswer))
     users = tuple(user for page in pages for user in page.users)
     return pages[-1].model_copy(update={"users": users})
@@ -254,7 +242,7 @@ def picture_of(
     from_photo: bool = False,
     allow_twin: bool = False,
 ) -> dict[str, object]:
-    """The fields of a request with a picture, or with what the camera sees now. Raises as
+    """The fields of a request with a photo, or for a picture of the camera now. Raises as
     `read_photo` does."""
     asked: dict[str, object] = {"username": name, "require_live": not from_photo}
     if allow_twin:

@@ -91,7 +91,7 @@ def _enrolled(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one picture of a folder fared; `code` is None for one that was taken."""
+    """What became of one picture of a folder; `code` is None where it was taken."""
 
     name: str
     photo: Path
@@ -111,8 +111,8 @@ class Outcome:
 
 
 def people_in(folder: Path) -> list[tuple[str, list[Path]]]:
-    """Names and their photos: `Ann.jpg` is Ann, and so are all images in `Ann/`, in the order in
-    which people count (2 before 10). What cannot be looked into stands there itself, to be told.
+    """Names and their photos: `Ann.jpg` is Ann, and so are all images in `Ann/`, sorted as people
+    count (2 before 10). A folder that cannot be read stands for its photos, to be refused.
 
     Raises ImageInvalid where there is no folder or nobody in it.
     """
@@ -134,7 +134,7 @@ def people_in(folder: Path) -> list[tuple[str, list[Path]]]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Without those that programs hide there (`.DS_Store`, `._ann.jpg`)."""
+    """The entries of a folder without hidden ones (`.DS_Store`, `._ann.jpg`)."""
     try:
         found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
@@ -153,7 +153,7 @@ def _is_image(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """How one line fared; `code` is None where it was taken."""
+    """What became of one line; `code` is None where it was taken."""
 
     line: int
     username: str
@@ -253,7 +253,7 @@ def photo_of(name: str, folder: Path, packet_limit: int | None = None) -> str:
 
 
 def _found(name: str, folder: Path) -> Path:
-    """Where it is, or would be. Raises PhotoMissing where it may be one of several files."""
+    """The path of a photo, or where it would be. Raises PhotoMissing where several files fit."""
     path = folder
     for part in Path(name).parts if (folder / name).exists() else PureWindowsPath(name).parts:
         alike = [path / part]

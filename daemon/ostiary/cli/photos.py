@@ -1,4 +1,4 @@
-"""Photos as the door gets them: as they are where the broker takes them, or made smaller.
+"""Photos for the door: as they are, or made smaller where the broker does not take them.
 
 Recognition looks at 112 and liveness at 80 pixels of a face, so one of 250 loses nothing.
 """
@@ -21,11 +21,11 @@ from ostiary.vision.models import YUNET, models_directory
 FACE_WIDTH = 250
 """Pixels that a face keeps, where it had them."""
 SURROUNDINGS = 2.7
-"""Of the face, kept around it at the smallest: as much as liveness looks at."""
+"""Sides of the face that are kept around it at least: as much as liveness looks at."""
 USUAL_BYTES = 1_000_000
-"""A larger photo is made smaller in any case: not every broker says what it takes."""
+"""A larger photo is always made smaller: not every broker says what it takes."""
 ENVELOPE_BYTES = 2048
-"""What stands around a picture in a command: names, groups, a signature."""
+"""Bytes around a picture in a command: names, groups, a signature."""
 
 _OF_ANY_CAMERA = ImageLimits(bytes=2**28, pixels=250_000_000, side=40_000)
 _TAKEN = ImageLimits()
@@ -37,8 +37,8 @@ _QUALITIES = (92, 85, 75, 65, 55)
 
 
 def read_photo(photo: Path, packet_limit: int | None) -> str:
-    """In base64, small enough for a broker of that limit. Raises ImageInvalid for one that cannot
-    be read, or is empty, RequestTooLarge where the limit is too small for a face."""
+    """The photo in base64, small enough for a broker of that limit. Raises ImageInvalid where it
+    cannot be read or is empty, RequestTooLarge where the limit is too small for a face."""
     try:
         data = photo.read_bytes()
     except IsADirectoryError:
@@ -62,9 +62,9 @@ def read_photo(photo: Path, packet_limit: int | None) -> str:
 
 
 def fit(data: bytes, most: int) -> bytes | None:
-    """An image file of `most` bytes at most: `data`, or a JPEG of it in which the largest face
-    still has FACE_WIDTH pixels; None where there is none. What is no image is the door's to refuse,
-    where it fits. Raises ImageInvalid where it does not."""
+    """An image file of at most `most` bytes: `data`, or a JPEG of it in which the largest face
+    still has FACE_WIDTH pixels; None where that is too large. A file that is no image is left to
+    the door where it fits. Raises ImageInvalid where it does not."""
     try:
         image = decode_image(data, _OF_ANY_CAMERA)
     except ImageInvalid:
@@ -80,7 +80,7 @@ def fit(data: bytes, most: int) -> bytes | None:
 
 
 def _smaller(image: BGRImage) -> Iterator[tuple[BGRImage, int]]:
-    """Ever smaller pictures of it, each with the JPEG's quality."""
+    """Ever smaller pictures, each with the JPEG's quality."""
     height, width = image.shape[:2]
     face = _largest_face(image)
     if face is None:
@@ -123,7 +123,7 @@ def _largest_face(image: BGRImage) -> Box | None:
 
 @cache
 def _detector() -> Detector | None:
-    """None: this machine has no models, as it may be the operator's only."""
+    """The face detector; None where this machine, an operator's perhaps, has no models."""
     try:
         return YuNetDetector(models_directory() / YUNET)
     except (ModelMissing, ModelInvalid):

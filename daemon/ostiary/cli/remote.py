@@ -84,7 +84,7 @@ class RemoteDoor(RunningDoor):
         )
 
     def follow(self, after: int) -> Iterator[AnyEvent]:
-        """Until the connection ends."""
+        """Events after `after`, until the connection ends."""
         self._events = queue.SimpleQueue()
         connection = self._connected()
         for topic in self._event_topics:
@@ -122,7 +122,7 @@ class RemoteDoor(RunningDoor):
             self._incoming.put(reason)
 
     def _forget_heard(self) -> None:
-        """What came of an earlier command."""
+        """Forget answers to earlier commands."""
         while not self._incoming.empty():
             self._incoming.get()
 
@@ -161,5 +161,5 @@ class RemoteDoor(RunningDoor):
 
 
 def new_client_id() -> str:
-    """A name that no other client of the broker has."""
+    """A client id that no other client of the broker has."""
     return f"ostiary-cli-{uuid.uuid4().hex[:12]}"

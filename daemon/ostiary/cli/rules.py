@@ -50,7 +50,7 @@ Groups = Annotated[
 
 
 def whole_book(door: RunningDoor) -> RulesAnswer:
-    """All groups, rules and holidays, in one answer, however many the broker made of it."""
+    """All groups, rules and holidays in one answer, also where the broker took several."""
     pages = list(door.pages("rules", RulesRequest(), RulesAnswer))
     return pages[-1].model_copy(
         update={
@@ -258,7 +258,7 @@ def week_hours(text: str) -> WeeklyHours:
 
 
 def _said(**options: object) -> dict[str, object]:
-    """Fields for the options that were given; "" stands for nothing: null, and of a list none."""
+    """Fields for the options that were given; "" becomes null, and in a list nothing."""
     said: dict[str, object] = {}
     for name, value in options.items():
         if isinstance(value, list):

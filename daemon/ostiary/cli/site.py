@@ -42,13 +42,17 @@ def init(
 
     settings, name = _settings(config)
     path = _authority_file(settings)
-    with _desk(settings, name) as desk, _in_folder_of_key(settings):
+    with _connect(settings, name) as connection, _in_folder_of_key(settings):
         authority = _authority(settings, make=True)
-        office = SiteAuthority.begin(authority, name, _members_file(path), desk, _now())
+        site_authority = SiteAuthority.begin(
+            authority, name, _members_file(path), connection, _now()
+        )
         if door:
             own = _own_identity(settings)
-            office.admit(desk, settings.device.id, MemberRole.ENROLLER, own.public, own.box, _now())
-            _remember(settings, name, authority.public, office.payload)
+            site_authority.admit(
+                connection, settings.device.id, MemberRole.ENROLLER, own.public, own.box, _now()
+            )
+            _remember(settings, name, authority.public, site_authority.payload)
     typer.echo(f"The site {name} has begun. Its key-holder's key: {path}")
     typer.echo("Keep a copy of that file where no door is: who has it decides who belongs to it.")
     if door:
@@ -74,15 +78,15 @@ def admit(
     path = _members_file(_authority_file(settings))
     code = new_code()
     invitation = Invitation.of(code, name)
-    with _desk(settings, name) as desk, _in_folder_of_key(settings):
-        office = SiteAuthority.open(authority, name, path, desk)
-        asking, answering = (desk.topics.asking, desk.topics.answering)
-        desk.listen(asking(invitation.tag))
+    with _connect(settings, name) as connection, _in_folder_of_key(settings):
+        site_authority = SiteAuthority.open(authority, name, path, connection)
+        asking, answering = (connection.topics.asking, connection.topics.answering)
+        connection.listen(asking(invitation.tag))
         typer.echo(f"On the door {door}, within {minutes:g} minutes:  ostiary site join {code}")
         _show_qr(code)
         until = time.monotonic() + minutes * 60
         while (left := until - time.monotonic()) > 0:
-            payload = desk.next(asking(invitation.tag), left)
+            payload = connection.next(asking(invitation.tag), left)
             if payload is None:
                 break
             try:
@@ -95,14 +99,14 @@ def admit(
                 )
                 continue
             public, box = from_text(ask.public), from_text(ask.box)
-            office.admit(desk, door, wanted, public, box, _now())
+            site_authority.admit(connection, door, wanted, public, box, _now())
             answer = JoinAnswer(
-                authority=to_text(authority.public), members=office.payload.decode("ascii")
+                authority=to_text(authority.public), members=site_authority.payload.decode("ascii")
             )
             topic = answering(invitation.tag)
             sealed = invitation.sealed(answer, topic)
             for _ in range(3):  # it may just be away from its broker
-                desk.say(topic, sealed)
+                connection.say(topic, sealed)
                 time.sleep(0.3)
             typer.echo(f"{door} belongs to {name} ({wanted.value}).")
             typer.echo(f"Its key is {fingerprint(public)}. Does the door show the same?")
@@ -128,16 +132,16 @@ def join(
         raise InvitationInvalid(str(error)) from error
     own = _own_identity(settings)
     ask = JoinAsk(name=settings.device.id, public=to_text(own.public), box=to_text(own.box))
-    with _desk(settings, name) as desk:
+    with _connect(settings, name) as connection:
         asking, answering = (
-            desk.topics.asking(invitation.tag),
-            desk.topics.answering(invitation.tag),
+            connection.topics.asking(invitation.tag),
+            connection.topics.answering(invitation.tag),
         )
-        desk.listen(answering)
+        connection.listen(answering)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            desk.say(asking, invitation.sealed(ask, asking))
-            payload = desk.next(answering, ASK_EVERY_S)
+            connection.say(asking, invitation.sealed(ask, asking))
+            payload = connection.next(answering, ASK_EVERY_S)
             if payload is None:
                 continue
             try:
@@ -179,9 +183,9 @@ def revoke(
     authority = _authority(settings)
     path = _members_file(_authority_file(settings))
     moment = None if since is None else since.replace(tzinfo=since.tzinfo or UTC)
-    with _desk(settings, name) as desk, _in_folder_of_key(settings):
-        office = SiteAuthority.open(authority, name, path, desk)
-        done = office.revoke(desk, door, moment, _now(), _heard(settings, name))
+    with _connect(settings, name) as connection, _in_folder_of_key(settings):
+        site_authority = SiteAuthority.open(authority, name, path, connection)
+        done = site_authority.revoke(connection, door, moment, _now(), _heard(settings, name))
     typer.echo(f"{door} is revoked. {done.people} people signed anew, {done.removed} deleted.")
     if done.refused:
         typer.echo(f"{done.refused} messages were of nobody of the site, and are not believed.")
@@ -195,10 +199,12 @@ def rotate_key(config: ConfigOption = None) -> None:
 
     settings, name = _settings(config)
     authority = _authority(settings)
-    with _desk(settings, name) as desk, _in_folder_of_key(settings):
-        office = SiteAuthority.open(authority, name, _members_file(_authority_file(settings)), desk)
-        done = office.rotate(desk, _now())
-    typer.echo(f"Key {office.members.key} is in use. {done.people} people sealed anew.")
+    with _connect(settings, name) as connection, _in_folder_of_key(settings):
+        site_authority = SiteAuthority.open(
+            authority, name, _members_file(_authority_file(settings)), connection
+        )
+        done = site_authority.rotate(connection, _now())
+    typer.echo(f"Key {site_authority.members.key} is in use. {done.people} people sealed anew.")
 
 
 @site.command()
@@ -213,8 +219,8 @@ def status(
     from ostiary.site.doors import CONFIRM_WITHIN_S
 
     settings, name = _settings(config)
-    with _desk(settings, name) as desk:
-        found = look(desk, _membership(settings, name), CONFIRM_WITHIN_S, _now())
+    with _connect(settings, name) as connection:
+        found = look(connection, _membership(settings, name), CONFIRM_WITHIN_S, _now())
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str))
     else:
@@ -253,7 +259,7 @@ def _role(text: str) -> "MemberRole":
     return MemberRole(text)
 
 
-def _desk(settings: Settings, name: str) -> "SiteConnection":
+def _connect(settings: Settings, name: str) -> "SiteConnection":
     from dataclasses import replace
 
     from ostiary.cli.remote import new_client_id

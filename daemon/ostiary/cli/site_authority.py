@@ -90,25 +90,25 @@ class SiteAuthority:
 
     @classmethod
     def begin(
-        cls, authority: Identity, site: str, path: Path, desk: SiteConnection, now: datetime
+        cls, authority: Identity, site: str, path: Path, connection: SiteConnection, now: datetime
     ) -> Self:
         """A new site. Raises SiteRefused where there is one of that name."""
-        if path.exists() or desk.kept(desk.topics.keys):
+        if path.exists() or connection.kept(connection.topics.keys):
             raise SiteRefused(
                 f"There is a site {site} already. Admit this door to it (`ostiary site admit`, "
                 "where its key-holder's key is), or choose another site.id."
             )
-        office = cls(authority, first_members(authority, KEY_HOLDER, site, now), path)
-        office._sign(desk, office.members)
-        return office
+        site_authority = cls(authority, first_members(authority, KEY_HOLDER, site, now), path)
+        site_authority._sign(connection, site_authority.members)
+        return site_authority
 
     @classmethod
-    def open(cls, authority: Identity, site: str, path: Path, desk: SiteConnection) -> Self:
+    def open(cls, authority: Identity, site: str, path: Path, connection: SiteConnection) -> Self:
         """The newer one of the list that is kept here and the one on the broker. Raises SiteRefused
         where the site is not this key-holder's."""
         lists = []
         here = path.read_bytes() if path.exists() else None
-        for payload in (here, desk.kept(desk.topics.keys)):
+        for payload in (here, connection.kept(connection.topics.keys)):
             if payload:
                 try:
                     lists.append(read_members(payload, authority.public, site))
@@ -127,7 +127,7 @@ class SiteAuthority:
 
     def admit(
         self,
-        desk: SiteConnection,
+        connection: SiteConnection,
         name: str,
         role: MemberRole,
         public: bytes,
@@ -139,11 +139,11 @@ class SiteAuthority:
             changed = admitted(self.members, self.authority, name, role, public, box, now)
         except ValueError as error:
             raise SiteRefused(str(error)) from error
-        self._sign(desk, changed)
+        self._sign(connection, changed)
 
     def revoke(
         self,
-        desk: SiteConnection,
+        connection: SiteConnection,
         name: str,
         since: datetime | None,
         now: datetime,
@@ -163,16 +163,16 @@ class SiteAuthority:
             gone = self.members.named(name)
         assert gone is not None
         suspect = None if since is None else _Suspect(gone.id, gone.name, since, heard)
-        return self._renew(desk, before, changed, now, suspect)
+        return self._renew(connection, before, changed, now, suspect)
 
-    def rotate(self, desk: SiteConnection, now: datetime) -> Renewed:
+    def rotate(self, connection: SiteConnection, now: datetime) -> Renewed:
         """Change the site's key, and sign everybody anew by it."""
         changed = rotated(self.members, self.authority, now)
-        return self._renew(desk, self.members, changed, now, None)
+        return self._renew(connection, self.members, changed, now, None)
 
     def _renew(
         self,
-        desk: SiteConnection,
+        connection: SiteConnection,
         before: Members,
         changed: Members,
         now: datetime,
@@ -180,12 +180,12 @@ class SiteAuthority:
     ) -> Renewed:
         former = Membership.of(self.authority.public, before, self.authority)
         after = Membership.of(self.authority.public, changed, self.authority)
-        kept = desk.people()
+        kept = connection.people()
         if changed is not self.members:
-            self._sign(desk, changed)
+            self._sign(connection, changed)
         found = [self._anew(former, after, each, suspect, now) for each in kept.items()]
         believed = [each for each in found if each is not None]
-        desk.publish((each.topic, each.payload) for each in believed)
+        connection.publish((each.topic, each.payload) for each in believed)
         return Renewed(
             people=sum(not each.deleted for each in believed),
             removed=sum(each.removed for each in believed),
@@ -222,9 +222,9 @@ class SiteAuthority:
         sealed = write(after, topic, version, content.model_dump_json().encode())
         return _Anew(topic, sealed, isinstance(content, Tombstone), removed)
 
-    def _sign(self, desk: SiteConnection, members: Members) -> None:
+    def _sign(self, connection: SiteConnection, members: Members) -> None:
         payload = members.signed(self.authority)
-        desk.check_fits(desk.topics.keys, payload)
+        connection.check_fits(connection.topics.keys, payload)
         unfinished = self._path.with_name(f"{self._path.name}.new")
         try:
             unfinished.unlink(missing_ok=True)  # nobody's link is written through
@@ -237,4 +237,4 @@ class SiteAuthority:
         except OSError as error:
             raise ConfigError(f"{self._path}: cannot be written: {error.strerror}.") from error
         self.members = members
-        desk.publish([(desk.topics.keys, payload)])
+        connection.publish([(connection.topics.keys, payload)])

@@ -52,11 +52,12 @@ class SiteConnection:
         return self._heard([topic])[0].get(topic) or None
 
     def doors(self) -> dict[str, bytes]:
-        """What every door said of itself last, by topic."""
+        """The last report of every door, by topic."""
         return self._heard([self.topics.doors])[0]
 
     def people(self) -> dict[str, bytes]:
-        """What is kept of everybody, by topic; in parts where the broker has no room for all."""
+        """The messages on all people that the broker keeps, by topic; asked for in parts where it
+        has no room for all."""
         found, is_whole = self._heard([self.topics.people])
         if not is_whole:
             for shard in SHARDS:
@@ -64,8 +65,8 @@ class SiteConnection:
         return {topic: payload for topic, payload in found.items() if payload}
 
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
-        """Let the broker keep these, and wait until it has them all. Raises BrokerUnavailable, or
-        RequestTooLarge for one that is larger than the broker takes."""
+        """Let the broker keep these messages, and wait until it has all. Raises BrokerUnavailable,
+        or RequestTooLarge for one that is larger than the broker takes."""
         told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         under_way = 0
         for topic, payload in messages:
@@ -93,7 +94,7 @@ class SiteConnection:
         self._connected().subscribe(topic)
 
     def say(self, topic: str, payload: bytes) -> None:
-        """Nothing is kept of it."""
+        """Send a message that is not kept."""
         self._connected().publish(topic, payload)
 
     def next(self, topic: str, timeout_s: float) -> bytes | None:
@@ -166,10 +167,13 @@ class SiteStatus:
         return asdict(self)
 
 
-def look(desk: SiteConnection, membership: Membership, late_s: float, now: datetime) -> SiteStatus:
-    """Ask the broker; what is not believed is counted."""
+def look(
+    connection: SiteConnection, membership: Membership, late_s: float, now: datetime
+) -> SiteStatus:
+    """The state of all doors, as the broker keeps it; messages that are not believed are
+    counted."""
     remarks, refused = [], 0
-    payload = desk.kept(desk.topics.keys)
+    payload = connection.kept(connection.topics.keys)
     members = membership.members
     try:
         newest = read_members(payload or b"", membership.authority, membership.site)
@@ -182,10 +186,10 @@ def look(desk: SiteConnection, membership: Membership, late_s: float, now: datet
     known = Membership.of(membership.authority, members, membership.identity)
     reports: dict[str, DoorReport] = {}
     everybody = frozenset({MemberRole.DOOR, MemberRole.ENROLLER})
-    for topic, said in desk.doors().items():
+    for topic, said in connection.doors().items():
         try:
             opened = read(known, topic, said, int(now.timestamp() * 1000), everybody)
-            if topic == desk.topics.door(opened.version.member):
+            if topic == connection.topics.door(opened.version.member):
                 reports[opened.version.member] = DoorReport.model_validate_json(opened.content)
         except (Refused, ValueError):
             refused += 1

@@ -220,7 +220,7 @@ class CredentialCheck:
 
 
 def _outcome(final: tuple[Announcement, ...], username: str) -> Outcome:
-    own = [told.decision for told in final if told.decision.username == username]
+    own = [each.decision for each in final if each.decision.username == username]
     if not own:
         return "waiting"
     return "granted" if own[-1].success else "denied"

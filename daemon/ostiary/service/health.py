@@ -1,4 +1,4 @@
-"""Is the door well? Pure: readings of the other rooms in, `messages.state.State` out."""
+"""The door's health, pure: readings of the other rooms in, `messages.state.State` out."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,18 +21,16 @@ from ostiary.messages.state import (
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the rooms say of themselves at one moment.
+    """Readings of the rooms at one moment.
 
-    `hanging`: threads whose heartbeat is overdue. `failures`: stable words for what is broken so
-    that everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`:
-    events were removed undelivered since the daemon started. `topics_refused`: what the broker
-    does not let the door hear or say. `waiting`: people who are known by a former recogniser only;
-    `unmatched`: by none that is loaded; `one_template`: people with one template only. `attacked`:
-    a camera was shown photos or screens a moment ago. `too_slow`: cameras whose frames come so
-    rarely that nobody can be decided. `doors` and `broker_problems`: stable words for what is
-    wrong at the doors and with the broker. `calibrations` are those in force, by
-    camera; `calibration_dropped`: a camera had one that is not for it any more.
-    `console_served`: it answers, or is off.
+    `hanging`: threads whose heartbeat is overdue. `failures`: stable words for failures by which
+    everybody is denied (`pipeline_error`, `database_unwritable`). `events_dropped_now`: events were
+    removed undelivered since the daemon started. `topics_refused`: topics that the broker refuses.
+    `waiting`: people who are known by a former recogniser only; `unmatched`: by none that is
+    loaded; `one_template`: people with one template only. `attacked`: a camera saw an attack a
+    moment ago. `too_slow`: cameras whose frames are too rare to decide. `doors`, `broker_problems`:
+    stable words for what is wrong there. `calibrations` in force, by camera; `calibration_dropped`:
+    a camera had one that does not fit any more. `console_served`: the console answers, or is off.
     """
 
     cameras: tuple[CameraReport, ...]

@@ -75,7 +75,7 @@ def _format_for(out: TextIO) -> str:
 
 
 class _Printer(structlog.PrintLogger):
-    """A log on a full disk loses lines, and ends no thread."""
+    """Prints lines; on a full disk they are lost, and no thread ends by it."""
 
     def __init__(self, out: TextIO, *_args: object) -> None:
         super().__init__(out)
@@ -88,7 +88,7 @@ class _Printer(structlog.PrintLogger):
 
 
 class JournalLogger:
-    """What structlog hands rendered entries to. An entry that cannot be sent goes to stderr."""
+    """Sends rendered entries to the journal; one that cannot be sent goes to standard error."""
 
     def __init__(self, path: Path = SOCKET) -> None:
         self._path = str(path)
@@ -114,7 +114,7 @@ def goes_to_journal(stream: TextIO, environment: Mapping[str, str] | None = None
 
 
 def render_entry(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
-    """structlog's last processor: the entry as the journal wants it."""
+    """The entry in the journal's format; structlog's last processor."""
     fields = {key: value for key, value in event.items() if key not in ("event", "level", "time")}
     lines = str(fields.pop("exception", "")).strip()
     told = [str(event["event"]), *(f"{key}={value}" for key, value in fields.items())]

@@ -27,8 +27,8 @@ _M_ARENA_MAX = -8  # malloc.h
 
 
 def is_synchronised() -> bool:
-    """What the kernel knows of its clock; adjtimex(2) with no mode set only reads. The unit's
-    sandbox (ProtectClock) refuses that: then systemd is asked. Where nobody answers it is not."""
+    """Whether the clock is synchronised, by adjtimex(2), which only reads without a mode. Where the
+    unit's sandbox (ProtectClock) refuses that, systemd is asked; without an answer it is not."""
     known = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(LARGER_THAN_TIMEX))
     if known != REFUSED:
         return bool(known != TIME_ERROR)
@@ -46,8 +46,8 @@ def _systemd_says_so() -> bool:
 
 
 class Synchronised:
-    """The last answer; a year before this program is never believed. Asking may take two seconds,
-    so whoever rules on a face is given what was found before."""
+    """Whether the clock was synchronised when `look` asked last; never in a year before this
+    program. Asking may take two seconds, too long while a face waits."""
 
     def __init__(self, ask: Callable[[], bool] = is_synchronised) -> None:
         self._ask = ask
@@ -62,14 +62,15 @@ class Synchronised:
 
 
 def use_one_arena() -> None:
-    """Call it before threads are started. Does nothing where the C library is not glibc."""
+    """Let all threads share one arena of glibc: each would keep freed pictures of several
+    megabytes, measured as 32 MB more after every reload. Call it before threads are started."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
 
 
 def return_freed() -> None:
-    """What a moment took glibc would keep for the life of the process: 100 MB from loading the
+    """Give freed memory back to the system, which glibc would keep: 100 MB from loading the
     networks, 19 MB from each PIN that is checked. Takes about a millisecond."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

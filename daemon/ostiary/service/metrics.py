@@ -1,4 +1,4 @@
-"""What Prometheus may scrape from this machine, never from another."""
+"""Metrics for Prometheus, served to this machine only."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ AGE_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
 
 class Metrics:
-    """Counts from several threads; one for each process, with a registry of its own."""
+    """Counts and times of one process, in a registry of its own, from several threads."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -56,12 +56,12 @@ class Metrics:
         self._server: tuple[WSGIServer, Thread] | None = None
 
     def frame(self, camera: str, faces: int) -> None:
-        """A frame was looked at and had so many faces."""
+        """Count a frame, and its faces."""
         self._frames.labels(camera).inc()
         self._faces.labels(camera).inc(faces)
 
     def decision(self, reason: Reason, frame_age_s: float | None = None) -> None:
-        """Somebody was granted or denied, on a frame captured so long ago."""
+        """Count a decision, on a frame captured so long ago."""
         self._decisions.labels(reason.value).inc()
         if frame_age_s is not None:
             self._age.observe(frame_age_s)

@@ -1,5 +1,5 @@
-"""Root, asked by `sudo`, works in the daemon's folder as the daemon's user: whoever took over the
-daemon may have put links there, and root would follow them."""
+"""Lets root work in the daemon's folder as the daemon's user: whoever took over the daemon may have
+put links there, and root would follow them."""
 
 import os
 import pwd
@@ -14,11 +14,11 @@ from ostiary.errors import FileDenied
 
 ROOT = "root"
 DAEMON = "ostiary"
-"""The daemon's user; `package/ostiary` becomes it where root asks."""
+"""The daemon's user, as which `package/ostiary` runs where root calls it."""
 
 
 def file_denied(error: OSError, command: Sequence[str], user: str) -> FileDenied:
-    """What to say of a file that `user` may not use, or nobody can: what to type instead of
+    """The error for a file that `user` may not use, or nobody can; it says what to type instead of
     `command`."""
     where = "a file" if error.filename is None else error.filename
     if not isinstance(error, PermissionError) or user == ROOT:
@@ -33,7 +33,7 @@ def file_denied(error: OSError, command: Sequence[str], user: str) -> FileDenied
 
 
 def this_user() -> str:
-    """The name of who runs this, or the number where there is none."""
+    """The name of the user who runs this, or the number where there is none."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -42,7 +42,7 @@ def this_user() -> str:
 
 @contextmanager
 def as_owner_of(folder: Path) -> Iterator[None]:
-    """Be who owns the folder, where root is asked and somebody else owns it; root again after."""
+    """Run the block as the folder's owner, where root runs this and somebody else owns it."""
     owner = folder.stat() if folder.is_dir() else None
     if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
         yield
@@ -59,13 +59,13 @@ def as_owner_of(folder: Path) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def is_so_for_owner_of(folder: Path, work: Callable[[], bool]) -> bool:
-    """What `work` says, done in a process of whoever owns the folder, where root is asked and
-    somebody else owns it. Nothing in that process can become root again, as it can in
-    `as_owner_of`: for what reads a stranger's bytes, such as a camera's."""
+def is_so_for_owner_of(folder: Path, check: Callable[[], bool]) -> bool:
+    """The result of `check`, run in a process of the folder's owner where root runs this and
+    somebody else owns it. That process cannot become root again, as a block of `as_owner_of` can:
+    it is for reading a stranger's bytes, such as a camera's."""
     owner = folder.stat() if folder.is_dir() else None
     if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
-        return work()
+        return check()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -74,8 +74,8 @@ def is_so_for_owner_of(folder: Path, work: Callable[[], bool]) -> bool:
             os.setgroups(_groups_of(owner.st_uid, owner.st_gid))
             os.setgid(owner.st_gid)
             os.setuid(owner.st_uid)
-            status = os.EX_OK if work() else 1
-        except Exception:  # noqa: BLE001 - it would end here, untold
+            status = os.EX_OK if check() else 1
+        except Exception:  # noqa: BLE001 - it would end here without a word
             traceback.print_exc()
         finally:
             sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""A sitting: people, then attacks, before one camera, and what that is to the networks.
+"""A sitting, people and then attacks before one camera, as the networks see it.
 
-No picture is kept unless a folder is named; there it lies as `ostiary calibrate --from` and
-`ostiary-export evaluate-liveness` read it.
+No picture is kept unless a folder is named; there the pictures lie as `ostiary calibrate --from`
+and `ostiary-export evaluate-liveness` read them.
 """
 
 import time
@@ -22,11 +22,11 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg
 
 EVERY_S = 0.5
-"""Frames of one moment say the same: one in so long is looked at."""
+"""Frames of one moment say the same, so one frame in so long is judged."""
 NO_PICTURE_S = 10.0
 
 Advance = Callable[[float, int], object]
-"""Is told the seconds that have passed, and how many good frames there are."""
+"""Called with the seconds that have passed and the number of good frames."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class _Gathered:
     looks: list[Descriptor] = field(default_factory=list)
 
     def see(self, bgr: BGRImage) -> None:
-        """Raises SittingMixed where this picture has another size than those before."""
+        """Take one picture. Raises SittingMixed where it has another size than those before."""
         if self.size is not None and bgr.shape != self.size:
             raise SittingMixed(
                 f"{self.kind} of {self.person}: pictures of {_size(self.size)} and of "
@@ -82,7 +82,7 @@ def watched(
     advance: Advance = lambda _seconds, _frames: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Presentation, MadeFor]:
-    """What stands before the camera for so many seconds: the nearest good face twice a second.
+    """The presentation before the camera for so many seconds: the nearest good face twice a second.
     `kind` is LIVE or an attack's name. With `keep` the pictures are written there.
 
     Raises NoFace where fewer than LEAST_FRAMES showed one, SittingMixed, CameraUnavailable,
@@ -121,9 +121,9 @@ def recorded(
     source: str,
     advance: Callable[[int], object] = lambda _clips: None,
 ) -> tuple[list[Presentation], MadeFor]:
-    """The clips of a sitting that was recorded before, for the camera at `source` (its setting).
-    `advance` is told how many are done. Raises SittingMixed where their pictures are of different
-    sizes, ClipsInvalid where there are none."""
+    """The presentations of a recorded sitting, for the camera at `source` (its setting). `advance`
+    is called with the number of clips that are done. Raises SittingMixed where pictures have
+    different sizes, ClipsInvalid where there are none."""
     found: list[Presentation] = []
     made_for: MadeFor | None = None
     for done, clip in enumerate(clips, 1):

@@ -14,7 +14,7 @@ Beat = Callable[[], None]
 
 
 class Notifier:
-    """Sends nothing where `address` is None, as outside of systemd."""
+    """Sends messages to systemd; none where `address` is None, as outside of systemd."""
 
     def __init__(self, address: str | None = None, watchdog_s: float | None = None) -> None:
         """`address` is a socket's path, or @name for an abstract one.
@@ -27,18 +27,18 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Notifier":
-        """As systemd set NOTIFY_SOCKET and WATCHDOG_USEC for this process."""
+        """The notifier by NOTIFY_SOCKET and WATCHDOG_USEC, as systemd set them."""
         given = os.environ if environment is None else environment
         ours = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         usec = given.get("WATCHDOG_USEC") if ours else None
         return cls(given.get("NOTIFY_SOCKET") or None, int(usec) / 1e6 if usec else None)
 
     def ready(self) -> None:
-        """Started, or done with the reload."""
+        """Tell that the daemon has started, or is done with a reload."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Reading the settings again; `ready` ends it."""
+        """Tell that the settings are read again; `ready` ends it."""
         self._send(
             f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
         )
@@ -47,11 +47,11 @@ class Notifier:
         self._send("STOPPING=1")
 
     def watchdog(self) -> None:
-        """Alive and at work."""
+        """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`; the same line again is not sent."""
+        """Show one line in `systemctl status`; the same line again is not sent."""
         if text != self._status:
             self._status = text
             self._send(f"STATUS={' '.join(text.split())}")
@@ -67,10 +67,8 @@ class Notifier:
 
 
 class Heartbeats:
-    """Each thread that must never hang gives a sign of life again and again.
-
-    A thread that legitimately waits (no camera, no event to send) wakes up to beat.
-    """
+    """Heartbeats of the threads that must never hang. A thread that waits (no camera, no event to
+    send) wakes up to beat."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -78,13 +76,13 @@ class Heartbeats:
         self._due: dict[str, float] = {}
 
     def expect(self, name: str, within_s: float) -> Beat:
-        """From now on `name` must call what is returned at least every `within_s` seconds."""
+        """The function that the thread `name` must call at least every `within_s` from now on."""
         beat = partial(self._beat, name, within_s)
         beat()
         return beat
 
     def stale(self) -> tuple[str, ...]:
-        """Names of those whose beat is overdue, in alphabetical order."""
+        """Names of the threads whose beat is overdue, sorted."""
         now = self._clock()
         with self._lock:
             return tuple(sorted(name for name, due in self._due.items() if now > due))
@@ -95,7 +93,8 @@ class Heartbeats:
 
 
 class Watchdog:
-    """Feeds systemd's watchdog only while nobody is overdue; then systemd kills and restarts."""
+    """Feeds systemd's watchdog while no thread is overdue; otherwise systemd restarts the
+    daemon."""
 
     def __init__(self, notifier: Notifier, heartbeats: Heartbeats) -> None:
         self._notifier = notifier
@@ -104,12 +103,12 @@ class Watchdog:
 
     @property
     def every_s(self) -> float | None:
-        """How often to call `feed`: a third of systemd's patience; None where nobody waits."""
+        """How often to call `feed`: a third of systemd's time; None without a watchdog."""
         patience = self._notifier.watchdog_s
         return None if patience is None else patience / 3
 
     def feed(self) -> tuple[str, ...]:
-        """Tell systemd that all is well if it is; the names of those that are overdue."""
+        """Feed the watchdog if all is well; the names of the overdue threads."""
         stale = self._heartbeats.stale()
         if not stale:
             self._notifier.watchdog()

@@ -97,8 +97,8 @@ class Settings(BaseSettings):
 
     @property
     def retired(self) -> tuple[str, ...]:
-        """What was read of keys that are called otherwise now, or are no settings any more: a
-        sentence a key."""
+        """A sentence for each key that was read and has another name now, or is no setting any
+        more."""
         return self._retired
 
     @model_validator(mode="after")
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _a_distance_from_before_sface_is_dlibs(cls, data: Any) -> Any:
-        """Files written when dlib was the only recogniser set its distance and name none: such a
+        """Read a distance without a recogniser as dlib's: such files are from before SFace, and the
         door goes on as it was."""
         if not isinstance(data, dict):
             return data
@@ -165,7 +165,7 @@ def load_settings(path: Path | None) -> Settings:
             return tuple(today(settings_cls, source()) for source in sources)
 
     def today(settings: type[BaseSettings], data: dict[str, Any]) -> PydanticBaseSettingsSource:
-        """Of each source by itself, so that the environment wins by an older name, too."""
+        """Renew each source by itself, so that the environment wins also by an older name."""
         tables, said = renewed(data)
         retired.extend(said)
         return InitSettingsSource(settings, init_kwargs=tables)
@@ -186,7 +186,7 @@ def load_settings(path: Path | None) -> Settings:
 
 
 def describe_validation(error: ValidationError) -> str:
-    """One line a problem: the dotted key and what is wrong. Never the given value."""
+    """Each problem with its dotted key, and never with the given value."""
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in problem["loc"]) or "(top)"
@@ -228,7 +228,7 @@ _KINDS = {
 
 
 def in_words(problem: Mapping[str, Any]) -> str:
-    """What is wrong with one field, of an entry of a ValidationError. Never the given value."""
+    """What is wrong with one field, by an entry of a ValidationError; never the given value."""
     kind: str = problem["type"]
     if (words := _WORDS.get(kind)) is not None:
         return words.format(**problem.get("ctx", {}))

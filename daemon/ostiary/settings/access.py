@@ -19,7 +19,7 @@ LEAST_LIVE = 0.5
 
 
 ChallengeMode = Literal["off", "uncertain", "always"]
-"""Of whom a challenge is asked, whatever the rules say."""
+"""People of whom a challenge is asked, whatever the rules say."""
 LOCALTIME = Path("/etc/localtime")
 
 

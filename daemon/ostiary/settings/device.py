@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -10,16 +11,23 @@ from pydantic import Field
 from ostiary.settings.section import Section, TopicLevel
 
 _OF_AN_IMAGE = {"debian", "localhost", "orangepi", "raspberrypi", "ubuntu"}
-"""What every machine is called that was made from the same image."""
+"""Names that all machines made from one image have."""
 
 
 def proposed_id(host: str, machine: str) -> str:
-    """An id that no other door has: the host's name, and where that is everybody's, with four
-    digits of its machine id (`/etc/machine-id`)."""
+    """An id that no other door has: the host's name, with four digits of the machine id
+    (`/etc/machine-id`) where many hosts have that name."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", host.partition(".")[0]).strip("-")[:48] or "door"
     if name.lower() not in {*_OF_AN_IMAGE, "door"}:
         return name
     return f"{name}-{hashlib.sha256(machine.strip().encode()).hexdigest()[:4]}"
+
+
+def this_machines_id() -> str:
+    """An id for the door of this machine."""
+    machine = Path("/etc/machine-id")
+    known = machine.read_text(encoding="ascii") if machine.is_file() else ""
+    return proposed_id(socket.gethostname(), known)
 
 
 class DeviceSettings(Section):

@@ -14,7 +14,7 @@ from ostiary.errors import ConfigError
 from ostiary.settings import DoorSettings, ReaderSettings, Section, Settings
 
 Changes = Mapping[str, Mapping[str, Any]]
-"""Tables, and what their keys are to be; None: not set."""
+"""New values by table and key; None: the key is not set."""
 
 HEAD = """\
 # The settings of an Ostiary door. Every key is here with its default; the environment wins over
@@ -40,7 +40,7 @@ EXAMPLES: Mapping[str, Section] = {
     "doors": DoorSettings(),
     "readers": ReaderSettings(device=Path("/dev/input/by-id/usb-reader-event-kbd")),
 }
-"""What a table that is not there by default may look like."""
+"""Examples of tables that are not there by default."""
 
 
 def _commented(table: str) -> str:
@@ -83,9 +83,8 @@ def toml(value: Any) -> str:
 
 
 def edited(text: str, changes: Changes) -> str:
-    """`text` with these keys set, of a table that occurs several times in the first. Comments,
-    order and all other keys stay. Raises ConfigError where `text` is not TOML, or a key is written
-    in a way that has to be changed by hand."""
+    """`text` with these keys set; of a repeated table in the first. Comments, order and all other
+    keys stay. Raises ConfigError where `text` is not TOML, or a key has to be changed by hand."""
     try:
         wanted = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -148,7 +147,7 @@ def _inserted(lines: list[str], at: int, line: str) -> list[str]:
 
 
 def _remark(line: str) -> str:
-    """What stands behind a value: a comment."""
+    """The comment behind a value."""
     for at in (hit.start() for hit in re.finditer(r"\s*#", line)):
         try:
             if tomllib.loads(line[:at]):

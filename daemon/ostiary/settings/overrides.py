@@ -1,7 +1,7 @@
-"""Thresholds that were set while running: kept beside the database, over the operator's TOML.
+"""Thresholds that were set while the door runs, in a file beside the database.
 
-What wins: the environment, then this file, then the TOML file, then the defaults. The operator's
-own file is never written.
+The environment wins over this file, this file over the operator's TOML file, that over the
+defaults. The operator's own file is never written.
 """
 
 import os
@@ -17,13 +17,13 @@ from ostiary.settings.access import ADJUSTABLE
 from ostiary.settings.file import toml
 
 THRESHOLDS = ("false_accept", "distance_threshold")
-"""Two ways to say how near is near enough, of which one is in force."""
+"""The risk and the distance, of which one is in force."""
 
 Values = Mapping[str, float | int | bool]
 
 
 def ranges() -> dict[str, dict[str, float]]:
-    """What each of ADJUSTABLE may be, in the words of JSON Schema."""
+    """The range of each field of ADJUSTABLE, in the words of JSON Schema."""
     words = {"Ge": "minimum", "Gt": "exclusiveMinimum", "Le": "maximum", "Lt": "exclusiveMaximum"}
     return {
         name: {
@@ -35,12 +35,12 @@ def ranges() -> dict[str, dict[str, float]]:
 
 
 def overrides_path(settings: Settings) -> Path:
-    """`ostiary.db` has its overrides in `ostiary.settings.toml`."""
+    """The file of the overrides: `ostiary.settings.toml` beside `ostiary.db`."""
     return settings.store.path.with_suffix(".settings.toml")
 
 
 def read_overrides(path: Path) -> Values:
-    """What was set; empty where nothing was. Raises ConfigError."""
+    """The values that were set; none where there is no file. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -81,10 +81,8 @@ def set_by_environment(name: str) -> bool:
 
 
 def adjusted(access: AccessSettings, values: Values) -> AccessSettings:
-    """`access` with other values; a risk replaces a distance and the other way round.
-
-    Raises SettingInvalid that says what is out of range.
-    """
+    """`access` with other values. A risk replaces a distance, and a distance a risk. Raises
+    SettingInvalid, which says what is out of range."""
     kept = access.model_dump(exclude_unset=True)
     for one, other in (THRESHOLDS, THRESHOLDS[::-1]):
         if one in values:
@@ -96,7 +94,7 @@ def adjusted(access: AccessSettings, values: Values) -> AccessSettings:
 
 
 def write_overrides(path: Path, values: Values) -> None:
-    """Keep exactly these values; none: remove the file. Raises DatabaseUnwritable."""
+    """Write exactly these values; without any, remove the file. Raises DatabaseUnwritable."""
     try:
         if not values:
             path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Keys of earlier settings files: where each has gone, or what holds instead.
+"""Keys of earlier settings: where each has gone, or what holds instead.
 
-Such a file, or environment, is read all the same. The doctor and the journal name what is in it.
+A file or an environment with such keys is still read. The doctor and the journal name them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Read as the key `to`."""
+    """A key that is read as the key `to`."""
 
     to: str
 
@@ -20,7 +20,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Not read: it is `at`, as it was by default."""
+    """A key that is not read: the value is `at`, the former default."""
 
     at: float
 
@@ -68,8 +68,8 @@ RETIRED: Mapping[str, Moved | Fixed] = {
 
 
 def renewed(data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The tables of one file or environment with the keys of today, and what has become of each
-    other one, a sentence each. Where a key stands in its new place too, that counts."""
+    """The tables of one file or environment with today's keys, and a sentence for each earlier key.
+    Where the new key is set, too, that counts."""
     tables = {name: _copied(table) for name, table in data.items()}
     said = [
         f"{key} {became}"
@@ -87,7 +87,7 @@ def _copied(table: Any) -> Any:
 
 
 def _tables(tables: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """Those in which the key may stand: several where a table is repeated."""
+    """The tables in which the key may stand; several where a table is repeated."""
     table = tables.get(key.partition(".")[0])
     for each in table if isinstance(table, list) else [table]:
         if isinstance(each, dict):
@@ -97,8 +97,7 @@ def _tables(tables: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
 def _take(
     tables: dict[str, Any], table: dict[str, Any], key: str, what: Moved | Fixed
 ) -> str | None:
-    """Take the key out of its table and put it where it is read; what has become of it. None where
-    it is not there."""
+    """Move the key to where it is read, or drop it; what became of it. None where it is not set."""
     old = key.partition(".")[2]
     if old not in table:
         return None

@@ -8,7 +8,7 @@ import typer
 
 
 class Questions:
-    """`take_defaults`: nothing is asked, and every default is taken."""
+    """Asks questions. `take_defaults`: it asks nothing and takes every default."""
 
     def __init__(self, *, take_defaults: bool = False) -> None:
         self.take_defaults = take_defaults
@@ -24,8 +24,9 @@ class Questions:
         secret: bool = False,
         shown: Callable[[str], str] = str,
     ) -> Any:
-        """The answer as `check` makes it; its ValueError is told, and the question asked again.
-        Raises it where nothing is asked. `shown` is how an answer may be seen: without secrets."""
+        """The answer as `check` makes it. A ValueError of `check` is shown and the question asked
+        again; where nothing is asked it is raised. `shown` makes the text of an answer that may be
+        seen, without secrets."""
         if given is not None or self.take_defaults:
             answer = default if given is None else given
             typer.echo(f"{question}: {'…' if secret else shown(answer)}")
@@ -40,7 +41,7 @@ class Questions:
                 typer.echo(f"  {error}")
 
     def hidden(self, question: str) -> str:
-        """What is typed and not seen; it is asked for in any case."""
+        """An answer that is typed unseen; it is always asked for."""
         self.asked += 1
         return str(typer.prompt(question, hide_input=True)).strip()
 
@@ -57,12 +58,12 @@ class Questions:
 
 
 def yes(answer: str) -> bool:
-    """Raises ValueError for what is neither yes nor no."""
+    """Whether the answer is yes. Raises ValueError for neither yes nor no."""
     if answer.lower() not in ("y", "yes", "n", "no"):
         raise ValueError("yes or no.")
     return answer.lower().startswith("y")
 
 
 def say(text: str) -> None:
-    """A heading of what follows."""
+    """Print a heading."""
     typer.echo(click.style(f"\n{text}", bold=True))

@@ -15,18 +15,18 @@ from ostiary.setup.console import write_for_the_door
 
 SHIPPED = Path("/usr/share/ostiary/mosquitto")
 USERS = ("home-assistant", "operator")
-"""Others that may connect, each with a password of its own."""
+"""Further users of the broker, each with a password of its own."""
 _OWN = re.compile(
     r"^\s*(listener|port|bind_address|password_file|acl_file|per_listener_settings|"
     r"allow_anonymous|(auth_)?plugin)\b",
     re.MULTILINE,
 )
-"""Settings of a broker that somebody has set up for others."""
+"""Settings by which a broker is known to be set up for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalBroker:
-    """Where it is set up: mosquitto's folder, and the file with the door's password."""
+    """mosquitto on this machine: its folder, and the file with the door's password."""
 
     folder: Path = Path("/etc/mosquitto")
     password_file: Path = Path("/etc/ostiary/mqtt-password-local")
@@ -41,7 +41,7 @@ class LocalBroker:
         return self.folder / "conf.d/ostiary.conf"
 
     def of_others(self) -> Path | None:
-        """A file that configures this broker for others, who would be locked out."""
+        """The file that configures this broker for others, who would be locked out; None: none."""
         files = (self.folder / "mosquitto.conf", *sorted(self.folder.glob("conf.d/*.conf")))
         for file in files:
             is_of_others = file != self._conf and file.exists()
@@ -56,10 +56,9 @@ class LocalBroker:
         port: int = 1883,
         former: str | None = None,
     ) -> dict[str, str]:
-        """Write its configuration, ACL and passwords, and the door's own password. Those that are
-        there are kept. `restart` says whether it runs with them; if not, they are taken back.
-        `former` is the id until now, whose topics the door may clear. Passwords that are new, by
-        user.
+        """Write configuration, ACL and passwords; new passwords by user. Passwords that are there
+        are kept. `restart` says whether the broker runs with them; if not, they are taken back.
+        `former` is the door's id until now, whose topics it may clear.
 
         Raises ConfigError where mosquitto is not installed, is configured for others, has another
         user of this name, or does not start; OSError."""
@@ -120,8 +119,8 @@ def _program(name: str) -> str | None:
 
 
 def _write_hashed(path: Path, passwords: dict[str, str], program: str) -> None:
-    """Passwords as mosquitto reads them; in clear they are nowhere for longer than it takes.
-    Raises ConfigError where its program fails, OSError."""
+    """Write passwords as mosquitto reads them. They are in the clear only until its program hashed
+    them. Raises ConfigError where that program fails, OSError."""
     new = path.with_name(f"{path.name}.new")
     try:
         _write_closed(new, "".join(f"{user}:{word}\n" for user, word in passwords.items()))
@@ -141,6 +140,6 @@ def _write_closed(path: Path, text: str) -> None:
 
 
 def _give_to_mosquitto(path: Path) -> None:
-    """It reads its files as the user mosquitto."""
+    """Give a file to the user mosquitto, as which the broker reads it."""
     with suppress(LookupError, PermissionError):  # it is not installed by its package
         shutil.chown(path, "mosquitto", "mosquitto")

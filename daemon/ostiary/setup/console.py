@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 VALID = timedelta(days=825)
-"""As long as browsers take one for."""
+"""Longest validity of a certificate that browsers accept."""
 SOON = timedelta(days=30)
 GROUP = "ostiary"
 
@@ -33,8 +33,8 @@ def addresses() -> tuple[str, ...]:
 
 
 def make_certificate(folder: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
-    """The certificate and its key, for these names and addresses; those that are there are kept
-    while they are good for them. Root's, and readable by the door's group. Raises OSError."""
+    """The certificate and its key for these names and addresses, made unless the present ones are
+    good for them. They are root's, and the door's group may read them. Raises OSError."""
     certificate, key = folder / "console.crt", folder / "console.key"
     if certificate.exists() and key.exists() and _is_good(certificate, names):
         return certificate, key
@@ -64,7 +64,7 @@ def make_certificate(folder: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
 
 
 def write_for_the_door(path: Path, data: bytes) -> None:
-    """A file that its owner may write, the door's group read, and nobody else. Raises OSError."""
+    """Write a file that its owner may write and the door's group may read. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -80,14 +80,14 @@ def write_for_the_door(path: Path, data: bytes) -> None:
 
 
 def fingerprint(certificate: Path) -> str:
-    """SHA-256, as browsers show it."""
+    """The certificate's SHA-256, as browsers show it."""
     digest = x509.load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256())
     return digest.hex(":").upper()
 
 
 def _is_good(certificate: Path, names: tuple[str, ...]) -> bool:
-    """Whether it holds for all names, and not only for a month. What somebody's authority issued is
-    theirs to renew."""
+    """Whether the certificate holds for all names, for more than a month. One that an authority
+    issued is left to it."""
     try:
         made = x509.load_pem_x509_certificate(certificate.read_bytes())
         covered = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -7,7 +7,6 @@ and the settings' comments stay.
 import getpass
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -35,7 +34,7 @@ from ostiary.service.doctor.network import check_broker
 from ostiary.service.logging import configure_logging
 from ostiary.service.owner import is_so_for_owner_of
 from ostiary.settings import CameraSettings, Settings, load_settings
-from ostiary.settings.device import DeviceSettings, proposed_id
+from ostiary.settings.device import DeviceSettings, this_machines_id
 from ostiary.settings.file import edited
 from ostiary.settings.mqtt import is_loopback
 from ostiary.setup.asking import Questions, say, yes
@@ -45,16 +44,16 @@ from ostiary.setup.service import Service
 
 INSTALLED = Path("/usr/bin/ostiary")
 TRIES = 3
-"""How often somebody is looked for before the camera."""
+"""Tries to enrol the first person."""
 TEST_PULSE_S = 1.0
 
 Given = Mapping[str, str | None]
-"""What options answered beforehand."""
+"""Answers that options gave, by question."""
 
 
 class FirstHour:
-    """One run. `_changes` is what is to be written; nothing is before all questions were asked,
-    but for files that the settings then name."""
+    """One run of the setup. `_changes` are the settings to write. They are written after the last
+    question; only files that they name are written before."""
 
     def __init__(self, config: Path, questions: Questions, given: Given, service: Service) -> None:
         self._config = config
@@ -68,7 +67,7 @@ class FirstHour:
         configure_logging(self._before.log.model_copy(update={"level": "critical"}))
 
     def run(self) -> None:
-        """Ask, write, look, start, enrol. Raises ConfigError."""
+        """Ask, write, check, start and enrol. Raises ConfigError."""
         if not (os.access(self._config, os.W_OK) and os.access(self._config.parent, os.W_OK)):
             raise ConfigError(f"{self._config} is not yours to write: put `sudo` before it.")
         with _ended_in_order():
@@ -96,7 +95,8 @@ class FirstHour:
         return self._questions.ask(question, default, self._given[key], check)
 
     def _as_it_will_be(self) -> Settings:
-        """Raises ConfigError where the answers do not go together."""
+        """The settings with all changes. Raises ConfigError where the answers do not fit
+        together."""
         text = edited(self._config.read_text(encoding="utf-8"), self._changes)
         trial = self._config.with_name(f".{self._config.name}.trial")
         try:
@@ -106,7 +106,7 @@ class FirstHour:
             trial.unlink(missing_ok=True)
 
     def _show(self, checks: Iterable[Check]) -> bool:
-        """Print what was found; whether all of it works."""
+        """Print checks; whether none of them is red."""
         shown = doctor.render(checks, self._terminal)
         return all(each.level is not Level.RED for each in shown)
 
@@ -116,9 +116,7 @@ class FirstHour:
         say("The door")
         device = self._before.device
         self._set("device", name=self._ask("Name", device.name, "name"))
-        machine = Path("/etc/machine-id")
-        known = machine.read_text(encoding="ascii") if machine.is_file() else ""
-        proposed = device.id if device.id != "door" else proposed_id(socket.gethostname(), known)
+        proposed = device.id if device.id != "door" else this_machines_id()
         self._set("device", id=self._ask("Id, of its own at the broker", proposed, "id", _id))
 
     def _camera(self) -> None:
@@ -146,7 +144,7 @@ class FirstHour:
         self._set("cameras", source=source)
 
     def _look(self, source: str) -> bool:
-        """Size, rate, light, focus, as the door's own user; whether it can be used."""
+        """Check a camera as the door's own user; whether it can be used."""
 
         def look() -> bool:
             try:
@@ -222,7 +220,7 @@ class FirstHour:
         self._set("mqtt", password_file=str(file) if file.exists() else None)
 
     def _permit_anonymous(self, host: str, *, is_permitted: bool) -> None:
-        """Raises ConfigError where it is not wanted."""
+        """Ask whether anybody there may command the door. Raises ConfigError where not."""
         question = f"Anybody at {host} could open this door. Take it without a user all the same"
         if not self._questions.ask(question, _no_or_yes(is_permitted), check=yes):
             raise ConfigError(
@@ -334,8 +332,9 @@ class FirstHour:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Also an SSH session that drops (SIGHUP) goes through each `finally`: the door is started, the
-    lock released. A second signal, of the terminal and of `sudo`, does not disturb that."""
+    """Let SIGHUP (an SSH session that drops) and SIGTERM go through each `finally`, so that the
+    door is started and the lock let go. A second signal, by the terminal and `sudo`, does not
+    disturb that."""
     ends = (signal.SIGHUP, signal.SIGTERM)
 
     def end(number: int, _: object) -> None:
@@ -352,7 +351,7 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def _id(answer: str) -> str:
-    """Raises ValueError where it cannot stand in a topic."""
+    """The id. Raises ValueError where it cannot stand in a topic."""
     try:
         return DeviceSettings(id=answer).id
     except ValidationError:

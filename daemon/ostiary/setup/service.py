@@ -1,4 +1,4 @@
-"""The daemon as systemd runs it, for as long as it is being set up."""
+"""Stops and starts the daemon by systemd while it is set up."""
 
 import grp
 import re
@@ -13,31 +13,31 @@ BOOTED = Path("/run/systemd/system")
 GPIO_SHIPPED = Path("/usr/share/doc/ostiary/gpio.conf")
 GPIO = Path("/etc/systemd/system/ostiary.service.d/gpio.conf")
 GPIO_GROUP = "gpio"
-"""Which `gpio.conf` names: systemd starts no unit of a group that is not there."""
+"""The group that `gpio.conf` names: systemd starts no unit whose group is missing."""
 GPIO_RULE = Path("/etc/udev/rules.d/60-ostiary-gpio.rules")
 
 
 class Service:
-    """`managed`: stop and start it. Where systemd does not run nothing happens."""
+    """The daemon's unit. It does nothing unless `managed`, and where systemd does not run."""
 
     def __init__(self, *, managed: bool = True) -> None:
         self.managed = managed and BOOTED.is_dir()
 
     def stop(self) -> None:
-        """So that its cameras and lines can be looked at."""
+        """Stop it, so that its cameras and lines are free."""
         self._systemctl("stop", UNIT)
 
     def start(self) -> bool:
-        """Whether it is ready; it is, once it watches."""
+        """Start it anew; whether it is ready."""
         self._systemctl("daemon-reload")
         return self._systemctl("restart", UNIT)
 
     def restart(self, unit: str) -> bool:
-        """Whether it runs; nobody says otherwise where systemd does not."""
+        """Restart a unit; whether it runs, or nothing is managed."""
         return self._systemctl("restart", unit) or not self.managed
 
     def permit_lines(self) -> None:
-        """The drop-in that lets the door use GPIO lines, and the lines' group, where there is none.
+        """Let the door use GPIO lines, by a drop-in and the lines' group, which is made if need be.
         Raises ConfigError, OSError."""
         if not (self.managed and GPIO_SHIPPED.exists()):
             return
@@ -49,8 +49,8 @@ class Service:
         GPIO.write_bytes(GPIO_SHIPPED.read_bytes())
 
     def set_up_code(self) -> str | None:
-        """The code with which the console's first account is made; None: it has one, or the
-        journal does not say."""
+        """The code for the console's first account; None: it has an account, or the journal does
+        not say."""
         if not self.managed:
             return None
         told = subprocess.run(
@@ -70,7 +70,7 @@ class Service:
 
 
 def _make_group() -> None:
-    """The group of the chips, as Raspberry Pi OS has it, and udev's rule that gives them to it."""
+    """Make the chips' group, as Raspberry Pi OS has it, and udev's rule that gives them to it."""
     try:
         subprocess.run(["groupadd", "--system", GPIO_GROUP], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -19,23 +19,24 @@ from ostiary.vision.quality import assess, colour_of, sharpness_of
 
 FIRST_WITHIN_S = 5.0
 PATIENCE_S = 30.0
-"""How long a camera is waited for that has answered, or may still."""
+"""Longest wait for a camera that has answered, or still may."""
 WATCHED_S = 2.5
 LEAST_ROOM, ROOM_FOR_A_FACE = 1.5, 2.5
-"""Widths of the smallest face that is judged, in the shorter side of a picture: a nearer one does
-not fit, or hardly. Liveness is judged on 2.7 of them."""
+"""Widths of the smallest judged face that have to fit into the shorter side of a picture: below the
+first a face hardly fits, above the second it has room. Liveness is judged on 2.7 of them."""
 SLOW = 0.6
 """Below this share of the wanted rate a camera is called slow."""
 DARK, BRIGHT = 40.0, 215.0
 GREY = 0.01
-"""Of `colour_of` for the whole picture: below it there is no colour at all."""
+"""Value of `colour_of` for the whole picture below which there is no colour."""
 LIGHT = "Move, focus or light the camera until a face is seen well where people stand."
 BLURRED = 0.005
-"""Of `sharpness_of` for the whole picture; a scene in focus has several times as much."""
+"""Value of `sharpness_of` for the whole picture; a scene in focus has several times as much."""
 
 
 def check_camera(settings: CameraSettings, vision: VisionSettings | None = None) -> Iterator[Check]:
-    """`vision` says how large a face must be, and where the models are that find it."""
+    """Whether a camera gives pictures that a face can be judged on. `vision` says how large a face
+    must be, and where the models are that find it."""
     name = f"camera {settings.name}"
     vision = vision or VisionSettings()
     try:
@@ -133,7 +134,7 @@ def _picture(name: str, frames: list[Frame]) -> Check:
 
 
 def _seen(name: str, frame: Frame, detector: Detector, vision: VisionSettings) -> Check:
-    """How the nearest face is seen, by one who stands where people will."""
+    """How the nearest face is seen of a person who stands where people will."""
     faces = detector.detect(frame.image, max(frame.image.shape[:2]))
     if not faces:
         return green(name, "nobody in view; stand where people will, and run this again")
@@ -148,8 +149,8 @@ def _seen(name: str, frame: Frame, detector: Detector, vision: VisionSettings) -
 def _faces(
     name: str, settings: CameraSettings, frames: list[Frame], vision: VisionSettings
 ) -> Iterator[Check]:
-    """Whether faces are seen that do not stand upright. Of the four ways to turn a picture, the
-    detector is surest of the one in which they do."""
+    """Whether faces stand upright: of the four ways to turn a picture, the detector is surest of
+    the one in which they do."""
     try:
         detector = YuNetDetector(model_path(models_directory(vision.models), YUNET))
     except OstiaryError:

@@ -12,7 +12,7 @@ INDENT = " " * 6
 
 
 class Level(StrEnum):
-    """How it is."""
+    """The state that a check found."""
 
     GREEN = "green"
     YELLOW = "yellow"
@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it is, what was found, and what to do where it is not green."""
+    """One line: what was checked, its state, what was found, and what to do unless it is green."""
 
     name: str
     level: Level
@@ -45,11 +45,11 @@ def red(name: str, found: str, advice: str) -> Check:
 
 STYLES = {Level.GREEN: "green", Level.YELLOW: "yellow", Level.RED: "bold red"}
 WORDS = {Level.GREEN: "ok", Level.YELLOW: "look", Level.RED: "BAD"}
-"""Colour is not the only sign."""
+"""Words beside the colours, which not everybody sees."""
 
 
 def render(checks: Iterable[Check], console: Console) -> tuple[Check, ...]:
-    """Print each line as its check comes in; all of them."""
+    """Print each line as its check comes in; all checks."""
     shown = []
     for check in checks:
         line = Text(f"{WORDS[check.level]:<6}", style=STYLES[check.level])

@@ -89,7 +89,8 @@ def _sealed(settings: Settings, contents: Contents) -> Iterator[Check]:
 
 
 def _broken(connection: sqlite3.Connection, key: bytes | None) -> str:
-    """What does not open, in words. Such people are in no list; by their names they are deleted."""
+    """People and templates that do not open, in words. Such people are in no list; their names are
+    given, so that they can be deleted."""
     if version(connection) < IDS_SINCE:
         return ""  # the daemon, as it starts, looks at each
     seal = seal_of(connection, key)
@@ -140,7 +141,8 @@ def _room(folder: os.PathLike[str]) -> Check:
 
 
 def check_rules(settings: Settings) -> Iterator[Check]:
-    """Says nothing of a door without any, nor of a database that `check_database` finds bad."""
+    """Whether all rules open and name doors that are there; nothing without rules, or where
+    `check_database` finds the database bad."""
     try:
         contents, broken = _contents(settings)
     except OstiaryError:
@@ -165,13 +167,13 @@ def check_rules(settings: Settings) -> Iterator[Check]:
 
 
 def _contents(settings: Settings) -> tuple[list[dict[str, Any]], int]:
-    """What each rule says, and how many do not open."""
+    """The contents of the rules, and how many do not open."""
     found, broken = [], 0
     with read_only(settings.store.path.absolute()) as connection:
         seal = seal_of(connection, store_key(settings))
         known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rules'").fetchone()
         if known is None:
-            return [], 0  # it is of before there were rules
+            return [], 0  # from before there were rules
         for number, sealed in connection.execute("SELECT id, content FROM rules ORDER BY id"):
             try:
                 found.append(json.loads(seal.opened_text(sealed, "rule", number)))

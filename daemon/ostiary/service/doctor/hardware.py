@@ -18,8 +18,8 @@ INPUTS = Path("/sys/class/input")
 
 
 def check_devices(settings: Settings) -> Iterator[Check]:
-    """Cameras with what they offer and what is asked of them, GPIO chips, keypads, the TPM. They
-    are looked at and not changed."""
+    """Cameras with what they offer and what is asked of them, GPIO chips, keypads and the TPM.
+    Nothing is changed."""
     cameras = {_device(each): each for each in settings.cameras if _is_device(each)}
     for path in device_paths():
         yield from _camera(path, cameras.get(path.resolve()))
@@ -59,7 +59,8 @@ def _camera(path: Path, used: CameraSettings | None) -> Iterator[Check]:
 
 
 def _inputs(settings: Settings) -> Iterator[Check]:
-    """Keyboards, as keypads and card readers are; those that the settings name by their path."""
+    """Keyboards, which keypads and card readers are, and whether a reader of the settings uses
+    them."""
     named = {str(reader.device.resolve()) for reader in settings.readers if reader.device}
     for each in sorted(INPUTS.glob("event*")):
         try:
@@ -73,7 +74,7 @@ def _inputs(settings: Settings) -> Iterator[Check]:
 
 
 def _tpm() -> Check:
-    # Whether a key is there is not to be seen: the folder of sealed credentials is root's.
+    # Whether there is a key cannot be seen: the folder of sealed credentials is root's.
     if TPM.exists() and TPM.read_text(encoding="ascii").strip() == "2":
         return green("device tpm", "TPM 2.0; a store key that the package makes is bound to it")
     return green("device tpm", "no TPM 2.0; a store key is bound to a file on this disk")

@@ -11,14 +11,14 @@ from ostiary.settings import Settings
 
 
 def check_settings(settings: Settings) -> Iterator[Check]:
-    """Says nothing where there is not."""
+    """Keys of the settings that have another name now, or are no settings; nothing without any."""
     if settings.retired:
         advice = "Take them out, or write the file anew: `ostiary config` says it as it is read."
         yield yellow("settings", "; ".join(settings.retired), advice)
 
 
 def check_secrets(settings: Settings) -> Iterator[Check]:
-    """Nothing where no secret is in a file of its own."""
+    """Whether others may read the files of secrets; nothing where there is none."""
     files = [path for path in _secrets(settings) if path.exists()]
     for path in files:
         if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
@@ -33,7 +33,7 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether somebody besides its owner may write the file."""
+    """Whether others than its owner may write the file."""
     return bool(path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 

@@ -27,7 +27,7 @@ ANSWER_WITHIN_S = 5.0
 KEPT_WITHIN_S = 1.0
 WINDOW = 8
 ROOMY_BYTES = 256 * 1024
-"""Pictures and lists of people usually fit."""
+"""From this size on pictures and lists of people usually fit."""
 SOON = timedelta(days=14)
 LISTENS = "0A"
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -75,7 +75,7 @@ def _encryption(where: str, visit: "_Visit") -> Check:
 
 
 def _limits(limits: Limits, *, needs_retain: bool) -> Iterator[Check]:
-    """What the broker does not take."""
+    """Limits of the broker."""
     size = limits.packet_bytes
     if size is None:
         yield green("broker limit", "messages of any size")
@@ -122,7 +122,7 @@ def _permission(what: str, topic: str, refused: str | None) -> Check:
 
 
 def _running(topics: Topics, kept: bytes | None) -> Iterator[Check]:
-    """What the door that runs says of its connections, where this user may read it."""
+    """What the running door says of its connections, where this user may read it."""
     try:
         state = State.model_validate_json(kept or b"")
     except ValidationError:
@@ -142,10 +142,10 @@ def _running(topics: Topics, kept: bytes | None) -> Iterator[Check]:
 
 
 class _Visit:
-    """A short connection under a name of its own, which leaves the daemon's alone."""
+    """A short connection under a client id of its own, which leaves the daemon's alone."""
 
     def __init__(self, login: Login) -> None:
-        """Raises BrokerUnavailable."""
+        """Connect. Raises BrokerUnavailable."""
         self._heard: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._loss: Loss | None = None
         self.connection = Connection(login, MQTT5, WINDOW, self)
@@ -156,7 +156,7 @@ class _Visit:
             self.connection.open()
 
     def publish(self, topic: str, *, retain: bool = False) -> str | None:
-        """Why the broker does not take a message on `topic`; None where it does."""
+        """Why the broker refuses a message on `topic`; None: it takes it."""
         answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         if not self.connection.publish(topic, b"", retain=retain, acknowledged=answers.put):
             return self._ended()
@@ -166,7 +166,7 @@ class _Visit:
             return self._ended()
 
     def subscribe(self, topic: str) -> str | None:
-        """Why the broker does not take a subscription to `topic`; None where it does."""
+        """Why the broker refuses a subscription to `topic`; None: it takes it."""
         try:
             self.connection.subscribe(topic)
         except BrokerUnavailable as error:
@@ -174,7 +174,8 @@ class _Visit:
         return None
 
     def kept(self, topic: str) -> bytes | None:
-        """What the broker keeps there; None: nothing, or nothing that we may hear."""
+        """The message that the broker keeps at `topic`; None: none, or this user may not read
+        it."""
         if self.subscribe(topic) is not None:
             return None
         until = time.monotonic() + KEPT_WITHIN_S
@@ -201,7 +202,7 @@ class _Visit:
 
 
 def check_console(http: HttpSettings) -> Iterator[Check]:
-    """Nothing where it is off."""
+    """Whether the console can be served where the settings say; nothing where it is off."""
     if not http.enabled:
         return
     try:
@@ -237,7 +238,7 @@ def _age(certificate: Path, now: datetime) -> Iterator[Check]:
 
 
 def _who_listens(port: int) -> set[int]:
-    """The users whose programs listen at that TCP port."""
+    """Users whose programs listen at a TCP port."""
     users = set()
     for table in TABLES:
         for line in table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else ():

@@ -20,7 +20,7 @@ from ostiary.vision.last_layer import LastLayer
 from ostiary.vision.models import models_directory
 
 LAX = 0.01
-"""A door that takes more than one stranger in a hundred for somebody is said to be lax."""
+"""Risk from which a door is called lax: one stranger in a hundred is taken for somebody."""
 AGAIN = (
     "The networks themselves judge. Sit again: `ostiary calibrate --anew`; or say that it is "
     "meant so: `ostiary calibrate --forget`."
@@ -34,7 +34,7 @@ WHY = {
 
 
 def check_recognition(settings: Settings) -> Iterator[Check]:
-    """The threshold in force, its risk, and people whom this recogniser does not know."""
+    """The threshold in force, its risk, and people without templates of this recogniser."""
     vision, access = settings.vision, settings.access
     try:
         directory = models_directory(vision.models)
@@ -78,7 +78,7 @@ def check_recognition(settings: Settings) -> Iterator[Check]:
 
 
 def _own_templates(settings: Settings) -> dict[str, list[Descriptor]]:
-    """Everybody's templates of the recogniser in use; nobody's where they do not open."""
+    """All templates of the recogniser in use, by person; none where they do not open."""
     own: dict[str, list[Descriptor]] = {}
     try:
         stored = stored_templates(settings.store.path, store_key(settings))
@@ -119,7 +119,8 @@ def _others(settings: Settings, stored: Mapping[str, int]) -> Iterator[Check]:
 
 
 def check_calibration(settings: Settings) -> Iterator[Check]:
-    """Says nothing where nobody sat, nor of a database that `check_database` finds bad."""
+    """Whether each calibration is in force; nothing without any, or where `check_database` finds
+    the database bad."""
     try:
         with read_only(settings.store.path.absolute()) as connection:
             stored = stored_calibrations(connection, seal_of(connection, store_key(settings)))

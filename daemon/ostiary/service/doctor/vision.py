@@ -26,9 +26,9 @@ from ostiary.vision.runtime import available_providers, open_session, provider_i
 
 RUNS = 9
 ENOUGH_S = 2.0
-"""A stage that has been measured for so long is known to be slow."""
+"""A stage is measured for so long at most."""
 TOO_SLOW_S = 0.5
-"""Three votes at this pace take longer than a person waits."""
+"""Time of a frame at which three votes take longer than a person waits."""
 SMALL = ImageLimits(bytes=100_000, pixels=10_000, side=100)
 
 
@@ -124,7 +124,7 @@ def _median_s(stage: Callable[[], object]) -> float:
 
 
 def check_decoder() -> Iterator[Check]:
-    """Starts the process, and lets it decode one picture."""
+    """Whether pictures of strangers are decoded apart: one is decoded so."""
     picture = encode_jpeg(np.zeros((64, 64, 3), np.uint8))
     try:
         with Decoder(SMALL) as decoder:
