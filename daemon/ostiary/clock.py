@@ -1,4 +1,4 @@
-"""The machine's clock, for whoever is given no other."""
+"""The machine's clock, used where no other clock is given."""
 
 from datetime import UTC, datetime
 
@@ -9,5 +9,5 @@ def utc_now() -> datetime:
 
 
 def always() -> bool:
-    """That the clock is right, where nobody can be asked."""
+    """True: the clock counts as right where it cannot be checked."""
     return True

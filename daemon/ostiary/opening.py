@@ -1,4 +1,4 @@
-"""Opens the database, however it is found: damaged, or without its key."""
+"""Opens the database, also where it is damaged, or its key is missing."""
 
 from datetime import UTC, datetime
 
@@ -14,11 +14,11 @@ log = structlog.get_logger(__name__)
 
 
 def open_database(settings: Settings) -> tuple[Database, tuple[str, ...]]:
-    """The database, and what keeps everybody out, as stable words.
+    """The database, and stable words for what keeps everybody out.
 
-    A damaged one is put aside, and the door begins with nobody: it denies. Without its key the
-    door knows nobody either, and leaves all as it is. Raises StoreLocked where there is no
-    database yet and the key cannot be read, because a new one would be plain.
+    A damaged database is set aside, and the door begins without people and denies everybody.
+    Without its key the door knows nobody either, and changes nothing. Raises StoreLocked where
+    there is no database yet and the key cannot be read, because a new one would not be sealed.
     """
     path, door = settings.store.path, door_key(settings)
     try:

@@ -1,4 +1,4 @@
-"""Threads that recognition goes before."""
+"""Lower priority for threads that must not slow recognition."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ NICENESS = 10
 
 
 def step_back() -> None:
-    """Let every other thread go before this one. Linux has priorities of threads, not only of
-    processes; elsewhere, and where it is not permitted, nothing happens."""
+    """Lower this thread's priority. Linux has priorities of threads; elsewhere, and where it is not
+    permitted, nothing happens."""
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

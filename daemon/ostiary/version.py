@@ -1,4 +1,4 @@
-"""What a door runs: the version, and the commit that it was built from."""
+"""The version, and the commit that it was built from."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ COMMIT_FILE = "COMMIT"
 
 
 def described() -> str:
-    """`0.1.0 (commit 1a2b3c4)`, or without the commit where nobody can say."""
+    """`0.1.0 (commit 1a2b3c4)`, without the commit where it is unknown."""
     known = commit()
     return __version__ if known is None else f"{__version__} (commit {known[:12]})"
 
 
 def commit() -> str | None:
-    """The commit in hex; None where this was not built from one."""
+    """The commit in hex; None where it is unknown."""
     built = files("ostiary") / COMMIT_FILE
     if built.is_file():
         return built.read_text(encoding="ascii").strip() or None
@@ -29,7 +29,7 @@ def commit() -> str | None:
 
 
 def _installed_commit() -> str | None:
-    """What pip noted (PEP 610): a repository's commit, or the checkout that is installed."""
+    """The commit by pip's note (PEP 610): a repository's, or of the installed checkout."""
     try:
         noted = Distribution.from_name("ostiary").read_text("direct_url.json")
         origin = json.loads(noted or "{}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.cli.remote import new_client_id
+from ostiary.cli.door import new_client_id
 from ostiary.cli.site_authority import SiteAuthority
 from ostiary.cli.site_connection import WINDOW, SiteConnection, look, table_of
 from ostiary.commands.site import Heard

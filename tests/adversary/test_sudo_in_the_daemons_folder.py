@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.cli.remote import new_client_id
+from ostiary.cli.door import new_client_id
 from ostiary.cli.site_authority import SiteAuthority
 from ostiary.cli.site_connection import WINDOW, SiteConnection
 from ostiary.crypto.door_key import DoorKey
@@ -147,7 +147,7 @@ sys.argv = ["ostiary", *sys.argv[2:]]
 main()
 """
 NEEDED = (
-    "ostiary.cli.site_authority ostiary.cli.remote ostiary.cli.site_connection "
+    "ostiary.cli.site_authority ostiary.cli.door ostiary.cli.site_connection "
     "ostiary.store.site ostiary.store.database ostiary.mqtt.security ostiary.mqtt.broker "
     "ostiary.service.owner ostiary.crypto.door_key ostiary.site.topics encodings.ascii "
     "encodings.idna importlib.readers importlib.resources mnemonic "

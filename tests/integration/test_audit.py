@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 
-from ostiary.cli.remote import RemoteDoor, new_client_id
+from ostiary.cli.door import RemoteDoor, new_client_id
 from ostiary.commands.commands import COMMANDS
 from ostiary.commands.registry import LOCAL, AnyCommand, Asker, Context
 from ostiary.errors import DatabaseUnwritable, TimedOut

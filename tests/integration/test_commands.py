@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ostiary.cli.door import RemoteDoor, new_client_id
 from ostiary.cli.events import told
-from ostiary.cli.remote import RemoteDoor, new_client_id
 from ostiary.commands.services import CommandLimits
 from ostiary.errors import TimedOut, UserExists
 from ostiary.local.running_door import A

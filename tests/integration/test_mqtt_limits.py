@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ostiary.cli.door import RemoteDoor, new_client_id
 from ostiary.cli.people import everybody
-from ostiary.cli.remote import RemoteDoor, new_client_id
 from ostiary.cli.rules import whole_book
 from ostiary.errors import RequestTooLarge
 from ostiary.messages.commands.decisions import (

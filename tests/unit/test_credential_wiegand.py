@@ -3,13 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary.hardware.keypad import Pulse, read
+from ostiary.hardware.keypad import Pulse, Word, meaning
 
 BIT_S = 0.002
 
 
 def pulses(bits: list[bool], start: float = 0.0) -> list[Pulse]:
     return [Pulse(start + BIT_S * position, bit) for position, bit in enumerate(bits)]
+
+
+def read(pulses: list[Pulse]) -> list[str | None]:
+    """The meanings of all words in a record of pulses."""
+    words: list[str | None] = []
+    word = Word()
+    for pulse in pulses:
+        if word.is_over(pulse.at):
+            words.append(meaning(word))
+            word = Word()
+        word = word.pulsed(pulse)
+    return [*words, meaning(word)] if word.bits else words
 
 
 def framed(number: int, length: int) -> list[bool]:

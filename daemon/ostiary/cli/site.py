@@ -262,7 +262,7 @@ def _role(text: str) -> "MemberRole":
 def _connect(settings: Settings, name: str) -> "SiteConnection":
     from dataclasses import replace
 
-    from ostiary.cli.remote import new_client_id
+    from ostiary.cli.door import new_client_id
     from ostiary.cli.site_connection import WINDOW, SiteConnection
     from ostiary.mqtt.broker import login_of
     from ostiary.site.topics import SiteTopics
@@ -295,7 +295,7 @@ def _authority(settings: Settings, *, make: bool = False) -> "Identity":
 
 
 def _in_folder_of_key(settings: Settings) -> "AbstractContextManager[None]":
-    """As whoever the folder is of in which the key-holder's key and list are."""
+    """Run a block as the owner of the folder with the key-holder's key and list."""
     from ostiary.service.owner import as_owner_of
 
     return as_owner_of(_authority_file(settings).parent)
@@ -303,7 +303,7 @@ def _in_folder_of_key(settings: Settings) -> "AbstractContextManager[None]":
 
 @contextmanager
 def _database(settings: Settings) -> "Iterator[Database]":
-    """Opened, and made, as whoever the folder is of."""
+    """The database, opened or made as the owner of its folder."""
     from ostiary.service.owner import as_owner_of
 
     with as_owner_of(settings.store.path.parent), open_database(settings) as database:
@@ -311,7 +311,7 @@ def _database(settings: Settings) -> "Iterator[Database]":
 
 
 def _own_identity(settings: Settings) -> "Identity":
-    """Of this door; its key is made where there is none, as whoever the folder is of."""
+    """This door's identity; its key is made if need be, as the owner of its folder."""
     from ostiary.crypto.identity import Identity
     from ostiary.mqtt.security import door_key
     from ostiary.service.owner import as_owner_of
@@ -328,7 +328,7 @@ def _remember(settings: Settings, name: str, authority: bytes, members: bytes) -
 
 
 def _membership(settings: Settings, name: str) -> "Membership":
-    """As this door, or as the key-holder. Raises SiteNotJoined."""
+    """The site as this door knows it, or as the key-holder does. Raises SiteNotJoined."""
     from ostiary.site.members import Membership, read_members
     from ostiary.store.site import SiteStore
 
@@ -349,7 +349,7 @@ def _membership(settings: Settings, name: str) -> "Membership":
 
 
 def _heard(settings: Settings, name: str) -> "Callable[[str], datetime | None]":
-    """When this machine heard of a person; one that is no door of the site heard of nobody."""
+    """When this machine heard of a person; None for all where it is no door of the site."""
     from ostiary.store.site import SiteStore
 
     if not settings.store.path.exists():
@@ -363,7 +363,7 @@ def _heard(settings: Settings, name: str) -> "Callable[[str], datetime | None]":
 
 
 def _show_qr(code: str) -> None:
-    """Where `segno` is installed (the extra `site`): for a door's camera app, or a phone."""
+    """Show the code as a QR code, where `segno` is installed (the extra `site`)."""
     try:
         import segno
     except ImportError:

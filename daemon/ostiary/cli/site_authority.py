@@ -1,7 +1,7 @@
-"""What the key-holder of a site does: admits, revokes, changes keys, and signs anew what has to be.
+"""The key-holder of a site: admits and revokes doors, changes keys, and signs people anew.
 
-The newest list of members is kept beside the key-holder's key: a broker that has lost it, or keeps
-an older one, does not matter.
+The newest list of members is kept beside the key-holder's key, so that it does not matter if the
+broker lost it or keeps an older one.
 """
 
 import os
@@ -36,8 +36,8 @@ KEY_HOLDER = "key-holder"
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What was signed anew: `people` who belong to the site, `removed` who are deleted now; and
-    how many were `refused`, because nobody of the site had written them."""
+    """Numbers of messages that were signed anew: of `people` of the site, and of those `removed` by
+    it; `refused` were not written by a member."""
 
     people: int
     removed: int
@@ -45,7 +45,7 @@ class Renewed:
 
 
 Heard = Callable[[str], datetime | None]
-"""When this machine heard of a person's last change, by the person's id; None: it did not."""
+"""When this machine heard of a person's last change, by the person's id; None: never."""
 
 _ANY_TIME = 2**63
 _WROTE_PEOPLE = frozenset({MemberRole.ENROLLER, MemberRole.REVOKED})
@@ -53,7 +53,7 @@ _WROTE_PEOPLE = frozenset({MemberRole.ENROLLER, MemberRole.REVOKED})
 
 @dataclass(frozen=True, slots=True)
 class _Anew:
-    """A message that was signed anew; `removed`: it tells of a deletion now."""
+    """A message that was signed anew; `removed`: it tells of a deletion by that."""
 
     topic: str
     payload: bytes
@@ -63,7 +63,7 @@ class _Anew:
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """A member whose changes since then are not to stay."""
+    """A revoked member whose changes since a moment are taken back."""
 
     member: str
     name: str
@@ -71,7 +71,7 @@ class _Suspect:
     heard: Heard
 
     def wrote(self, signer: Member, content: SitePerson, site: str, topic: str) -> bool:
-        """Whether the person's last change is to be taken for one of these."""
+        """Whether a person's last change counts as one of the suspect member's since then."""
         is_anew = signer.name == KEY_HOLDER and content.changed_by == self.name
         if signer.id != self.member and not is_anew:
             return False
@@ -81,7 +81,7 @@ class _Suspect:
 
 
 class SiteAuthority:
-    """`members` is the newest list that the key-holder signed."""
+    """Acts as the key-holder. `members` is the newest list that it signed."""
 
     def __init__(self, authority: Identity, members: Members, path: Path) -> None:
         self.authority = authority
@@ -92,7 +92,7 @@ class SiteAuthority:
     def begin(
         cls, authority: Identity, site: str, path: Path, connection: SiteConnection, now: datetime
     ) -> Self:
-        """A new site. Raises SiteRefused where there is one of that name."""
+        """Begin a site. Raises SiteRefused where there is one of that name."""
         if path.exists() or connection.kept(connection.topics.keys):
             raise SiteRefused(
                 f"There is a site {site} already. Admit this door to it (`ostiary site admit`, "
@@ -104,7 +104,7 @@ class SiteAuthority:
 
     @classmethod
     def open(cls, authority: Identity, site: str, path: Path, connection: SiteConnection) -> Self:
-        """The newer one of the list that is kept here and the one on the broker. Raises SiteRefused
+        """Open a site by the newer of the list here and the one on the broker. Raises SiteRefused
         where the site is not this key-holder's."""
         lists = []
         here = path.read_bytes() if path.exists() else None
@@ -134,7 +134,7 @@ class SiteAuthority:
         box: bytes,
         now: datetime,
     ) -> None:
-        """Raises SiteRefused."""
+        """Make a door a member. Raises SiteRefused."""
         try:
             changed = admitted(self.members, self.authority, name, role, public, box, now)
         except ValueError as error:
@@ -149,10 +149,10 @@ class SiteAuthority:
         now: datetime,
         heard: Heard = lambda _: None,
     ) -> Renewed:
-        """Believe nothing more of a member, change the site's key, and sign everybody anew. With
-        `since` whomever it changed last is deleted, but for those of whose last change this machine
-        has `heard` before; what the author says of the time counts for nothing. It may be called
-        again where it was cut off. Raises SiteRefused."""
+        """Revoke a member, change the site's key, and sign all people anew. With `since`, people
+        whom the member changed last are deleted, unless this machine `heard` of that change before;
+        the time in the message counts for nothing. It may be called again after an interruption.
+        Raises SiteRefused."""
         gone = self.members.named(name)
         before, changed = self.members, self.members
         if gone is None or gone.role is not MemberRole.REVOKED:
@@ -166,7 +166,7 @@ class SiteAuthority:
         return self._renew(connection, before, changed, now, suspect)
 
     def rotate(self, connection: SiteConnection, now: datetime) -> Renewed:
-        """Change the site's key, and sign everybody anew by it."""
+        """Change the site's key, and sign all people anew by it."""
         changed = rotated(self.members, self.authority, now)
         return self._renew(connection, self.members, changed, now, None)
 
@@ -200,23 +200,23 @@ class SiteAuthority:
         suspect: "_Suspect | None",
         now: datetime,
     ) -> "_Anew | None":
-        """One message, signed anew; None for what nobody of the site wrote."""
+        """One message, signed anew; None for one that no member wrote."""
         topic, payload = message
         try:
-            # However far ahead: a door with another clock may have believed it.
+            # However far ahead it is dated: a door with another clock may have believed it.
             opened = read(former, topic, payload, _ANY_TIME, _WROTE_PEOPLE)
             content = read_person(opened.content)
         except Refused:
             return None
         written, signer = opened.version, former.signers[opened.version.member]
         removed = False
-        if signer.id != self.authority.id:  # of what was signed anew before, it says whose it was
+        if signer.id != self.authority.id:  # a message signed anew before names its author
             content = content.model_copy(update={"changed_by": signer.name})
         if suspect is not None and isinstance(content, SitePerson):
             removed = suspect.wrote(signer, content, after.site, topic)
         version = following(written, 0, self.authority.id)
         if removed:
-            # Newer than all that is known of them is not needed: a deletion holds in any case.
+            # It need not be the newest version of the person: a deletion always holds.
             version = following(None, int(now.timestamp() * 1000), self.authority.id)
             content = Tombstone(changed_by="key-holder", changed_at=now)
         sealed = write(after, topic, version, content.model_dump_json().encode())

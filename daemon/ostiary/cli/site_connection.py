@@ -1,4 +1,4 @@
-"""The operator's side of a site: what the broker keeps of it, heard, changed and shown."""
+"""The operator's connection to a site: reads, changes and shows what the broker keeps of it."""
 
 import queue
 import secrets
@@ -48,7 +48,7 @@ class SiteConnection:
             self._connection.close()
 
     def kept(self, topic: str) -> bytes | None:
-        """What the broker keeps under one topic; None: nothing."""
+        """The message that the broker keeps at a topic; None: none."""
         return self._heard([topic])[0].get(topic) or None
 
     def doors(self) -> dict[str, bytes]:
@@ -90,7 +90,7 @@ class SiteConnection:
         self._connected().check_fits(topic, payload)
 
     def listen(self, topic: str) -> None:
-        """Hear what is said there from now on. Raises BrokerUnavailable."""
+        """Subscribe to a topic. Raises BrokerUnavailable."""
         self._connected().subscribe(topic)
 
     def say(self, topic: str, payload: bytes) -> None:
@@ -98,7 +98,7 @@ class SiteConnection:
         self._connected().publish(topic, payload)
 
     def next(self, topic: str, timeout_s: float) -> bytes | None:
-        """What is said there next; None: nothing in that time."""
+        """The next message at a topic; None: none in that time."""
         until = time.monotonic() + timeout_s
         while (left := until - time.monotonic()) > 0:
             incoming = self._get(left)
@@ -120,7 +120,7 @@ class SiteConnection:
         return connection
 
     def _heard(self, filters: list[str]) -> tuple[dict[str, bytes], bool]:
-        """What is kept under these, and whether the broker had room for all of it."""
+        """Messages kept under these filters, and whether the broker had room for all."""
         connection = self._connected()
         for each in filters:
             connection.subscribe(each)

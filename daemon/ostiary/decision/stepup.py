@@ -1,4 +1,4 @@
-"""A challenge before one camera: whose it is, what is granted if it is passed, and when it ends.
+"""A challenge before one camera: of which face, what a pass grants, and when it ends.
 
 There is one at a time. It ends not passed when its time is over, when the face is lost, when
 somebody else steps up, or when the stream stops. Otherwise one could try until a challenge suits.

@@ -144,18 +144,6 @@ class Word:
         return bool(self.bits) and now - self.last >= WORD_ENDS_AFTER_S
 
 
-def read(pulses: Iterable[Pulse]) -> list[str | None]:
-    """The meanings of all words in a record of pulses."""
-    words: list[str | None] = []
-    word = Word()
-    for pulse in pulses:
-        if word.is_over(pulse.at):
-            words.append(meaning(word))
-            word = Word()
-        word = word.pulsed(pulse)
-    return [*words, meaning(word)] if word.bits else words
-
-
 def meaning(word: Word) -> str | None:
     """A card's number in decimal (facility code and number as one: facility × 65536 + number for 26
     and 34 bits, × 2^19 for H10304, × 2^20 for 35 bits), or one of the keys 0–9, * and #. None for

@@ -1,8 +1,8 @@
-"""Somebody presents a PIN or a card at a door: whose is it, and what becomes of it.
+"""PINs and cards that are presented at a door: finds the owner, and has it decided.
 
 It comes from a keypad (`submit`, a thread of its own) or by MQTT (`present`, the thread of the
 commands): never from recognition, which a hash must not keep waiting. What was presented stands in
-no log line and no event. Nor is any PIN taken that anybody would try first.
+no log line and no event. PINs that anybody would try first are not taken.
 """
 
 import hashlib

@@ -73,8 +73,8 @@ class SeenFace:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The newest frame with what was seen in it. `asked`: how whoever stands there is to look;
-    `prompt`: what a challenge asks of them."""
+    """The newest frame with what was seen in it. `asked`: the pose that an enrolment asks for;
+    `prompt`: what a challenge asks for."""
 
     frame: Frame
     faces: tuple[SeenFace, ...] = ()
@@ -196,7 +196,7 @@ class Recognition:
             return self._view if self._is_newer(after) else None
 
     def ask(self, pose: str | None) -> None:
-        """Show this with the next frames: how whoever stands there is to look; None: nothing."""
+        """Show with the next frames which pose an enrolment asks for; None: none."""
         self._asked = pose
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
