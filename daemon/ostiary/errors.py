@@ -29,7 +29,7 @@ class ConfigError(OstiaryError, code="config_invalid", exit_status=78):
 
 
 class FileDenied(OstiaryError, code="file_denied", exit_status=77):
-    """A file may not be read or written by this user, or cannot be."""
+    """This user may not read or write a file, or it cannot be read or written."""
 
 
 class ModelMissing(OstiaryError, code="model_missing", exit_status=66):
@@ -77,7 +77,7 @@ class SealBroken(OstiaryError, code="seal_broken"):
 
 
 class LogAltered(OstiaryError, code="log_altered"):
-    """The log does not fit its chain, and what was asked for would hide that."""
+    """The log does not fit its chain, and the command would hide that."""
 
 
 class RecoveryWordsWrong(OstiaryError, code="recovery_words_wrong"):
@@ -118,7 +118,8 @@ class SeveralFaces(OstiaryError, code="several_faces"):
 
 
 class FaceCovered(OstiaryError, code="face_covered"):
-    """The mouth or the eyes are covered; nobody is enrolled so: such faces resemble each other."""
+    """The mouth or the eyes are covered. Nobody is enrolled so, since such faces resemble each
+    other."""
 
 
 class LowQuality(OstiaryError, code="low_quality"):
@@ -215,7 +216,7 @@ class RuleUnknown(OstiaryError, code="rule_unknown"):
 
 
 class ScheduleInvalid(OstiaryError, code="schedule_invalid"):
-    """Hours that are none: no day, no time between start and end, or no hours at all."""
+    """Hours cannot be used: no day, no time between start and end, or no hours at all."""
 
 
 class ScheduleOverlaps(OstiaryError, code="schedule_overlaps"):
@@ -223,7 +224,7 @@ class ScheduleOverlaps(OstiaryError, code="schedule_overlaps"):
 
 
 class PeriodInvalid(OstiaryError, code="period_invalid"):
-    """A first or last moment that is none, or an end before its start."""
+    """A first or last moment that does not exist, or an end before its start."""
 
 
 class LocksEverybodyOut(OstiaryError, code="locks_everybody_out"):
@@ -264,7 +265,7 @@ class NotAllowed(OstiaryError, code="not_allowed", exit_status=77):
 
 
 class SignatureInvalid(OstiaryError, code="signature_invalid", exit_status=77):
-    """A command has to be signed and is not, or wrongly, too long ago, or for the second time."""
+    """A command has to be signed, and is not, or was signed wrongly, too long ago, or before."""
 
 
 class TransactionConflict(OstiaryError, code="transaction_conflict"):
@@ -317,7 +318,8 @@ class PasswordsDiffer(OstiaryError, code="passwords_differ"):
 
 
 class PictureUnfit(OstiaryError, code="picture_unfit"):
-    """No template is made of an event's picture but of a live, unknown face near to somebody's."""
+    """Only an event's picture of a live, unknown face that is near to somebody's becomes a
+    template."""
 
 
 class SetUpCodeWrong(OstiaryError, code="set_up_code_wrong", exit_status=77):
@@ -387,7 +389,8 @@ class NotCalibrated(OstiaryError, code="not_calibrated", exit_status=66):
 
 
 class LastLayerInvalid(OstiaryError, code="last_layer_invalid"):
-    """A camera's last layer is cut off, holds what is no number, or reads another network."""
+    """A camera's last layer is cut off, holds a value that is no number, or is made for another
+    network."""
 
 
 def error_of(code: str) -> type[OstiaryError]:

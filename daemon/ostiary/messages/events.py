@@ -49,8 +49,8 @@ class LoggedEvent(Event):
 
     forgotten: bool = Field(
         default=False,
-        description="It named somebody who was deleted since: there is no name any more. Only in "
-        "what is looked up later; an event that is told has its name.",
+        description="It named a person who was deleted since; the name is gone. True only in "
+        "events that are looked up later.",
     )
 
 
@@ -68,11 +68,12 @@ class LoginEvent(LoggedEvent):
     threshold: float | None = Field(
         default=None,
         ge=0,
-        description="The distance that was near enough then. It follows the number of registered "
-        "people: compare with this, never with a number of your own.",
+        description="The largest distance that was near enough then. It follows the number of "
+        "registered people: compare with this, never with a number of your own.",
     )
     recognizer: RecognizerName | None = Field(
-        default=None, description="Whose metric that is; none for an event of an older version."
+        default=None,
+        description="The recogniser of `distance`; null in an event of an older version.",
     )
     liveness: float | None = Field(ge=0, le=1, description="P(live), 0 to 1.")
     reason: Reason = Field(description="Why it was decided so.")
@@ -105,7 +106,7 @@ class EntranceEvent(LoggedEvent):
         "layer of its own; `calibration_dropped`: it is used no more."
     )
     username: str | None = Field(
-        default=None, description="Who was let in when it `opened`, where somebody was."
+        default=None, description="Of `opened`: the person who was let in, if any."
     )
     mode: Mode | None = Field(default=None, description="The new one, of `mode`.")
     by: str | None = Field(
@@ -123,9 +124,9 @@ class EntranceEvent(LoggedEvent):
 
 
 class DuressEvent(LoggedEvent):
-    """Somebody was let in with the PIN that says they are forced to. Everything at the door, and
-    every other event, is as it always is: show this to nobody who may stand there. Its `event_id`
-    and `seq` are those of the login, so that no gap tells of it."""
+    """Somebody was let in with the duress PIN: they are forced. Everything at the door, and every
+    other event, is as always: show this to nobody who may stand there. Its `event_id` and `seq` are
+    those of the login, so no gap shows it."""
 
     username: str | None = Field(description="None only where it is `forgotten`.")
     source: str = Field(description="Which door: its camera's name.")
@@ -184,15 +185,14 @@ class PromptMessage(Message):
         "any more, and the decision is in `…/event/login`."
     )
     step: int = Field(
-        ge=0, description="The how many-eth thing that is asked; 0 with null and `step_back`."
+        ge=0, description="Counts what is asked, from 1 on; 0 with null and `step_back`."
     )
     expires: Timestamp = Field(description="When the time for all of it is over.")
 
 
 class LogHead(Message):
-    """The log of events and of the operators' deeds up to here, in one hash. Who keeps these can
-    show later that something before was altered or taken away: `ostiary verify-log --head FILE`.
-    """
+    """The log of events and audit rows up to here, in one hash. Whoever keeps these messages can
+    show later that something before was altered or taken away: `ostiary verify-log --head FILE`."""
 
     door: str = Field(description="Which door: its topic, `ostiary/<device id>`.")
     position: int = Field(ge=1, description="Of the chain's newest entry.")

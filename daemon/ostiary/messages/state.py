@@ -96,14 +96,14 @@ class BrokerState(Message):
     retain: bool = Field(description="Whether it keeps the last message of a topic.")
     session_expiry_s: int | None = Field(
         default=None,
-        description="How long it keeps commands for a door that is away, where that is not "
-        "an hour, as the door asks for.",
+        description="How long it keeps commands for a door that is away; null: an hour, as the "
+        "door asks for.",
     )
     keepalive_s: int | None = Field(
         default=None, description="How often it wants a sign of life; null: as offered."
     )
     too_large: tuple[str, ...] = Field(
-        default=(), description="Topics of messages that were not sent, being larger."
+        default=(), description="Topics of messages that were not sent, as they are larger."
     )
 
 
@@ -169,11 +169,12 @@ class EntranceState(Message):
     mode: Mode
     lock: str = Field(description="`locked` or `unlocked`: what the lock is told to be.")
     contact: str = Field(
-        description="`open` or `closed`; `none`: it has none; `unreadable`: it should say."
+        description="`open` or `closed`; `none`: there is no contact; `unreadable`: it cannot be "
+        "read."
     )
     alarm: bool = Field(description="Whether the alarm sounds.")
     faults: tuple[str, ...] = Field(
         default=(),
-        description="Of `contact`, `exit_button`, `keypad`, `alarm`: cannot be used now.",
+        description="Which of `contact`, `exit_button`, `keypad`, `alarm` cannot be used now.",
     )
     since: Timestamp = Field(description="Of the last change.")

@@ -85,8 +85,8 @@ class FirstVersionAnswer(Answer):
     similarity: Millionths | None = Field(description="1 - distance.")
     threshold: float | None = Field(
         default=None,
-        description="The distance that was near enough. It follows the number of registered "
-        "people: compare with this, never with a number of your own.",
+        description="The largest distance that was near enough. It follows the number of "
+        "registered people: compare with this, never with a number of your own.",
     )
     recognizer: RecognizerName | None = None
     message: str = Field(description="The outcome in words.")

@@ -46,11 +46,13 @@ class SetPinRequest(Request):
     """Give a person a PIN instead of the one before."""
 
     username: Username
-    pin: Pin = Field(description="Digits: four to twelve, not all alike, not in a row, nobody's.")
+    pin: Pin = Field(
+        description="Four to twelve digits, not all alike, not in a row, and no other person's PIN."
+    )
     duress: bool = Field(
         default=False,
-        description="This is the one for when they are forced: it opens as the other does, and "
-        "tells `…/duress`.",
+        description="This is the duress PIN, for when they are forced: it opens as the other "
+        "does, and tells `…/duress`.",
     )
 
 
@@ -63,7 +65,7 @@ class RemovePinRequest(Request):
     """Take a person's PIN away."""
 
     username: Username
-    duress: bool = Field(default=False, description="The one for when they are forced.")
+    duress: bool = Field(default=False, description="The duress PIN.")
 
 
 class RemovePinAnswer(Answer):
@@ -122,8 +124,8 @@ class CredentialsAnswer(Answer):
 
 
 class CredentialRequest(Request):
-    """Somebody presents a PIN or a card at a door. Send it from a keypad that nobody can overhear,
-    signed or by TLS: who can read it can open the door with it."""
+    """Present somebody's PIN or card at a door. Send it signed or by TLS, from a keypad that nobody
+    can overhear: whoever can read it can open the door with it."""
 
     door: DoorName | None = Field(
         default=None, description="Its camera's name, where there are several."
@@ -131,7 +133,7 @@ class CredentialRequest(Request):
     pin: Pin | None = None
     card: Card | None = None
     username: Username | None = Field(
-        default=None, description="Who says so, with `pin`: it then counts for them only."
+        default=None, description="With `pin`: it then counts for this person only."
     )
 
     @model_validator(mode="after")
@@ -146,5 +148,6 @@ class CredentialRequest(Request):
 class CredentialAnswer(Answer):
     door: str
     outcome: Literal["granted", "denied", "waiting"] = Field(
-        description="`waiting`: it was right, and a face (or what else the rules ask) is to come."
+        description="`waiting`: it was right, and a face (or what else the rules ask for) has to "
+        "follow."
     )

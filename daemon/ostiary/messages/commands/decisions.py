@@ -26,7 +26,7 @@ class LoginAnswer(FirstVersionAnswer):
 
 
 class EventsRequest(Request):
-    """A page of the audit trail; also what a consumer asks for that saw a gap in `seq`."""
+    """Gives a page of events. A consumer that saw a gap in `seq` asks for it."""
 
     cursor: int | None = Field(
         default=None, ge=0, le=2**62, description="Go on from here: the last answer's `cursor`."
@@ -36,7 +36,7 @@ class EventsRequest(Request):
         default=True, description="false: oldest first; `cursor` N then gives `seq` above N."
     )
     kind: Literal["login", "user", "door", "duress"] | None = Field(
-        default=None, description="Without it all but `duress`, which has to be asked for."
+        default=None, description="Unset: all but `duress`."
     )
     username: Username | None = None
     reason: Reason | None = None
@@ -47,4 +47,4 @@ class EventsRequest(Request):
 
 class EventsAnswer(Answer):
     events: tuple[AnyEvent, ...]
-    cursor: int | None = Field(description="Ask with it for the next page; None after the last.")
+    cursor: int | None = Field(description="Send it to get the next page; null after the last.")

@@ -18,9 +18,11 @@ class PingAnswer(Answer):
 class SnapshotRequest(Request):
     """What does a camera see now?"""
 
-    camera: str | None = Field(default=None, description="Which one, where the door has several.")
+    camera: str | None = Field(
+        default=None, description="Which camera, where the door has several."
+    )
     width: int | None = Field(
-        default=None, ge=16, le=10_000, description="Pixels; a wider picture is made so small."
+        default=None, ge=16, le=10_000, description="Pixels; a wider picture is shrunk to this."
     )
     show: bool = Field(
         default=False,
@@ -37,7 +39,7 @@ class SnapshotAnswer(Answer):
 
 
 class ReloadRequest(Request):
-    """Read the configuration again and start anew with it."""
+    """Read the settings again and start anew with them."""
 
 
 class ReloadAnswer(Answer):

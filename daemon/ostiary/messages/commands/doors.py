@@ -20,7 +20,7 @@ class DoorsAnswer(Answer):
 
 
 class DoorRequest(Request):
-    """Run a door otherwise, open it once, or silence its alarm."""
+    """Set a door's mode, open it once, or silence its alarm."""
 
     door: DoorName | None = Field(
         default=None, description="Its camera's name, where there are several."

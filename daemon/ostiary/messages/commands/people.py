@@ -22,7 +22,7 @@ class UsersRequest(Request):
     """Who is registered?"""
 
     limit: int | None = Field(
-        default=None, ge=1, le=10_000, description="So many at once; unset: everybody."
+        default=None, ge=1, le=10_000, description="At most so many; unset: everybody."
     )
     cursor: str | None = Field(
         default=None, max_length=256, description="Go on from here: the last answer's `cursor`."
@@ -51,7 +51,9 @@ class UserRecord(Message):
 class UsersAnswer(Answer):
     users: tuple[UserRecord, ...] = Field(description="Everybody, by name.")
     recognizer: RecognizerName = Field(description="The one in use.")
-    threshold: float = Field(description="The distance that is near enough for this roster.")
+    threshold: float = Field(
+        description="The largest distance that is near enough for this roster."
+    )
     false_accept: float = Field(
         description="The chance that one stranger is taken for anybody at that distance."
     )
@@ -59,7 +61,7 @@ class UsersAnswer(Answer):
         ge=0, description="People who have only templates of a former recogniser until they come."
     )
     cursor: str | None = Field(
-        default=None, description="Ask with it for the next page; None after the last."
+        default=None, description="Send it to get the next page; null after the last."
     )
     scale: SiteScale | None = Field(
         default=None, description="null: these people are no more alike than those measured."
@@ -86,14 +88,14 @@ class PicturesRequest(Request):
         "right). Those that differ are kept.",
     )
     source: Literal["camera"] | None = Field(
-        default=None, description="`camera` instead of `image`: take the pictures yourself."
+        default=None, description="`camera` instead of `image`: the door takes the pictures."
     )
     camera: str | None = Field(
-        default=None, description="Which one, where the door has several; with `source` only."
+        default=None, description="Which camera, where the door has several; with `source` only."
     )
     require_live: bool = Field(
         default=True,
-        description="false enrols from a photo; only where the configuration permits it.",
+        description="false enrols from a photo; only where the settings permit it.",
     )
     allow_twin: bool = Field(
         default=False,
@@ -110,19 +112,19 @@ class PicturesRequest(Request):
 
 
 class RegisterRequest(Allowance, PicturesRequest):
-    """Register a person from one image, or from who stands before the camera now. `groups` are
-    those from the start; a visitor has a `valid_until`."""
+    """Register a person from one image, or the person who stands before the camera now. `groups`
+    hold from the start; a visitor has a `valid_until`."""
 
     scope: Scope | None = Field(
         default=None,
-        description="Who knows the person then: this `door` only, or the whole `site`. Unset: the "
-        "site, where this door is of one and may enrol for it.",
+        description="Where the person is known: at this `door` only, or at the whole `site`. "
+        "Unset: the site, if this door belongs to one and may enrol for it.",
     )
 
 
 VERIFIED = (
-    "Whether a live person stood at the door's camera, as a grant asks it: with a head that moved. "
-    "A picture that was sent proves no life, whatever its P(live)."
+    "Whether a live person stood at the door's camera and moved the head, as for a grant. A sent "
+    "picture proves no life, whatever its P(live)."
 )
 
 
@@ -130,8 +132,8 @@ class RegisterAnswer(FirstVersionAnswer):
     templates: int = Field(ge=1, description="How many looks were kept.")
     missing: tuple[str, ...] = Field(
         default=(),
-        description="Where one was kept only, and two are the rule: `look_left`, `look_right`, "
-        "which the camera did not see; of pictures, `second_picture`.",
+        description="What was missing where one template only was kept, and two are the rule: "
+        "`look_left` and `look_right` at the camera, `second_picture` of sent pictures.",
     )
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
     verified: bool = Field(default=False, description=VERIFIED)
@@ -194,7 +196,9 @@ class AddTemplateAnswer(Answer):
         description="To the person's nearest other template; large is another view, or another "
         "person."
     )
-    looks_like: str | None = Field(description="Who it looks more like, if somebody else.")
+    looks_like: str | None = Field(
+        description="The person whom it resembles more, if that is somebody else."
+    )
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
     verified: bool = Field(default=False, description=VERIFIED)
 

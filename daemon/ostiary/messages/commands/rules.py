@@ -124,7 +124,7 @@ class RulesRequest(Request):
         default=None,
         ge=1,
         le=10_000,
-        description="So many of them at once, groups first, then rules; unset: all.",
+        description="At most so many, groups first, then rules; unset: all.",
     )
     cursor: int | None = Field(
         default=None, ge=0, le=2**31, description="Go on from here: the last answer's `cursor`."
@@ -139,11 +139,11 @@ class RulesAnswer(Answer):
     timezone: str = Field(description="By whose clocks hours are meant.")
     without_group: str = Field(description="When people pass who are in no group.")
     clock_trusted: bool = Field(
-        description="false: the clock is not synchronised, and whoever has hours or an end is "
+        description="false: the clock is not synchronised, and people with hours or an end are "
         "denied."
     )
     cursor: int | None = Field(
-        default=None, description="Ask with it for the next page; None after the last."
+        default=None, description="Send it to get the next page; null after the last."
     )
 
 
@@ -229,24 +229,26 @@ class AccessAnswer(Answer):
 
 
 class SetAccessRequest(Allowance, Confirmed):
-    """Which groups somebody is in, and from when until when they may pass at all. What is left out
-    stays as it was; `access` is answered as it is from then on."""
+    """Set a person's groups, and from when until when they may pass at all. What is left out stays
+    as it was. Gives what `access` gives from then on."""
 
     username: Username
 
 
 class PutPersonRequest(Allowance, Request):
-    """A line of a list of people: register somebody new from the image, and set what they may. What
-    is left out stays as it was."""
+    """Take a line of a list of people: register a new person from the image, and set what they may.
+    What is left out stays as it was."""
 
     username: Username
     image: Base64Image | None = Field(default=None, description="Of somebody new.")
     require_live: bool = Field(
         default=True,
-        description="false enrols from a photo; only where the configuration permits it.",
+        description="false enrols from a photo; only where the settings permit it.",
     )
 
 
 class PutPersonAnswer(Answer):
     username: str
-    registered: bool = Field(description="false: was registered already; the image is not used.")
+    registered: bool = Field(
+        description="false: the person was registered already, and the image is not used."
+    )
