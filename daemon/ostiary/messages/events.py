@@ -95,7 +95,7 @@ class UserEvent(LoggedEvent):
 
 
 class EntranceEvent(LoggedEvent):
-    """Something happened at the door itself."""
+    """Something happened at the physical door."""
 
     source: str = Field(description="Which door: its camera's name.")
     what: DoorWhat = Field(
