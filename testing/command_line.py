@@ -1,6 +1,8 @@
 """The command line as somebody types it, in this process: what a process of its own would take to
 begin is most of what a short command costs."""
 
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from unittest.mock import patch
@@ -33,3 +35,16 @@ def ostiary(*arguments: str, typed: str = "", **environment: str) -> Said:
         sys.stdout.flush()
         sys.stderr.flush()
         return Said(code, out.getvalue().decode(), err.getvalue().decode())
+
+
+def ostiary_process(*arguments: str, **environment: str) -> Said:
+    """Run it in a process of its own: `ostiary run` sets up the process that it is in."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ostiary.cli.main", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from demo.scenes import empty_room
 from ostiary.clock import utc_now
 from ostiary.commands import people
 from ostiary.commands.registry import LOCAL, Asker, Context
@@ -41,6 +42,15 @@ def door(tmp_path: Path, engine: VisionEngine, clock: LaterClock) -> Iterator[Co
     settings = console_settings(tmp_path, http={"legacy_api": "token"})
     with ConsoleDoor(settings, engine, clock=clock) as running:
         yield running
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Path:
+    """What a camera sees before which nobody stands."""
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    folder.joinpath("0.jpg").write_bytes(empty_room().frames[0])
+    return folder
 
 
 @pytest.fixture
@@ -132,16 +142,13 @@ RULE = {"name": "R", "groups": ["G"], "needs": "card"}
 def test_a_stolen_cookie_widens_nothing(
     tmp_path: Path,
     engine: VisionEngine,
-    portraits: Path,
+    nobody: Path,
     method: str,
     path: str,
     body: dict[str, Any] | None,
 ) -> None:
     clock = LaterClock()
-    camera = tmp_path / "camera"
-    camera.mkdir()
-    camera.joinpath("0.jpg").write_bytes(portraits.joinpath("obama.jpg").read_bytes())
-    with ConsoleDoor(console_settings(tmp_path), engine, camera, clock=clock) as door:
+    with ConsoleDoor(console_settings(tmp_path), engine, nobody, clock=clock) as door:
         browser = door.operator()
         clock.ahead = LATER
         answer = browser.ask(method, f"/api/v1/{path}", json=body)
@@ -152,13 +159,10 @@ def test_a_stolen_cookie_widens_nothing(
 
 
 def test_a_lockdown_is_begun_at_once_and_ended_with_the_password(
-    tmp_path: Path, engine: VisionEngine, portraits: Path
+    tmp_path: Path, engine: VisionEngine, nobody: Path
 ) -> None:
     clock = LaterClock()
-    camera = tmp_path / "camera"
-    camera.mkdir()
-    camera.joinpath("0.jpg").write_bytes(portraits.joinpath("obama.jpg").read_bytes())
-    with ConsoleDoor(console_settings(tmp_path), engine, camera, clock=clock) as door:
+    with ConsoleDoor(console_settings(tmp_path), engine, nobody, clock=clock) as door:
         browser = door.operator()
         clock.ahead = LATER
         path = "/api/v1/doors/front"

@@ -5,8 +5,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -53,6 +51,8 @@ from ostiary.store.sealing import Rotation, encrypt, rotate
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.last_layer import FEATURES, VETO, LastLayer
 from ostiary.vision.recognizer import ErrorRates
+from testing.command_line import Said
+from testing.command_line import ostiary as typed
 from testing.daemon import write_config
 from testing.faces import RATES
 from testing.recognizing import recognizing
@@ -453,16 +453,8 @@ def test_a_recording_of_two_cameras_is_refused(
 # --- the command ------------------------------------------------------------------------------
 
 
-def ostiary(config: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli.main", "calibrate", *arguments],
-        env={**os.environ, "OSTIARY_CONFIG": str(config)},
-        input=answer,
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+def ostiary(config: Path, *arguments: str, answer: str = "") -> Said:
+    return typed("calibrate", *arguments, typed=answer, OSTIARY_CONFIG=str(config))
 
 
 def test_nobody_sits_who_has_not_agreed(tmp_path: Path, portraits: Path, models: Path) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from testing.broker import Mosquitto
+from testing.command_line import Said, ostiary_process
+from testing.command_line import ostiary as typed
 from testing.daemon import BASE, DaemonProcess, write_config
 from testing.ports import free_port
 from testing.probe import Probe
@@ -53,15 +55,9 @@ def config(tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path) -
     return write_config(tmp_path, broker.port, models, at_the_door)
 
 
-def ostiary(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli.main", *arguments],
-        env={**os.environ, "OSTIARY_CONFIG": str(config)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def ostiary(*arguments: str, config: Path) -> Said:
+    run = ostiary_process if arguments[0] == "run" else typed
+    return run(*arguments, OSTIARY_CONFIG=str(config))
 
 
 def test_a_stranger_is_unknown_until_registered_from_the_camera_and_then_granted(
@@ -319,6 +315,11 @@ def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
         "import ostiary.app, ostiary.cli.main, sys; "
         "assert not {'torch', 'onnx', 'face_recognition', 'dlib'} & set(sys.modules)"
     )
+    subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
+
+
+def test_a_short_command_does_not_wait_for_opencv() -> None:
+    check = "import ostiary.cli.main, sys; assert not {'cv2', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
 
 

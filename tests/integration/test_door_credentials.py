@@ -1,12 +1,9 @@
 """PINs, cards, contacts and modes on the real daemon: real broker, real models, a keypad of the
 kernel's own records, simulated contacts."""
 
-import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from testing import command_line
 from testing.broker import Mosquitto
 from testing.house import BASE, DOOR_EVENT, ENTRANCE, LOGIN, House
 from testing.waiting import wait_until
@@ -232,15 +230,9 @@ def test_a_card_is_given_by_holding_it_to_the_reader_and_opens_nothing_meanwhile
 
 def test_the_command_line_says_how_the_door_is_and_runs_it(house: House) -> None:
     def ostiary(*arguments: str, typed: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "ostiary.cli.main", *arguments],
-            env={**os.environ, "OSTIARY_CONFIG": str(house.folder / "ostiary.toml")},
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+        config = str(house.folder / "ostiary.toml")
+        done = command_line.ostiary(*arguments, typed=typed, OSTIARY_CONFIG=config)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     assert ostiary("door", "list") == "front: locked, mode normal\n"

@@ -14,21 +14,16 @@ from ostiary.local.unix_socket import bound
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
+from testing.command_line import Said
+from testing.command_line import ostiary as typed
 from testing.console import ConsoleDoor, console_settings
 from testing.daemon import DaemonProcess, write_config
 from testing.ports import free_port
 from testing.waiting import wait_until
 
 
-def ostiary(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ostiary.cli.main", *arguments, "--config", str(config)],
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def ostiary(config: Path, *arguments: str) -> Said:
+    return typed(*arguments, "--config", str(config))
 
 
 @pytest.fixture

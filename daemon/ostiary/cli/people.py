@@ -9,7 +9,6 @@ from rich.table import Table
 
 from ostiary.cli.door import on_a_door, show, users
 from ostiary.cli.options import AsJson, Camera, DoorOption, Name, NotLive, PhotoOrCamera, Twin
-from ostiary.cli.photos import read_photo
 from ostiary.errors import ConfigError
 from ostiary.local.running_door import RunningDoor
 from ostiary.messages.commands.credentials import (
@@ -140,6 +139,8 @@ def login(
     as_json: AsJson = False,
 ) -> None:
     """Judge one photo as the door would; exit status 1 where it would be denied."""
+    from ostiary.cli.photos import read_photo  # with OpenCV, a third of a short command's start
+
     image = read_photo(photo, door.packet_limit)
     request = LoginRequest.model_validate({"username": name, "image": image})
     answer = door.ask("login", request, LoginAnswer)
@@ -251,4 +252,6 @@ def picture_of(
         asked["camera"] = camera
     if photo is None:
         return asked | {"source": "camera"}
+    from ostiary.cli.photos import read_photo  # with OpenCV, a third of a short command's start
+
     return asked | {"image": read_photo(photo, door.packet_limit)}

@@ -16,7 +16,6 @@ from rich.progress import Progress
 from ostiary.cli.door import on_a_door, users
 from ostiary.cli.options import AsJson, NotLive
 from ostiary.cli.people import everybody, picture_of
-from ostiary.cli.photos import read_photo
 from ostiary.errors import (
     ImageInvalid,
     OstiaryError,
@@ -249,6 +248,8 @@ def photo_of(name: str, folder: Path, packet_limit: int | None = None) -> str:
     except (OSError, ValueError, RuntimeError) as error:
         said = error.strerror if isinstance(error, OSError) else "no such file"
         raise PhotoMissing(f"{name}: {said}.") from error
+    from ostiary.cli.photos import read_photo  # with OpenCV, a third of a short command's start
+
     return read_photo(path, packet_limit)
 
 
