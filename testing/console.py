@@ -93,7 +93,7 @@ class ConsoleDoor:
         self.people = People(users, self.events, self.roster)
         shown = () if source is None else (str(source),)
         cameras = [
-            CameraSettings(name="front", source=each, loop=True, **UNMOVED) for each in shown
+            CameraSettings(name="front", source=each, fps=8, loop=True, **UNMOVED) for each in shown
         ]
         keeper = Doorkeeper(self._record)
         hasher = PinHasher()
