@@ -53,6 +53,7 @@ class DaemonProcess:
     """`ostiary run`, ended with SIGKILL on leaving unless it has ended before."""
 
     def __init__(self, config: Path, **environment: str) -> None:
+        self.config = config
         self._log = config.parent / "daemon.log"
         self._command = [sys.executable, "-m", "ostiary.cli.main", "run", "--config", str(config)]
         self._environment = {**os.environ, **environment}

@@ -152,12 +152,28 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def reloaded(
+    tmp_path_factory: pytest.TempPathFactory, models: Path, portraits: Path
+) -> Iterator[tuple[DaemonProcess, Probe]]:
+    """One daemon at a broker of its own, which is given wrong settings again and again."""
+    folder = tmp_path_factory.mktemp("reloaded")
+    with (
+        Mosquitto(folder / "broker") as broker,
+        Probe(broker.port, EVERYTHING) as listener,
+        DaemonProcess(write_config(folder, broker.port, models, portraits)) as daemon,
+    ):
+        listener.wait_for(AVAILABILITY, b"online")
+        yield daemon, listener
+
+
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_reload_that_cannot_be_leaves_the_door_running(
-    config: Path, probe: Probe, wrong: str
+    reloaded: tuple[DaemonProcess, Probe], wrong: str
 ) -> None:
     more, code = WRONG[wrong]
-    good = config.read_text(encoding="utf-8")
+    daemon, probe = reloaded
+    good = daemon.config.read_text(encoding="utf-8")
     bad = good + more
     if wrong == "no models":
         bad = re.sub('models = ".*"', 'models = "/nowhere"', good)
@@ -165,20 +181,23 @@ def test_a_reload_that_cannot_be_leaves_the_door_running(
         bad = good.replace("[mqtt]\n", "[mqtt]\n" + more)
     elif wrong == "no folder":
         bad = re.sub('path = ".*"', 'path = "/nowhere/ostiary.db"', good)
-    with DaemonProcess(config) as daemon:
-        probe.wait_for(AVAILABILITY, b"online")
-        config.write_text(bad, encoding="utf-8")
-        daemon.send(signal.SIGHUP)
-        wait_until(lambda: "reload_refused" in daemon.log, "the reload to be refused")
-        refused = [line for line in daemon.log.splitlines() if "reload_refused" in line]
-        assert [json.loads(line)["code"] for line in refused] == [code]
-        answer = probe.ask(BASE, "reload", {})
-        assert (answer["status"], answer["error"]["code"]) == ("error", code)
-        assert probe.ask(BASE, "ping", {})["status"] == "ok"
-        assert '"stopping"' not in daemon.log
-        config.write_text(good + "[access]\nvotes = 2\n", encoding="utf-8")
-        assert probe.ask(BASE, "reload", {})["status"] == "ok"
-        wait_until(lambda: daemon.log.count('"started"') == 2, "the new App")
+    before = len(daemon.log)
+
+    def logged(line: str) -> int:
+        return daemon.log[before:].count(line)
+
+    daemon.config.write_text(bad, encoding="utf-8")
+    daemon.send(signal.SIGHUP)
+    wait_until(lambda: logged("reload_refused") == 1, "the reload to be refused")
+    refused = [line for line in daemon.log[before:].splitlines() if "reload_refused" in line]
+    assert [json.loads(line)["code"] for line in refused] == [code]
+    answer = probe.ask(BASE, "reload", {})
+    assert (answer["status"], answer["error"]["code"]) == ("error", code)
+    assert probe.ask(BASE, "ping", {})["status"] == "ok"
+    assert logged('"stopping"') == 0
+    daemon.config.write_text(good, encoding="utf-8")
+    assert probe.ask(BASE, "reload", {})["status"] == "ok"
+    wait_until(lambda: logged('"started"') == 1, "the new App")
 
 
 def test_a_damaged_database_is_put_aside_and_everybody_is_denied(
