@@ -20,7 +20,7 @@ from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.policy import policy_of
 from ostiary.decision.risk import risk_of
 from ostiary.hardware.doors import Doors, Hardware
-from ostiary.http.console import Console
+from ostiary.http.app import Console
 from ostiary.http.parts import ConsoleLimits, ConsoleParts
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.state import State

@@ -73,7 +73,7 @@ from ostiary.vision.image import ImageLimits
 from ostiary.vision.models import checked_models, models_directory, needed_files
 
 if TYPE_CHECKING:
-    from ostiary.http.console import Console
+    from ostiary.http.app import Console
 
 log = structlog.get_logger(__name__)
 
@@ -615,7 +615,7 @@ class App:
 
     def _make_console(self) -> "Console":
         try:
-            from ostiary.http.console import Console
+            from ostiary.http.app import Console
             from ostiary.http.parts import ConsoleParts
         except ImportError as error:
             raise ConfigError(

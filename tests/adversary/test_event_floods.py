@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from ostiary.clock import utc_now
-from ostiary.http.charts import figures
+from ostiary.http.events import figures
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
 from ostiary.store.accounts import Role

@@ -9,7 +9,7 @@ import requests
 
 from ostiary.errors import TooManyAttempts
 from ostiary.http.app import SIGN_IN_TRIES
-from ostiary.http.passwords import Passwords, guesses_of
+from ostiary.http.authenticator import Passwords, guesses_of
 from ostiary.limits.lock_out import REMEMBERED, LockOut
 from ostiary.store.audit import Audit
 from ostiary.vision.engine import VisionEngine

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ostiary.http.confirmations import Confirmations
+from ostiary.http.authenticator import Confirmations
 from ostiary.store.accounts import Role
 from ostiary.store.sessions import Session
 

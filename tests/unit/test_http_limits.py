@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import ostiary.http
 from ostiary.errors import PasswordWeak, TooManyAttempts
-from ostiary.http.passwords import check_strength, new_code, same_code
+from ostiary.http.authenticator import check_strength, new_code, same_code
 from ostiary.http.sign_in import own_page
 from ostiary.http.texts import LANGUAGES, Texts, language_of
 from ostiary.limits.lock_out import FIRST_LOCK_S, LONGEST_LOCK_S, REMEMBERED, LockOut

@@ -14,8 +14,7 @@ from ostiary import errors, settings
 from ostiary.commands.commands import COMMANDS
 from ostiary.errors import OstiaryError
 from ostiary.http.problems import STATUS, problem_of, said_in
-from ostiary.http.said import LONGEST, Sayings
-from ostiary.http.texts import LANGUAGES, Texts
+from ostiary.http.texts import LANGUAGES, LONGEST, Sayings, Texts
 from ostiary.messages.people_list import read_list
 from ostiary.messages.username import new_username
 from ostiary.settings.overrides import adjusted

@@ -1,4 +1,4 @@
-"""The application: every route, and what all of them share."""
+"""The console and the HTTP API, put together."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -16,23 +16,22 @@ from ostiary import __version__
 from ostiary.errors import OstiaryError
 from ostiary.http import problems
 from ostiary.http.api.access import accounts_router, thresholds_router, tokens_router
-from ostiary.http.api.credentials import credentials_router, doors_router
-from ostiary.http.api.door import door_router
-from ostiary.http.api.people import people_router
-from ostiary.http.api.rules import rules_router
-from ostiary.http.authenticator import Authenticator
+from ostiary.http.api.door import door_router, doors_router
+from ostiary.http.api.people import credentials_router, people_router, rules_router
+from ostiary.http.authenticator import Authenticator, Passwords
 from ostiary.http.connections import Connections, places
 from ostiary.http.kiosk import kiosk_page, kiosk_router
 from ostiary.http.legacy import legacy_router
 from ostiary.http.live import Audience
 from ostiary.http.pages import Pages
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.passwords import Passwords
 from ostiary.http.place import check_place
 from ostiary.http.render import Elsewhere, Renderer, to_page
-from ostiary.http.runner import CommandRunner, Turns
+from ostiary.http.routes import CommandRunner, Turns
+from ostiary.http.server import Server
 from ostiary.http.shield import LargeBodies, Shield
 from ostiary.http.sign_in import sign_in_router
+from ostiary.http.snapshot_keeper import SnapshotKeeper
 from ostiary.http.texts import Texts, asked_language
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.limits.lock_out import LockOut
@@ -72,32 +71,32 @@ def create_app(parts: ConsoleParts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    gate = Authenticator(parts)
+    authenticator = Authenticator(parts)
     texts, passwords, lock_out = Texts(), Passwords(), LockOut(SIGN_IN_TRIES)
-    renderer = Renderer(parts, gate, texts)
-    work, turns = CommandRunner(parts, gate), Turns()
+    renderer = Renderer(parts, authenticator, texts)
+    runner, turns = CommandRunner(parts, authenticator), Turns()
     body_limit = parts.commands.limits.images.bytes
-    app.state.gate = gate
+    app.state.authenticator = authenticator
     app.state.connections = connections
 
     if http.legacy_api != "off":
-        app.include_router(legacy_router(work, texts, body_limit))
+        app.include_router(legacy_router(runner, texts, body_limit))
     thresholds = ThresholdEditor(parts)
     for router in (
-        credentials_router(work),  # likewise before the people
-        doors_router(work),
-        rules_router(work, renderer.sayings),  # before the people, whose names may have a slash
-        people_router(parts, work),
-        door_router(parts, gate, Audience(parts), turns),
-        thresholds_router(thresholds, parts, gate, turns),
-        accounts_router(parts, gate, passwords, lock_out),
-        tokens_router(parts, gate),
-        kiosk_router(parts, gate, work),
+        credentials_router(runner),  # likewise before the people
+        doors_router(runner),
+        rules_router(runner, renderer.sayings),  # before the people, whose names may have a slash
+        people_router(parts, runner),
+        door_router(parts, authenticator, Audience(parts), turns),
+        thresholds_router(thresholds, parts, authenticator, turns),
+        accounts_router(parts, authenticator, passwords, lock_out),
+        tokens_router(parts, authenticator),
+        kiosk_router(parts, authenticator, runner),
     ):
         app.include_router(router, prefix=API)
     app.include_router(kiosk_page(parts, renderer))
-    app.include_router(sign_in_router(parts, gate, renderer, passwords, lock_out))
-    app.include_router(Pages(parts, gate, renderer, thresholds, turns).router)
+    app.include_router(sign_in_router(parts, authenticator, renderer, passwords, lock_out))
+    app.include_router(Pages(parts, authenticator, renderer, thresholds, turns).router)
     static = Path(str(files("ostiary.http") / "static"))
     app.mount("/static", StaticFiles(directory=static), name="static")
 
@@ -106,11 +105,11 @@ def create_app(parts: ConsoleParts) -> FastAPI:
     app.add_middleware(
         Shield,
         host=http.host,
-        tls=gate.secure,
+        tls=authenticator.secure,
         large=LargeBodies(
             body_limit * 4 // 3 + FORM_OVERHEAD,
             LARGE if http.legacy_api == "off" else f"{LARGE}|{FIRST_VERSION}",
-            lambda connection: gate.require(connection, Role.OPERATOR),
+            lambda connection: authenticator.require(connection, Role.OPERATOR),
         ),
         body_within_s=parts.limits.request_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
@@ -126,17 +125,19 @@ def create_socket_app(parts: ConsoleParts) -> FastAPI:
     http = parts.settings.http
     connections = open_connections(parts)
     app = FastAPI(title="Ostiary", version=__version__, openapi_url=None, redirect_slashes=False)
-    gate = Authenticator(parts, at_unix_socket=True)
-    app.state.gate = gate
+    authenticator = Authenticator(parts, at_unix_socket=True)
+    app.state.authenticator = authenticator
     app.state.connections = connections
     body_limit = parts.commands.limits.images.bytes
-    app.include_router(legacy_router(CommandRunner(parts, gate), Texts(), body_limit))
+    app.include_router(legacy_router(CommandRunner(parts, authenticator), Texts(), body_limit))
     _handle_errors(app, None)
     app.add_middleware(
         Shield,
         host="",
         tls=False,
-        large=LargeBodies(body_limit * 4 // 3 + FORM_OVERHEAD, FIRST_VERSION, gate.require_legacy),
+        large=LargeBodies(
+            body_limit * 4 // 3 + FORM_OVERHEAD, FIRST_VERSION, authenticator.require_legacy
+        ),
         body_within_s=parts.limits.request_s,
         rate=RateLimit(http.requests_per_second, BURST * http.requests_per_second),
         connections=connections,
@@ -201,3 +202,39 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema["components"]["schemas"] |= shared["$defs"]
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+class Console:
+    """The server, and what it keeps. Raises ConfigError, see `create_app`."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._keeper = SnapshotKeeper(
+            parts.database, parts.cameras, parts.settings, parts.rules.clock_trusted
+        )
+        self.app = create_app(parts)
+        http = parts.settings.http
+        self._server = Server(self.app, http, self.app.state.connections)
+        self._servers = [self._server]
+        if http.legacy_api == "socket":
+            first = create_socket_app(parts)
+            self._servers.append(Server(first, http, first.state.connections, http.legacy_socket))
+
+    @property
+    def url(self) -> str:
+        """Where people find it."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Returns when it answers. Raises ConfigError when the port cannot be had."""
+        self._keeper.start()
+        for server in self._servers:
+            server.start()
+
+    def stop(self) -> None:
+        for server in self._servers:
+            server.stop()
+        self._keeper.stop()
+
+    def decided(self, seq: int, camera: str) -> None:
+        """Keep a picture of a decision, where the settings want that. Returns at once."""
+        self._keeper.note(seq, camera)

@@ -1,8 +1,10 @@
-"""Who asks, and whether they may."""
+"""Who asks, and whether they may: passwords, confirmations, sessions, tokens."""
 
 import secrets
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -11,16 +13,84 @@ from starlette.requests import HTTPConnection
 
 from ostiary.commands.commands import SAY_PASSWORD
 from ostiary.commands.registry import LOCAL, Asker
-from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn
-from ostiary.http.confirmations import Confirmations
+from ostiary.crypto.argon import Hasher
+from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn, PasswordWeak
+from ostiary.http.connections import neighbourhood
 from ostiary.http.parts import ConsoleParts
 from ostiary.store.accounts import TOKEN, ApiTokens, Role
 from ostiary.store.audit import Audit, Detail
 from ostiary.store.sessions import Session, Sessions
 
+SHORTEST_PASSWORD = 10
+LONGEST_PASSWORD = 200
+CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I
+CODE_LENGTH = 12  # 60 bits
 TOKEN_PREFIX = "ostiary_"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+class Passwords(Hasher):
+    """The parameters that RFC 9106 recommends for little memory."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=3, memory_cost=64 * 1024, parallelism=4)
+
+
+def check_strength(password: str, account: str) -> None:
+    """Raises PasswordWeak. Length is what counts (NIST SP 800-63B, 5.1.1.2)."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise PasswordWeak(f"A password has at least {SHORTEST_PASSWORD} characters.")
+    if len(password) > LONGEST_PASSWORD:
+        raise PasswordWeak(f"A password has at most {LONGEST_PASSWORD} characters.")
+    if password.casefold() == account.casefold() or len(set(password)) < 4:
+        raise PasswordWeak("This password is too easy to guess.")
+
+
+def guesses_of(account: str, address: str) -> tuple[str, str]:
+    """Under what wrong passwords are counted. Not the account alone: whoever guesses it would lock
+    its owner out elsewhere. `address` stands for its neighbourhood, all of which one host has."""
+    address = neighbourhood(address)
+    return f"account:{account.casefold()}@{address}", f"address:{address}"
+
+
+def new_code() -> str:
+    """A one-time set-up code to be read from the journal: ABCD-EFGH-JKLM."""
+    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+    return "-".join(letters[at : at + 4] for at in range(0, CODE_LENGTH, 4))
+
+
+def same_code(given: str, code: str) -> bool:
+    """Whether somebody typed the code, however they wrote it."""
+    typed = "".join(letter for letter in given.upper() if letter.isalnum())
+    return secrets.compare_digest(
+        typed.encode("utf-8", "replace"), code.replace("-", "").encode("ascii")
+    )
+
+
+class Confirmations:
+    """A cookie that was stolen says no password: it does not do what needs a confirmation."""
+
+    def __init__(self, lasting: timedelta, clock: Callable[[], datetime]) -> None:
+        self._lasting = lasting
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._said: dict[tuple[str, str], datetime] = {}
+
+    def confirm(self, session: Session, address: str) -> None:
+        """The password of this session's account was said just now, from there."""
+        with self._lock:
+            self._said = {key: at for key, at in self._said.items() if self._is_fresh(at)}
+            self._said[session.csrf, address] = self._clock()
+
+    def holds(self, session: Session, address: str) -> bool:
+        """Only there: the cookie may be in use elsewhere, too."""
+        with self._lock:
+            at = self._said.get((session.csrf, address))
+        return at is not None and self._is_fresh(at)
+
+    def _is_fresh(self, at: datetime) -> bool:
+        return timedelta(0) <= self._clock() - at <= self._lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +200,10 @@ _cookie = APIKeyCookie(
 )
 
 
-def _gate(request: Request) -> Authenticator:
-    gate = request.app.state.gate
-    assert isinstance(gate, Authenticator)
-    return gate
+def _authenticator(request: Request) -> Authenticator:
+    authenticator = request.app.state.authenticator
+    assert isinstance(authenticator, Authenticator)
+    return authenticator
 
 
 def _viewer(
@@ -141,7 +211,7 @@ def _viewer(
     _token: Annotated[object, Security(_bearer)],
     _session: Annotated[object, Security(_cookie)],
 ) -> Caller:
-    return _gate(request).require(request, Role.VIEWER)
+    return _authenticator(request).require(request, Role.VIEWER)
 
 
 def _operator(
@@ -149,17 +219,17 @@ def _operator(
     _token: Annotated[object, Security(_bearer)],
     _session: Annotated[object, Security(_cookie)],
 ) -> Caller:
-    return _gate(request).require(request, Role.OPERATOR)
+    return _authenticator(request).require(request, Role.OPERATOR)
 
 
 def _confirmed(caller: Annotated[Caller, Depends(_operator)], request: Request) -> Caller:
-    if not _gate(request).asker(caller).confirmed:
+    if not _authenticator(request).asker(caller).confirmed:
         raise ConfirmationNeeded(SAY_PASSWORD)
     return caller
 
 
 def _legacy(request: Request, _token: Annotated[object, Security(_bearer)]) -> Caller:
-    return _gate(request).require_legacy(request)
+    return _authenticator(request).require_legacy(request)
 
 
 Viewer = Annotated[Caller, Depends(_viewer)]

@@ -22,11 +22,11 @@ from ostiary.commands.credentials import credential
 from ostiary.decision.admission import Need
 from ostiary.errors import Busy, DoorUnknown, NotSignedIn, OstiaryError
 from ostiary.http.authenticator import Authenticator, Caller, Confirmed, address_of
+from ostiary.http.live import said
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
 from ostiary.http.render import Renderer
-from ostiary.http.runner import CommandRunner
-from ostiary.http.sockets import said
+from ostiary.http.routes import CommandRunner
 from ostiary.messages.commands.credentials import CredentialAnswer, CredentialRequest, Pin
 from ostiary.messages.events import Message
 from ostiary.messages.username import Username
@@ -162,12 +162,14 @@ def kiosk_page(parts: ConsoleParts, renderer: Renderer) -> APIRouter:
     return router
 
 
-def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: CommandRunner) -> APIRouter:
+def kiosk_router(
+    parts: ConsoleParts, authenticator: Authenticator, runner: CommandRunner
+) -> APIRouter:
     router = APIRouter(tags=["kiosks"], responses=responses(401, 422, 429, 503))
     places = threading.Semaphore(AT_ONCE)
 
     def check(door: str, token: str) -> None:
-        if not gate.is_kiosk(door, token):
+        if not authenticator.is_kiosk(door, token):
             raise NotSignedIn("This tablet's address is not valid, or not any more.")
 
     @router.post(
@@ -183,8 +185,10 @@ def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: CommandRunner) 
             raise DoorUnknown(f"There is no door {new.door}.")
         token = secrets.token_urlsafe(32)
         with parts.database.transaction():
-            made = gate.tokens.add_kiosk(new.door, new.name, token, caller.name, parts.clock())
-            gate.note(caller, "token_added", made.name, {"role": "kiosk"})
+            made = authenticator.tokens.add_kiosk(
+                new.door, new.name, token, caller.name, parts.clock()
+            )
+            authenticator.note(caller, "token_added", made.name, {"role": "kiosk"})
         return KioskMade(page=f"/kiosk?door={quote(new.door)}#{token}")
 
     @router.post(
@@ -199,7 +203,7 @@ def kiosk_router(parts: ConsoleParts, gate: Authenticator, work: CommandRunner) 
         """With the tablet's own token as `Authorization: Bearer …`."""
         check(door, authorization.removeprefix("Bearer ").strip())
         caller = Caller(f"{KIOSK}{door}", Role.VIEWER, address_of(request), anonymous=True)
-        return work.run(credential, CredentialRequest(door=door, pin=typed.pin), caller)
+        return runner.run(credential, CredentialRequest(door=door, pin=typed.pin), caller)
 
     @router.websocket("/kiosks/{door}")
     async def shown(socket: WebSocket, door: str) -> None:

@@ -20,7 +20,7 @@ from ostiary.errors import LowQuality, NoFace, OstiaryError, RequestMalformed, S
 from ostiary.http.authenticator import Caller, Legacy
 from ostiary.http.messages import LegacyLogin, LegacyRegistered, LegacyUser, LegacyUsers
 from ostiary.http.problems import MEDIA_TYPE, headers_of, problem_of, responses
-from ostiary.http.runner import CommandRunner
+from ostiary.http.routes import CommandRunner
 from ostiary.http.texts import Texts, language_of
 from ostiary.messages.commands.decisions import LoginRequest
 from ostiary.messages.commands.people import (
@@ -70,7 +70,7 @@ class FaceForm:
     file: bytes | None
 
 
-def legacy_router(work: CommandRunner, texts: Texts, body_limit: int) -> APIRouter:
+def legacy_router(runner: CommandRunner, texts: Texts, body_limit: int) -> APIRouter:
     router = APIRouter(tags=["first version"])
 
     @router.post(
@@ -84,7 +84,7 @@ def legacy_router(work: CommandRunner, texts: Texts, body_limit: int) -> APIRout
         """Register a person from one picture of a live face."""
         try:
             form = await face_form(request, body_limit)
-            return await run_in_threadpool(_register, work, form, caller, _say(texts, request))
+            return await run_in_threadpool(_register, runner, form, caller, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
 
@@ -99,14 +99,14 @@ def legacy_router(work: CommandRunner, texts: Texts, body_limit: int) -> APIRout
         """Whether the picture shows this person, live. No match is `success: false`, status 200."""
         try:
             form = await face_form(request, body_limit)
-            return await run_in_threadpool(_login, work, form, caller, _say(texts, request))
+            return await run_in_threadpool(_login, runner, form, caller, _say(texts, request))
         except OstiaryError as error:
             return _answer(error, _say(texts, request))
 
     @router.get("/users", response_model=LegacyUsers, responses=responses(401, 403, 429, 503))
     def users(caller: Legacy) -> LegacyUsers:
         """Everybody who is registered, first come first."""
-        known = work.run(people.users, UsersRequest(), caller).users
+        known = runner.run(people.users, UsersRequest(), caller).users
         ordered = sorted(known, key=lambda user: (user.created_at is not None, user.created_at))
         return LegacyUsers(
             users=tuple(
@@ -149,11 +149,11 @@ async def face_form(request: Request, limit: int) -> FaceForm:
         await form.close()
 
 
-def _register(work: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
+def _register(runner: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> LegacyRegistered:
     username, file = _whole(form)
     try:
         request = RegisterRequest(username=username, image=file)
-        answer = work.run(people.register, request, caller)
+        answer = runner.run(people.register, request, caller)
     except OstiaryError as error:
         if error.code not in DENIED:
             raise
@@ -163,10 +163,10 @@ def _register(work: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> 
     )
 
 
-def _login(work: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> LegacyLogin:
+def _login(runner: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> LegacyLogin:
     username, file = _whole(form)
     try:
-        answer = work.run(decisions.login, LoginRequest(username=username, image=file), caller)
+        answer = runner.run(decisions.login, LoginRequest(username=username, image=file), caller)
     except OstiaryError as error:
         if error.code not in DENIED:
             raise

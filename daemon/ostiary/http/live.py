@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from fastapi import WebSocket
+
 from ostiary.camera.frame import ViewCondition
-from ostiary.errors import Busy
+from ostiary.errors import Busy, RequestMalformed
 from ostiary.http.messages import LiveFace, LivePicture
 from ostiary.http.parts import ConsoleParts, Watched
 from ostiary.messages.words import Reason
@@ -31,6 +33,14 @@ NOT_LIVE = frozenset(
 """Decisions that a face is no live person's, or may be none."""
 STALE_AFTER_S = 1.0
 """Without a new frame for so long, viewers are told that there is none."""
+
+
+async def said(socket: WebSocket) -> str:
+    """The next message. Raises WebSocketDisconnect, or RequestMalformed for one of bytes."""
+    try:
+        return await socket.receive_text()
+    except KeyError:  # that is how Starlette tells bytes from text
+        raise RequestMalformed("Send text here, not bytes.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from ostiary.http.passwords import LONGEST, SHORTEST
+from ostiary.http.authenticator import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from ostiary.messages.commands.people import TemplateRecord
 from ostiary.messages.events import AnyEvent, Message, Timestamp
 from ostiary.messages.state import SiteScale
@@ -191,7 +191,7 @@ class ThresholdPreview(Message):
 
 # --- who may --------------------------------------------------------------------------------
 
-Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
+Password = Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
 
 
 class NewAccount(Message):
@@ -211,14 +211,14 @@ class NewAccount(Message):
 class NewPassword(Message):
     """One's own new password; `current` is the old one."""
 
-    current: str = Field(max_length=LONGEST)
+    current: str = Field(max_length=LONGEST_PASSWORD)
     password: Password
 
 
 class OwnPassword(Message):
     """The password of whoever is signed in, once more."""
 
-    password: str = Field(max_length=LONGEST)
+    password: str = Field(max_length=LONGEST_PASSWORD)
 
 
 class AccountRecord(Message):

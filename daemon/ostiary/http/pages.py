@@ -1,5 +1,7 @@
 """The console's pages. They only read; every change goes through /api/v1."""
 
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -8,15 +10,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from ostiary.decision.rules import moment_of
-from ostiary.errors import NotAllowed
-from ostiary.http import charts
+from ostiary.errors import NotAllowed, UserUnknown
 from ostiary.http.authenticator import Authenticator
-from ostiary.http.event_pictures import may_be_added
+from ostiary.http.events import may_be_added, midnight
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.people_page import NO_GROUP, PeopleWanted, people_page
 from ostiary.http.render import Elsewhere, Renderer
+from ostiary.http.routes import Turns
 from ostiary.http.rule_pages import RulePages
-from ostiary.http.runner import Turns
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.messages.words import Reason
 from ostiary.settings.access import ADJUSTABLE
@@ -27,12 +27,96 @@ from ostiary.store.credentials import Credentials
 from ostiary.store.events import EventFilter
 from ostiary.store.sessions import Session
 from ostiary.store.snapshots import Snapshots
+from ostiary.store.users import User
 
+A_PAGE = 60
+NO_GROUP = ";"
+"""Stands for those who are in no group: it may be in no group's name."""
 EVENTS_A_PAGE = 50
 LOOK_ALIKES = 20
 AUDIT_ROWS = 50
 
 Name = Annotated[str, Query(max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleWanted:
+    """Who is looked for: part of a name, a group or `NO_GROUP`, people with one template only. An
+    empty one asks nothing."""
+
+    q: str = ""
+    group: str = ""
+    one: bool = False
+
+    @property
+    def everybody(self) -> bool:
+        return self == PeopleWanted()
+
+    def url(self, page: int) -> str:
+        asked = {"q": self.q, "group": self.group, "one": "1" if self.one else ""}
+        kept = {key: value for key, value in asked.items() if value}
+        return f"./people?{urlencode({**kept, 'page': page})}"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """One card. `is_over`: their time is."""
+
+    user: User
+    groups: tuple[str, ...]
+    valid_until: datetime | None
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """`found` of `count` people are wanted; those on this page are the `first` and following."""
+
+    people: tuple[PersonCard, ...]
+    first: int
+    found: int
+    count: int
+    page: int
+
+    @property
+    def last(self) -> int:
+        return min(self.first + A_PAGE - 1, self.found)
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.found // A_PAGE))
+
+
+def people_page(parts: ConsoleParts, wanted: PeopleWanted, page: int) -> PeoplePage:
+    """The page of that number, from 1, or the last one where there are fewer."""
+    everybody = parts.people.names()
+    text, stored, roster = wanted.q.casefold(), parts.rules.stored.people, parts.people.roster
+
+    def in_group(name: str) -> bool:
+        own = stored[name].groups if name in stored else frozenset[str]()
+        return not own if wanted.group == NO_GROUP else wanted.group in own
+
+    found = [
+        name
+        for name in everybody
+        if text in name.casefold()
+        and (not wanted.group or in_group(name))
+        and (not wanted.one or roster.has_one_template(name))
+    ]
+    number = max(1, min(page, -(-len(found) // A_PAGE)))
+    start = (number - 1) * A_PAGE
+    people = []
+    for name in found[start : start + A_PAGE]:
+        with suppress(UserUnknown):  # deleted meanwhile
+            people.append(_listed(parts, parts.people.get(name)))
+    return PeoplePage(tuple(people), start + 1, len(found), len(everybody), number)
+
+
+def _listed(parts: ConsoleParts, user: User) -> PersonCard:
+    own = parts.rules.person(user.username)
+    until = own.valid_until
+    over = until is not None and until <= parts.clock()
+    return PersonCard(user, tuple(sorted(own.groups)), until, over)
 
 
 class Pages:
@@ -41,17 +125,17 @@ class Pages:
     def __init__(
         self,
         parts: ConsoleParts,
-        gate: Authenticator,
+        authenticator: Authenticator,
         renderer: Renderer,
         thresholds: ThresholdEditor,
         turns: Turns,
     ) -> None:
         self._parts = parts
-        self._gate = gate
+        self._authenticator = authenticator
         self._render = renderer.page
         self._thresholds = thresholds
         self._accounts = Accounts(parts.database)
-        self._tokens = gate.tokens
+        self._tokens = authenticator.tokens
         self._audit = Audit(parts.database)
         self._credentials = Credentials(parts.database)
         self._snapshots = Snapshots(parts.database)
@@ -131,7 +215,7 @@ class Pages:
             raise NotAllowed("Only an operator may do this.")
         cameras = tuple(self._parts.cameras)
         known = self._parts.people.get(name).username if name else None
-        today = charts.midnight(self._parts.clock(), 1, self._parts.rules.zone).date()
+        today = midnight(self._parts.clock(), 1, self._parts.rules.zone).date()
         values = {
             "cameras": cameras,
             "known": known,
@@ -198,7 +282,7 @@ class Pages:
             "newest": None if cursor is None else f"./events?{urlencode(kept)}",
             "chosen": chosen,
             "reasons": tuple(Reason),
-            "today": charts.midnight(self._parts.clock(), 1, self._parts.rules.zone).date(),
+            "today": midnight(self._parts.clock(), 1, self._parts.rules.zone).date(),
             "as_csv": f"./api/v1/events.csv?{urlencode(_as_asked(kept, since, until))}",
         }
         return self._render(request, "events", session, values)
@@ -255,7 +339,7 @@ class Pages:
             return None, None
 
     def _session(self, request: Request) -> Session:
-        session = self._gate.session(request)
+        session = self._authenticator.session(request)
         if session is not None:
             return session
         if not self._accounts.count():

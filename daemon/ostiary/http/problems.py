@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ostiary.errors import OstiaryError, RequestMalformed
-from ostiary.http.said import Sayings
-from ostiary.http.texts import TAGS
+from ostiary.http.texts import TAGS, Sayings
 from ostiary.settings import in_words
 
 log = structlog.get_logger(__name__)

@@ -14,12 +14,10 @@ from markupsafe import Markup, escape
 
 from ostiary import __version__
 from ostiary.decision.rules import text_of
-from ostiary.http.authenticator import Authenticator
+from ostiary.http.authenticator import SHORTEST_PASSWORD, Authenticator
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.passwords import SHORTEST
 from ostiary.http.problems import Problem
-from ostiary.http.said import Sayings
-from ostiary.http.texts import LANGUAGES, TAGS, Texts, asked_language
+from ostiary.http.texts import LANGUAGES, TAGS, Sayings, Texts, asked_language
 from ostiary.messages.words import Mode
 from ostiary.store.accounts import Role
 from ostiary.store.sessions import Session
@@ -73,9 +71,9 @@ class Say:
 class Renderer:
     """Renders `templates/*.html`."""
 
-    def __init__(self, parts: ConsoleParts, gate: Authenticator, texts: Texts) -> None:
+    def __init__(self, parts: ConsoleParts, authenticator: Authenticator, texts: Texts) -> None:
         self._parts = parts
-        self._gate = gate
+        self._authenticator = authenticator
         self._texts = texts
         self.sayings = Sayings(texts)
         self._environment = Environment(
@@ -117,7 +115,7 @@ class Renderer:
                 "tag": TAGS[say.language],
                 "language": say.language,
                 "languages": LANGUAGES,
-                "shortest": SHORTEST,
+                "shortest": SHORTEST_PASSWORD,
                 "most_bytes": self._parts.commands.limits.images.bytes,
                 "device": self._parts.settings.device.name,
                 "version": __version__,
@@ -142,7 +140,7 @@ class Renderer:
         return self.page(
             request,
             "problem",
-            self._gate.session(request),
+            self._authenticator.session(request),
             {"problem": problem},
             problem.status,
             headers,

@@ -1,21 +1,30 @@
-"""Commands as routes: some fields stand in the path or the query, the others in the body."""
+"""Commands as routes: some fields stand in the path or the query, the others in the body. Few run
+at a time, and each in time.
+"""
 
 import inspect
 import re
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError, create_model
 
-from ostiary.commands.registry import AnyCommand
-from ostiary.http.authenticator import Caller, Operator
+from ostiary.commands.registry import A, AnyCommand, Command, Context, R
+from ostiary.errors import Busy
+from ostiary.http.authenticator import Authenticator, Caller, Operator
+from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
-from ostiary.http.runner import CommandRunner
 from ostiary.messages.commands.base import Answer, Request
 from ostiary.messages.events import Message
+from ostiary.store.audit import Detail
 
+AT_ONCE = 2
+"""Commands that look at images at the same time; more would only slow the door."""
 Name = Annotated[
     str,
     Path(description="The person's name, percent-encoded.", min_length=1, examples=["张三"]),
@@ -33,9 +42,76 @@ PARAMETERS: Mapping[str, Any] = {
 """How a field of a request is said in a path or a query."""
 
 
+class Turns:
+    """What goes over many events: one at a time. A few may wait for it."""
+
+    def __init__(self, waiting: int = 16, within_s: float = 10.0) -> None:
+        self._running = threading.Lock()
+        self._places = threading.Semaphore(1 + waiting)
+        self._within_s = within_s
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Raises Busy."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many requests are waiting; try again in a moment.")
+        try:
+            if not self._running.acquire(timeout=self._within_s):
+                raise Busy("Too many requests are waiting; try again in a moment.")
+            try:
+                yield
+            finally:
+                self._running.release()
+        finally:
+            self._places.release()
+
+
+class CommandRunner:
+    """The commands, as routes use them."""
+
+    def __init__(self, parts: ConsoleParts, authenticator: Authenticator) -> None:
+        self._parts = parts
+        self._authenticator = authenticator
+        self._running = threading.Semaphore(AT_ONCE)
+        self._places = threading.Semaphore(AT_ONCE + parts.commands.limits.waiting)
+
+    def run(
+        self, command: Command[R, A], request: R, caller: Caller, detail: Detail | None = None
+    ) -> A:
+        """Run a command for whoever asks. `detail`: what the audit says besides. Raises
+        OstiaryError."""
+        with self._place() as deadline:
+            context = Context(
+                source="http",
+                asker=self._authenticator.asker(caller),
+                deadline=deadline,
+                operator=caller.knows_people or not command.changes,
+                detail=detail or {},
+            )
+            return self._parts.commands.run(command, request, context)
+
+    @contextmanager
+    def _place(self) -> Iterator[float]:
+        """Until when it has to be done, in seconds of `time.monotonic()`. Raises Busy when too
+        many wait already, or for too long."""
+        limit_s = self._parts.settings.commands.time_limit_s
+        deadline = time.monotonic() + limit_s
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many requests are waiting; try again in a moment.")
+        try:
+            if not self._running.acquire(timeout=limit_s):
+                raise Busy("Too many requests are waiting; try again in a moment.")
+            try:
+                yield deadline
+            finally:
+                self._running.release()
+        finally:
+            self._places.release()
+
+
 def route(
     router: APIRouter,
-    work: CommandRunner,
+    runner: CommandRunner,
     command: AnyCommand,
     at: str,
     summary: str,
@@ -61,7 +137,7 @@ def route(
         except ValidationError as error:
             wrong = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
             raise RequestValidationError(wrong) from None
-        answer: Answer = work.run(command, request, caller)
+        answer: Answer = runner.run(command, request, caller)
         return answer
 
     def parameter(each: str, annotation: Any, default: Any = inspect.Parameter.empty) -> Any:

@@ -6,10 +6,11 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from ostiary.errors import NotAllowed, RuleUnknown
-from ostiary.http import charts, drawing
+from ostiary.http import drawing
+from ostiary.http.events import figures, midnight
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.render import Renderer, Say
-from ostiary.http.runner import Turns
+from ostiary.http.routes import Turns
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
 from ostiary.messages.words import Day, Factor
 from ostiary.store.accounts import Role
@@ -73,22 +74,22 @@ class RulePages:
     def charts(self, request: Request, session: Session, days: Literal["1", "7", "30"]) -> Response:
         parts = self._parts
         zone = parts.rules.zone
-        since = charts.midnight(parts.clock(), int(days), zone)
+        since = midnight(parts.clock(), int(days), zone)
         with self._turns.turn():
-            figures = charts.figures(parts.events, since, zone)
+            found = figures(parts.events, since, zone)
         say = self._renderer.say(request)
         distance = parts.people.roster.thresholds.used.distance
         access = parts.access()
         values = {
-            "figures": figures,
+            "figures": found,
             "days": int(days),
             "spans": SPANS,
             "timezone": parts.rules.timezone,
-            "by_hour": drawing.columns(figures.hours, say("charts.by_hour")),
+            "by_hour": drawing.columns(found.hours, say("charts.by_hour")),
             "near": drawing.scatter(
-                figures.dots,
+                found.dots,
                 say("charts.near"),
-                (0.0, max((*(dot.x for dot in figures.dots), distance)) * 1.1),
+                (0.0, max((*(dot.x for dot in found.dots), distance)) * 1.1),
                 [(distance, say("charts.near_enough"))],
                 [
                     (access.live_threshold, say("thresholds.live_threshold")),

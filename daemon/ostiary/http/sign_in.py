@@ -16,10 +16,19 @@ from ostiary.errors import (
     SetUpCodeWrong,
     SignInFailed,
 )
-from ostiary.http.authenticator import Authenticator, Caller, address_of, same_text
+from ostiary.http.authenticator import (
+    Authenticator,
+    Caller,
+    Passwords,
+    address_of,
+    check_strength,
+    guesses_of,
+    new_code,
+    same_code,
+    same_text,
+)
 from ostiary.http.connections import neighbourhood
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.passwords import Passwords, check_strength, guesses_of, new_code, same_code
 from ostiary.http.problems import STATUS, headers_of
 from ostiary.http.render import LANGUAGE_COOKIE, Renderer, to_page
 from ostiary.http.texts import LANGUAGES
@@ -58,7 +67,7 @@ class SetUp:
 
 def sign_in_router(
     parts: ConsoleParts,
-    gate: Authenticator,
+    authenticator: Authenticator,
     renderer: Renderer,
     passwords: Passwords,
     lock_out: LockOut,
@@ -74,8 +83,8 @@ def sign_in_router(
             value,
             max_age=seconds,
             # __Host- wants "/". Unset it is where the console is: a proxy's other pages get none.
-            path="/" if gate.secure else None,
-            secure=gate.secure,
+            path="/" if authenticator.secure else None,
+            secure=authenticator.secure,
             httponly=True,
             samesite="strict",
         )
@@ -86,8 +95,8 @@ def sign_in_router(
             account.name, parts.clock(), lasting, clock_trusted=parts.rules.clock_trusted()
         )
         if (session := sessions.find(cookie, parts.clock())) is not None:
-            gate.confirmations.confirm(session, address_of(request))
-        keep(answer, gate.cookie, cookie, round(lasting.total_seconds()))
+            authenticator.confirmations.confirm(session, address_of(request))
+        keep(answer, authenticator.cookie, cookie, round(lasting.total_seconds()))
         return answer
 
     def refused(request: Request, page: str, error: OstiaryError, **values: str) -> Response:
@@ -131,7 +140,9 @@ def sign_in_router(
             with parts.database.transaction():
                 account = accounts.add_first(name, hashed, parts.clock())
                 caller = Caller(account.name, account.role, address_of(request))
-                gate.note(caller, "account_added", account.name, {"role": account.role.value})
+                authenticator.note(
+                    caller, "account_added", account.name, {"role": account.role.value}
+                )
         except OstiaryError as error:
             return refused(request, "setup", error, name=name)
         set_up.code = None
@@ -163,18 +174,18 @@ def sign_in_router(
         lock_out.succeeded(*keys)
         account = accounts.get(name)
         log.info("console_signed_in", address=address)
-        gate.note(Caller(account.name, account.role, address), "signed_in", account.name)
+        authenticator.note(Caller(account.name, account.role, address), "signed_in", account.name)
         return welcome(request, account, own_page(next))
 
     @router.post("/sign-out")
     def sign_out(request: Request, csrf: Text = "") -> Response:
-        session = gate.session(request)
+        session = authenticator.session(request)
         answer = to_page("/sign-in")
         if session is not None:
             if not same_text(csrf, session.csrf):
                 raise NotAllowed("The page is out of date. Load it again.")
-            sessions.close(request.cookies[gate.cookie])
-            keep(answer, gate.cookie, "", 0)
+            sessions.close(request.cookies[authenticator.cookie])
+            keep(answer, authenticator.cookie, "", 0)
         return answer
 
     @router.post("/language")

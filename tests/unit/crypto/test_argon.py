@@ -5,7 +5,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
 from ostiary.crypto.argon import decoy
-from ostiary.http.passwords import Passwords
+from ostiary.http.authenticator import Passwords
 
 
 def test_a_decoy_is_checked_like_a_real_hash_and_never_matches() -> None:

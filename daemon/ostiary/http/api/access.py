@@ -12,7 +12,10 @@ from ostiary.http.authenticator import (
     Caller,
     Confirmed,
     Operator,
+    Passwords,
     Viewer,
+    check_strength,
+    guesses_of,
 )
 from ostiary.http.messages import (
     AccountList,
@@ -32,9 +35,8 @@ from ostiary.http.messages import (
 )
 from ostiary.http.messages import Thresholds as ThresholdsAnswer
 from ostiary.http.parts import ConsoleParts
-from ostiary.http.passwords import Passwords, check_strength, guesses_of
 from ostiary.http.problems import responses
-from ostiary.http.runner import Turns
+from ostiary.http.routes import Turns
 from ostiary.http.thresholds import ThresholdEditor
 from ostiary.limits.lock_out import LockOut
 from ostiary.settings.access import ADJUSTABLE
@@ -47,7 +49,7 @@ AccountName = Annotated[str, Path(min_length=1, examples=["anna"])]
 
 
 def thresholds_router(
-    thresholds: ThresholdEditor, parts: ConsoleParts, gate: Authenticator, turns: Turns
+    thresholds: ThresholdEditor, parts: ConsoleParts, authenticator: Authenticator, turns: Turns
 ) -> APIRouter:
     router = APIRouter(tags=["thresholds"], responses=responses(401, 429, 503))
 
@@ -91,14 +93,14 @@ def thresholds_router(
         """At once and for good: kept beside the database, over the configuration file."""
         changed = _values(values)
         with parts.database.transaction():
-            gate.note(caller, "thresholds_set", "access", changed)
+            authenticator.note(caller, "thresholds_set", "access", changed)
             thresholds.set(changed)
         return _thresholds(thresholds)
 
     @router.delete("/settings", summary="Back to the configuration", responses=responses(403))
     def reset(caller: Confirmed) -> ThresholdsAnswer:
         with parts.database.transaction():
-            gate.note(caller, "thresholds_reset", "access")
+            authenticator.note(caller, "thresholds_reset", "access")
             thresholds.reset()
         return _thresholds(thresholds)
 
@@ -106,7 +108,7 @@ def thresholds_router(
 
 
 def accounts_router(
-    parts: ConsoleParts, gate: Authenticator, passwords: Passwords, lock_out: LockOut
+    parts: ConsoleParts, authenticator: Authenticator, passwords: Passwords, lock_out: LockOut
 ) -> APIRouter:
     router = APIRouter(tags=["accounts"], responses=responses(401, 403, 429, 503))
     accounts, sessions = Accounts(parts.database), Sessions(parts.database)
@@ -136,7 +138,7 @@ def accounts_router(
         hashed = passwords.hash(new.password)
         with parts.database.transaction():
             account = accounts.add(new.name, hashed, new.role, parts.clock())
-            gate.note(caller, "account_added", account.name, {"role": account.role.value})
+            authenticator.note(caller, "account_added", account.name, {"role": account.role.value})
         return _account(account)
 
     @router.put(
@@ -150,7 +152,7 @@ def accounts_router(
         with parts.database.transaction():
             accounts.set_password(account, hashed, parts.clock())
             sessions.close_all_of(account)
-            gate.note(caller, "password_changed", account)
+            authenticator.note(caller, "password_changed", account)
 
     @router.post(
         "/confirmation",
@@ -162,8 +164,8 @@ def accounts_router(
         """For `http.confirm_after_s` this session may then give somebody a way in: what was
         answered `confirmation_needed` is asked once more. Only for somebody who is signed in."""
         session = said(caller, sent.password)
-        gate.confirmations.confirm(session, caller.address)
-        gate.note(caller, "password_said", session.account)
+        authenticator.confirmations.confirm(session, caller.address)
+        authenticator.note(caller, "password_said", session.account)
 
     @router.delete(
         "/accounts/{name:path}",
@@ -175,15 +177,15 @@ def accounts_router(
         with parts.database.transaction():
             account = accounts.delete(name)
             gone = tokens.delete_made_by(account.name)
-            gate.note(caller, "account_deleted", account.name, {"tokens": gone})
+            authenticator.note(caller, "account_deleted", account.name, {"tokens": gone})
         return _account(account)
 
     return router
 
 
-def tokens_router(parts: ConsoleParts, gate: Authenticator) -> APIRouter:
+def tokens_router(parts: ConsoleParts, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(tags=["tokens"], responses=responses(401, 403, 429, 503))
-    tokens, audit = gate.tokens, Audit(parts.database)
+    tokens, audit = authenticator.tokens, Audit(parts.database)
 
     def record(token: ApiToken) -> TokenRecord:
         return TokenRecord(
@@ -211,7 +213,7 @@ def tokens_router(parts: ConsoleParts, gate: Authenticator) -> APIRouter:
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         with parts.database.transaction():
             made = tokens.add(new.name, token, new.role, caller.name, parts.clock())
-            gate.note(caller, "token_added", made.name, {"role": made.role.value})
+            authenticator.note(caller, "token_added", made.name, {"role": made.role.value})
         return TokenMade(token=token, record=record(made))
 
     @router.delete(
@@ -223,7 +225,7 @@ def tokens_router(parts: ConsoleParts, gate: Authenticator) -> APIRouter:
         """Nor may those that it made."""
         with parts.database.transaction():
             gone = tokens.delete(token_id)
-            gate.note(caller, "token_deleted", gone.name)
+            authenticator.note(caller, "token_deleted", gone.name)
         return record(gone)
 
     @router.get("/audit", summary="Who changed what", responses=responses(422))

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, WebSocket, WebSocketDisconnect
@@ -10,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
+from ostiary.commands import doors
 from ostiary.errors import (
     CameraUnavailable,
     CameraUnknown,
@@ -19,14 +21,13 @@ from ostiary.errors import (
     TimedOut,
 )
 from ostiary.http.authenticator import Authenticator, Viewer
-from ostiary.http.event_list import events_as_csv
-from ostiary.http.live import Audience
+from ostiary.http.events import events_as_csv
+from ostiary.http.live import Audience, said
 from ostiary.http.live import Viewer as LiveViewer
 from ostiary.http.messages import Cameras, EventPage
 from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import responses
-from ostiary.http.runner import Turns
-from ostiary.http.sockets import said
+from ostiary.http.routes import CommandRunner, Turns, route
 from ostiary.messages.state import State
 from ostiary.messages.username import Username
 from ostiary.messages.words import Reason
@@ -49,7 +50,7 @@ CameraName = Annotated[str, Path(description="The camera's name.", examples=["fr
 
 
 def door_router(
-    parts: ConsoleParts, gate: Authenticator, audience: Audience, turns: Turns
+    parts: ConsoleParts, authenticator: Authenticator, audience: Audience, turns: Turns
 ) -> APIRouter:
     router = APIRouter(tags=["door"], responses=responses(401, 422, 429, 503))
     snapshots = Snapshots(parts.database)
@@ -145,9 +146,9 @@ def door_router(
         try:
             if stream is None:
                 raise _no_camera(camera)
-            await run_in_threadpool(gate.require, socket, Role.VIEWER)
+            await run_in_threadpool(authenticator.require, socket, Role.VIEWER)
             with audience.place(), stream.viewer() as viewer:
-                await _watch(socket, viewer, gate)
+                await _watch(socket, viewer, authenticator)
         except OstiaryError as error:
             with suppress(RuntimeError, WebSocketDisconnect):
                 await socket.close(4000, error.code)
@@ -157,7 +158,16 @@ def door_router(
     return router
 
 
-async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Authenticator) -> None:
+def doors_router(runner: CommandRunner) -> APIRouter:
+    router = APIRouter(tags=["doors"], responses=responses(401, 422, 429, 503))
+    add = partial(route, router, runner)
+    add(doors.doors, "GET /doors", "How the doors are", role=Viewer)
+    run = "Run a door otherwise, open it once, or silence its alarm"
+    add(doors.door, "POST /doors/{door}", run, 403, 404)
+    return router
+
+
+async def _watch(socket: WebSocket, viewer: LiveViewer, authenticator: Authenticator) -> None:
     loop = asyncio.get_running_loop()
     checked = loop.time()
     while True:
@@ -168,7 +178,7 @@ async def _watch(socket: WebSocket, viewer: LiveViewer, gate: Authenticator) -> 
             raise TimedOut("Nothing was asked for; the place is for others.") from None
         shown = await viewer.next()
         if loop.time() - checked > CHECK_EVERY_S:
-            await run_in_threadpool(gate.require, socket, Role.VIEWER)
+            await run_in_threadpool(authenticator.require, socket, Role.VIEWER)
             checked = loop.time()
         await socket.send_text(shown.picture)
         if shown.jpeg is not None:
