@@ -61,9 +61,7 @@ def run() -> Iterator[Measure]:
     engine = VisionEngine.load(VisionSettings(models=MODELS))
     with TemporaryDirectory() as folder:
         settings = console_settings(Path(folder), access={"cooldown_s": 0.5})
-        door = ConsoleDoor(settings, engine, "0")
-        door.recognitions[0].camera = camera
-        with door:
+        with ConsoleDoor(settings, engine, camera) as door:
             token = door.token()
             ratios = []
             for _ in range(PAIRS):

@@ -23,6 +23,7 @@ from ostiary.camera.reader import CameraReader
 from ostiary.decision.policy import policy_of
 from ostiary.decision.risk import risk_of
 from ostiary.decision.roster import Roster
+from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.settings import AccessSettings, CameraSettings, VisionSettings
@@ -68,7 +69,7 @@ class OurDoor:
             CameraReader(CameraSettings(source="0")),
             self._engine,
             self._roster,
-            lambda told, _camera: self.let_in.append(told.decision.username),
+            Doorkeeper(lambda told, _camera: self.let_in.append(told.decision.username)),
             policy_of(ACCESS),
             self._metrics,
             clock=lambda: now,

@@ -1,10 +1,10 @@
-"""A door with its console, without a broker: real store, models, commands, HTTP, and a camera
-that shows a folder or clip, as `ostiary.app` wires them."""
+"""A door with its console, without a broker: everything else of `ostiary.app`, and a
+camera that shows a folder or clip."""
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -12,35 +12,21 @@ from typing import Any, Self
 import requests
 import structlog
 
+from ostiary.app.building import Building, services_of
+from ostiary.app.console import opened_parts
+from ostiary.app.core import opened_core
+from ostiary.app.doors import opened_doors
+from ostiary.app.pipeline import Pipeline
 from ostiary.camera.reader import CameraReader
 from ostiary.clock import utc_now
-from ostiary.commands.commands import Commands
-from ostiary.commands.services import CommandServices
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.policy import policy_of
-from ostiary.decision.risk import risk_of
-from ostiary.hardware.doors import Doors, Hardware
 from ostiary.http.app import Console
-from ostiary.http.parts import ConsoleLimits, ConsoleParts
-from ostiary.limits.lock_out import LockOut
+from ostiary.http.parts import ConsoleLimits
 from ostiary.messages.state import State
-from ostiary.mqtt.security import door_key
-from ostiary.people.credential_check import CredentialCheck, PinHasher
-from ostiary.people.people import People, roster_of
-from ostiary.pipeline.doorkeeper import Doorkeeper
-from ostiary.pipeline.recognition import Recognition
-from ostiary.pipeline.recording import Recording
 from ostiary.service.health import Readings, state_of
-from ostiary.service.metrics import Metrics
 from ostiary.settings import AccessSettings, CameraSettings, Settings
-from ostiary.settings.overrides import with_overrides
 from ostiary.site.doors import DoorLine
 from ostiary.store.accounts import Accounts, ApiTokens, Role
-from ostiary.store.command_log import CommandLog
-from ostiary.store.database import Database
-from ostiary.store.door_modes import DoorModes
-from ostiary.store.events import Events
-from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.ports import free_port
 from testing.rules import UNMOVED
@@ -72,106 +58,61 @@ class LaterClock:
 
 
 class ConsoleDoor:
-    """Starts on entering, stops cleanly on leaving. `source`: what its only camera shows."""
+    """Starts on entering, stops cleanly on leaving. `shows`: what its only camera shows, or that
+    camera itself."""
 
     def __init__(
         self,
         configured: Settings,
         engine: VisionEngine,
-        source: Path | str | None = None,
+        shows: Path | str | CameraReader | None = None,
         clock: Callable[[], datetime] = utc_now,
         served: ConsoleLimits | None = None,
-        **room: Any,
+        **services: Any,
     ) -> None:
-        settings = with_overrides(configured)
-        self.settings = settings
-        self.access = settings.access
-        self.database = Database.open(settings.store.path, None, door_key(settings))
-        self.events = Events(self.database)
-        users = Users(self.database)
-        self.roster = roster_of(users, engine, risk_of(settings.access))
-        self.people = People(users, self.events, self.roster)
-        shown = () if source is None else (str(source),)
-        cameras = [
-            CameraSettings(name="front", source=each, fps=8, loop=True, **UNMOVED) for each in shown
-        ]
-        keeper = Doorkeeper(self._record)
-        hasher = PinHasher()
-        presenting = CredentialCheck(
-            self.people.credentials, keeper, hasher, LockOut(settings.credentials.tries)
-        )
-        self.recognitions = tuple(
-            Recognition(
-                CameraReader(camera),
-                engine,
-                self.roster,
-                self._record,
-                policy_of(settings.access),
-                Metrics(),
-                keeper=keeper,
-            )
-            for camera in cameras
-        )
-        recording = Recording(self.database, self.events, DoorModes(self.database), self.people)
-        doors = Doors(
-            settings.model_copy(update={"cameras": tuple(cameras)}),
-            Hardware(),
-            recording.at_door,
-            lambda _state: None,
-            before={},
-            modes={},
-            clock=utc_now,
-            beat=lambda: None,
-        )
-        self.room = CommandServices(
-            settings,
-            self.people,
-            self.events,
-            engine,
-            {each.name: each for each in self.recognitions},
-            doors=doors.controllers,
-            presenting=presenting,
-            hasher=hasher,
-            thresholds=lambda: self.access,
-            **room,
-        )
-        self.commands = Commands(self.room, CommandLog(self.database))
+        """Without `shows` nobody looks at its door. `services` go over those of a whole door."""
+        cameras: list[CameraReader] = []
+        if isinstance(shows, CameraReader):
+            cameras = [shows]
+        elif shows is not None:
+            front = CameraSettings(name="front", source=str(shows), fps=8, loop=True, **UNMOVED)
+            cameras = [CameraReader(front)]
+            configured = configured.model_copy(update={"cameras": (front,)})
         self.site: tuple[DoorLine, ...] = ()
-        with logged() as lines:
-            self.console = Console(
-                ConsoleParts(
-                    settings=settings,
-                    configured=configured.access,
-                    database=self.database,
-                    commands=self.commands,
-                    people=self.people,
-                    rules=self.room.rules,
-                    users=users,
-                    events=self.events,
-                    cameras={each.name: each for each in self.recognitions},
-                    state=self.state,
-                    access=lambda: self.access,
-                    apply_access=self.apply,
-                    flaw=lambda image, face: engine.quality(image, face).flaw,
-                    doors=lambda: tuple(each.state() for each in doors.controllers.values()),
-                    waiting=keeper.waiting,
-                    site=lambda: self.site,
-                    clock=clock,
-                    limits=served or ConsoleLimits(),
-                )
+        with ExitStack() as making:
+            core = making.enter_context(opened_core(configured, engine))
+            doors = making.enter_context(opened_doors(core))
+            self._pipeline = Pipeline(core, doors, cameras=cameras)
+            self.room = replace(services_of(core, doors, self._pipeline), **services)
+            building = Building(core, doors, self._pipeline, self.room)
+            parts = opened_parts(core, doors, self._pipeline, building)
+            shown = replace(
+                making.enter_context(parts),
+                state=self.state,
+                site=lambda: self.site,
+                clock=clock,
+                limits=served or ConsoleLimits(),
             )
+            with logged() as lines:
+                self.console = Console(shown)
+            self._made = making.pop_all()
+        core.signals.decided.add(self._keep_picture)
+        self.settings, self.database, self.events = core.settings, core.database, core.events
+        self.people, self.roster = core.people, core.people.roster
+        self.commands = building.commands
+        self.recognitions = self._pipeline.recognitions
         self.app = self.console.app
         codes = [line["code"] for line in lines if line["event"] == "console_set_up_needed"]
         self.set_up_code: str | None = codes[0] if codes else None
         self.url = self.console.url.rstrip("/")
 
-    def apply(self, access: AccessSettings) -> None:
-        self.access = access
-        self.roster.apply(risk_of(access))
-        for recognition in self.recognitions:
-            recognition.apply(policy_of(access))
+    @property
+    def access(self) -> AccessSettings:
+        """The thresholds in force."""
+        return self._pipeline.access()
 
     def state(self) -> State:
+        """How the door would be if all of it ran."""
         readings = Readings(
             cameras=tuple(each.camera.state for each in self.recognitions),
             users=self.people.count(),
@@ -203,21 +144,17 @@ class ConsoleDoor:
         return Accounts(self.database)
 
     def __enter__(self) -> Self:
-        for recognition in self.recognitions:
-            recognition.start()
+        self._pipeline.start()
         self.console.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.console.stop()
-        for recognition in self.recognitions:
-            recognition.stop()
-        self.database.close()
+        self._pipeline.stop()
+        self._made.close()
 
-    def _record(self, told: Announcement, camera: str) -> None:
-        decision = told.decision
-        event = self.events.append_login(decision, source=camera, now=utc_now())
-        self.console.decided(event.seq, camera)
+    def _keep_picture(self, _told: Announcement, source: str, number: int) -> None:
+        self.console.decided(number, source)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A door without a camera: the real store, commands and MQTT, as `ostiary.app` wires them.
+"""A door without a camera: its store, commands and MQTT.
 
 Inside a test it is a context manager; as `python -m testing.doorway` it is a process
 that can be killed.
@@ -8,25 +8,19 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from subprocess import Popen
 from typing import Any, Self
 
-from ostiary.commands.commands import Commands
-from ostiary.commands.services import Camera, CommandLimits, CommandServices
-from ostiary.decision.risk import risk_of
-from ostiary.mqtt.door import MqttDoor
-from ostiary.mqtt.security import door_key, store_key
-from ostiary.people.people import People, roster_of
+from ostiary.app.building import Bus, services_without_cameras
+from ostiary.app.core import opened_core
+from ostiary.clock import always, utc_now
+from ostiary.commands.services import Camera, CommandLimits
 from ostiary.settings import Settings
-from ostiary.store.announced import Announced
-from ostiary.store.command_log import CommandLog
-from ostiary.store.database import Database
-from ostiary.store.events import Events
-from ostiary.store.users import Users
-from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 
 BASE = "ostiary/test"
@@ -52,24 +46,19 @@ class Doorway:
         settings: Settings,
         engine: VisionEngine,
         *cameras: tuple[str, Camera],
-        **room: Any,
+        clock: Callable[[], datetime] = utc_now,
+        clock_trusted: Callable[[], bool] = always,
+        **services: Any,
     ) -> None:
-        self.database = Database.open(settings.store.path, store_key(settings), door_key(settings))
-        self.events = Events(self.database)
-        users = Users(self.database)
-        roster = roster_of(users, engine, risk_of(settings.access))
-        self.people = People(users, self.events, roster)
-        command_log = CommandLog(self.database)
-        room.setdefault("show_picture", self._show_picture)
-        self.room = CommandServices(
-            settings, self.people, self.events, engine, dict(cameras), **room
-        )
-        self.commands = Commands(self.room, command_log)
-        announced = Announced(self.database)
-        self.mqtt = MqttDoor(settings, self.commands, self.events, command_log, announced)
-
-    def _show_picture(self, camera: str, image: BGRImage) -> None:
-        self.mqtt.show_picture(camera, image)
+        """`services` go over those of a door without cameras."""
+        with ExitStack() as making:
+            opening = opened_core(settings, engine, clock=clock, clock_trusted=clock_trusted)
+            core = making.enter_context(opening)
+            self.room = replace(services_without_cameras(core), cameras=dict(cameras), **services)
+            bus = Bus(core, self.room)
+            self._made = making.pop_all()
+        self.database, self.events, self.people = core.database, core.events, core.people
+        self.commands, self.mqtt = bus.commands, bus.mqtt
 
     def __enter__(self) -> Self:
         self.mqtt.start()
@@ -78,7 +67,7 @@ class Doorway:
 
     def __exit__(self, *_: object) -> None:
         self.mqtt.stop()
-        self.database.close()
+        self._made.close()
 
 
 @contextmanager

@@ -79,7 +79,6 @@ class CameralessDoor:
         roster = Roster("sface", {"sface": RATES}, Risk(0.001), known.items())  # type: ignore[arg-type]
         self.people = People(users, Events(self.database), roster)
         self.site = SiteRoster(self.store, self.people, identity, SITE, clock)
-        self.people.site = self.site
 
     def join(self, authority: Identity, members: Members) -> Self:
         return self.join_by(authority.public, members.signed(authority))
@@ -165,7 +164,7 @@ class LinkedDoor:
                 "site": {"id": SITE, **site},
             }
         )
-        self.link = SiteLink(settings, door.site, self.report, clock=door.clock)
+        self.link = SiteLink(settings, door.site, lambda _link: self.report(), clock=door.clock)
 
     def report(self) -> DoorReport:
         site = self.door.site

@@ -26,6 +26,7 @@ from tests.adversary.test_tailgating import standing
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
 TWO = Ruling(two_person=True)
 FPS = 10
+BOTH = Factor.FACE_AND_PIN
 
 
 def pictures(engine: VisionEngine, portraits: Path, *names: str) -> dict[str, bytes]:
@@ -62,7 +63,9 @@ def test_a_pin_after_its_owners_face_has_gone_opens_nothing(
     scene = frames(pictures(engine, portraits, "obama2", "biden"), ("obama2", 3), (then, 60))
     known = [portraits / "obama.jpg"]
     policy = Policy(one_person_only=True)
-    with recognizing(tmp_path, engine, scene, known, policy, fps=FPS, rule=lambda *_: PIN) as door:
+    with recognizing(
+        tmp_path, engine, scene, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
+    ) as door:
         until(lambda: door.keeper.waiting("front") is not None)
         until(lambda: door.keeper.waiting("front") is None)
         assert door.reasons[0] == "credential_missing", why
@@ -78,7 +81,9 @@ def test_a_stranger_denied_a_moment_ago_is_a_stranger_still(
     scene = frames(shown, ("biden", 2), ("nobody", 2), ("obama2", 2), ("biden", 60))
     known = [portraits / "obama.jpg"]
     policy = Policy(cooldown_s=60.0)
-    with recognizing(tmp_path, engine, scene, known, policy, fps=FPS, rule=lambda *_: PIN) as door:
+    with recognizing(
+        tmp_path, engine, scene, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
+    ) as door:
         until(lambda: door.keeper.waiting("front") is not None)
         until(lambda: door.keeper.waiting("front") is None)
         typed(door, "obama")
@@ -92,7 +97,9 @@ def test_whoever_stays_before_the_door_passes_with_their_pin_and_may_come_back(
     scene = frames(shown, ("obama2", 3), ("nobody", 3), ("obama2", 60))
     known = [portraits / "obama.jpg"]
     policy = Policy(cooldown_s=60.0)
-    with recognizing(tmp_path, engine, scene, known, policy, fps=FPS, rule=lambda *_: PIN) as door:
+    with recognizing(
+        tmp_path, engine, scene, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
+    ) as door:
         until(lambda: door.reasons == ["credential_missing"])
         until(lambda: door.keeper.waiting("front") is not None)
         typed(door, "obama")

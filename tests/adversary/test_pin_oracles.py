@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.clock import always, utc_now
 from ostiary.commands import credentials
 from ostiary.commands.commands import Commands
 from ostiary.commands.registry import MQTT, Asker, Context
-from ostiary.commands.services import CommandServices
+from ostiary.commands.services import CommandServices, DeniedLogins
 from ostiary.decision.risk import Risk
 from ostiary.decision.rules import Ruling
 from ostiary.errors import OstiaryError, PinWeak, TooManyAttempts, TransactionConflict
@@ -23,6 +24,7 @@ from ostiary.messages.commands.credentials import CredentialRequest, SetPinReque
 from ostiary.messages.words import Factor, Reason
 from ostiary.people.credential_check import CredentialCheck, PinHasher, hint_of
 from ostiary.people.people import People, roster_of
+from ostiary.people.rulebook import RuleService
 from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.settings import Settings
 from ostiary.store.audit import Audit
@@ -74,6 +76,9 @@ class House:
             people,
             events,
             engine,
+            RuleService(people, settings, utc_now, always),
+            DeniedLogins(settings.commands.denied_logins_per_minute),
+            LockOut(TRIES),
             doors={"front": _Door()},  # type: ignore[dict-item]
             presenting=self.presenting,
             hasher=hasher,

@@ -197,7 +197,7 @@ def door_by(way: str, folder: Path, port: int, engine: VisionEngine, shows: Path
     if "client" in way:
         commands |= {"signing_keys": keys, "signing_client": "panel"}
     settings = console_settings(folder, mqtt={"port": port}, commands=commands)
-    return ConsoleDoor(settings, engine, source=shows, reload=lambda: None)
+    return ConsoleDoor(settings, engine, shows=shows, reload=lambda: None)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -209,7 +209,7 @@ def test_each_change_leaves_one_row_with_who_asked_and_by_what_way(
     nobody.mkdir()
     cv2.imwrite(str(nobody / "dark.png"), np.zeros((480, 640, 3), np.uint8))
     with door_by(way, tmp_path, broker.port, engine, nobody) as door, come(door) as ask:
-        door.people.site = TheSite()
+        door.people.join(TheSite())
         audit = Audit(door.database)
         for name, given, action, subject in steps(portraits):
             if come is by_http and name in NOT_BY_HTTP:

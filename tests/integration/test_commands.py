@@ -526,7 +526,8 @@ def test_what_was_wrong_with_the_pictures_is_said_and_not_that_there_was_none(
 def test_nobody_is_matched_who_was_not_stored(
     tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:
-    people = Doorway(door_settings(tmp_path, broker.port), engine).people
+    door = Doorway(door_settings(tmp_path, broker.port), engine)
+    people = door.people
     looks = [some_look()]
     now = datetime.now(UTC)
     with suppress(ZeroDivisionError), people.changing():

@@ -331,7 +331,7 @@ def test_without_a_broker_the_door_still_decides_and_delivers_later(
 
 def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
     check = (
-        "import ostiary.app, ostiary.cli.main, sys; "
+        "import ostiary.app.run, ostiary.cli.main, sys; "
         "assert not {'torch', 'onnx', 'face_recognition', 'dlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)

@@ -19,6 +19,7 @@ from ostiary.decision.policy import Policy
 from ostiary.decision.risk import Risk
 from ostiary.decision.roster import Roster
 from ostiary.messages.words import Reason
+from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.settings import CameraSettings
@@ -56,7 +57,7 @@ def played(
         CameraReader(CameraSettings(source="0")),
         engine,
         roster,
-        record,
+        Doorkeeper(record),
         POLICY,
         Metrics(),
         clock=lambda: now,

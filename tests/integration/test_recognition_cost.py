@@ -32,5 +32,5 @@ def test_of_an_attack_only_the_first_frame_is_described(
     (first, *_) = door.told
     assert first.decision.reason is Reason.PRESENTATION_ATTACK
     assert first.decision.username == ("obama" if registered else None)
-    assert runs(door.metrics, "liveness") >= 3
-    assert runs(door.metrics, "describe") <= runs(door.metrics, "liveness") / 2
+    assert runs(door.core.metrics, "liveness") >= 3
+    assert runs(door.core.metrics, "describe") <= runs(door.core.metrics, "liveness") / 2

@@ -11,18 +11,15 @@ import pytest
 
 from demo.portraits import Portrait
 from demo.turner import Posture, Turner
+from ostiary.app.building import services_without_cameras
+from ostiary.app.core import opened_core
 from ostiary.commands.people import register
 from ostiary.commands.pictures import one_face
 from ostiary.commands.registry import LOCAL, Asker, Context
 from ostiary.commands.services import CommandServices
-from ostiary.decision.risk import Risk
 from ostiary.errors import FaceCovered, LowQuality
 from ostiary.messages.commands.people import RegisterAnswer, RegisterRequest
-from ostiary.people.people import People, roster_of
-from ostiary.settings import CommandSettings, Settings
-from ostiary.store.database import Database
-from ostiary.store.events import Events
-from ostiary.store.users import Users
+from ostiary.settings import CommandSettings, Settings, StoreSettings
 from ostiary.vision.arrays import BGRImage, FloatArray
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
@@ -53,11 +50,12 @@ class Standing:
 
 @pytest.fixture
 def room(tmp_path: Path, engine: VisionEngine) -> Iterator[CommandServices]:
-    settings = Settings(commands=CommandSettings(enrol_s=2, allow_unverified_enrolment=True))
-    with Database.open(tmp_path / "door.db") as database:
-        users = Users(database)
-        people = People(users, Events(database), roster_of(users, engine, Risk()))
-        yield CommandServices(settings, people, Events(database), engine)
+    settings = Settings(
+        store=StoreSettings(path=tmp_path / "door.db"),
+        commands=CommandSettings(enrol_s=2, allow_unverified_enrolment=True),
+    )
+    with opened_core(settings, engine) as core:
+        yield services_without_cameras(core)
 
 
 def enrolled(room: CommandServices, **asked: object) -> RegisterAnswer:

@@ -73,7 +73,7 @@ app.command("door-key")(store.show_door_key)
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """Watch the cameras and tell the building, until SIGTERM; SIGHUP reads the settings again."""
-    from ostiary.app import run_until_stopped
+    from ostiary.app.run import run_until_stopped
     from ostiary.service.systemd import Notifier
 
     notifier = Notifier.from_environment()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from ostiary.clock import always, utc_now
+from ostiary.clock import utc_now
 from ostiary.errors import (
     CameraUnavailable,
     CameraUnknown,
@@ -153,37 +153,28 @@ class CommandServices:
     """What commands use. `cameras` and `doors` are by the camera's name.
 
     `reload` makes the daemon start anew, and returns at once. `decode` decodes what strangers send.
-    `thresholds` gives those in force where they can change while running. `clock_trusted`: whether
-    the machine's clock is synchronised. `forgive` begins anti-passback anew. `show_picture`
-    publishes a camera's picture, where the settings permit it. `logins` counts denied pictures,
-    `pins_taken` refused PINs that are somebody's already."""
+    `thresholds` gives those in force where they can change while running. `forgive` begins
+    anti-passback anew. `show_picture` publishes a camera's picture, where the settings permit it.
+    `logins` counts denied pictures, `pins_taken` refused PINs that are somebody's already."""
 
     settings: Settings
     people: People
     events: Events
     engine: VisionEngine
+    rules: RuleService
+    logins: DeniedLogins
+    pins_taken: LockOut
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     reload: Callable[[], None] = _no_reload
     clock: Callable[[], datetime] = utc_now
     decode: Callable[[bytes, ImageLimits], BGRImage] = decode_image
     thresholds: Callable[[], AccessSettings] | None = None
-    clock_trusted: Callable[[], bool] = always
     doors: Mapping[str, Door] = field(default_factory=dict)
     presenting: Presents | None = None
     forgive: Callable[[], object] = _nothing
     show_picture: Callable[[str, BGRImage], object] = _shown_nowhere
     hasher: PinHasher = field(default_factory=PinHasher)
     limits: CommandLimits = field(default_factory=CommandLimits)
-    logins: DeniedLogins = field(init=False)
-    rules: RuleService = field(init=False)
-    pins_taken: LockOut = field(init=False)
-
-    def __post_init__(self) -> None:
-        per_minute = self.settings.commands.denied_logins_per_minute
-        object.__setattr__(self, "logins", DeniedLogins(per_minute))
-        object.__setattr__(self, "pins_taken", LockOut(self.settings.credentials.tries))
-        rules = RuleService(self.people, self.settings, self.clock, self.clock_trusted)
-        object.__setattr__(self, "rules", rules)
 
     @property
     def access(self) -> AccessSettings:

@@ -13,6 +13,7 @@ from ostiary.hardware.controller import DoorController, Lock, Output, Outputs, R
 from ostiary.hardware.physical_door import Contact, EntranceRules, PhysicalDoor
 from ostiary.hardware.sensor import ContactSensor
 from ostiary.hardware.watching import DoorLines, Present, Watching, reader_of
+from ostiary.messages.state import EntranceState
 from ostiary.messages.times import Hours
 from ostiary.messages.words import Mode
 from ostiary.settings import Settings
@@ -100,8 +101,13 @@ class Doors:
         """The state of each door, to be handed on at a reload."""
         return {name: controller.entrance for name, controller in self.controllers.items()}
 
-    def mode(self, door: str) -> Mode:
-        return self.controllers[door].mode
+    def states(self) -> tuple[EntranceState, ...]:
+        """The state of each door now."""
+        return tuple(controller.state() for controller in self.controllers.values())
+
+    def is_locked_down(self, door: str) -> bool:
+        """Whether nobody is let in there."""
+        return door in self.controllers and self.controllers[door].mode is Mode.LOCKDOWN
 
     def granted(self, door: str, username: str | None) -> None:
         """Release the lock for a person whose grant was recorded."""

@@ -16,7 +16,7 @@ from fastapi import WebSocket
 from ostiary.camera.frame import ViewCondition
 from ostiary.errors import Busy, RequestMalformed
 from ostiary.http.messages import LiveFace, LivePicture
-from ostiary.http.parts import ConsoleParts, Watched
+from ostiary.http.parts import ConsoleParts
 from ostiary.messages.words import Reason
 from ostiary.pipeline.recognition import SeenFace, View
 from ostiary.priority import step_back
@@ -79,9 +79,8 @@ class Viewer:
 class LiveStream:
     """One camera's picture for everybody who watches."""
 
-    def __init__(self, name: str, camera: Watched, parts: ConsoleParts) -> None:
+    def __init__(self, name: str, parts: ConsoleParts) -> None:
         self._name = name
-        self._camera = camera
         self._parts = parts
         self._lock = threading.Lock()
         self._viewers: frozenset[Viewer] = frozenset()
@@ -114,7 +113,7 @@ class LiveStream:
         after = -1
         while self._goes_on():
             begin = time.monotonic()
-            view = self._camera.wait_view(after, STALE_AFTER_S)
+            view = self._parts.cameras[self._name].wait_view(after, STALE_AFTER_S)
             if view is None:
                 stale = LivePicture(camera=self._name, stale=True)
                 shown = Shown(stale.model_dump_json(), None)
@@ -136,9 +135,7 @@ class Audience:
     """All streams, and how many may watch at once."""
 
     def __init__(self, parts: ConsoleParts) -> None:
-        self.streams = {
-            name: LiveStream(name, camera, parts) for name, camera in parts.cameras.items()
-        }
+        self.streams = {name: LiveStream(name, parts) for name in parts.cameras}
         self._places = threading.Semaphore(parts.limits.viewers)
 
     @contextmanager

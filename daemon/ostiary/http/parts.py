@@ -1,7 +1,7 @@
 """What the console is put together from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Protocol
 
@@ -43,7 +43,7 @@ class ConsoleLimits:
     request_s: float = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConsoleParts:
     """`settings` are those the daemon started with, `configured` what its configuration alone says
     of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
@@ -70,3 +70,8 @@ class ConsoleParts:
     flaw: Callable[[BGRImage, Face], Flaw | None] = lambda _image, _face: None
     clock: Callable[[], datetime] = utc_now
     limits: ConsoleLimits = field(default_factory=ConsoleLimits)
+
+    def clear(self) -> None:
+        """Let go of everything, once the console has stopped."""
+        for each in fields(self):
+            delattr(self, each.name)

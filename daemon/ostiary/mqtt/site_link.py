@@ -62,7 +62,7 @@ class SiteLink:
         self,
         settings: Settings,
         roster: SiteRoster,
-        report: Callable[[], DoorReport],
+        report: Callable[["SiteLink"], DoorReport],
         beat: Callable[[], object] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock_trusted: Callable[[], bool] = always,
@@ -72,7 +72,7 @@ class SiteLink:
         self._brokers = Brokers(settings.mqtt)
         self._roster = roster
         self._topics = roster.topics
-        self._watch = SiteWatch(roster, report)
+        self._watch = SiteWatch(roster, partial(report, self))
         self._repair = BrokerRepair(roster)
         self._beat = beat
         self._clock = clock

@@ -87,11 +87,8 @@ class People:
     """Changes go to the store first, with their event, and to the roster once committed, so
     that nobody is matched who is not stored. Every method may be called from any thread."""
 
-    def __init__(
-        self, users: Users, events: Events, roster: Roster, site: SiteChanges | None = None
-    ) -> None:
-        """`site`: set it before there are changes, where this door is one of several."""
-        self.site = site
+    def __init__(self, users: Users, events: Events, roster: Roster) -> None:
+        self._site: SiteChanges | None = None
         self._users = users
         self._events = events
         self._snapshots = Snapshots(users.database)
@@ -102,6 +99,10 @@ class People:
         self._after_commit: list[Callable[[], object]] = []
         self._depth = 0  # of changing(); guarded by _lock
         self._followers: list[Callable[[], object]] = []
+
+    def join(self, site: SiteChanges) -> None:
+        """This door is one of several: tell `site` of each change from now on."""
+        self._site = site
 
     def check_open(self) -> None:
         """Raise StoreLocked where the people are sealed, and the key is not here."""
@@ -269,11 +270,11 @@ class People:
         name = same_name(username)
         with self.changing():
             self.get(name)
-            if self.site is not None:
-                self.site.deleting(name, now)
+            if self._site is not None:
+                self._site.deleting(name, now)
             self.forget(name)
-            if self.site is not None:
-                self.site.freed(name)
+            if self._site is not None:
+                self._site.freed(name)
             self._events.append_user(action="deleted", username=name, source=source, now=now)
             return name
 
@@ -315,7 +316,7 @@ class People:
 
     def may_change(self, username: str) -> bool:
         """Whether this door may change a person: its own, and the site's where it enrols for it."""
-        site = self.site
+        site = self._site
         return site is None or site.is_shared or username not in site.usernames()
 
     def set_name(self, before: str, name: str) -> None:
@@ -338,25 +339,25 @@ class People:
         UserUnknown, SiteNotJoined, NotAllowed."""
         with self.changing():
             name = self.get(username).username
-            if self.site is None:
+            if self._site is None:
                 raise SiteNotJoined(
                     "This door is on its own: `ostiary site join` makes it one of a site."
                 )
-            self.site.enrolled(name, now)
+            self._site.enrolled(name, now)
             return name
 
     @property
     def is_shared(self) -> bool:
         """Whether people whom this door enrols are known at the whole site by default."""
-        return self.site is not None and self.site.is_shared
+        return self._site is not None and self._site.is_shared
 
     def site_usernames(self) -> frozenset[str]:
         """People who are known at the whole site."""
-        return frozenset() if self.site is None else self.site.usernames()
+        return frozenset() if self._site is None else self._site.usernames()
 
     def _tell_site(self, name: str, now: datetime) -> None:
-        if self.site is not None:
-            self.site.changed(name, now)
+        if self._site is not None:
+            self._site.changed(name, now)
 
     def _scrub(self) -> None:
         """Clean the file of deleted rows; where it cannot be done now, it is done later."""
@@ -377,8 +378,8 @@ class People:
                 return self.get(before)
             self.set_name(before, after)
             self._tell_site(after, now)
-            if self.site is not None:
-                self.site.freed(before)
+            if self._site is not None:
+                self._site.freed(before)
             self._events.append_user(
                 action="renamed", username=after, previous_username=before, source=source, now=now
             )

@@ -77,8 +77,6 @@ class Doorkeeper:
         self._admissions: dict[str, Admission] = {}
         self._last: dict[str, Direction] = dict(last or {})
         self._answers: dict[tuple[str, str | None], Decision] = {}
-        self.waits: Callable[[str, Waiting | None], object] = lambda _door, _waiting: None
-        """Called with a door and what it waits for, each time that changes, under the lock."""
 
     def remember(self, last: Mapping[str, Direction]) -> None:
         """Set which way people passed last; of others it is unknown."""
@@ -189,7 +187,6 @@ class Doorkeeper:
         return self._admissions.get(door, Admission(self._patience))
 
     def _advance(self, door: str, after: Admission, final: Final) -> Final:
-        before = self._admission(door).waiting
         # A person may have waited for minutes: the rules of now count.
         final = tuple(replace(each, decision=self.ruled(each.decision, door)) for each in final)
         recorded: list[object] = []
@@ -202,8 +199,6 @@ class Doorkeeper:
             self._answers[(door, decision.username)] = decision
             if decision.success and decision.username is not None and direction:
                 self._last[decision.username] = direction
-        if after.waiting != before:
-            self.waits(door, after.waiting)
         for each, number in zip(final, recorded, strict=True):
             self._follow(each, door, number)
         return final

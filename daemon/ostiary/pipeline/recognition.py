@@ -33,7 +33,7 @@ from ostiary.errors import (
 from ostiary.messages.calibration import WhyDropped
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Prompt
-from ostiary.pipeline.doorkeeper import Doorkeeper, Record
+from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.pipeline.face_judge import FaceJudge, Meter
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
@@ -86,7 +86,7 @@ class Recognition:
     """One camera's loop, in a thread of its own between `start` and `stop`.
 
     `beat` is called about twice a second or more while the loop is alive. `before` is this camera's
-    memory at a reload. `keeper` decides what becomes of a granted face; None: it passes.
+    memory at a reload. `keeper` decides what becomes of a granted face, and records it.
     `calibrated` is the camera's own last layer; `drop` is called where that is not for this camera.
     `clock` is in the frames' own seconds.
     """
@@ -96,12 +96,11 @@ class Recognition:
         camera: CameraReader,
         engine: VisionEngine,
         roster: Roster,
-        record: Record,
+        keeper: Doorkeeper,
         policy: Policy,
         metrics: Meter,
         beat: Callable[[], object] = lambda: None,
         before: CameraMemory | None = None,
-        keeper: Doorkeeper | None = None,
         show: Show = _nothing,
         calibrated: CalibratedCamera | None = None,
         drop: Drop = _nothing,
@@ -111,7 +110,7 @@ class Recognition:
         self.name = camera.state.camera
         self._judge = FaceJudge(camera, engine, roster, metrics, calibrated)
         self._drop = drop
-        self._keeper = keeper or Doorkeeper(record)
+        self._keeper = keeper
         self._metrics = metrics
         self._beat = beat
         self._policy = self._judge.policy_here(policy)

@@ -18,6 +18,7 @@ from ostiary.decision.risk import risk_of
 from ostiary.decision.roster import Roster, Template
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
+from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.pipeline.recognition import Recognition
 from ostiary.service.metrics import Metrics
 from ostiary.settings import Settings
@@ -145,7 +146,7 @@ class Door:
             CameraReader(self.settings.cameras[0]),
             self.engine,
             self.roster,
-            record,
+            Doorkeeper(record),
             self.policy,
             Metrics(),
             clock=lambda: clock.now,

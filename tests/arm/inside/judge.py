@@ -9,25 +9,21 @@ import json
 import sys
 import tempfile
 import threading
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from ostiary.app.core import opened_core
+from ostiary.app.doors import opened_doors
+from ostiary.app.pipeline import Pipeline
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
 from ostiary.clock import utc_now
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.policy import policy_of
-from ostiary.decision.risk import risk_of
-from ostiary.people.people import People, roster_of
 from ostiary.pipeline.recognition import Recognition
-from ostiary.service.metrics import Metrics
-from ostiary.settings import AccessSettings, CameraSettings, VisionSettings
-from ostiary.store.database import Database
-from ostiary.store.events import Events
-from ostiary.store.users import Users
-from ostiary.vision.engine import VisionEngine
+from ostiary.settings import AccessSettings, CameraSettings, Settings, StoreSettings
 from ostiary.vision.image import decode_image
 
 ACCESS = AccessSettings(decide_within_s=10.0, cooldown_s=4.0)
@@ -83,27 +79,29 @@ class Pictures(CameraReader):
 def judge(folder: Path) -> dict[str, Any]:
     """What is told of the scenes in `folder`, and what was seen."""
     play = json.loads((folder / "scenes.json").read_text("utf-8"))
-    engine = VisionEngine.load(VisionSettings())
     pictures = Pictures(folder, [(name, at, scene) for name, at, scene in play["frames"]])
     told: dict[str, list[str]] = {scene: [] for scene in play["scenes"]}
 
-    def record(each: Announcement, _door: str) -> None:
+    def note(each: Announcement, _camera: str, _number: int) -> None:
         username = f" {each.decision.username}" if each.decision.success else ""
         told[pictures.scene].append(f"{each.decision.reason}{username}")
 
-    with tempfile.TemporaryDirectory() as made, Database.open(Path(made) / "door.db") as database:
-        users = Users(database)
-        people = People(users, Events(database), roster_of(users, engine, risk_of(ACCESS)))
+    with tempfile.TemporaryDirectory() as made, ExitStack() as stack:
+        store = StoreSettings(path=Path(made) / "door.db")
+        cameras = (CameraSettings(name="door", source=str(folder)),)
+        core = stack.enter_context(
+            opened_core(Settings(cameras=cameras, access=ACCESS, store=store))
+        )
         bgr = decode_image((folder / play["enrolment"]).read_bytes())
-        face, *_ = engine.detect(bgr)
-        probe, _ = people.roster.identify(partial(engine.describe, bgr, face))
-        people.register(play["registered"], [probe], utc_now(), source="test")
-        policy = policy_of(ACCESS)
-        door = Recognition(pictures, engine, people.roster, record, policy, Metrics())
-        pictures.recognition = door
-        door.start()
+        face, *_ = core.engine.detect(bgr)
+        probe, _ = core.people.roster.identify(partial(core.engine.describe, bgr, face))
+        core.people.register(play["registered"], [probe], utc_now(), source="test")
+        core.signals.decided.add(note)
+        pipeline = Pipeline(core, stack.enter_context(opened_doors(core)), cameras=[pictures])
+        (pictures.recognition,) = pipeline.recognitions
+        pipeline.start()
         pictures.ended.wait()
-        door.stop()
+        pipeline.stop()
     return {"told": told, "judged": [asdict(each) for each in pictures.judged]}
 
 
