@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 from starlette.types import Message
 
-from ostiary.archive.record import record_of
+from ostiary.archive.keeper import record_of
 from ostiary.camera.mjpeg import NewestJpeg, decode_whole
 from ostiary.camera.onvif import camera_in
 from ostiary.commands.commands import named

@@ -15,8 +15,7 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from ostiary.archive.keeper import ArchiveKeeper
-from ostiary.archive.record import record_of
+from ostiary.archive.keeper import ArchiveKeeper, record_of
 from ostiary.errors import ArchiveUnavailable
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason

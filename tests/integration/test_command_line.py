@@ -10,8 +10,7 @@ import pytest
 
 from ostiary.cli.events import told
 from ostiary.commands.commands import Commands
-from ostiary.local.client import LocalDoor
-from ostiary.local.running_door import A
+from ostiary.local.client import A, LocalDoor
 from ostiary.local.server import LocalServer
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest

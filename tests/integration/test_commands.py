@@ -19,7 +19,7 @@ from ostiary.cli.door import RemoteDoor, new_client_id
 from ostiary.cli.events import told
 from ostiary.commands.services import CommandLimits
 from ostiary.errors import TimedOut, UserExists
-from ostiary.local.running_door import A
+from ostiary.local.client import A
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.decision import Decision

@@ -10,7 +10,7 @@ import pytest
 
 from ostiary.errors import ConfigError, DoorNotRunning
 from ostiary.local.client import LocalDoor
-from ostiary.local.unix_socket import bound
+from ostiary.local.server import bound
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine

@@ -1,16 +1,19 @@
-"""Keeps records in PostgreSQL, each once, in monthly partitions."""
+"""Keeps events in PostgreSQL, each once, in monthly partitions."""
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from typing import Self
+from typing import Annotated, Any, Self
+from uuid import UUID
 
 import psycopg
 import structlog
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from ostiary.archive.record import Record
 from ostiary.errors import ArchiveUnavailable
 
 log = structlog.get_logger(__name__)
@@ -21,6 +24,63 @@ _INSERT = """
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (event_id, at) DO NOTHING
 """
+
+
+class _Event(BaseModel):
+    """What all events have, of whatever version a door is: the rest stays in the document."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    event_id: UUID
+    seq: Annotated[int, Field(ge=1, le=2**62)]
+    timestamp: AwareDatetime
+    username: str | None = None
+    success: bool | None = None
+    reason: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row. `door` is the device's id, `kind` the last level of the topic."""
+
+    event_id: UUID
+    at: datetime
+    door: str
+    seq: int
+    kind: str
+    username: str | None
+    success: bool | None
+    reason: str | None
+    source: str | None
+    document: dict[str, Any]
+
+
+def record_of(topic: str, payload: bytes) -> Record:
+    """`topic` is `<base>/<door>/event/<kind>`. Raises ValueError for what is no event."""
+    levels = topic.split("/")
+    if len(levels) != 4:
+        raise ValueError("not an event's topic")
+    _, door, _, kind = levels
+    try:
+        event = _Event.model_validate_json(payload)
+        document = json.loads(payload)
+    except (ValidationError, RecursionError) as error:
+        raise ValueError("not an event: event_id, seq and timestamp are needed") from error
+    if "\0" in json.dumps(document, ensure_ascii=False) or "\\u0000" in payload.decode("utf-8"):
+        raise ValueError("has a character that PostgreSQL does not keep (U+0000)")
+    return Record(
+        event.event_id,
+        event.timestamp,
+        door,
+        event.seq,
+        kind,
+        event.username,
+        event.success,
+        event.reason,
+        event.source,
+        document,
+    )
 
 
 class ArchiveKeeper:

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ostiary.archive.keeper import ArchiveKeeper
-from ostiary.archive.record import Record, record_of
+from ostiary.archive.keeper import ArchiveKeeper, Record, record_of
 from ostiary.errors import ArchiveUnavailable
 from ostiary.mqtt.broker import Brokers, Login, login_of
 from ostiary.mqtt.client import MqttClient

@@ -18,8 +18,7 @@ from rich.table import Table
 
 from ostiary.cli.options import AsJson, DoorOption
 from ostiary.errors import BrokerUnavailable, RequestMalformed, TimedOut
-from ostiary.local.client import LocalDoor, is_served
-from ostiary.local.running_door import A, Response, RunningDoor
+from ostiary.local.client import A, LocalDoor, Response, RunningDoor, is_served
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsAnswer, EventsRequest
 from ostiary.messages.commands.device import ReloadAnswer, ReloadRequest

@@ -10,7 +10,7 @@ import typer
 
 from ostiary.cli.door import on_a_door
 from ostiary.cli.options import AsJson
-from ostiary.local.running_door import RunningDoor
+from ostiary.local.client import RunningDoor
 from ostiary.messages.commands.decisions import EventsAnswer, EventsRequest
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
 from ostiary.messages.words import Reason

@@ -10,7 +10,7 @@ from rich.table import Table
 from ostiary.cli.door import on_a_door, show, users
 from ostiary.cli.options import AsJson, Camera, DoorOption, Name, NotLive, PhotoOrCamera, Twin
 from ostiary.errors import ConfigError
-from ostiary.local.running_door import RunningDoor
+from ostiary.local.client import RunningDoor
 from ostiary.messages.commands.credentials import (
     AddCardAnswer,
     AddCardRequest,

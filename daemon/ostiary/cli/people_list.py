@@ -24,7 +24,7 @@ from ostiary.errors import (
     RequestMalformed,
     UserExists,
 )
-from ostiary.local.running_door import RunningDoor
+from ostiary.local.client import RunningDoor
 from ostiary.messages.commands.people import (
     AddTemplateAnswer,
     AddTemplateRequest,

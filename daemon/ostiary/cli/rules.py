@@ -9,7 +9,7 @@ from rich.table import Table
 from ostiary.cli.door import on_a_door, users
 from ostiary.cli.options import AsJson, Name
 from ostiary.errors import ConfigError, GroupExists, ScheduleInvalid
-from ostiary.local.running_door import RunningDoor
+from ostiary.local.client import RunningDoor
 from ostiary.messages.commands.rules import (
     AccessAnswer,
     AccessRequest,

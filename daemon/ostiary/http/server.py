@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from ostiary.errors import ConfigError
 from ostiary.http.connections import BACKLOG, Connections, CountedListener
 from ostiary.http.place import why_not_bound
-from ostiary.local.unix_socket import bound
+from ostiary.local.server import bound
 from ostiary.priority import step_back
 from ostiary.settings import HttpSettings
 
