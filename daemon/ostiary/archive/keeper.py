@@ -27,7 +27,7 @@ _INSERT = """
 
 
 class _Event(BaseModel):
-    """What all events have, of whatever version a door is: the rest stays in the document."""
+    """The fields that events of all versions have; the others stay in the document."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -42,7 +42,7 @@ class _Event(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row. `door` is the device's id, `kind` the last level of the topic."""
+    """A row of the archive. `door`: the device's id; `kind`: the last level of the topic."""
 
     event_id: UUID
     at: datetime
@@ -57,7 +57,7 @@ class Record:
 
 
 def record_of(topic: str, payload: bytes) -> Record:
-    """`topic` is `<base>/<door>/event/<kind>`. Raises ValueError for what is no event."""
+    """Read an event from `<base>/<door>/event/<kind>`. Raises ValueError where it is none."""
     levels = topic.split("/")
     if len(levels) != 4:
         raise ValueError("not an event's topic")
@@ -84,7 +84,7 @@ def record_of(topic: str, payload: bytes) -> Record:
 
 
 class ArchiveKeeper:
-    """One connection to the database. From one thread."""
+    """A connection to the archive's database. Use it from one thread."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
@@ -105,8 +105,8 @@ class ArchiveKeeper:
         self._connection.close()
 
     def keep(self, records: Sequence[Record], refused: Iterable[tuple[str, bytes, str]]) -> int:
-        """All of them in one transaction; how many were new. When it returns, they are on disk.
-        Raises ArchiveUnavailable, and then nothing was kept."""
+        """Store all of them in one transaction, which is on disk when it returns. Returns how many
+        were new. Raises ArchiveUnavailable; nothing was stored then."""
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 self._make_room(cursor, records)

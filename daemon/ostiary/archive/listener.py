@@ -1,7 +1,7 @@
-"""Hears all doors' events in a session that the broker keeps, and acknowledges what is on disk.
+"""Hears all doors' events in a session that the broker keeps, and acknowledges those on disk.
 
-Killed at any moment, it loses nothing: what was not acknowledged comes again, and what was kept
-twice is one row.
+Killed at any moment, it loses nothing: an event that was not acknowledged comes again, and one that
+comes twice is one row.
 """
 
 import queue
@@ -23,14 +23,15 @@ from ostiary.settings import Settings
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-"""Events of one transaction, and those that the broker sends before any is acknowledged."""
+"""Most events of a transaction, and most that the broker sends unacknowledged."""
 FORGET_EVERY_S = 3600.0
 SESSION_S = 30 * 24 * 3600
 """How long the broker keeps events for an archive that is away."""
 
 
 class Archive:
-    """Run it until `stop`. By a clock that is not trusted nothing is forgotten."""
+    """The archive's process: `run` lasts until `stop`. By a clock that is not trusted it forgets
+    nothing."""
 
     def __init__(
         self, settings: Settings, clock_trusted: Callable[[], bool] = lambda: True
@@ -78,7 +79,7 @@ class Archive:
                 keeper.close()
 
     def stop(self) -> None:
-        """From a signal handler or any thread."""
+        """End `run`. May be called from a signal handler or any thread."""
         self._stopping.set()
         self._incoming.put(None)
 
@@ -110,7 +111,7 @@ class Archive:
         return self._brokers.next(login)
 
     def _drained(self) -> list[Incoming]:
-        """What came, waiting a second for the first."""
+        """Take what came, after waiting a second for the first."""
         found: list[Incoming] = []
         try:
             first = self._incoming.get(timeout=1.0)

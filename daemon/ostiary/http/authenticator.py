@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: passwords, confirmations, sessions, tokens."""
+"""Finds out who asks and whether they may: passwords, confirmations, sessions, tokens."""
 
 import secrets
 import threading
@@ -31,7 +31,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 class Passwords(Hasher):
-    """The parameters that RFC 9106 recommends for little memory."""
+    """Hashes passwords with the parameters that RFC 9106 recommends for little memory."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=3, memory_cost=64 * 1024, parallelism=4)
@@ -48,14 +48,15 @@ def check_strength(password: str, account: str) -> None:
 
 
 def guesses_of(account: str, address: str) -> tuple[str, str]:
-    """Under what wrong passwords are counted. Not the account alone: whoever guesses it would lock
-    its owner out elsewhere. `address` stands for its neighbourhood, all of which one host has."""
+    """The keys under which wrong passwords are counted. Not the account alone: whoever guesses
+    would lock its owner out elsewhere. `address` counts as its neighbourhood, which one host
+    has."""
     address = neighbourhood(address)
     return f"account:{account.casefold()}@{address}", f"address:{address}"
 
 
 def new_code() -> str:
-    """A one-time set-up code to be read from the journal: ABCD-EFGH-JKLM."""
+    """Make a one-time set-up code to be read from the journal: ABCD-EFGH-JKLM."""
     letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
     return "-".join(letters[at : at + 4] for at in range(0, CODE_LENGTH, 4))
 
@@ -69,7 +70,9 @@ def same_code(given: str, code: str) -> bool:
 
 
 class Confirmations:
-    """A cookie that was stolen says no password: it does not do what needs a confirmation."""
+    """The sessions whose password was typed a moment ago. Whoever stole a cookie has no password,
+    and so can do nothing that needs a confirmation. A restart forgets them: the password is asked
+    for again."""
 
     def __init__(self, lasting: timedelta, clock: Callable[[], datetime]) -> None:
         self._lasting = lasting
@@ -78,13 +81,13 @@ class Confirmations:
         self._said: dict[tuple[str, str], datetime] = {}
 
     def confirm(self, session: Session, address: str) -> None:
-        """The password of this session's account was said just now, from there."""
+        """Note that the password of this session's account was typed just now, at `address`."""
         with self._lock:
             self._said = {key: at for key, at in self._said.items() if self._is_fresh(at)}
             self._said[session.csrf, address] = self._clock()
 
     def holds(self, session: Session, address: str) -> bool:
-        """Only there: the cookie may be in use elsewhere, too."""
+        """Whether it was typed lately at `address`. The cookie may be in use elsewhere, too."""
         with self._lock:
             at = self._said.get((session.csrf, address))
         return at is not None and self._is_fresh(at)
@@ -95,8 +98,8 @@ class Confirmations:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who asks. `session` is None for a program with a token; `anonymous`: nobody knows
-    who it is."""
+    """Somebody who asks. `session`: None for a program with a token. `anonymous`: nobody knows who
+    it is."""
 
     name: str
     role: Role
@@ -106,15 +109,15 @@ class Caller:
 
     @property
     def knows_people(self) -> bool:
-        """Whether they may be told whom a face belongs to."""
+        """Whether they may learn whose a face is."""
         return self.role is Role.OPERATOR and not self.anonymous
 
 
 class Authenticator:
-    """Tells callers by their session cookie or bearer token."""
+    """Identifies callers by their session cookie or bearer token."""
 
     def __init__(self, parts: ConsoleParts, *, at_unix_socket: bool = False) -> None:
-        """`at_unix_socket`: whoever comes was let in by the permissions of the socket's file."""
+        """`at_unix_socket`: the permissions of the socket's file let callers in."""
         self._parts = parts
         self._sessions = Sessions(parts.database)
         self._audit = Audit(parts.database)
@@ -127,7 +130,7 @@ class Authenticator:
         self.confirmations = Confirmations(timedelta(seconds=http.confirm_after_s), parts.clock)
 
     def caller(self, connection: HTTPConnection) -> Caller | None:
-        """Who asks, None for nobody. May read the database."""
+        """Identify who asks; None: nobody known. May read the database."""
         header = connection.headers.get("authorization", "")
         kind, _, token = header.partition(" ")
         if kind.lower() == "bearer":
@@ -149,7 +152,8 @@ class Authenticator:
         return None if cookie is None else self._sessions.find(cookie, self._parts.clock())
 
     def require(self, connection: HTTPConnection, role: Role) -> Caller:
-        """Raises NotSignedIn, or NotAllowed for a lesser role and a change without its token."""
+        """Identify a caller who has `role`. Raises NotSignedIn, or NotAllowed for a lesser role and
+        for a change without its CSRF token."""
         caller = self.caller(connection)
         if caller is None:
             raise NotSignedIn("Sign in, or send an API token: Authorization: Bearer …")
@@ -162,13 +166,14 @@ class Authenticator:
         return caller
 
     def asker(self, caller: Caller) -> Asker:
-        """A token, which is no browser's to send by itself, and the Unix socket are confirmed."""
+        """The asker of a command. A token and the Unix socket count as confirmed: no browser sends
+        them by itself."""
         session = caller.session
         confirmed = session is None or self.confirmations.holds(session, caller.address)
         return Asker(caller.name, caller.address, confirmed)
 
     def require_legacy(self, connection: HTTPConnection) -> Caller:
-        """The first version's clients: an operator's token, or the Unix socket."""
+        """Identify a client of the first version: by an operator's token, or the Unix socket."""
         if self._at_unix_socket:
             return Caller("legacy", Role.OPERATOR, LOCAL, anonymous=True)
         return self.require(connection, Role.OPERATOR)
@@ -236,4 +241,4 @@ Viewer = Annotated[Caller, Depends(_viewer)]
 Operator = Annotated[Caller, Depends(_operator)]
 Confirmed = Annotated[Caller, Depends(_confirmed)]
 Legacy = Annotated[Caller, Depends(_legacy)]
-"""Parameters of a route: who asks, after it was found that they may."""
+"""Parameters of a route: the caller, whose right was checked."""

@@ -1,8 +1,8 @@
-"""How many connections may be open, and which of them gives way to the next.
+"""Limits the open connections, and decides which of them gives way to a new one.
 
-Whoever opens sockets and sends nothing must not keep others out, nor use up the descriptors that
-the broker and the cameras need. So the count is kept where sockets are accepted: before TLS,
-before any header.
+A client that opens sockets and sends nothing must not keep others out, nor use up the descriptors
+that the broker and the cameras need. So connections are counted where they are accepted: before
+TLS, before any header.
 """
 
 import resource
@@ -17,12 +17,12 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 Peer = tuple[str, int]
-"""Address and port: what tells a connection, here and in an ASGI scope."""
+"""Address and port, which identify a connection here and in an ASGI scope."""
 
 BACKLOG = 64
-"""Connections taken in at once, above those that may stay."""
+"""Connections taken in at once, beyond those that may stay."""
 SHARE_OF_DESCRIPTORS = 4
-"""One of so many is the console's at most; the rest is the door's."""
+"""The console may use one of so many descriptors; the door has the others."""
 SELECTABLE = 1024
 """paho waits for the broker by select(2), which knows no descriptor from here on."""
 
@@ -36,8 +36,8 @@ class _Open:
 
 
 class Connections:
-    """Those that are open. `patience_s`: so long a connection may be without a request;
-    `answer_s`: so long an answer may take."""
+    """The open connections. `patience_s`: how long a connection may be without a request;
+    `answer_s`: how long an answer may take."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Connections:
         return len(self._open)
 
     def admit(self, peer: Peer, close: Callable[[], object]) -> bool:
-        """Whether there is a place for a new connection. Where there is none, the one that has
-        waited longest for a request is closed for it: of the same address where that has its share,
-        otherwise of the address that has most."""
+        """Take in a new connection; False: there is no place. Where all are taken, the connection
+        that has waited longest for a request is closed: one of the same address where that has its
+        share, otherwise one of the address that has most."""
         now, address = self._clock(), neighbourhood(peer[0])
         with self._lock:
             own = sum(one.address == address for one in self._open.values())
@@ -82,8 +82,8 @@ class Connections:
 
     @contextmanager
     def answering(self, peer: Peer | None, *, for_long: bool = False) -> Iterator[None]:
-        """While a request of this connection is answered it does not give way; `for_long`: and
-        may last."""
+        """Let the connection not give way during the block, while a request is answered.
+        `for_long`: the answer may last."""
         self.holds(peer, for_long=for_long)
         try:
             yield
@@ -91,11 +91,11 @@ class Connections:
             self._change(peer, self._patience_s, answering=False)
 
     def yields(self, peer: Peer | None) -> None:
-        """It is the client's turn to send or to take something: so long it gives way."""
+        """Let the connection give way: it is the client's turn to send or to take something."""
         self._change(peer, self._answer_s, answering=False)
 
     def holds(self, peer: Peer | None, *, for_long: bool = False) -> None:
-        """It is the door's turn again."""
+        """Let the connection not give way: it is the door's turn again."""
         self._change(peer, float("inf") if for_long else self._answer_s, answering=True)
 
     def gone(self, peer: Peer) -> None:
@@ -159,14 +159,14 @@ class _Counted(socket.socket):
 
 
 def places(wanted: int) -> int:
-    """How many connections there may be, of the descriptors that this process may have."""
+    """How many connections there may be: `wanted`, as far as this process's descriptors allow."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     usable = SELECTABLE if soft == resource.RLIM_INFINITY else min(soft, SELECTABLE)
     return max(1, min(wanted, usable // SHARE_OF_DESCRIPTORS))
 
 
 def neighbourhood(address: str) -> str:
-    """The address; of IPv6 the /64, all of which one host has."""
+    """The address; of IPv6 its /64, which one host has."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the console makes of events: a CSV, a template of a picture, and charts."""
+"""Makes of events what the console needs: a CSV, a template from a picture, and charts."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ MOST_DOTS = 400
 
 
 def events_as_csv(events: Events, where: EventFilter) -> str:
-    """The newest first, `MOST` at most."""
+    """Write events as CSV, the newest first, `MOST` at most."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -56,8 +56,8 @@ def events_as_csv(events: Events, where: EventFilter) -> str:
 
 
 def may_be_added(event: AnyEvent, roster: Roster, live_threshold: float) -> bool:
-    """Whether it shows a live face that was nobody's, and yet as near to somebody's as two pictures
-    of one person may be. Whoever adds it says whose: that is held against their templates then."""
+    """Whether an event shows a live, unknown face that is as near to somebody's as two pictures of
+    one person may be. Whose it is, says the operator who adds it; that is checked then."""
     return (
         isinstance(event, LoginEvent)
         and event.reason is Reason.UNKNOWN_FACE
@@ -72,7 +72,8 @@ def may_be_added(event: AnyEvent, roster: Roster, live_threshold: float) -> bool
 def picture_to_add(
     events: Events, snapshots: Snapshots, roster: Roster, live_threshold: float, seq: int
 ) -> bytes:
-    """The JPEG that was kept with the event `seq`. Raises SnapshotUnknown, PictureUnfit."""
+    """The JPEG of the event `seq`, to be added as a template. Raises SnapshotUnknown,
+    PictureUnfit."""
     jpeg = snapshots.get(seq)
     if jpeg is None:
         raise SnapshotUnknown(f"No picture of event {seq} was kept.")
@@ -100,13 +101,13 @@ class Figures:
 
 
 def midnight(now: datetime, days: int, zone: tzinfo) -> datetime:
-    """Since when the last `days` days are, today included."""
+    """The first moment of the last `days` days, today included."""
     local = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     return local - timedelta(days=days - 1)
 
 
 def figures(events: Events, since: datetime, zone: tzinfo) -> Figures:
-    """What was decided since then. Counted by the database: how many there were takes no memory."""
+    """Count the decisions since then. The database counts, so that many take no memory."""
     by_hour = {True: Counter[int](), False: Counter[int]()}
     reasons: Counter[str] = Counter()
     for tally in events.tallies(since):

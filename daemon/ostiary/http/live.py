@@ -30,13 +30,14 @@ QUALITY = 75
 NOT_LIVE = frozenset(
     {Reason.PRESENTATION_ATTACK, Reason.STILL_PICTURE, Reason.AFTER_ATTACK, Reason.UNCERTAIN}
 )
-"""Decisions that a face is no live person's, or may be none."""
+"""Reasons of decisions that a face is not, or may not be, a live person's."""
 STALE_AFTER_S = 1.0
-"""Without a new frame for so long, viewers are told that there is none."""
+"""After so long without a new frame, viewers are told that there is none."""
 
 
 async def said(socket: WebSocket) -> str:
-    """The next message. Raises WebSocketDisconnect, or RequestMalformed for one of bytes."""
+    """Wait for the next text of a WebSocket. Raises WebSocketDisconnect, or RequestMalformed for
+    bytes."""
     try:
         return await socket.receive_text()
     except KeyError:  # that is how Starlette tells bytes from text
@@ -45,7 +46,7 @@ async def said(socket: WebSocket) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What viewers get: a LivePicture in JSON, and the JPEG, None if there is none."""
+    """What viewers get: a LivePicture in JSON, and the JPEG; None: there is none."""
 
     picture: str
     jpeg: bytes | None
@@ -53,21 +54,21 @@ class Shown:
 
 @dataclass(slots=True, eq=False)
 class Viewer:
-    """One who watches. Belongs to one event loop."""
+    """Somebody who watches. Belongs to one event loop."""
 
     loop: asyncio.AbstractEventLoop
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     shown: Shown | None = None
 
     async def next(self) -> Shown:
-        """The newest picture that this viewer has not seen."""
+        """Wait for a picture that this viewer has not seen; the newest."""
         await self.woken.wait()
         self.woken.clear()
         assert self.shown is not None
         return self.shown
 
     def give(self, shown: Shown) -> None:
-        """From the encoding thread."""
+        """Show a picture. Called on the encoding thread."""
         with suppress(RuntimeError):  # the loop was closed: nobody looks any more
             self.loop.call_soon_threadsafe(self._take, shown)
 
@@ -77,7 +78,7 @@ class Viewer:
 
 
 class LiveStream:
-    """One camera's picture for everybody who watches."""
+    """One camera's live picture for all its viewers."""
 
     def __init__(self, name: str, parts: ConsoleParts) -> None:
         self._name = name
@@ -132,7 +133,7 @@ class LiveStream:
 
 
 class Audience:
-    """All streams, and how many may watch at once."""
+    """All live streams, and the places for their viewers."""
 
     def __init__(self, parts: ConsoleParts) -> None:
         self.streams = {name: LiveStream(name, parts) for name in parts.cameras}
@@ -150,7 +151,7 @@ class Audience:
 
 
 def show(name: str, view: View, parts: ConsoleParts) -> Shown:
-    """A view as viewers get it."""
+    """Draw a view as viewers get it."""
     small = at_most_wide(view.frame.image, AT_MOST_WIDE)
     picture = LivePicture(
         camera=name,
@@ -166,8 +167,8 @@ def show(name: str, view: View, parts: ConsoleParts) -> Shown:
 
 
 def guidance(view: View, parts: ConsoleParts) -> str:
-    """What to tell somebody who is to be enrolled: a flaw's word, how to look
-    while pictures are taken, or `ready`."""
+    """The word for somebody who is to be enrolled: a flaw, how to look while pictures are taken, or
+    `ready`."""
     if view.frame.view is not ViewCondition.CLEAR:
         return view.frame.view.value
     if not view.faces:
@@ -184,15 +185,15 @@ def guidance(view: View, parts: ConsoleParts) -> str:
 
 
 def _looks_live(seen: SeenFace, parts: ConsoleParts) -> bool:
-    """As the door decided, whatever one frame shows; before that by this frame. Undecided counts as
-    live: enrolling judges anyway."""
+    """Whether a face is live: by the door's decision, before that by this frame. Without either it
+    counts as live: enrolling judges it anyway."""
     if seen.decision is not None and seen.decision.reason in NOT_LIVE:
         return False
     return seen.observation is None or seen.observation.liveness >= parts.access().live_threshold
 
 
 def live_face(seen: SeenFace, image: BGRImage) -> LiveFace:
-    """A face in fractions of the picture."""
+    """A face of the live picture, its box in fractions of the picture."""
     height, width = image.shape[:2]
     box = seen.face.box
     observation, decision = seen.observation, seen.decision

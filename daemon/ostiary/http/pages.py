@@ -31,7 +31,7 @@ from ostiary.store.users import User
 
 A_PAGE = 60
 NO_GROUP = ";"
-"""Stands for those who are in no group: it may be in no group's name."""
+"""Stands for people in no group: no group's name may have it."""
 EVENTS_A_PAGE = 50
 LOOK_ALIKES = 20
 AUDIT_ROWS = 50
@@ -41,8 +41,8 @@ Name = Annotated[str, Query(max_length=200)]
 
 @dataclass(frozen=True, slots=True)
 class PeopleWanted:
-    """Who is looked for: part of a name, a group or `NO_GROUP`, people with one template only. An
-    empty one asks nothing."""
+    """Which people are looked for. `q`: part of a name; `group`: a group or `NO_GROUP`; `one`: only
+    people with one template. An empty field asks for nothing."""
 
     q: str = ""
     group: str = ""
@@ -60,7 +60,7 @@ class PeopleWanted:
 
 @dataclass(frozen=True, slots=True)
 class PersonCard:
-    """One card. `is_over`: their time is."""
+    """A person on the page of people. `is_over`: their time is over."""
 
     user: User
     groups: tuple[str, ...]
@@ -70,7 +70,8 @@ class PersonCard:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """`found` of `count` people are wanted; those on this page are the `first` and following."""
+    """A page of the list of people: `people` from the `first` on, of `found` wanted ones and
+    `count` registered ones."""
 
     people: tuple[PersonCard, ...]
     first: int
@@ -88,7 +89,8 @@ class PeoplePage:
 
 
 def people_page(parts: ConsoleParts, wanted: PeopleWanted, page: int) -> PeoplePage:
-    """The page of that number, from 1, or the last one where there are fewer."""
+    """The page of that number, from 1, or the last one. It reads only the people on the page from
+    the store."""
     everybody = parts.people.names()
     text, stored, roster = wanted.q.casefold(), parts.rules.stored.people, parts.people.roster
 
@@ -120,7 +122,7 @@ def _listed(parts: ConsoleParts, user: User) -> PersonCard:
 
 
 class Pages:
-    """`router` has them all. Somebody who is not signed in is sent to do so first."""
+    """All pages, in `router`. A visitor who is not signed in is sent to do so first."""
 
     def __init__(
         self,
@@ -331,7 +333,7 @@ class Pages:
         return self._render(request, "access", session, values)
 
     def _day(self, day: str) -> tuple[datetime | None, datetime | None]:
-        """From when to when a day of the site goes; none for what is no date."""
+        """The first and last moment of a day by the site's clocks; None for what is no date."""
         zone = self._parts.rules.zone
         try:
             return moment_of(day, zone), moment_of(day, zone, is_end=True)

@@ -1,4 +1,4 @@
-"""What the console is put together from."""
+"""The parts of the daemon that the console uses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -35,8 +35,8 @@ class Watched(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLimits:
-    """What is served at the same time: `viewers` of live pictures, `connections` in all. A request
-    not received `request_s` after it began is refused."""
+    """`viewers`: of live pictures at a time; `connections`: in all. A request that is not received
+    within `request_s` seconds is refused."""
 
     viewers: int = 8
     connections: int = 200
@@ -45,11 +45,13 @@ class ConsoleLimits:
 
 @dataclass(slots=True)
 class ConsoleParts:
-    """`settings` are those the daemon started with, `configured` what its configuration alone says
-    of the thresholds. `access` gives those in force and `apply_access` puts others in force, in
-    every camera and command; neither stores anything. `doors` gives how the doors of this device
-    are, `waiting` who is waited for at one of them, `site` all doors of the site. `flaw` says what
-    keeps a face from being judged, None when nothing does. `cameras` are by name.
+    """The parts of the daemon that the console uses.
+
+    `settings`: those that the daemon started with; `configured`: the thresholds of the
+    configuration alone. `access` gives the thresholds in force, and `apply_access` puts others in
+    force in every camera and command; neither stores anything. `doors` gives the states of the
+    doors, `waiting` what is waited for at one of them, `site` all doors of the site. `flaw` says
+    what keeps a face from being judged; None: nothing. `cameras`: by name.
     """
 
     settings: Settings

@@ -87,8 +87,8 @@ STATUS: Mapping[str, int] = {
     "user_unknown": 404,
     "username_invalid": 422,
 }
-"""Every other code is the daemon's own fault: 500. 409 is also for what the door cannot do as
-things stand: a camera that is not there, or before which nobody stands."""
+"""The HTTP status of each code. Any other code is the daemon's own fault: 500. 409 also stands for
+what the door cannot do now: a camera is missing, or nobody stands before it."""
 
 
 class FieldProblem(BaseModel):
@@ -117,7 +117,7 @@ class Problem(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What to declare in OpenAPI for an operation that may answer so."""
+    """The OpenAPI declaration of an operation that may answer with these statuses."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -141,7 +141,7 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
 
 
 def said_in(problem: Problem, language: str, sayings: Sayings) -> Problem | None:
-    """The same with its sentences in another language; None where one is not known there."""
+    """The problem with its sentences in another language; None: one is not known there."""
     detail = sayings.said(problem.detail, language)
     if detail is None:
         return None
@@ -155,7 +155,8 @@ def said_in(problem: Problem, language: str, sayings: Sayings) -> Problem | None
 def answer_in(
     language: str, problem: Problem, headers: Mapping[str, str], sayings: Sayings
 ) -> Response:
-    """In that language where it is known there, which Content-Language says (RFC 9110, 8.5)."""
+    """Answer in that language where its sentences are known there; Content-Language says which it
+    is (RFC 9110, 8.5)."""
     said = said_in(problem, language, sayings)
     if said is None:
         return answer(problem, headers)
@@ -163,7 +164,7 @@ def answer_in(
 
 
 def headers_of(error: OstiaryError) -> dict[str, str]:
-    """What HTTP wants said besides."""
+    """The headers that HTTP asks for with an error."""
     if error.code == "not_signed_in":
         return {"WWW-Authenticate": 'Bearer realm="ostiary"'}
     if (wait := getattr(error, "retry_after_s", None)) is not None:
@@ -172,7 +173,7 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
 
 
 def of_validation(error: RequestValidationError) -> Problem:
-    """Every wrong field; never the given values."""
+    """The problem of a malformed request: every wrong field, never the given values."""
     fields = tuple(
         FieldProblem(field=".".join(str(part) for part in found["loc"]), message=in_words(found))
         for found in error.errors()
@@ -182,7 +183,7 @@ def of_validation(error: RequestValidationError) -> Problem:
 
 
 def of_http(error: HTTPException) -> Problem:
-    """What the framework itself refuses: no such page, method not allowed, a body in no UTF-8."""
+    """The problem of what the framework refuses: no such page, method not allowed, not UTF-8."""
     if error.status_code == 400:  # one status for whatever is malformed
         return _problem(RequestMalformed.code, 422, str(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(
@@ -192,12 +193,12 @@ def of_http(error: HTTPException) -> Problem:
 
 
 def route_of(request: Request) -> str:
-    """The path as it is declared: in the one that was asked for stand people's names."""
+    """The path as it is declared: the requested one may hold people's names."""
     return str(getattr(request.scope.get("route"), "path", "?"))
 
 
 def of_failure(request: Request, error: Exception) -> Problem:
-    """A programming error: logged in full, told in one word."""
+    """The problem of a programming error, which is logged in full and told in one sentence."""
     log.error("http_failed", path=route_of(request), method=request.method, exc_info=error)
     return _problem(OstiaryError.code, 500, "Something failed inside; see the daemon's log.")
 

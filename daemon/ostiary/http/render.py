@@ -1,4 +1,4 @@
-"""Pages from templates, in the visitor's language."""
+"""Makes pages from templates, in the visitor's language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,24 +43,24 @@ class Say:
         return self.texts.get(self.language, key, **values)
 
     def html(self, key: str, **values: Markup) -> Markup:
-        """Likewise, with values that are HTML."""
+        """The text with values that are HTML."""
         return escape(self.texts.raw(self.language, key)).format(**values)
 
     def of(self, group: str, code: str) -> str:
-        """The text of a code that may be newer than the texts: then the code itself."""
+        """The text of a code; the code itself where it is newer than the texts."""
         return self.texts.find(self.language, f"{group}.{code}") or code.replace("_", " ")
 
     def said(self, key: str, **values: object) -> str:
-        """The text of a key that may be newer than the texts: then the key itself."""
+        """The text of a key; the key itself where it is newer than the texts."""
         known = self.texts.find(self.language, key) is not None
         return self(key, **values) if known else key
 
     def sentence(self, sentence: str) -> str:
-        """One of the daemon's own; empty where it is not known in this language."""
+        """One of the daemon's sentences; empty where it is not known in this language."""
         return self.sayings.said(sentence, self.language) or ""
 
     def under(self, *prefixes: str) -> dict[str, str]:
-        """For scripts: all texts below these prefixes."""
+        """All texts below these prefixes, for scripts."""
         return {
             f"{prefix}.{key}": text
             for prefix in prefixes
@@ -148,24 +148,24 @@ class Renderer:
 
 
 def to_page(url: str) -> RedirectResponse:
-    """Leads to a page. All pages are at the top, and every address in them is relative to that: so
-    the console works below any path that a proxy gives it."""
+    """Redirect to a page. All pages are at the top and use relative addresses, so that the console
+    works below any path that a proxy gives it."""
     return RedirectResponse(f".{url}", 303)
 
 
 def written(moment: datetime | str | None, zone: tzinfo, *, is_end: bool) -> str:
-    """A first or last moment as an input takes it: a date, with a time where it has one."""
+    """Write a first or last moment as an input takes it: a date, with a time where it has one."""
     at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return "" if at is None else text_of(at, zone, is_end=is_end)
 
 
 def wall(text: str) -> Markup:
-    """A date, or what the clocks of the site show, that a script writes as the visitor does."""
+    """A date or a time by the site's clocks, which a script writes in the visitor's way."""
     return Markup('<time datetime="{0}">{1}</time>').format(text, text.replace("T", " "))
 
 
 def moment(when: datetime | None) -> Markup:
-    """A time in UTC that a script turns into the visitor's own."""
+    """A time in UTC, which a script turns into the visitor's own."""
     if when is None:
         return Markup("–")
     utc = when.astimezone(UTC)

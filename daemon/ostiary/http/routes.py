@@ -39,11 +39,11 @@ PARAMETERS: Mapping[str, Any] = {
     "duress": Annotated[bool, Query(description="The one for when they are forced.")],
     "confirm": Annotated[bool, Query(description="Although nobody could pass a door any more.")],
 }
-"""How a field of a request is said in a path or a query."""
+"""The parameter of a path or a query that gives a field of a request."""
 
 
 class Turns:
-    """What goes over many events: one at a time. A few may wait for it."""
+    """Lets one request at a time go over many events. A few may wait."""
 
     def __init__(self, waiting: int = 16, within_s: float = 10.0) -> None:
         self._running = threading.Lock()
@@ -52,7 +52,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Raises Busy."""
+        """Wait for the turn, and keep it during the block. Raises Busy."""
         if not self._places.acquire(blocking=False):
             raise Busy("Too many requests are waiting; try again in a moment.")
         try:
@@ -67,7 +67,7 @@ class Turns:
 
 
 class CommandRunner:
-    """The commands, as routes use them."""
+    """Runs commands for routes."""
 
     def __init__(self, parts: ConsoleParts, authenticator: Authenticator) -> None:
         self._parts = parts
@@ -92,8 +92,8 @@ class CommandRunner:
 
     @contextmanager
     def _place(self) -> Iterator[float]:
-        """Until when it has to be done, in seconds of `time.monotonic()`. Raises Busy when too
-        many wait already, or for too long."""
+        """Wait for a place, and give the deadline in monotonic seconds. Raises Busy where too many
+        wait, or for too long."""
         limit_s = self._parts.settings.commands.time_limit_s
         deadline = time.monotonic() + limit_s
         if not self._places.acquire(blocking=False):
@@ -165,7 +165,7 @@ def route(
 
 
 def _body(request: type[Request], told: list[str]) -> type[BaseModel]:
-    """The request without what its path tells."""
+    """The body of a request: its fields without those in the path."""
     if not told:
         return request
     left = {

@@ -22,7 +22,7 @@ SPANS = (1, 7, 30)
 
 
 class RulePages:
-    """What `Pages` shows of rules."""
+    """The pages about rules and the charts."""
 
     def __init__(self, parts: ConsoleParts, renderer: Renderer, turns: Turns) -> None:
         self._parts = parts
@@ -100,7 +100,7 @@ class RulePages:
         return self._renderer.page(request, "charts", session, values)
 
     def of_person(self, request: Request, session: Session, username: str) -> dict[str, Any]:
-        """What somebody may and when, for their page."""
+        """What a person may and when, for their page."""
         rules = self._parts.rules
         person = rules.person(username)
         own = tuple(rule for rule in rules.rules() if person.groups.intersection(rule.groups))
@@ -121,8 +121,8 @@ class RulePages:
     def _lacking(
         self, session: Session, rules: tuple[AccessRule, ...]
     ) -> dict[str, tuple[str, ...]]:
-        """By rule, who is in its groups and has not got the PIN or the card that it asks for. Only
-        operators are told who has which."""
+        """The people in a rule's groups who lack the PIN or the card that it asks for, by rule.
+        Only operators are told."""
         if session.role is not Role.OPERATOR:
             return {}
         asking = [rule for rule in rules if rule.needs.credential is not None]

@@ -1,4 +1,4 @@
-"""What every request and answer goes through, before any route."""
+"""Checks every request before any route, and adds headers to every answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -59,11 +59,11 @@ FRAME_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 SMALL = 128 * 1024
-"""Bytes of a body that anybody may send, to any route."""
+"""Bytes of a body that anybody may send to any route."""
 LARGE_AT_ONCE = 2
-"""Larger ones that are read and answered at the same time."""
+"""Larger bodies that are read and answered at the same time."""
 MOST_PARTS = 500_000
-"""In the lists and objects of a large JSON body: each is a few letters, and much more in memory."""
+"""Values in a large JSON body: each is a few letters, and much more in memory."""
 DRAIN_PAUSE_S = 0.005
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 """RFC 6797. Not for subdomains: a door's certificate speaks for one name."""
@@ -71,8 +71,8 @@ TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 
 @dataclass(frozen=True, slots=True)
 class LargeBodies:
-    """Who may send more than `SMALL`, and where: method and path match `routes`, and `admit`, which
-    may read the database, does not raise NotSignedIn or NotAllowed."""
+    """Where more than `SMALL` bytes may be sent, and by whom: method and path match `routes`, and
+    `admit`, which may read the database, does not raise NotSignedIn or NotAllowed."""
 
     limit: int
     routes: str  # a regular expression
@@ -84,9 +84,11 @@ class LargeBodies:
 
 
 class Shield:
-    """Refuses strange hosts, foreign pages, haste and large bodies; adds the security headers.
+    """Refuses strange hosts, foreign pages, too many requests and large bodies; adds the security
+    headers.
 
-    A large body is read only where one is expected, from who may send it, and of few at once.
+    A large body is read only where one is expected, from a caller who may send it, and from few at
+    a time.
     """
 
     def __init__(
@@ -101,8 +103,8 @@ class Shield:
         proxy: str | None = None,
         names: tuple[str, ...] = (),
     ) -> None:
-        """`proxy`: the address that alone is answered, and whose own pages may frame these.
-        `names`: those that it is asked for where `host` is loopback."""
+        """`proxy`: the only address that is answered; its own pages may frame these. `names`: host
+        names that are answered where `host` is loopback."""
         self._app = app
         self._names = LOOPBACK | set(names) if host in LOOPBACK else None
         self._proxy = proxy
@@ -149,7 +151,8 @@ class Shield:
             await self._refuse(error, headers, scope, receive, guarded)
 
     async def _is_large(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a large body comes, and may. Nothing of it was read."""
+        """Whether a large body comes, by its headers. Raises RequestTooLarge, or what `admit`
+        raises."""
         if scope["type"] == "websocket":
             return False
         length = _length(headers)
@@ -164,7 +167,7 @@ class Shield:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """One of the few for large bodies. Raises Busy."""
+        """Wait for a place for a large body. Raises Busy."""
         places = self._large.places
         try:
             await asyncio.wait_for(places.acquire(), self._body_within_s)
@@ -195,8 +198,9 @@ class Shield:
         receive: Receive,
         send: Send,
     ) -> None:
-        """The answer, without the body. Who is still sending that would not see it, were the
-        connection closed at once; so one at a time may send on, slowly, and nothing is kept."""
+        """Refuse a request without reading its body. A client that is still sending would not see
+        the answer if the connection closed at once. So one client at a time may send on, slowly,
+        and nothing is kept."""
         ends = _has_body(headers)
         refused = answer(
             problem_of(error), headers_of(error) | ({"Connection": "close"} if ends else {})
@@ -267,11 +271,11 @@ class Shield:
 
 
 class _TwoLengths(RequestMalformed):
-    """Nothing that comes after it on the same connection can be trusted."""
+    """A request with two lengths: nothing after it on the same connection can be trusted."""
 
 
 def _length(headers: Headers) -> int:
-    """Bytes announced, 0 for none. Raises RequestMalformed."""
+    """The announced bytes of a body; 0: none. Raises RequestMalformed."""
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and len(length) < 20):
         raise RequestMalformed("Content-Length is no number.")
@@ -287,7 +291,8 @@ def too_large(limit: int) -> RequestTooLarge:
 
 
 def _check_same_origin(headers: Headers) -> None:
-    """Browsers always send one of the two, programs neither."""
+    """Raises NotAllowed for a foreign page. Browsers always send one of the two headers, programs
+    neither."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
         own = site in {"same-origin", "none"}
@@ -298,9 +303,8 @@ def _check_same_origin(headers: Headers) -> None:
 
 
 class _Body:
-    """A body as it comes in: counted, where it came without its length, and in time. Past a limit
-    there is no more of it, and what the application answers to that is not sent. `came` is called
-    once it is whole."""
+    """A body as it comes in: counted, and in time. Past a limit the application gets no more of it,
+    and its answer is not sent. `came` is called once the body is whole."""
 
     def __init__(
         self,

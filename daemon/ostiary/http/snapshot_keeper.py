@@ -1,7 +1,4 @@
-"""The pictures of decisions that the console keeps, and for how long.
-
-They are stored off the door's path, in a thread of a lower priority.
-"""
+"""Keeps pictures of decisions for the console, in a thread of lower priority."""
 
 import queue
 import threading
@@ -25,13 +22,13 @@ log = structlog.get_logger(__name__)
 WIDTH = 640
 QUALITY = 80
 WAITING = 8
-"""Pictures that may wait to be stored; more are not kept, so that nothing waits for them."""
+"""Pictures that may wait to be stored; further ones are left out."""
 PRUNE_EVERY_S = 3600.0
 
 
 class SnapshotKeeper:
-    """`note` each decision of a camera. Without pictures to keep, those kept before are removed;
-    by their age nothing is, while the clock is not trusted."""
+    """Stores a picture of each noted decision, and removes old ones. By a clock that is not trusted
+    it removes nothing for its age; where the settings keep no pictures it removes all."""
 
     def __init__(
         self,
@@ -51,7 +48,7 @@ class SnapshotKeeper:
         self._thread.start()
 
     def note(self, seq: int, camera: str) -> None:
-        """The event `seq` was just decided before this camera. Returns at once."""
+        """Note that the event `seq` was just decided before this camera. Returns at once."""
         view = self._cameras[camera].view if self._keep_for else None
         if view is None:
             return

@@ -27,7 +27,7 @@ _KEY = re.compile(r"[\w.]+|\(top\)")
 
 
 class Texts:
-    """`find("zh", "nav.live")`: the text with that key, in that language."""
+    """The texts of all languages by key: `find("zh", "nav.live")`."""
 
     def __init__(self) -> None:
         self._words = {code: _flat(_read(code)) for code in LANGUAGES}
@@ -36,11 +36,11 @@ class Texts:
         return self._words[language].get(key)
 
     def raw(self, language: str, key: str) -> str:
-        """As it is written. KeyError where there is no such text."""
+        """The text as it is written. Raises KeyError where there is none."""
         return self._words[language][key]
 
     def get(self, language: str, key: str, **values: object) -> str:
-        """With `{name}` filled in. KeyError where there is no such text."""
+        """The text with `{name}` filled in. Raises KeyError where there is none."""
         return self._words[language][key].format(**values)
 
     def under(self, language: str, prefix: str) -> dict[str, str]:
@@ -92,7 +92,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 class Sayings:
-    """Made once; may be asked from any thread."""
+    """Translates the daemon's sentences. May be called from any thread."""
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
@@ -101,8 +101,8 @@ class Sayings:
         self._known = tuple(sorted(parts.items(), key=lambda item: _rank(item[1])))
 
     def said(self, sentence: str, language: str) -> str | None:
-        """`sentence`, or several fields with what is wrong with each (`key: words; key: words`), in
-        that language; None where it is not known there."""
+        """Translate `sentence`, or a list of wrong fields (`key: words; key: words`). None: it is
+        not known in that language."""
         if language == "en":
             return sentence
         if len(sentence) > LONGEST:
@@ -117,7 +117,7 @@ class Sayings:
         return None
 
     def _fill_inside(self, found: dict[str, str], language: str, deepest: int) -> bool:
-        """Say what is a sentence itself, too; whether all of it is known."""
+        """Translate the blanks that are sentences themselves; returns whether all are known."""
         for name in found.keys() & INSIDE:
             said = self._whole(found[name], language, deepest) if deepest else None
             if said is None:
@@ -145,13 +145,13 @@ class Sayings:
 
 
 def _rank(parts: tuple[str, ...]) -> tuple[bool, int]:
-    """Those around another sentence first, then those that say more themselves."""
+    """Sort sentences that hold another one first, then those with more words of their own."""
     return not any(name in INSIDE for name in parts[1::2]), -sum(map(len, parts[::2]))
 
 
 def _filled(parts: tuple[str, ...], sentence: str) -> dict[str, str] | None:
-    """What stands in the blanks, where `sentence` has these words. Each blank ends where the next
-    words first come, so the time is that of one look at it."""
+    """What stands in the blanks, where `sentence` has these words; None: it has not. Each blank
+    ends where the next words first come, so one pass is enough."""
     words, names = parts[::2], parts[1::2]
     if not names:
         return {} if sentence == words[0] else None

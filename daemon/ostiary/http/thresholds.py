@@ -1,4 +1,4 @@
-"""The thresholds now in force, new ones, and what those would have changed."""
+"""Reads and sets the thresholds in force, and previews what new ones would have changed."""
 
 import threading
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ BY_THRESHOLDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """One recent event whose outcome would have been another."""
+    """A recent event that would have come out otherwise, and its reason then."""
 
     event: LoginEvent
     reason: Reason
@@ -42,8 +42,8 @@ class Rejudged:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What thresholds would have done to the last decisions. `unknown`: events that do not say
-    enough, such as several faces at once."""
+    """What thresholds would have done to the last decisions. `unknown`: how many events do not say
+    enough."""
 
     judged: int
     unknown: int
@@ -55,13 +55,13 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The thresholds that a recorded face is judged by."""
+    """Judges recorded faces by thresholds."""
 
     access: AccessSettings
     distances: Distances
 
     def reason(self, event: LoginEvent) -> Reason | None:
-        """What the medians of `event` come to; None where it does not say enough."""
+        """The reason that the medians of `event` give; None: they do not say enough."""
         if event.liveness is None:
             return None
         if event.liveness <= self.access.attack_threshold:
@@ -93,19 +93,19 @@ class ThresholdEditor:
 
     @property
     def distance(self) -> Threshold:
-        """What is near enough for today's roster, and at what risk."""
+        """The distance threshold of today's roster, with its risk."""
         return self._parts.people.roster.thresholds.used
 
     def overridden(self) -> frozenset[str]:
-        """The fields that were set here, rather than in the configuration."""
+        """The fields that the console set over the configuration."""
         return frozenset(read_overrides(self._path))
 
     def fixed(self) -> frozenset[str]:
-        """The fields that the environment has the last word on."""
+        """The fields that the environment sets, and the console cannot."""
         return frozenset(name for name in ADJUSTABLE if set_by_environment(name))
 
     def preview(self, values: Values) -> Preview:
-        """Raises SettingInvalid."""
+        """Judge the last decisions by `values`. Raises SettingInvalid."""
         access = self._checked(values)
         page = self._parts.events.page(EventFilter(kind="login"), limit=LOOK_BACK)
         events = (event for event in page.events if isinstance(event, LoginEvent))
@@ -162,8 +162,8 @@ def preview(events: Iterable[LoginEvent], now: Judge, then: Judge) -> Preview:
 
 
 def judged_again(event: LoginEvent, now: Judge, then: Judge) -> Reason | None:
-    """The reason that `then` would have given instead of `now`, None where the event does not say
-    enough. It is the event's own where they agree, and where no threshold decided it."""
+    """The reason that `then` would have given instead of `now`; None: the event does not say
+    enough. The event's own reason where both agree, and where no threshold decided it."""
     if event.reason is Reason.SEVERAL_FACES:
         same = now.access.one_person_only == then.access.one_person_only
         return event.reason if same else None

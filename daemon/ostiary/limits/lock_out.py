@@ -1,4 +1,4 @@
-"""Limits on guessing and on haste. Both forget; neither touches the disk."""
+"""Limits guessing: locks a key after too many failures. It forgets, and never touches the disk."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ MOST_LOCKED = 10 * REMEMBERED
 
 
 class Wait(TooManyAttempts):
-    """Says for how long."""
+    """Too many attempts; says how long to wait, in seconds."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
@@ -30,14 +30,14 @@ class _Tries:
     last: float
 
     def left(self, now: float) -> int:
-        """Failures that are not forgiven yet."""
+        """How many failures are not forgiven yet."""
         return max(0, self.failures - int((now - self.last) // FORGIVE_ONE_S))
 
 
 class LockOut:
-    """After so many failures in a row a key (an account at an address, an address) is locked for a
-    minute, and for twice as long after each further one, up to a quarter of an hour. Of too many
-    keys those are forgotten that failed least; those that are locked are not."""
+    """Locks a key (an account at an address, an address) after `tries` failures in a row: for a
+    minute, and for twice as long after each further failure, up to a quarter of an hour. Where
+    there are too many keys, it forgets those that failed least, and no locked one."""
 
     def __init__(self, tries: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._tries = tries
@@ -46,8 +46,8 @@ class LockOut:
         self._known: dict[str, _Tries] = {}
 
     def attempt(self, *keys: str) -> None:
-        """Count a try as failed, before it is known: of those that come at the same time no more
-        are let through than one after the other. Raises TooManyAttempts while a key is locked."""
+        """Count a try as failed before its outcome is known: so no more are let through at the same
+        time than one after the other. Raises TooManyAttempts while a key is locked."""
         now = self._clock()
         with self._lock:
             self._check(keys, now)
@@ -64,7 +64,7 @@ class LockOut:
                 self._known[key] = _Tries(failures, now + locked, now)
 
     def check(self, *keys: str) -> None:
-        """Raises TooManyAttempts while a key is locked; counts nothing."""
+        """Raise TooManyAttempts while a key is locked; count nothing."""
         with self._lock:
             self._check(keys, self._clock())
 
@@ -76,7 +76,7 @@ class LockOut:
             raise Wait(f"Too many wrong tries. Wait {_in_words(until - now)}.", until - now)
 
     def take_back(self, *keys: str) -> None:
-        """The try that was just counted was no failure."""
+        """Take back a try that was just counted: it was no failure."""
         with self._lock:
             for key in keys:
                 each = self._known.get(key)

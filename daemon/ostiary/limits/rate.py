@@ -1,4 +1,4 @@
-"""How often somebody may ask."""
+"""Limits how often somebody may ask."""
 
 import time
 from collections.abc import Callable
@@ -8,8 +8,8 @@ REMEMBERED = 10_000
 
 
 class RateLimit:
-    """A token bucket a client: `rate` a second on average, `at_once` in a row. From one thread
-    only, or under the caller's lock."""
+    """A token bucket for each client: `rate` requests a second on average, `at_once` in a row. Use
+    it from one thread only, or under a lock."""
 
     def __init__(
         self, rate: float, at_once: float, clock: Callable[[], float] = time.monotonic
@@ -20,12 +20,12 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}  # client: tokens, when
 
     def wait_s(self, client: str) -> float:
-        """0, or in how many seconds there will be a token. None is taken."""
+        """Seconds until there is a token; 0: there is one. Takes none."""
         tokens = self._tokens(client, self._clock())
         return 0.0 if tokens >= 1.0 else (1.0 - tokens) / self._rate
 
     def take(self, client: str) -> float:
-        """Take one token; 0, or in how many seconds there will be one."""
+        """Take a token. Returns 0, or the seconds until there is one."""
         now = self._clock()
         tokens = self._tokens(client, now)
         if tokens < 1.0:

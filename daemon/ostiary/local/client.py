@@ -21,17 +21,18 @@ from ostiary.messages.events import AnyEvent
 A = TypeVar("A", bound=Answer)
 
 FEWER = 128
-"""Items of a list that are asked for where all are too many for the broker; then half as many."""
+"""Items of a list that are asked for where all are too many for the broker; each time half of
+it."""
 TIMEOUT_S = 40.0
 AWAY_S = 5.0
-"""So long a door may be away, as it is when it reads its settings anew."""
+"""How long a door may be away, as when it reads its settings anew."""
 TRY_EVERY_S = 0.1
 LOOK_EVERY_S = 0.5
 _PIECE = 64 * 1024
 
 
 class Response(BaseModel):
-    """Either kind of response, before it is known what its data should be."""
+    """A response of either kind, its data not parsed yet."""
 
     transaction: Transaction | None = None
     data: dict[str, object] | None = None
@@ -45,7 +46,7 @@ class Response(BaseModel):
 
 
 class RunningDoor(ABC):
-    """Use it as a context manager, from one thread."""
+    """A running door. Use it as a context manager, from one thread."""
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -60,17 +61,17 @@ class RunningDoor(ABC):
 
     @abstractmethod
     def follow(self, after: int) -> Iterator[AnyEvent]:
-        """Events that have a `seq` above `after`, each once: those that are there, and as they
+        """Yield events with a `seq` above `after`, each once: those that are there, then as they
         come, until interrupted."""
 
     @property
     @abstractmethod
     def packet_limit(self) -> int | None:
-        """The largest message that gets there, in bytes; None: nobody says."""
+        """Bytes of the largest message that gets there; None: unknown."""
 
     def pages(self, command: str, request: Request, answer: type[A]) -> Iterator[A]:
-        """All of a list, in as many answers as it takes. `request` has `limit` and `cursor`,
-        `answer` a `cursor`. Raises as `ask` does."""
+        """Yield all of a list, in as many answers as it takes. `request` has `limit` and `cursor`,
+        `answer` a `cursor`. Raises what `ask` raises."""
         given: dict[str, object] = {}
         fewer = FEWER
         while True:
@@ -99,7 +100,7 @@ def is_served(path: Path) -> bool:
 
 
 class LocalDoor(RunningDoor):
-    """Each command has a connection of its own."""
+    """The door on this machine, over its socket; each command has a connection of its own."""
 
     def __init__(self, path: Path, timeout_s: float = TIMEOUT_S, away_s: float = AWAY_S) -> None:
         self._path = path
@@ -117,7 +118,7 @@ class LocalDoor(RunningDoor):
         return None
 
     def ask(self, command: str, request: Request, answer: type[A]) -> A:
-        """Raises the door's own error, NotAllowed for who may not, DoorNotRunning, TimedOut."""
+        """Send a command. Raises the door's own error, NotAllowed, DoorNotRunning, TimedOut."""
         asked = request.model_copy(update={"transaction": uuid.uuid4().hex})
         payload = asked.model_dump_json(exclude_unset=True)  # null clears
         with self._connected() as connection:

@@ -45,9 +45,9 @@ COMMANDS_PER_USER = 3
 """That can wait: one place more is for a command that cannot."""
 BACKLOG = 16
 READ_S = 10.0
-"""So long a request may take to come, and an answer to be taken."""
+"""How long a request may take to come, and an answer to be taken."""
 PACE_S = 0.01
-"""Between one connection and the next: who asks without end does not take the processor."""
+"""The pause between connections: a client that asks without end does not take the processor."""
 LONGEST_NAME = 64
 _PIECE = 64 * 1024
 _STOP_WITHIN_S = 1.0
@@ -55,10 +55,10 @@ _NOBODY = 65534  # the overflow user of a user namespace
 
 
 def bound(path: Path) -> socket.socket:
-    """A socket that is bound there and does not listen yet. A file that a killed process left is
-    replaced, so that there is one at every moment.
+    """Bind a Unix socket, which does not listen yet. A file that a killed process left is replaced,
+    so that there is one at every moment.
 
-    Raises OSError; also where another process listens there, or a file is that is no socket.
+    Raises OSError, also where another process listens there, or the file is no socket.
     """
     if path.exists() and not path.is_socket():
         raise OSError(f"there is something at {path} that is no socket")
@@ -79,8 +79,8 @@ def bound(path: Path) -> socket.socket:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """Whose process connected, as the kernel says. In a user namespace (systemd's PrivateUsers=)
-    everybody but root and the daemon's own user is the overflow user."""
+    """The user whose process connected, as the kernel says. In a user namespace (systemd's
+    PrivateUsers=) everybody but root and the daemon's own user is the overflow user."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(raw)
     return int(uid)
@@ -99,8 +99,8 @@ def _is_listening(path: Path) -> bool:
 
 
 class LocalServer:
-    """Start it, stop it. A thread takes connections, and each has a thread of its own; commands run
-    one at a time, but for those that cannot wait."""
+    """Serves the commands at the socket: start it, stop it. A thread takes connections, and each
+    has a thread of its own. Commands run one at a time, except those that cannot wait."""
 
     def __init__(self, commands: Commands, settings: Settings) -> None:
         self._commands = commands
@@ -271,7 +271,7 @@ def read_command(connection: socket.socket, limit: int) -> tuple[str, bytes]:
 
 
 def _asker(uid: int) -> Asker:
-    """Whoever may use the socket was let by root, and confirms no more."""
+    """The asker of that user. Root lets people use the socket, so they count as confirmed."""
     name = "group" if uid == _NOBODY else str(uid)
     if uid != _NOBODY:
         with suppress(KeyError):
