@@ -157,7 +157,7 @@ def open_connections(parts: ConsoleParts) -> Connections:
 
 
 def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
-    def told(request: Request, problem: problems.Problem, headers: dict[str, str]) -> Response:
+    def answered(request: Request, problem: problems.Problem, headers: dict[str, str]) -> Response:
         if renderer is None:
             return problems.answer(problem, headers)
         if renderer.wants_page(request):
@@ -169,15 +169,15 @@ def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
         problem = problems.problem_of(error)
         if problem.status == 500:
             problems.log.error("http_failed", path=problems.route_of(request), code=error.code)
-        return told(request, problem, problems.headers_of(error))
+        return answered(request, problem, problems.headers_of(error))
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        return told(request, problems.of_validation(error), {})
+        return answered(request, problems.of_validation(error), {})
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
-        return told(request, problems.of_http(error), dict(error.headers or {}))
+        return answered(request, problems.of_http(error), dict(error.headers or {}))
 
     @app.exception_handler(Elsewhere)
     def elsewhere(_request: Request, error: Elsewhere) -> Response:
@@ -185,7 +185,7 @@ def _handle_errors(app: FastAPI, renderer: Renderer | None) -> None:
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> Response:
-        return told(request, problems.of_failure(request, error), {})
+        return answered(request, problems.of_failure(request, error), {})
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -44,10 +44,10 @@ def events_as_csv(events: Events, where: EventFilter) -> str:
     for _ in range(MOST // PAGE):
         page = events.page(where, cursor=cursor, limit=PAGE)
         for event in page.events:
-            told = event.model_dump(mode="json")
+            fields = event.model_dump(mode="json")
             kind = "login" if isinstance(event, LoginEvent) else "change"
-            what = told.get("action") or told.get("what") or ""
-            row = {**told, "kind": kind, "what": what, "timestamp": rfc3339(event.timestamp)}
+            what = fields.get("action") or fields.get("what") or ""
+            row = {**fields, "kind": kind, "what": what, "timestamp": rfc3339(event.timestamp)}
             writer.writerow([as_cell(row.get(column)) for column in COLUMNS])
         cursor = page.cursor
         if cursor is None:

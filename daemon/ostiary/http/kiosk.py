@@ -228,17 +228,17 @@ def kiosk_router(
 
     async def show(socket: WebSocket, door: str, token: str) -> None:
         gone = asyncio.create_task(said(socket))
-        loop, checked, told = asyncio.get_running_loop(), 0.0, ""
+        loop, checked, sent = asyncio.get_running_loop(), 0.0, ""
         try:
             while not gone.done():
-                due = loop.time() - checked >= CHECK_EVERY_S or not told
+                due = loop.time() - checked >= CHECK_EVERY_S or not sent
                 if due:
                     await run_in_threadpool(check, door, token)
                     checked = loop.time()
                 now = (await run_in_threadpool(state_of, parts, door)).model_dump_json()
-                if (due or now != told) and not gone.done():
+                if (due or now != sent) and not gone.done():
                     await socket.send_text(now)
-                    told = now
+                    sent = now
                 await asyncio.wait((gone,), timeout=LOOK_EVERY_S)
         finally:
             gone.cancel()

@@ -173,8 +173,8 @@ def _login(runner: CommandRunner, form: FaceForm, caller: Caller, say: Say) -> L
         return LegacyLogin(success=False, message=say(error.code, error.message))
     if answer.reason in BAD_REQUEST:
         raise BAD_REQUEST[answer.reason](answer.message)
-    told = answer.model_dump(include=LegacyLogin.model_fields.keys() - {"message"})
-    return LegacyLogin(**told, message=say(answer.reason, answer.message))
+    fields = answer.model_dump(include=LegacyLogin.model_fields.keys() - {"message"})
+    return LegacyLogin(**fields, message=say(answer.reason, answer.message))
 
 
 def _whole(form: FaceForm) -> tuple[str, bytes]:

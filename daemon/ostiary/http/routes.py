@@ -125,9 +125,9 @@ def route(
     """Serve a command `at` a method and path, "PUT /users/{username:path}/pin", with the field
     `query` in the query. `statuses`: those of the errors that it may answer."""
     method, path = at.split()
-    told = re.findall(r"{(\w+)", path)
-    types = {each: PARAMETERS[each] for each in told}
-    body = None if method in ("GET", "DELETE") else _body(command.request, told)
+    in_path = re.findall(r"{(\w+)", path)
+    types = {each: PARAMETERS[each] for each in in_path}
+    body = None if method in ("GET", "DELETE") else _body(command.request, in_path)
 
     def endpoint(*, caller: Caller, body: BaseModel | None = None, **given: Any) -> Answer:
         if body is not None:
@@ -164,14 +164,14 @@ def route(
     )
 
 
-def _body(request: type[Request], told: list[str]) -> type[BaseModel]:
+def _body(request: type[Request], in_path: list[str]) -> type[BaseModel]:
     """The body of a request: its fields without those in the path."""
-    if not told:
+    if not in_path:
         return request
     left = {
         name: (field.annotation, field)
         for name, field in request.model_fields.items()
-        if name not in (*told, "transaction")
+        if name not in (*in_path, "transaction")
     }
     name = f"{request.__name__.removesuffix('Request')}Body"
     return create_model(name, __base__=Message, __doc__=request.__doc__, **left)  # type: ignore[call-overload, no-any-return]
