@@ -2,7 +2,7 @@
 
 `tests/install-home-assistant` makes its Python environment, apart from ours; where it is not
 there these tests are skipped by name, and the announcements are checked by
-tests/unit/test_mqtt_discovery.py alone.
+tests/unit/mqtt/test_discovery.py alone.
 """
 
 import base64

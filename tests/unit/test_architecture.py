@@ -135,3 +135,18 @@ def test_no_two_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef):
                 named.setdefault(node.name, []).append(module)
     assert {name: where for name, where in named.items() if len(where) > 1} == {}
+
+
+def test_the_tests_of_a_module_are_found_by_its_name() -> None:
+    """`<room>/test_<module>.py`, and `test_<module>_<matter>.py` where there are several."""
+    lost = []
+    for path in (ROOT / "tests" / "unit").glob("*/test_*.py"):
+        room = PACKAGE / path.parent.name
+        named = [
+            each.parent.name if each.stem == "__init__" else each.stem
+            for each in room.rglob("*.py")
+        ]
+        matter = path.stem.removeprefix("test_")
+        if named and not any(matter == name or matter.startswith(f"{name}_") for name in named):
+            lost.append(f"{path.parent.name}/{path.name}")
+    assert lost == []

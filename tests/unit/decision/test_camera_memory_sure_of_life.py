@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ostiary.decision.camera_memory import CameraMemory
 from ostiary.decision.vote import Observation, are_live, are_surely_live
 from ostiary.messages.words import Reason
-from tests.unit.test_doorway import ANNA, ATTACK, POLICY, stands
+from tests.unit.decision.test_camera_memory import ANNA, ATTACK, POLICY, stands
 
 SURE, LIVE = 0.985, 0.95
 CALIBRATED = replace(POLICY, require_movement=True, sure_threshold=SURE)

@@ -20,7 +20,7 @@ from ostiary.store.audit import Audit
 from ostiary.vision.arrays import Descriptor
 from testing.faces import some_descriptor
 from testing.site_doors import BEGIN, CameralessDoor, House
-from tests.unit.test_roster import beside
+from tests.unit.decision.test_roster import beside
 
 LIVE_FROM = 0.8
 ADA = some_descriptor(1)

@@ -148,7 +148,7 @@ def test_faces_land_in_a_folder_a_person_and_nothing_leaves_it(
 
 
 def test_the_projects_catalogue_names_a_hash_and_a_licence_for_every_model() -> None:
-    known = load_catalogue(Path(__file__).parents[2] / "resources" / "models.toml")
+    known = load_catalogue(Path(__file__).parents[3] / "resources" / "models.toml")
     assert len(known.models) == 9
     for source in known.sources.values():
         assert len(bytes.fromhex(source.sha256)) == 32

@@ -18,7 +18,7 @@ from ostiary.settings.device import DeviceSettings, proposed_id, this_machines_i
 from ostiary.settings.file import EXAMPLES, render
 from ostiary.settings.overrides import adjusted, overrides_path, with_overrides, write_overrides
 
-SAMPLE = Path(__file__).resolve().parents[2] / "config" / "ostiary.toml"
+SAMPLE = Path(__file__).resolve().parents[3] / "config" / "ostiary.toml"
 
 
 def written(folder: Path, text: str) -> Path:

@@ -14,7 +14,7 @@ from ostiary import __version__
 from ostiary.http.place import check_place
 from ostiary.settings import Section, Settings, load_settings
 
-PACKAGE = Path(__file__).resolve().parents[2] / "package"
+PACKAGE = Path(__file__).resolve().parents[3] / "package"
 CONFIG = yaml.safe_load((PACKAGE / "home-assistant/config.yaml").read_text(encoding="utf-8"))
 COMPOSE = yaml.safe_load((PACKAGE / "container/compose.yaml").read_text(encoding="utf-8"))
 

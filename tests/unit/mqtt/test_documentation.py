@@ -10,7 +10,7 @@ from ostiary.commands.commands import COMMANDS
 from ostiary.mqtt import asyncapi
 from ostiary.mqtt.documentation import files, markdown
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.mark.parametrize("name", ["mqtt.md", "asyncapi.yaml"])

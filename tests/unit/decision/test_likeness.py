@@ -20,7 +20,7 @@ from ostiary.decision.roster import Roster, Template
 from ostiary.vision.arrays import Descriptor, FloatArray
 from ostiary.vision.recognizer import UNKNOWN
 from testing.faces import RATES, of_one_family, some_descriptor
-from tests.unit.test_roster import USUAL, beside
+from tests.unit.decision.test_roster import USUAL, beside
 
 MEASURED = replace(RATES, mean=1.386, deviation=0.0678)
 REFERENCE = 1.04

@@ -19,8 +19,8 @@ from ostiary.hardware.watching import KeyboardReader, Watching, WiegandReader
 from ostiary.settings.doors import ReaderSettings
 from testing.keyboard import SHIFT, THREE, pressed, record
 from testing.waiting import wait_until
-from tests.unit.test_contact_guard import Wires
-from tests.unit.test_credential_wiegand import framed
+from tests.unit.hardware.test_controller import Wires
+from tests.unit.hardware.test_keypad_wiegand import framed
 
 
 def test_a_record_is_the_kernels_own() -> None:
