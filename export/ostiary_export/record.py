@@ -16,7 +16,7 @@ from ostiary_export.report import Report
 
 RECORD = "verify.json"
 
-_AT_THE_DOOR = ("align", "embed", "landmarks", "liveness", "runtime", "sface")
+_AT_THE_DOOR = ("align", "dlib", "liveness", "runtime", "sface")
 _IN_VERIFY = (
     "crops",
     "dlib_landmarks",
