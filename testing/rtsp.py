@@ -20,7 +20,10 @@ from typing import Any, Self
 
 PYTHON = "/usr/bin/python3"
 BITS, BLOCK = 32, 16
-ENCODER = "x264enc tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max={fps}"
+ENCODER = (
+    "x264enc tune=zerolatency speed-preset=ultrafast pass=quant quantizer=20 key-int-max={fps}"
+)
+"""Of one quality throughout: at a bit rate a held picture may come better and worse by turns."""
 
 
 class RtspServer:
