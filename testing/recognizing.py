@@ -52,7 +52,7 @@ def written(folder: Path, frames: Iterable[bytes]) -> Path:
 def recognizing(
     folder: Path,
     engine: VisionEngine,
-    frames: Iterable[bytes],
+    frames: Iterable[bytes] | str,
     registered: Sequence[Path] = (),
     policy: Policy = POLICY,
     *,
@@ -62,11 +62,12 @@ def recognizing(
     needs: Factor | None = None,
     **camera: object,
 ) -> Iterator[Recognizing]:
-    """A door in `folder` that sees `frames` and knows each of `registered` by the file's name.
+    """A door in `folder` that sees `frames`, or what the camera at that address shows, and knows
+    each of `registered` by the file's name.
     `calibrated` is its camera's own last layer, `needs` what everybody has to show, and `camera`
     are further settings of it; unless they say so, faces need not move."""
     folder.mkdir(exist_ok=True)
-    source = str(written(folder / "camera", frames))
+    source = frames if isinstance(frames, str) else str(written(folder / "camera", frames))
     settings = Settings.model_validate(
         {
             "store": {"path": folder / "door.db"},

@@ -3,9 +3,12 @@
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from demo.scenes import Scene
+from demo.stream import Camera
 from ostiary.clock import utc_now
 from ostiary.decision.admission import Admission, Need
 from ostiary.decision.camera_memory import Announcement
@@ -18,7 +21,7 @@ from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.vision.engine import VisionEngine
-from ostiary.vision.image import encode_jpeg
+from ostiary.vision.image import decode_image, encode_jpeg
 from testing.cameras import until
 from testing.recognizing import Recognizing, recognizing
 from tests.adversary.test_tailgating import standing
@@ -73,18 +76,33 @@ def test_a_pin_after_its_owners_face_has_gone_opens_nothing(
         assert "granted" not in door.reasons
 
 
+def stays(shown: dict[str, bytes], name: str) -> Scene:
+    """Before the camera, with its sensor's noise, for as long as it takes the door to judge."""
+    seen = decode_image(shown[name])
+    noise = np.random.default_rng(1)
+    noisy = (cv2.add(seen, noise.integers(0, 4, seen.shape, np.uint8)) for _ in range(8))
+    return Scene(name, name, tuple(encode_jpeg(np.asarray(bgr, np.uint8), 95) for bgr in noisy))
+
+
 def test_a_stranger_denied_a_moment_ago_is_a_stranger_still(
     tmp_path: Path, engine: VisionEngine, portraits: Path
 ) -> None:
     """That they were told so within the cool-down changes nothing."""
     shown = pictures(engine, portraits, "obama2", "biden")
-    scene = frames(shown, ("biden", 2), ("nobody", 2), ("obama2", 2), ("biden", 60))
     known = [portraits / "obama.jpg"]
     policy = Policy(cooldown_s=60.0)
-    with recognizing(
-        tmp_path, engine, scene, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
-    ) as door:
+    with (
+        Camera(stays(shown, "biden"), FPS) as camera,
+        recognizing(
+            tmp_path, engine, camera.url, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
+        ) as door,
+    ):
+        until(lambda: door.reasons == ["unknown_face"])
+        camera.show(stays(shown, "nobody"))
+        until(lambda: not door.recognition.memory.tracks)
+        camera.show(stays(shown, "obama2"))
         until(lambda: door.keeper.waiting("front") is not None)
+        camera.show(stays(shown, "biden"))
         until(lambda: door.keeper.waiting("front") is None)
         typed(door, "obama")
         assert "granted" not in door.reasons
@@ -94,13 +112,18 @@ def test_whoever_stays_before_the_door_passes_with_their_pin_and_may_come_back(
     tmp_path: Path, engine: VisionEngine, portraits: Path
 ) -> None:
     shown = pictures(engine, portraits, "obama2", "biden")
-    scene = frames(shown, ("obama2", 3), ("nobody", 3), ("obama2", 60))
     known = [portraits / "obama.jpg"]
     policy = Policy(cooldown_s=60.0)
-    with recognizing(
-        tmp_path, engine, scene, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
-    ) as door:
+    with (
+        Camera(stays(shown, "obama2"), FPS) as camera,
+        recognizing(
+            tmp_path, engine, camera.url, known, policy, fps=FPS, needs=Factor.FACE_AND_PIN
+        ) as door,
+    ):
+        until(lambda: door.keeper.waiting("front") is not None)
+        camera.show(stays(shown, "nobody"))
         until(lambda: door.reasons == ["credential_missing"])
+        camera.show(stays(shown, "obama2"))
         until(lambda: door.keeper.waiting("front") is not None)
         typed(door, "obama")
         assert door.reasons == ["credential_missing", "granted"]
