@@ -15,16 +15,12 @@ import numpy as np
 
 from ostiary.camera.frame import Frame
 from ostiary.camera.reader import CameraReader
-from ostiary.camera.rtsp import KEY_FRAME_S
 from ostiary.errors import TimedOut
 from ostiary.settings import CameraSettings
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.face import Face
 from testing.rtsp import clock_picture, shown_at
 from testing.waiting import PATIENCE_S, wait_until
-
-CAMERA_PATIENCE_S = KEY_FRAME_S + PATIENCE_S
-"""A connection that brings no picture is given up by the camera after KEY_FRAME_S, for another."""
 
 
 def reader(source: str | Path, **settings: object) -> CameraReader:
@@ -33,7 +29,7 @@ def reader(source: str | Path, **settings: object) -> CameraReader:
 
 def until(what: Callable[[], bool]) -> None:
     """Wait until it holds, and say by its own words what did not."""
-    wait_until(what, inspect.getsource(what).strip(), CAMERA_PATIENCE_S)
+    wait_until(what, inspect.getsource(what).strip())
 
 
 def watch(camera: CameraReader, seconds: float) -> list[Frame]:
@@ -52,8 +48,8 @@ def ages(camera: CameraReader, count: int, after: int = 0) -> list[float]:
     number = after
     seen: list[float] = []
     while len(seen) < count:
-        frame = camera.newest(number, CAMERA_PATIENCE_S)
-        assert frame is not None, f"no picture for {CAMERA_PATIENCE_S:.0f} s"
+        frame = camera.newest(number, PATIENCE_S)
+        assert frame is not None, f"no picture for {PATIENCE_S:.0f} s"
         seen.append(time.monotonic() - shown_at(frame.image))
         number = frame.number
     return seen

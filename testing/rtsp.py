@@ -173,7 +173,13 @@ def serve(options: argparse.Namespace) -> None:
             "appsrc name=clock is-live=true do-timestamp=true format=time caps=video/x-raw,"
             f"format=I420,width={width},height={height},framerate={fps}/1"
         )
-    factory = GstRtspServer.RTSPMediaFactory()
+
+    class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc,unused-ignore]
+        def do_gen_key(self, _url: object) -> str:
+            """One stream for both ports: GStreamer would make each its own."""
+            return "door"
+
+    factory = Factory()
     factory.set_launch(
         f"( {picture} ! videoconvert ! {ENCODER.format(fps=fps)} "
         "! rtph264pay name=pay0 pt=96 config-interval=1 )"
