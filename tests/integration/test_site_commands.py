@@ -70,7 +70,8 @@ def test_what_a_stolen_door_did_since_then_is_undone_and_it_is_not_believed_any_
     said = revoke(site, stolen, "--since", since.strftime("%Y-%m-%dT%H:%M:%S"))
     assert "door3 is revoked. 1 people signed anew, 1 deleted." in said
     known_at(site, others, "Barack")
-    assert status(site)[status_name(site, others[1])]["confirmed"]
+    name = status_name(site, others[1])
+    wait_until(lambda: status(site)[name]["confirmed"], "the other door confirms what it knows")
 
     site.enrol(site.doors[1], "Joe", picture)
     known_at(site, others, "Barack", "Joe")
