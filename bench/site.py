@@ -19,21 +19,21 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.harness import Measure
 from bench.site_processes import DoorsProcess, Plan, split
 from ostiary.crypto.identity import Identity, to_text
+from ostiary.mqtt.security import door_key
 from ostiary.site.doors import DoorReport
 from ostiary.site.envelope import digest_of_payload, write
-from ostiary.site.members import MemberRole, Membership, admitted
+from ostiary.site.members import Membership
 from ostiary.site.person import PersonTemplate, SitePerson
 from ostiary.site.topics import new_person
 from ostiary.site.versions import SiteEntry, Version, digest_of
 from testing.broker import Mosquitto
 from testing.faces import some_descriptor
 from testing.probe import Probe
-from testing.site_doors import CameralessDoor, House, LinkedDoor, RealClock
+from testing.site_doors import CameralessDoor, House, LinkedDoor, RealClock, site_settings
 
 DOORS = 200
 PEOPLE_OF_MANY = 50
@@ -58,15 +58,14 @@ def run() -> Iterator[Measure]:
 
 def _many_doors(folder: Path) -> Iterator[Measure]:
     with House(folder, clock=RealClock()) as house, ExitStack() as stack:
-        secrets = _admitted(house, DOORS)
+        names = list(_admitted(house, DOORS))
         broker = stack.enter_context(Mosquitto(folder / "broker"))
         members = house.members.signed(house.authority)
         processes = []
-        for part in split(secrets):
+        for part in split(names):
             plan = Plan(folder, broker.port, house.authority.public, members, part)
             processes.append(stack.enter_context(DoorsProcess(plan)))
         door_of = {name: process for process in processes for name in process.names}
-        names = list(door_of)
         for number in range(PEOPLE_OF_MANY):
             processes[0].enrol(names[0], f"Person {number}", number)
         for process in processes:
@@ -87,17 +86,14 @@ def _many_doors(folder: Path) -> Iterator[Measure]:
         yield Measure("site_change_a_door", 1000 * cpu / CHANGES / DOORS, "ms CPU", 10.0)
 
 
-def _admitted(house: House, doors: int) -> dict[str, bytes]:
-    """The secret keys of so many new members of the site, by name."""
-    secrets = {}
-    for number in range(doors):
-        key = Ed25519PrivateKey.generate()
-        identity, name = Identity.of(key), f"door{number}"
-        public, box, now = identity.public, identity.box, house.clock()
-        role = MemberRole.ENROLLER
-        house.members = admitted(house.members, house.authority, name, role, public, box, now)
-        secrets[name] = key.private_bytes_raw()
-    return secrets
+def _admitted(house: House, doors: int) -> dict[str, Identity]:
+    """So many new members of the site, by name; their keys are in its folder."""
+    members = {}
+    for name in (f"door{number}" for number in range(doors)):
+        key = door_key(site_settings(house.folder, name))
+        members[name] = Identity.of(key.private)
+        house.admit(name, members[name])
+    return members
 
 
 def _all_have(processes: Sequence[DoorsProcess], digest: str) -> bool:
@@ -166,11 +162,10 @@ def _people(writer: CameralessDoor) -> tuple[list[Message], dict[str, SiteEntry]
     return messages, entries
 
 
-def _reports(house: House, doors: dict[str, bytes], digest: bytes) -> Iterator[Message]:
+def _reports(house: House, doors: dict[str, Identity], digest: bytes) -> Iterator[Message]:
     """What so many doors reported last, all with that roster."""
     signed, now = house.members, house.clock()
-    for name, secret in doors.items():
-        identity = Identity.of(Ed25519PrivateKey.from_private_bytes(secret))
+    for name, identity in doors.items():
         membership = Membership.of(house.authority.public, signed, identity)
         topic = house.topics.door(identity.id)
         version = Version(int(now.timestamp() * 1000), 0, identity.id)

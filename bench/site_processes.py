@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ostiary.crypto.identity import Identity
 from testing.site_doors import CameralessDoor, LinkedDoor, RealClock
 
 DOORS_A_PROCESS = 25
@@ -21,14 +19,14 @@ DOORS_A_PROCESS = 25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a process needs to make its doors. `secrets` are their Ed25519 keys by name; `authority`
-    is the key-holder's public key, `members` the list that it signed."""
+    """What a process needs to make its doors. Their keys are in `folder`, by their names;
+    `authority` is the key-holder's public key, `members` the list that it signed."""
 
     folder: Path
     port: int
     authority: bytes
     members: bytes
-    secrets: dict[str, bytes]
+    names: Sequence[str]
 
 
 class DoorsProcess:
@@ -38,7 +36,7 @@ class DoorsProcess:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         self._process = spawning.Process(target=_run, args=(plan, theirs), daemon=True)
-        self.names = tuple(plan.secrets)
+        self.names = tuple(plan.names)
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -82,9 +80,8 @@ class _Doors:
         self._stack = stack
         self._port = plan.port
         self._doors = {}
-        for name, secret in plan.secrets.items():
-            identity = Identity.of(Ed25519PrivateKey.from_private_bytes(secret))
-            door = CameralessDoor(plan.folder, name, identity, RealClock())
+        for name in plan.names:
+            door = CameralessDoor(plan.folder, name, RealClock())
             stack.callback(door.close)
             self._doors[name] = door.join_by(plan.authority, plan.members)
 
@@ -119,7 +116,6 @@ def _run(plan: Plan, pipe: Connection) -> None:
             pipe.send(answer(*given))
 
 
-def split(secrets: dict[str, bytes]) -> Sequence[dict[str, bytes]]:
+def split(names: Sequence[str]) -> list[Sequence[str]]:
     """Among processes."""
-    every = list(secrets.items())
-    return [dict(every[at : at + DOORS_A_PROCESS]) for at in range(0, len(every), DOORS_A_PROCESS)]
+    return [names[at : at + DOORS_A_PROCESS] for at in range(0, len(names), DOORS_A_PROCESS)]

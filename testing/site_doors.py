@@ -1,6 +1,7 @@
 """Doors of a site without cameras and without models: the real store, people and site code."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,22 +9,19 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ostiary.commands.site import Heard, SiteRoster
+from ostiary.app.building import site_roster
+from ostiary.app.core import opened_records, people_of
+from ostiary.app.health import report_of
+from ostiary.commands.site import Heard
 from ostiary.crypto.identity import Identity
-from ostiary.decision.probe import Probe
-from ostiary.decision.risk import Risk
-from ostiary.decision.roster import Roster
 from ostiary.mqtt.site_link import SiteLink
-from ostiary.people.people import People
-from ostiary.settings import Settings
+from ostiary.service.health import Readings, state_of
+from ostiary.settings import MqttSettings, Settings, SiteSettings
 from ostiary.site.doors import DoorReport
 from ostiary.site.members import MemberRole, Members, admitted, first_members
 from ostiary.site.topics import SiteTopics
-from ostiary.store.database import Database
-from ostiary.store.events import Events
-from ostiary.store.site import JoinedSite, SiteStore
-from ostiary.store.users import Users
-from testing.faces import RATES, some_descriptor
+from ostiary.store.site import JoinedSite
+from testing.faces import RATES, some_look
 
 SITE = "campus"
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,9 +31,15 @@ def new_identity() -> Identity:
     return Identity.of(Ed25519PrivateKey.generate())
 
 
-def look(seed: int) -> Probe:
-    """A made-up face's descriptor."""
-    return Probe({"sface": some_descriptor(seed)})
+def site_settings(folder: Path, name: str, store_key: bytes | None = None) -> Settings:
+    """Settings of a door in `folder`; a store key is written there."""
+    store = {"path": folder / f"{name}.db"}
+    if store_key is not None:
+        store["key_file"] = folder / f"{name}.store-key"
+        store["key_file"].write_bytes(store_key)
+    return Settings.model_validate(
+        {"device": {"id": name, "name": name}, "store": store, "site": {"id": SITE}}
+    )
 
 
 @dataclass
@@ -57,28 +61,28 @@ class RealClock(Clock):
 
 
 class CameralessDoor:
-    """One door. What it has to tell is in `told()`; `hears` gives it messages."""
+    """One door: of `ostiary.app` what a site needs. What it has to tell is in `told()`; `hears`
+    gives it messages."""
 
     def __init__(
         self,
         folder: Path,
         name: str,
-        identity: Identity,
         clock: Callable[[], datetime],
         store_key: bytes | None = None,
     ) -> None:
+        """Its database and its keys are in `folder`, by its name."""
         self.name = name
-        self.identity = identity
         self.clock = clock
-        self.database = Database.open(folder / f"{name}.db", store_key)
-        self.store = SiteStore(self.database)
-        users = Users(self.database)
-        known: dict[str, list[tuple[str, object]]] = {}
-        for username, recognizer, descriptor in users.templates():
-            known.setdefault(username, []).append((recognizer, descriptor))
-        roster = Roster("sface", {"sface": RATES}, Risk(0.001), known.items())  # type: ignore[arg-type]
-        self.people = People(users, Events(self.database), roster)
-        self.site = SiteRoster(self.store, self.people, identity, SITE, clock)
+        settings = site_settings(folder, name, store_key)
+        with ExitStack() as making:
+            records = making.enter_context(opened_records(settings, clock=clock))
+            self.people = people_of(records, {"sface": RATES})
+            site = site_roster(records, self.people)
+            assert site is not None, "its database is sealed with another key"
+            self._made = making.pop_all()
+        self.settings, self.database, self.events = settings, records.database, records.events
+        self.site, self.store, self.identity = site, site.store, site.identity
 
     def join(self, authority: Identity, members: Members) -> Self:
         return self.join_by(authority.public, members.signed(authority))
@@ -90,7 +94,7 @@ class CameralessDoor:
         return self
 
     def enrol(self, name: str, seed: int, **given: str) -> None:
-        self.people.register(name, [look(seed)], self.clock(), source="cli", **given)  # type: ignore[arg-type]
+        self.people.register(name, [some_look(seed)], self.clock(), source="cli", **given)  # type: ignore[arg-type]
 
     def told(self) -> list[Heard]:
         """What is to be published, and is taken to be so."""
@@ -106,11 +110,11 @@ class CameralessDoor:
 
     def knows(self, seed: int) -> str | None:
         """Whom the door would take a face for."""
-        found = self.people.roster.match(look(seed))
+        found = self.people.roster.match(some_look(seed))
         return found.username if found is not None and found.is_near else None
 
     def close(self) -> None:
-        self.database.close()
+        self._made.close()
 
 
 @dataclass
@@ -130,15 +134,17 @@ class House:
         self, name: str, role: MemberRole = MemberRole.ENROLLER, store_key: bytes | None = None
     ) -> CameralessDoor:
         """One more; those that are there hear of it."""
-        identity = new_identity()
-        self.members = admitted(
-            self.members, self.authority, name, role, identity.public, identity.box, self.clock()
-        )
-        door = CameralessDoor(self.folder, name, identity, self.clock, store_key)
+        door = CameralessDoor(self.folder, name, self.clock, store_key)
+        self.admit(name, door.identity, role)
         door.join(self.authority, self.members)
         self.tell_members()
         self.doors.append(door)
         return door
+
+    def admit(self, name: str, identity: Identity, role: MemberRole = MemberRole.ENROLLER) -> None:
+        """By its keys; nobody hears of it yet."""
+        public, box, now = identity.public, identity.box, self.clock()
+        self.members = admitted(self.members, self.authority, name, role, public, box, now)
 
     def tell_members(self) -> None:
         for door in self.doors:
@@ -157,30 +163,22 @@ class LinkedDoor:
 
     def __init__(self, door: CameralessDoor, port: int, **site: object) -> None:
         self.door = door
-        settings = Settings.model_validate(
-            {
-                "device": {"id": door.name},
-                "mqtt": {"port": port, "reconnect_at_most_s": 0.5},
-                "site": {"id": SITE, **site},
-            }
-        )
+        mqtt = MqttSettings(port=port, reconnect_at_most_s=0.5)
+        at_broker = {"mqtt": mqtt, "site": SiteSettings(id=SITE, **site)}
+        settings = door.settings.model_copy(update=at_broker)
         self.link = SiteLink(settings, door.site, lambda _link: self.report(), clock=door.clock)
 
     def report(self) -> DoorReport:
-        site = self.door.site
-        return DoorReport(
-            device=self.door.name,
-            name=self.door.name,
-            version="0",
-            recognizer="sface",
-            digest=site.digest,
-            newest="" if site.newest is None else str(site.newest),
-            people=site.living,
-            pending=self.door.store.count_waiting(),
-            keys=1,
-            queue=0,
-            at=self.door.clock(),
+        door = self.door
+        readings = Readings(
+            cameras=(),
+            users=door.people.count(),
+            queue_length=door.events.queue_length(),
+            events_dropped=0,
+            uptime_s=0.0,
+            site=self.link.state(),
         )
+        return report_of(door.settings, door.site, state_of(readings, door.clock()))
 
     def __enter__(self) -> Self:
         self.link.start()

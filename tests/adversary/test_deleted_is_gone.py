@@ -36,7 +36,8 @@ def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: Vi
     look = some_look()
     with Database.open(path) as database:
         users = Users(database)
-        people = People(users, Events(database), roster_of(users, engine, Risk(0.001, None)))
+        roster = roster_of(users, "sface", engine.rates, Risk(0.001, None))
+        people = People(users, Events(database), roster)
         people.register("Ada", [look], utc_now(), source="cli")
         people.register("Bert", [some_look(7)], utc_now(), source="cli")
         needle = next(iter(look.descriptors.values())).astype("float32").tobytes()[:64]

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.clock import always, utc_now
+from ostiary.app.building import services_without_cameras
+from ostiary.app.core import Core, opened_core
 from ostiary.commands import credentials
 from ostiary.commands.commands import Commands
 from ostiary.commands.registry import MQTT, Asker, Context
-from ostiary.commands.services import CommandServices, DeniedLogins
-from ostiary.decision.risk import Risk
 from ostiary.decision.rules import Ruling
 from ostiary.errors import OstiaryError, PinWeak, TooManyAttempts, TransactionConflict
 from ostiary.hardware.keypad import Entry
@@ -23,15 +22,10 @@ from ostiary.limits.lock_out import LockOut
 from ostiary.messages.commands.credentials import CredentialRequest, SetPinRequest
 from ostiary.messages.words import Factor, Reason
 from ostiary.people.credential_check import CredentialCheck, PinHasher, hint_of
-from ostiary.people.people import People, roster_of
-from ostiary.people.rulebook import RuleService
 from ostiary.pipeline.doorkeeper import Doorkeeper
 from ostiary.settings import Settings
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
-from ostiary.store.database import Database
-from ostiary.store.events import Events
-from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.faces import some_look
 
@@ -45,17 +39,9 @@ ANYBODY = Context("mqtt", Asker(None, MQTT))
 class House:
     """Ada passes by her PIN; of Vi, a visitor, the time is over."""
 
-    def __init__(self, path: Path, engine: VisionEngine) -> None:
-        self.database = Database.open(path, bytes(32))
-        events, users = Events(self.database), Users(self.database)
-        settings = Settings.model_validate(
-            {
-                "cameras": [{"name": "front", "source": "nowhere"}],
-                "credentials": {"tries": TRIES},
-                "store": {"path": path},
-            }
-        )
-        people = People(users, events, roster_of(users, engine, Risk()))
+    def __init__(self, core: Core) -> None:
+        self.database = core.database
+        people = core.people
         self.now = 1000.0
         self.told: list[Reason] = []
         self.keeper = Doorkeeper(
@@ -71,19 +57,13 @@ class House:
             people.register(name, [some_look(number + 1)], NOW, source="cli")
             if pin is not None:
                 people.credentials.set_pin(name, "pin", hasher.hash(pin), hint_of(pin), NOW)
-        self.room = CommandServices(
-            settings,
-            people,
-            events,
-            engine,
-            RuleService(people, settings, utc_now, always),
-            DeniedLogins(settings.commands.denied_logins_per_minute),
-            LockOut(TRIES),
+        services = replace(
+            services_without_cameras(core),
             doors={"front": _Door()},  # type: ignore[dict-item]
             presenting=self.presenting,
             hasher=hasher,
         )
-        self.commands = Commands(self.room, CommandLog(self.database))
+        self.commands = Commands(services, CommandLog(self.database))
 
     def ask(self, pin: str, transaction: str) -> str:
         """What a keypad on the bus is answered."""
@@ -103,9 +83,17 @@ class _Door:
 
 @pytest.fixture
 def house(tmp_path: Path, engine: VisionEngine) -> Iterator[House]:
-    running = House(tmp_path / "door.db", engine)
-    yield running
-    running.database.close()
+    key = tmp_path / "store-key"
+    key.write_bytes(bytes(32))
+    settings = Settings.model_validate(
+        {
+            "cameras": [{"name": "front", "source": "nowhere"}],
+            "credentials": {"tries": TRIES},
+            "store": {"path": tmp_path / "door.db", "key_file": key},
+        }
+    )
+    with opened_core(settings, engine) as core:
+        yield House(core)
 
 
 def test_a_repeated_transaction_is_no_oracle(house: House) -> None:

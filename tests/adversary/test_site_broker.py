@@ -10,16 +10,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostiary.commands.site import Heard
+from ostiary.app.building import site_roster
+from ostiary.app.core import opened_records, people_of
+from ostiary.commands.site import Heard, SiteRoster
 from ostiary.errors import StoreLocked
 from ostiary.site.envelope import write
 from ostiary.site.members import Membership, admitted, read_members, revoked
 from ostiary.site.person import Tombstone
 from ostiary.site.topics import new_person
 from ostiary.site.versions import following
+from ostiary.store.site import SiteStore
 from testing.broker import Mosquitto
+from testing.faces import RATES
 from testing.probe import Probe
-from testing.site_doors import SITE, CameralessDoor, House, LinkedDoor, new_identity
+from testing.site_doors import (
+    SITE,
+    CameralessDoor,
+    House,
+    LinkedDoor,
+    new_identity,
+    site_settings,
+)
 from testing.waiting import wait_until
 
 STORE_KEY = bytes(range(32))
@@ -211,17 +222,19 @@ def test_a_copied_database_without_the_key_tells_nothing_and_signs_nothing(
         shutil.copy(file, copied)
     everything = b"".join(file.read_bytes() for file in copied.iterdir())
     assert b"Lovelace" not in everything
-    with_another_key = CameralessDoor(copied, "sealed", new_identity(), house.clock, bytes(32))
-    house.doors.append(with_another_key)
-    assert with_another_key.database.is_locked
-    with pytest.raises(StoreLocked):
-        with_another_key.people.check_open()
-    membership = with_another_key.site.membership
-    assert membership is not None
-    assert membership.role is None
-    assert dict(membership.seals) == {}
-    assert with_another_key.site.digest == digest  # of versions and digests, which name nobody
-    assert with_another_key.site.write_report(LinkedDoor(one, 1).report()) is None
+    with opened_records(site_settings(copied, "sealed", bytes(32))) as records:
+        assert records.database.is_locked
+        people = people_of(records, {"sface": RATES})
+        with pytest.raises(StoreLocked):
+            people.check_open()
+        assert site_roster(records, people) is None  # and if there were one after all:
+        site = SiteRoster(SiteStore(records.database), people, new_identity(), SITE, house.clock)
+        membership = site.membership
+        assert membership is not None
+        assert membership.role is None
+        assert dict(membership.seals) == {}
+        assert site.digest == digest  # of versions and digests, which name nobody
+        assert site.write_report(LinkedDoor(one, 1).report()) is None
 
 
 def test_a_vandal_at_the_broker_is_counted_shown_and_mended(house: House, tmp_path: Path) -> None:

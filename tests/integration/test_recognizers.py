@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ostiary.app.core import Core, opened_core
 from ostiary.decision.camera_memory import Announcement, CameraMemory
 from ostiary.decision.probe import Probe, fused
 from ostiary.decision.risk import Risk
 from ostiary.decision.vote import Observation
 from ostiary.errors import DescriptorInvalid, RecognizerMismatch
 from ostiary.people.learning import come_over
-from ostiary.people.people import People, former_needed, roster_of
-from ostiary.settings import VisionSettings
+from ostiary.people.people import former_needed
+from ostiary.settings import Settings, VisionSettings
 from ostiary.store.audit import Audit
 from ostiary.store.database import Database
 from ostiary.store.events import Events
@@ -42,30 +43,13 @@ def both(models: Path) -> VisionEngine:
 
 
 class Household:
-    """A database of the first version with Obama and Biden in it, opened by a door with SFace."""
+    """A door with SFace at a database of the first version with Obama and Biden in it."""
 
-    def __init__(self, folder: Path, engine: VisionEngine, portraits: Path) -> None:
-        self.engine = engine
+    def __init__(self, core: Core, portraits: Path) -> None:
+        self.core = core
         self.portraits = portraits
-        people = {
-            name: engine.describe(*self.face(f"{name}.jpg"), "dlib") for name in ("obama", "biden")
-        }
-        rows = [(name, row.astype("<f8").tobytes()) for name, row in people.items()]
-        first_version(folder / "user_encodings.db", rows)
-        self.database = Database.open(folder / "user_encodings.db")
-        self.users = Users(self.database)
-        self.people = People(
-            self.users, Events(self.database), roster_of(self.users, engine, Risk(0.001))
-        )
+        self.database, self.users, self.people = core.database, core.users, core.people
         self.audit = Audit(self.database)
-
-    def face(self, name: str, angle: float = 0.0) -> tuple[np.ndarray, Face]:
-        """A portrait turned by some degrees, with its face."""
-        bgr = np.asarray(cv2.imread(str(self.portraits / name)), np.uint8)
-        height, width = bgr.shape[:2]
-        turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
-        turned = np.asarray(cv2.warpAffine(bgr, turn, (width, height)), np.uint8)
-        return turned, self.engine.detect(turned)[0]
 
     def visit(self, names: Sequence[str], liveness: float = 0.99) -> list[Announcement]:
         """One person after the other stands there, a frame each, at the same place."""
@@ -76,7 +60,10 @@ class Household:
             now = 0.1 * number
             door = door.saw([FACE], now)
             for track in door.to_judge(now):
-                describe = partial(self.engine.describe, *self.face(name, number % 5 - 2.0))
+                describe = partial(
+                    self.core.engine.describe,
+                    *face(self.core.engine, self.portraits / name, number % 5 - 2.0),
+                )
                 probe, nearest = roster.identify(describe)
                 earlier = [seen.probe for seen in track.observations if seen.probe is not None]
                 together = roster.match(fused([*earlier, probe]))
@@ -86,11 +73,31 @@ class Household:
         return outcomes
 
 
+def face(engine: VisionEngine, portrait: Path, angle: float = 0.0) -> tuple[np.ndarray, Face]:
+    """A portrait turned by some degrees, with its face."""
+    bgr = np.asarray(cv2.imread(str(portrait)), np.uint8)
+    height, width = bgr.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
+    turned = np.asarray(cv2.warpAffine(bgr, turn, (width, height)), np.uint8)
+    return turned, engine.detect(turned)[0]
+
+
 @pytest.fixture
-def house(tmp_path: Path, both: VisionEngine, portraits: Path) -> Iterator[Household]:
-    household = Household(tmp_path, both, portraits)
-    with household.database:
-        yield household
+def door(tmp_path: Path, both: VisionEngine, portraits: Path) -> Settings:
+    """Settings of a door with that database."""
+    path, rows = tmp_path / "user_encodings.db", []
+    for name in ("obama", "biden"):
+        row = both.describe(*face(both, portraits / f"{name}.jpg"), "dlib")
+        rows.append((name, row.astype("<f8").tobytes()))
+    first_version(path, rows)
+    vision = {"models": both.settings.models}
+    return Settings.model_validate({"store": {"path": path}, "vision": vision})
+
+
+@pytest.fixture
+def house(door: Settings, both: VisionEngine, portraits: Path) -> Iterator[Household]:
+    with opened_core(door, both) as core:
+        yield Household(core, portraits)
 
 
 def test_a_first_versions_people_are_known_by_dlib_and_after_one_visit_by_sface(
@@ -120,8 +127,8 @@ def test_a_first_versions_people_are_known_by_dlib_and_after_one_visit_by_sface(
 def test_what_came_over_is_there_after_a_restart(house: Household) -> None:
     (told,) = house.visit(["obama2.jpg"] * 4)
     come_over(house.people, house.audit, told, POLICY.live_threshold, NOW)
-    again = roster_of(house.users, house.engine, Risk(0.001))
-    assert again.waiting() == ("biden",)
+    with opened_core(house.core.settings, house.core.engine) as again:
+        assert again.people.roster.waiting() == ("biden",)
     events = Events(house.database).page().events
     assert [(event.username, event.source) for event in events] == [("obama", "migration")]
 
@@ -145,10 +152,12 @@ def test_a_match_without_a_safe_margin_teaches_the_door_nothing(house: Household
 
 
 def test_without_migration_people_of_another_recogniser_are_named(
-    house: Household, engine: VisionEngine
+    door: Settings, engine: VisionEngine
 ) -> None:
-    assert former_needed(house.users, "sface", migrate=False) is None
-    assert roster_of(house.users, engine, Risk()).unmatched() == ("biden", "obama")
+    staying = door.access.model_copy(update={"migrate": False})
+    with opened_core(door.model_copy(update={"access": staying}), engine) as core:
+        assert core.engine.former is None
+        assert core.people.roster.unmatched() == ("biden", "obama")
 
 
 @given(st.lists(st.sampled_from(["obama2.jpg", "biden.jpg"]), min_size=2, max_size=8))

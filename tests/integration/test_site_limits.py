@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from testing.broker import Mosquitto
-from testing.site_doors import House, LinkedDoor, look
+from testing.faces import some_look
+from testing.site_doors import House, LinkedDoor
 from testing.waiting import wait_until
 
 
@@ -17,7 +18,9 @@ def test_a_person_larger_than_the_broker_takes_is_said_and_holds_up_nobody(tmp_p
         house.clock.now = datetime.now(UTC)
         one, two = house.door("one"), house.door("two")
         # The first to be told; those after it are not to wait.
-        one.people.register("Ben", [look(seed) for seed in range(2, 7)], one.clock(), source="cli")
+        one.people.register(
+            "Ben", [some_look(seed) for seed in range(2, 7)], one.clock(), source="cli"
+        )
         one.enrol("Ada", 1)
         ben = one.store.person_of("Ben")
         assert ben is not None

@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from ostiary.app.core import Core
+from ostiary.app.core import Core, Records
 from ostiary.app.health import Health
 from ostiary.app.pipeline import Pipeline
 from ostiary.commands.commands import Commands
@@ -22,6 +22,7 @@ from ostiary.messages.state import State
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.security import door_key
 from ostiary.mqtt.site_link import SiteLink
+from ostiary.people.people import People
 from ostiary.site.doors import DoorLine
 from ostiary.store.announced import Announced
 from ostiary.store.command_log import CommandLog
@@ -92,10 +93,10 @@ class Bus:
     def stop(self) -> None:
         self.mqtt.stop()
 
-    def _show_decided(self, told: Announcement, source: str, number: int) -> None:
+    def _show_decided(self, announcement: Announcement, source: str, number: int) -> None:
         image = self._cameras[source].latest
         if image is not None:
-            self.mqtt.show_picture(source, image, number, told.decision.username)
+            self.mqtt.show_picture(source, image, number, announcement.decision.username)
 
 
 class Building:
@@ -145,17 +146,26 @@ def _never(_door: str) -> bool:
     return False
 
 
-def _site_of(core: Core, health: Health) -> SiteLink | None:
-    """None for a door on its own, and for one that cannot open what it knows of people."""
-    settings = core.settings
-    if settings.site.id is None or core.database.is_locked:
+def site_roster(records: Records, people: People) -> SiteRoster | None:
+    """The people of the site at this door. None for a door on its own, and for one that cannot
+    open what it knows of people."""
+    settings = records.settings
+    if settings.site.id is None or records.database.is_locked:
         return None
     identity = Identity.of(door_key(settings).private)
-    roster = SiteRoster(SiteStore(core.database), core.people, identity, settings.site.id)
+    store = SiteStore(records.database)
+    return SiteRoster(store, people, identity, settings.site.id, records.clock)
+
+
+def _site_of(core: Core, health: Health) -> SiteLink | None:
+    roster = site_roster(core, core.people)
+    if roster is None:
+        return None
     return SiteLink(
-        settings,
+        core.settings,
         roster,
         partial(health.report, roster),
         core.heartbeats.expect("site", SITE_BEAT_S),
-        clock_trusted=core.rules.clock_trusted,
+        core.clock,
+        core.rules.clock_trusted,
     )

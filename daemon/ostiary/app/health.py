@@ -14,6 +14,7 @@ from ostiary.messages.words import Reason
 from ostiary.mqtt.door import MqttDoor
 from ostiary.mqtt.site_link import SiteLink
 from ostiary.service.health import Readings, state_of
+from ostiary.settings import Settings
 from ostiary.site.doors import DoorReport
 
 
@@ -77,21 +78,7 @@ class Health:
 
     def report(self, roster: SiteRoster, site: SiteLink) -> DoorReport:
         """What the other doors and the operator are told of this one."""
-        state, settings = self.state(site), self._core.settings
-        return DoorReport(
-            device=settings.device.id,
-            name=settings.device.name,
-            version=state.version,
-            recognizer=settings.vision.recognizer,
-            digest=roster.digest,
-            newest="" if roster.newest is None else str(roster.newest),
-            people=roster.living,
-            pending=0 if state.site is None else state.site.pending,
-            keys=1 if roster.membership is None else roster.membership.members.version,
-            queue=state.queue_length,
-            problems=state.problems,
-            at=state.timestamp,
-        )
+        return report_of(self._core.settings, roster, self.state(site))
 
     def _counts(self) -> tuple[int, int, int]:
         """People, events that wait, and dropped ones; as before, where the store cannot be read."""
@@ -108,3 +95,21 @@ class Health:
             yield self._core.database.failure.code
         if any(each.is_failing for each in self._pipeline.recognitions):
             yield Reason.PIPELINE_ERROR.value
+
+
+def report_of(settings: Settings, roster: SiteRoster, state: State) -> DoorReport:
+    """What a door in that state tells the other doors of the site."""
+    return DoorReport(
+        device=settings.device.id,
+        name=settings.device.name,
+        version=state.version,
+        recognizer=settings.vision.recognizer,
+        digest=roster.digest,
+        newest="" if roster.newest is None else str(roster.newest),
+        people=roster.living,
+        pending=0 if state.site is None else state.site.pending,
+        keys=1 if roster.membership is None else roster.membership.members.version,
+        queue=state.queue_length,
+        problems=state.problems,
+        at=state.timestamp,
+    )

@@ -1,7 +1,7 @@
 """The registered people: the store, and the roster in step with it."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,8 @@ from ostiary.store.events import Events
 from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import User, Users
 from ostiary.vision.arrays import Descriptor
-from ostiary.vision.engine import RECOGNIZERS, VisionEngine
+from ostiary.vision.engine import RECOGNIZERS
+from ostiary.vision.recognizer import ErrorRates
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +44,17 @@ def former_needed(users: Users, used: RecognizerName, *, migrate: bool) -> Recog
     return former if migrate and former is not None and any(waits) else None
 
 
-def roster_of(users: Users, engine: VisionEngine, risk: Risk) -> Roster:
-    """Everybody who is stored, to be matched with the recognisers that are loaded."""
-    loaded = [each for each in (engine.recognizer, engine.former) if each is not None]
+def roster_of(
+    users: Users,
+    used: RecognizerName,
+    rates: Mapping[RecognizerName, ErrorRates],
+    risk: Risk,
+) -> Roster:
+    """Everybody who is stored, to be matched with the recognisers that have `rates`."""
     people: dict[str, list[Template]] = {}
     for username, name, descriptor in users.templates():
         people.setdefault(username, []).extend(_known((name, descriptor)))
-    rates = {each.name: each.rates for each in loaded}
-    return Roster(engine.recognizer.name, rates, risk, people.items())
+    return Roster(used, rates, risk, people.items())
 
 
 class SiteChanges(Protocol):

@@ -26,7 +26,7 @@ from ostiary.vision.last_layer import LastLayer
 from ostiary.vision.liveness import LivenessModel
 from ostiary.vision.models import YUNET, model_path, models_directory
 from ostiary.vision.quality import Quality, assess
-from ostiary.vision.recognizer import Recognizer
+from ostiary.vision.recognizer import ErrorRates, Recognizer
 from ostiary.vision.sface import SFaceRecognizer
 
 NEAR_SHARE = 0.75
@@ -66,6 +66,12 @@ class VisionEngine:
             None if former is None else _load_recognizer(former, directory, settings),
             LivenessModel.load(directory, settings.liveness, settings.provider, settings.threads),
         )
+
+    @property
+    def rates(self) -> dict[RecognizerName, ErrorRates]:
+        """Error rates of the recognisers, the one in use first."""
+        loaded = (self.recognizer, self.former)
+        return {each.name: each.rates for each in loaded if each is not None}
 
     def detect(self, bgr: BGRImage) -> tuple[Face, ...]:
         """Faces in a BGR image, largest first: all that are large enough to be judged."""

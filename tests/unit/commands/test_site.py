@@ -17,7 +17,8 @@ from ostiary.site.members import MemberRole
 from ostiary.site.person import PersonRules, SitePerson, read_person
 from ostiary.site.versions import following
 from ostiary.store.rules import RuleStore, StoredPerson
-from testing.site_doors import CameralessDoor, House, look
+from testing.faces import some_look
+from testing.site_doors import CameralessDoor, House
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_further_template_and_a_new_name_come_to_all(house: House) -> None:
     one, two = house.door("one"), house.door("two")
     one.enrol("Ada", 1)
     two.hears(*one.told())
-    two.people.add_template("Ada", look(7), two.clock(), source="cli")
+    two.people.add_template("Ada", some_look(7), two.clock(), source="cli")
     two.people.rename("Ada", "Ada Lovelace", two.clock(), source="cli")
     one.hears(*two.told())
     assert one.knows(7) == one.knows(1) == "Ada Lovelace"
@@ -122,7 +123,7 @@ def test_a_restarted_door_knows_all_it_knew(house: House, tmp_path: Path) -> Non
     two.hears(*one.told())
     digest = two.site.digest
     two.close()
-    again = CameralessDoor(tmp_path, "two", two.identity, house.clock, bytes(range(32)))
+    again = CameralessDoor(tmp_path, "two", house.clock, bytes(range(32)))
     house.doors[1] = again
     assert again.site.is_joined
     assert (again.site.digest, again.knows(1), again.knows(2)) == (digest, "Ada", None)
