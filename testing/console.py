@@ -153,7 +153,7 @@ class ConsoleDoor:
         self._pipeline.stop()
         self._made.close()
 
-    def _keep_picture(self, _told: Announcement, source: str, number: int) -> None:
+    def _keep_picture(self, _announcement: Announcement, source: str, number: int) -> None:
         self.console.decided(number, source)
 
 

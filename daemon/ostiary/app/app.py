@@ -72,7 +72,7 @@ class App:
         synchronised = Synchronised()
         with ExitStack() as making:
             core = making.enter_context(opened_core(configured, engine, clock_trusted=synchronised))
-            doors = making.enter_context(opened_doors(core, before.entrances, held))
+            doors = making.enter_context(opened_doors(core, before.doors, held))
             self._pipeline = Pipeline(core, doors, before)
             decoder = making.enter_context(closing(Decoder(ImageLimits())))
             services = replace(

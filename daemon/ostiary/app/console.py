@@ -77,5 +77,5 @@ class ServedConsole:
     def stop(self) -> None:
         self._console.stop()
 
-    def _keep_picture(self, _told: Announcement, source: str, number: int) -> None:
+    def _keep_picture(self, _announcement: Announcement, source: str, number: int) -> None:
         self._console.decided(number, source)

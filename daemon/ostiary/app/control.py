@@ -2,6 +2,10 @@
 
 import threading
 
+BETWEEN_ROWS_S = 0.05
+"""How long work on many rows (new keys, forgetting) pauses between some rows and the next, so that
+people at the door come first."""
+
 
 class LoopControl:
     """Every method may be called from any thread, and `stop` and `ask_reload` from a signal

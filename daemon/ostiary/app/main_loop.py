@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from ostiary.app.building import Building
-from ostiary.app.control import LoopControl
+from ostiary.app.control import BETWEEN_ROWS_S, LoopControl
 from ostiary.app.core import Core
 from ostiary.app.pipeline import Pipeline
 from ostiary.errors import OstiaryError
@@ -23,8 +23,6 @@ log = structlog.get_logger(__name__)
 
 STATE_CHECK_S = 1.0
 ENDED_CHECK_S = 30.0
-WORK_PAUSE_S = 0.05
-"""Between some rows and the next: people come first."""
 
 
 class MainLoop:
@@ -61,7 +59,7 @@ class MainLoop:
         wait_s = min(STATE_CHECK_S, self._watchdog.every_s or STATE_CHECK_S)
         while not self._control.has_stopped():
             is_working = self._step()
-            self._control.wait(WORK_PAUSE_S if is_working else wait_s)
+            self._control.wait(BETWEEN_ROWS_S if is_working else wait_s)
             if self._control.takes_reload():
                 threading.Thread(target=self._try_to_reload, name="reload", daemon=True).start()
 

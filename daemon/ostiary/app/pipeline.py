@@ -41,8 +41,8 @@ class Remembered:
     """What outlives a reload: what each camera remembers and how each door is, by the cameras'
     names, and who is locked out."""
 
-    doorways: Mapping[str, CameraMemory] = field(default_factory=lambda: MappingProxyType({}))
-    entrances: Mapping[str, PhysicalDoor] = field(default_factory=lambda: MappingProxyType({}))
+    memories: Mapping[str, CameraMemory] = field(default_factory=lambda: MappingProxyType({}))
+    doors: Mapping[str, PhysicalDoor] = field(default_factory=lambda: MappingProxyType({}))
     locked_out: LockOut | None = None
 
 
@@ -64,15 +64,15 @@ class Pipeline:
         self._core = core
         self._doors = doors
         self._access = settings.access
-        gates = {each.name: Passage(each.direction) for each in settings.cameras}
+        passages = {each.name: Passage(each.direction) for each in settings.cameras}
         self._calibrations = Calibrations(core.database, core.events)
         self._uncalibrated: set[str] = set()
         self.doorkeeper = Doorkeeper(
             core.recording.decided,
             self._rule,
-            gates,
+            passages,
             Patience(settings.rules.shown_within_s, settings.rules.second_person_s),
-            self._last_passages(gates),
+            self._last_passages(passages),
             core.database.transaction,
             self._follow,
         )
@@ -88,7 +88,7 @@ class Pipeline:
                 self._policy(),
                 core.metrics,
                 core.heartbeats.expect(f"recognition-{camera.name}", BEAT_S),
-                before.doorways.get(camera.name),
+                before.memories.get(camera.name),
                 self._prompt,
                 calibrated=calibrated.get(camera.name),
                 drop=self._drop_calibration,
@@ -121,11 +121,8 @@ class Pipeline:
 
     def remembered(self) -> Remembered:
         """What is to be handed on at a reload."""
-        return Remembered(self.doorways(), self._doors.entrances(), self.locked_out)
-
-    def doorways(self) -> dict[str, CameraMemory]:
-        """What each camera remembers."""
-        return {each.name: each.memory for each in self.recognitions}
+        memories = {each.name: each.memory for each in self.recognitions}
+        return Remembered(memories, self._doors.physical_doors(), self.locked_out)
 
     def access(self) -> AccessSettings:
         """When somebody may pass, as of now."""
@@ -141,8 +138,8 @@ class Pipeline:
     def attend(self) -> None:
         """Deny whom the doorkeeper waited for too long. Call it once a second or more often."""
         try:
-            for told in self.doorkeeper.attend(time.monotonic()):
-                self._core.metrics.decision(told.decision.reason)
+            for announcement in self.doorkeeper.attend(time.monotonic()):
+                self._core.metrics.decision(announcement.decision.reason)
         except OstiaryError as error:
             if self._core.database.failure is None:  # else it was told
                 log.error("decision_not_recorded", code=error.code)
@@ -155,9 +152,11 @@ class Pipeline:
             return Ruling(Reason.LOCKDOWN)
         return self._core.rules.ruling(username, door)
 
-    def _last_passages(self, gates: Mapping[str, Passage]) -> dict[str, Direction]:
+    def _last_passages(self, passages: Mapping[str, Passage]) -> dict[str, Direction]:
         """Which way people passed last, by their events: a restart lets nobody in twice."""
-        ways = {name: gate.direction for name, gate in gates.items() if gate.direction is not None}
+        ways = {
+            name: each.direction for name, each in passages.items() if each.direction is not None
+        }
         if not ways:
             return {}
         since = self._core.clock() - LAST_PASSAGES
@@ -180,16 +179,16 @@ class Pipeline:
         self._uncalibrated.add(camera)
         self._calibrations.drop(camera, why, self._core.clock())
 
-    def _follow(self, told: Announcement, source: str, number: object) -> None:
+    def _follow(self, announcement: Announcement, source: str, number: object) -> None:
         """What comes of a decision that was recorded: the door opens first."""
-        if told.decision.success:
-            self._doors.granted(source, told.decision.username)
+        if announcement.decision.success:
+            self._doors.granted(source, announcement.decision.username)
         if isinstance(number, int):
-            self._core.signals.decided(told, source, number)
+            self._core.signals.decided(announcement, source, number)
         recording, access = self._core.recording, self._access
-        recording.let_come_over(told, access.live_threshold)
+        recording.let_come_over(announcement, access.live_threshold)
         if access.learn_second:
-            recording.let_learn(told, access.live_threshold)
+            recording.let_learn(announcement, access.live_threshold)
 
     def _prompt(self, asked: Asked | None, source: str) -> None:
         """What is asked at a camera, for everything that shows or says it."""

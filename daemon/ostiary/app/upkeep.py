@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from ostiary.app.control import LoopControl
+from ostiary.app.control import BETWEEN_ROWS_S, LoopControl
 from ostiary.app.core import Core
 from ostiary.app.pipeline import Pipeline
 from ostiary.camera.frame import CameraReport
@@ -16,8 +16,6 @@ from ostiary.store.forgetting import Forgetting
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
-PAUSE_S = 0.05
-"""Between some rows and the next: people come first."""
 ENDS_WITHIN_S = 1.0
 
 
@@ -53,7 +51,9 @@ class Upkeep:
 
     def _run(self) -> None:
         is_working = False
-        while not self._control.has_stopped(within_s=PAUSE_S if is_working else LOOK_EVERY_S):
+        while not self._control.has_stopped(
+            within_s=BETWEEN_ROWS_S if is_working else LOOK_EVERY_S
+        ):
             is_working = False
             is_quiet = not any(each.memory.tracks for each in self._pipeline.recognitions)
             try:

@@ -64,13 +64,13 @@ class DoorController:
     def __init__(
         self,
         door: str,
-        entrance: PhysicalDoor,
+        physical_door: PhysicalDoor,
         outputs: Outputs,
         monotonic: Callable[[], float],
         clock: Callable[[], datetime],
     ) -> None:
         self.door = door
-        self._entrance = entrance
+        self._physical_door = physical_door
         self._outputs = outputs
         self._monotonic = monotonic
         self._clock = clock
@@ -83,19 +83,19 @@ class DoorController:
         self._shown: EntranceState | None = None
 
     @property
-    def entrance(self) -> PhysicalDoor:
+    def physical_door(self) -> PhysicalDoor:
         """The door's state, to be handed on at a reload."""
-        return self._entrance
+        return self._physical_door
 
     @property
     def mode(self) -> Mode:
-        return self._entrance.mode
+        return self._physical_door.mode
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong at this door, as stable words."""
         with self._lock:
-            state = self._entrance.state(self._monotonic())
+            state = self._physical_door.state(self._monotonic())
             faults = self._all_faults()
         alarms = (DoorState.FORCED, DoorState.HELD_OPEN)
         return (
@@ -104,32 +104,32 @@ class DoorController:
         )
 
     def granted(self, username: str | None) -> None:
-        self._apply(lambda entrance, now: entrance.granted(username, now))
+        self._apply(lambda door, now: door.granted(username, now))
 
     def released(self, by: str) -> bool:
         """Release the lock from afar; whether it was: in a lockdown it is not."""
-        self._apply(lambda entrance, now: entrance.released(by, now))
+        self._apply(lambda door, now: door.released(by, now))
         return self.mode is not Mode.LOCKDOWN
 
     def exit_pressed(self) -> None:
-        self._apply(lambda entrance, now: entrance.exit_pressed(now))
+        self._apply(lambda door, now: door.exit_pressed(now))
 
     def set_mode(self, mode: Mode, by: str) -> None:
-        self._apply(lambda entrance, now: entrance.set_mode(mode, by, now))
+        self._apply(lambda door, now: door.set_mode(mode, by, now))
 
     def relock(self, by: str) -> None:
         """Lock a door that stands unlocked; a lockdown stays."""
-        self._apply(lambda entrance, now: entrance.relock(by, now))
+        self._apply(lambda door, now: door.relock(by, now))
 
     def silence(self, by: str) -> None:
-        self._apply(lambda entrance, now: entrance.silence(by, now))
+        self._apply(lambda door, now: door.silence(by, now))
 
     def tell(self, what: DoorWhat, by: str) -> None:
         """Record a change that has no effect on the door's state."""
-        self._apply(lambda entrance, _now: (entrance, (DoorChange(what, by=by),)))
+        self._apply(lambda door, _now: (door, (DoorChange(what, by=by),)))
 
     def saw(self, contact: Contact) -> None:
-        self._apply(lambda entrance, now: entrance.saw(contact, now))
+        self._apply(lambda door, now: door.saw(contact, now))
 
     def heard(self, contact: Contact) -> None:
         """Take what the contact says from a thread that must not wait; it counts at the next
@@ -143,19 +143,19 @@ class DoorController:
                 return
             (self._faults.add if is_there else self._faults.discard)(what)
             said = DoorWhat.FAULT if is_there else DoorWhat.FAULT_OVER
-            self._apply(lambda entrance, _now: (entrance, (DoorChange(said, by=what),)))
+            self._apply(lambda door, _now: (door, (DoorChange(said, by=what),)))
 
     def attend(self) -> None:
         """Do what time alone or a heard contact brings."""
         while self._heard:
             self.saw(self._heard.popleft())
-        self._apply(lambda entrance, now: entrance.at(now))
+        self._apply(lambda door, now: door.at(now))
 
     def due_in(self) -> float | None:
         """Seconds until `attend` has to be called; None: not before something happens."""
         with self._lock:
             now = self._monotonic()
-            due = self._entrance.due(now)
+            due = self._physical_door.due(now)
             left = None if due is None else max(0.0, due - now)
             if self._untold or self._alarming is None:
                 return RETRY_S if left is None else min(left, RETRY_S)
@@ -176,32 +176,32 @@ class DoorController:
     def _apply(self, step: Callable[[PhysicalDoor, float], Transition]) -> None:
         with self._lock:
             now = self._monotonic()
-            self._entrance, told = step(self._entrance, now)
+            self._physical_door, changes = step(self._physical_door, now)
             self._move()
             at = self._clock()
-            self._untold.extend((each, at) for each in told)
+            self._untold.extend((each, at) for each in changes)
             self._tell()
             self._show(now)
 
     def _move(self) -> None:
         """Set the outputs. An alarm that fails is tried again each second."""
-        entrance = self._entrance
+        physical_door = self._physical_door
         if self._outputs.lock is not None:
-            until = FOREVER if entrance.stands_unlocked else entrance.released_until
+            until = FOREVER if physical_door.stands_unlocked else physical_door.released_until
             self._outputs.lock.hold(self.door, until)
         alarm = self._outputs.alarm
         if alarm is None:
-            self._alarming = entrance.is_alarming
-        elif self._alarming != entrance.is_alarming:
+            self._alarming = physical_door.is_alarming
+        elif self._alarming != physical_door.is_alarming:
             try:
-                alarm.set_active(entrance.is_alarming)
+                alarm.set_active(physical_door.is_alarming)
             except OSError as error:
                 log.error("alarm_failed", door=self.door, error=error.strerror)
                 self._faults.add("alarm")
                 self._alarming = None
             else:
                 self._faults.discard("alarm")
-                self._alarming = entrance.is_alarming
+                self._alarming = physical_door.is_alarming
 
     def _tell(self) -> None:
         while self._untold:
@@ -225,20 +225,20 @@ class DoorController:
         self._outputs.shown(state)
 
     def _state(self, now: float) -> EntranceState:
-        entrance = self._entrance
+        physical_door = self._physical_door
         return EntranceState(
             door=self.door,
-            state=entrance.state(now),
-            mode=entrance.mode,
-            lock="unlocked" if entrance.is_released(now) else "locked",
-            contact=entrance.contact.value,
-            alarm=entrance.is_alarming,
+            state=physical_door.state(now),
+            mode=physical_door.mode,
+            lock="unlocked" if physical_door.is_released(now) else "locked",
+            contact=physical_door.contact.value,
+            alarm=physical_door.is_alarming,
             faults=self._all_faults(),
             since=self._clock(),
         )
 
     def _all_faults(self) -> tuple[str, ...]:
-        contact = {"contact"} if self._entrance.contact is Contact.UNREADABLE else set()
+        contact = {"contact"} if self._physical_door.contact is Contact.UNREADABLE else set()
         return tuple(sorted(self._faults | contact))
 
 

@@ -62,13 +62,15 @@ class Doors:
         for camera in settings.cameras:
             name = camera.name
             outputs = Outputs(record, shown, hardware.locks.get(name), hardware.alarms.get(name))
-            entrance = PhysicalDoor(
+            physical_door = PhysicalDoor(
                 _rules_of(settings.door(name), settings.relay.pulse_s),
                 mode=modes[name][0] if name in modes else Mode.NORMAL,
             )
             if name in before:
-                entrance = entrance.remembering(before[name])
-            self.controllers[name] = DoorController(name, entrance, outputs, time.monotonic, clock)
+                physical_door = physical_door.remembering(before[name])
+            self.controllers[name] = DoorController(
+                name, physical_door, outputs, time.monotonic, clock
+            )
         self._sensors = tuple(ContactSensor(each) for each in settings.doors if each.contact_topic)
         self._beat = beat
         self._watch = Watch(tuple(self.controllers.values()), self._look)
@@ -80,7 +82,7 @@ class Doors:
             controller = self.controllers[door.camera]
             if door.has_lines:
                 self._watching.append(Watching(DoorLines(controller, door), f"lines-{door.camera}"))
-            if door.contact == "mqtt" and controller.entrance.contact is Contact.NONE:
+            if door.contact == "mqtt" and controller.physical_door.contact is Contact.NONE:
                 controller.saw(Contact.UNREADABLE)  # until it says something
         for number, reader in enumerate(self._settings.readers):
             controller = self.controllers[reader.door]
@@ -97,9 +99,9 @@ class Doors:
         for controller in self.controllers.values():
             controller.close()
 
-    def entrances(self) -> dict[str, PhysicalDoor]:
+    def physical_doors(self) -> dict[str, PhysicalDoor]:
         """The state of each door, to be handed on at a reload."""
-        return {name: controller.entrance for name, controller in self.controllers.items()}
+        return {name: controller.physical_door for name, controller in self.controllers.items()}
 
     def states(self) -> tuple[EntranceState, ...]:
         """The state of each door now."""

@@ -104,28 +104,28 @@ class PhysicalDoor:
     def granted(self, username: str | None, now: float) -> "Transition":
         """The state after a grant. In a lockdown it changes nothing; the decision denies it,
         too."""
-        entrance, told = self.at(now)
-        if entrance.mode is Mode.LOCKDOWN:
-            return entrance, told
-        return entrance._releasing(username, now), told
+        door, changes = self.at(now)
+        if door.mode is Mode.LOCKDOWN:
+            return door, changes
+        return door._releasing(username, now), changes
 
     def exit_pressed(self, now: float) -> "Transition":
         """The state after the exit button was pressed, which releases the lock in every mode."""
-        entrance, told = self.at(now)
-        return entrance._releasing(None, now), (*told, DoorChange(DoorWhat.EXIT_BUTTON))
+        door, changes = self.at(now)
+        return door._releasing(None, now), (*changes, DoorChange(DoorWhat.EXIT_BUTTON))
 
     def released(self, by: str, now: float) -> "Transition":
         """The state after the lock was released from afar; in a lockdown it is not."""
-        entrance, told = self.at(now)
-        if entrance.mode is Mode.LOCKDOWN:
-            return entrance, told
-        return entrance._releasing(None, now), (*told, DoorChange(DoorWhat.RELEASED, by=by))
+        door, changes = self.at(now)
+        if door.mode is Mode.LOCKDOWN:
+            return door, changes
+        return door._releasing(None, now), (*changes, DoorChange(DoorWhat.RELEASED, by=by))
 
     def set_mode(self, mode: Mode, by: str, now: float) -> "Transition":
         """The state in another mode. A lockdown also ends a release that lasts."""
-        before, told = self.at(now)
+        before, changes = self.at(now)
         if mode is before.mode:
-            return before, told
+            return before, changes
         until = min(before.released_until, now) if mode is Mode.LOCKDOWN else before.released_until
         if before.stands_unlocked:
             until = max(until, now)  # it was released up to this moment
@@ -138,7 +138,7 @@ class PhysicalDoor:
             held=before.held and mode is not Mode.UNLOCKED,
         )
         settled, over = changed._settled(before, now)
-        return settled, (*told, DoorChange(DoorWhat.MODE, mode=mode, by=by), *over)
+        return settled, (*changes, DoorChange(DoorWhat.MODE, mode=mode, by=by), *over)
 
     def relock(self, by: str, now: float) -> "Transition":
         """The state in normal mode after `unlocked`; other modes stay."""
@@ -147,27 +147,27 @@ class PhysicalDoor:
 
     def saw(self, contact: Contact, now: float) -> "Transition":
         """The state after the contact said `contact`; the same as before changes nothing."""
-        before, told = self.at(now)
+        before, changes = self.at(now)
         if contact is before.contact:
-            return before, told
+            return before, changes
         if contact is Contact.UNREADABLE:
             unseen = replace(before, contact=contact, unseen_since=now)
-            return unseen, (*told, DoorChange(DoorWhat.FAULT, by="contact"))
+            return unseen, (*changes, DoorChange(DoorWhat.FAULT, by="contact"))
         if before.contact is Contact.UNREADABLE:
-            told = (*told, DoorChange(DoorWhat.FAULT_OVER, by="contact"))
+            changes = (*changes, DoorChange(DoorWhat.FAULT_OVER, by="contact"))
         seen = replace(before, contact=contact)
         if contact is Contact.OPEN:
             changed, news = seen._opened(before, now)
         else:
             changed, news = seen._closed(before, now)
-        return replace(changed, unseen_since=None), (*told, *news)
+        return replace(changed, unseen_since=None), (*changes, *news)
 
     def silence(self, by: str, now: float) -> "Transition":
         """The state with a silent alarm. Its cause is still told until it is over."""
-        entrance, told = self.at(now)
-        if not entrance.is_alarming:
-            return entrance, told
-        return replace(entrance, silenced=True), (*told, DoorChange(DoorWhat.SILENCED, by=by))
+        door, changes = self.at(now)
+        if not door.is_alarming:
+            return door, changes
+        return replace(door, silenced=True), (*changes, DoorChange(DoorWhat.SILENCED, by=by))
 
     def at(self, now: float) -> "Transition":
         """The state at `now`, by time alone."""

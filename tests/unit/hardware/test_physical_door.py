@@ -17,32 +17,32 @@ CLOSED, OPEN, UNREADABLE = Contact.CLOSED, Contact.OPEN, Contact.UNREADABLE
 class Door:
     """Plays what happens; `told` is all that was told, in order."""
 
-    entrance: PhysicalDoor = field(default_factory=lambda: PhysicalDoor(RULES))
+    physical: PhysicalDoor = field(default_factory=lambda: PhysicalDoor(RULES))
     told: list[DoorChange] = field(default_factory=list)
 
     def saw(self, contact: Contact, now: float) -> None:
-        self._keep(self.entrance.saw(contact, now))
+        self._keep(self.physical.saw(contact, now))
 
     def granted(self, now: float, username: str | None = "Ada") -> None:
-        self._keep(self.entrance.granted(username, now))
+        self._keep(self.physical.granted(username, now))
 
     def exit_pressed(self, now: float) -> None:
-        self._keep(self.entrance.exit_pressed(now))
+        self._keep(self.physical.exit_pressed(now))
 
     def mode(self, mode: Mode, now: float) -> None:
-        self._keep(self.entrance.set_mode(mode, "mqtt", now))
+        self._keep(self.physical.set_mode(mode, "mqtt", now))
 
     def relock(self, now: float) -> None:
-        self._keep(self.entrance.relock("mqtt", now))
+        self._keep(self.physical.relock("mqtt", now))
 
     def silence(self, now: float) -> None:
-        self._keep(self.entrance.silence("mqtt", now))
+        self._keep(self.physical.silence("mqtt", now))
 
     def at(self, now: float) -> None:
-        self._keep(self.entrance.at(now))
+        self._keep(self.physical.at(now))
 
     def _keep(self, transition: tuple[PhysicalDoor, tuple[DoorChange, ...]]) -> None:
-        self.entrance, told = transition
+        self.physical, told = transition
         self.told += told
 
     @property
@@ -58,14 +58,14 @@ def shut() -> Door:
 
 def test_a_grant_unlocks_for_a_moment_and_the_opening_tells_who() -> None:
     door = shut()
-    assert door.entrance.state(1) is DoorState.LOCKED
+    assert door.physical.state(1) is DoorState.LOCKED
     door.granted(10)
-    assert door.entrance.state(10) is DoorState.UNLOCKED
-    assert door.entrance.due(10) == 13
+    assert door.physical.state(10) is DoorState.UNLOCKED
+    assert door.physical.due(10) == 13
     door.saw(OPEN, 11)
     assert door.told[-1] == DoorChange(DoorWhat.OPENED, username="Ada")
-    assert door.entrance.state(11) is DoorState.OPEN
-    assert not door.entrance.is_released(13)
+    assert door.physical.state(11) is DoorState.OPEN
+    assert not door.physical.is_released(13)
 
 
 def test_who_was_let_in_is_in_and_nobody_follows_on_the_same_grant() -> None:
@@ -73,7 +73,7 @@ def test_who_was_let_in_is_in_and_nobody_follows_on_the_same_grant() -> None:
     door.granted(10)
     door.saw(OPEN, 10.5)
     door.saw(CLOSED, 11.5)
-    assert not door.entrance.is_released(11.5)
+    assert not door.physical.is_released(11.5)
     door.saw(OPEN, 12.5)
     assert door.words[-1] is DoorWhat.FORCED
 
@@ -81,13 +81,13 @@ def test_who_was_let_in_is_in_and_nobody_follows_on_the_same_grant() -> None:
 def test_a_door_opened_while_locked_is_forced_and_alarms_on_after_it_is_shut() -> None:
     door = shut()
     door.saw(OPEN, 100)
-    assert door.entrance.state(100) is DoorState.FORCED
+    assert door.physical.state(100) is DoorState.FORCED
     door.saw(CLOSED, 102)
-    assert door.entrance.is_alarming
-    assert door.entrance.state(102) is DoorState.LOCKED
-    assert door.entrance.due(102) == 160
+    assert door.physical.is_alarming
+    assert door.physical.state(102) is DoorState.LOCKED
+    assert door.physical.due(102) == 160
     door.at(160)
-    assert not door.entrance.is_alarming
+    assert not door.physical.is_alarming
     assert door.words == [DoorWhat.FORCED, DoorWhat.CLOSED, DoorWhat.ALARM_OVER]
 
 
@@ -99,7 +99,7 @@ def test_a_forced_door_that_stays_open_alarms_for_as_long() -> None:
     assert door.words == [DoorWhat.FORCED, DoorWhat.HELD_OPEN]
     door.saw(CLOSED, 1001)
     assert door.words[-2:] == [DoorWhat.CLOSED, DoorWhat.ALARM_OVER]
-    assert not door.entrance.is_alarming
+    assert not door.physical.is_alarming
 
 
 def test_a_hand_on_the_handle_as_the_lock_shuts_forces_nothing() -> None:
@@ -117,10 +117,10 @@ def test_a_door_held_open_alarms_at_its_limit_and_is_over_when_shut() -> None:
     door = shut()
     door.granted(10)
     door.saw(OPEN, 11)
-    assert door.entrance.due(13) == 41
+    assert door.physical.due(13) == 41
     door.at(41)
-    assert door.entrance.state(41) is DoorState.HELD_OPEN
-    assert door.entrance.is_alarming
+    assert door.physical.state(41) is DoorState.HELD_OPEN
+    assert door.physical.is_alarming
     door.saw(CLOSED, 50)
     assert door.words == [
         DoorWhat.OPENED,
@@ -135,7 +135,7 @@ def test_the_exit_button_lets_out_in_every_mode() -> None:
         door = shut()
         door.mode(mode, 5)
         door.exit_pressed(10)
-        assert door.entrance.is_released(10)
+        assert door.physical.is_released(10)
         door.saw(OPEN, 11)
         assert door.told[-1] == DoorChange(DoorWhat.OPENED)
 
@@ -144,9 +144,9 @@ def test_a_lockdown_lets_nobody_in_and_ends_what_was_being_let_in() -> None:
     door = shut()
     door.granted(10)
     door.mode(Mode.LOCKDOWN, 11)
-    assert not door.entrance.is_released(11)
+    assert not door.physical.is_released(11)
     door.granted(12)
-    assert not door.entrance.is_released(12)
+    assert not door.physical.is_released(12)
     door.saw(OPEN, 13)
     assert door.words == [DoorWhat.MODE, DoorWhat.FORCED]
 
@@ -160,21 +160,21 @@ def test_to_relock_ends_that_it_stands_unlocked_and_never_a_lockdown() -> None:
         door = shut()
         door.mode(before, 10)
         door.relock(11)
-        assert door.entrance.mode is after
-        assert not door.entrance.is_released(11)
+        assert door.physical.mode is after
+        assert not door.physical.is_released(11)
 
 
 def test_an_unlocked_door_is_open_to_everybody_and_alarms_about_nothing() -> None:
     door = shut()
     door.mode(Mode.UNLOCKED, 10)
-    assert door.entrance.is_released(1e6)
+    assert door.physical.is_released(1e6)
     door.saw(OPEN, 20)
     door.at(1000)
     assert door.words == [DoorWhat.MODE, DoorWhat.OPENED]
     door.mode(Mode.NORMAL, 2000)
-    assert not door.entrance.is_released(2000)
+    assert not door.physical.is_released(2000)
     door.at(2029)
-    assert door.entrance.state(2029) is DoorState.OPEN
+    assert door.physical.state(2029) is DoorState.OPEN
     door.at(2030)
     assert door.words[-1] is DoorWhat.HELD_OPEN
 
@@ -184,11 +184,11 @@ def test_a_contact_that_cannot_be_read_is_told_and_takes_unlocked_back() -> None
     door.mode(Mode.UNLOCKED, 1)
     door.saw(UNREADABLE, 10)
     assert door.told[-1] == DoorChange(DoorWhat.FAULT, by="contact")
-    assert door.entrance.state(10) is DoorState.FAULT
-    assert not door.entrance.is_released(10)
+    assert door.physical.state(10) is DoorState.FAULT
+    assert not door.physical.is_released(10)
     door.saw(CLOSED, 20)
     assert door.told[-1] == DoorChange(DoorWhat.FAULT_OVER, by="contact")
-    assert door.entrance.is_released(20)
+    assert door.physical.is_released(20)
 
 
 def test_a_door_found_open_after_its_contact_was_gone_is_forced_unless_somebody_was_let_in() -> (
@@ -210,8 +210,8 @@ def test_an_alarm_goes_on_while_the_contact_cannot_be_read() -> None:
     door.saw(OPEN, 10)
     door.saw(UNREADABLE, 11)
     door.at(500)
-    assert door.entrance.is_alarming
-    assert door.entrance.state(500) is DoorState.FORCED
+    assert door.physical.is_alarming
+    assert door.physical.state(500) is DoorState.FORCED
 
 
 def test_a_door_that_stands_open_when_the_daemon_starts_is_not_forced_but_held_in_time() -> None:
@@ -226,11 +226,11 @@ def test_silence_ends_the_sound_and_not_the_state_and_a_new_alarm_sounds_again()
     door = shut()
     door.saw(OPEN, 10)
     door.silence(12)
-    assert not door.entrance.is_alarming
-    assert door.entrance.state(12) is DoorState.FORCED
+    assert not door.physical.is_alarming
+    assert door.physical.state(12) is DoorState.FORCED
     door.at(40)
     assert door.words[-1] is DoorWhat.HELD_OPEN
-    assert door.entrance.is_alarming
+    assert door.physical.is_alarming
 
 
 def test_a_door_without_a_contact_locks_and_unlocks_and_never_alarms() -> None:
@@ -238,7 +238,7 @@ def test_a_door_without_a_contact_locks_and_unlocks_and_never_alarms() -> None:
     door.granted(1)
     door.at(100)
     assert door.told == []
-    assert door.entrance.state(100) is DoorState.LOCKED
+    assert door.physical.state(100) is DoorState.LOCKED
 
 
 # --- whatever happens ------------------------------------------------------------------------
@@ -285,12 +285,12 @@ def play(
     door, guard, now = shut(), Obvious(), 0.0
     for wait, what, value in steps:
         target = now + wait
-        while (due := door.entrance.due(now)) is not None and due <= target:
+        while (due := door.physical.due(now)) is not None and due <= target:
             now, before = due, len(door.told)
             door.at(now)
             check(door, guard, now, door.told[before:])
         now, before = target, len(door.told)
-        was_open = door.entrance.opened_at is not None
+        was_open = door.physical.opened_at is not None
         if what == "saw":
             assert isinstance(value, Contact)
             door.saw(value, now)
@@ -322,7 +322,7 @@ def test_the_lock_is_released_by_a_grant_the_button_or_the_mode_and_by_nothing_e
     steps: list[Step],
 ) -> None:
     def check(door: Door, guard: Obvious, now: float, _news: list[DoorChange]) -> None:
-        assert door.entrance.is_released(now) == guard.let(now)
+        assert door.physical.is_released(now) == guard.let(now)
 
     play(steps, check)
 
@@ -344,7 +344,7 @@ def test_no_alarm_is_missed_and_none_ends_without_being_told(steps: list[Step]) 
     sounding = [False]
 
     def check(door: Door, guard: Obvious, now: float, news: list[DoorChange]) -> None:
-        entrance = door.entrance
+        entrance = door.physical
         if entrance.forced or entrance.held:
             assert entrance.state(now) in (DoorState.FORCED, DoorState.HELD_OPEN)
         for each in news:
@@ -375,6 +375,6 @@ def test_an_opening_is_always_told_as_one_thing_or_the_other(steps: list[Step]) 
             elif each.what is DoorWhat.CLOSED:
                 assert seen[0]
                 seen[0] = False
-        assert seen[0] == (door.entrance.opened_at is not None)
+        assert seen[0] == (door.physical.opened_at is not None)
 
     play(steps, check)
