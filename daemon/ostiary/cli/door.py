@@ -5,6 +5,7 @@ import queue
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -58,8 +59,13 @@ Heard = queue.SimpleQueue[Incoming | Loss | str]
 
 
 def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that choose a door, and call it with that door."""
+    """Give a command the options that choose a door, and call it with that door. A parameter of a
+    dataclass stands for its fields: options that several commands have."""
     own = inspect.signature(command)
+    _, *asked = own.parameters.values()
+    groups: dict[str, Any] = {p.name: p.annotation for p in asked if is_dataclass(p.annotation)}
+    fields_of = {name: inspect.signature(made).parameters for name, made in groups.items()}
+    options = [each for p in asked for each in fields_of.get(p.name, {p.name: p}).values()]
 
     @wraps(command, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def run(
@@ -71,14 +77,15 @@ def on_a_door(command: Callable[..., None]) -> Callable[..., None]:
         **given: Any,
     ) -> None:
         with _door(load_settings(config), host, port, device) as door:
+            for name, made in groups.items():
+                given[name] = made(**{each: given.pop(each) for each in fields_of[name]})
             try:
                 command(door, **given)
             except ValidationError as error:
                 raise RequestMalformed(describe_validation(error)) from None
 
-    _, *asked = own.parameters.values()
     *which, _ = inspect.signature(run, follow_wrapped=False).parameters.values()
-    own = own.replace(parameters=[*(p.replace(kind=p.KEYWORD_ONLY) for p in asked), *which])
+    own = own.replace(parameters=[*(p.replace(kind=p.KEYWORD_ONLY) for p in options), *which])
     run.__signature__ = own  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in own.parameters.values()}
     return run

@@ -24,15 +24,6 @@ ConfigOption = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
 Name = Annotated[str, typer.Argument(help="Who.")]
 DoorOption = Annotated[str | None, typer.Option("--door", help="Its camera's name.")]
-PhotoOrCamera = Annotated[
-    Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
-]
-Camera = Annotated[
-    str | None, typer.Option(help="Which camera takes the picture, where there are several.")
-]
-Twin = Annotated[
-    bool, typer.Option("--allow-twin", help="Also a face that is somebody else's: of twins.")
-]
 NotLive = Annotated[
     bool, typer.Option("--from-photo", help="Take a photo for live; if the door permits it.")
 ]

@@ -1,5 +1,6 @@
 """`ostiary users`: who is registered, with which face, PIN and cards; and `ostiary login`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ostiary.cli.door import on_a_door, show, users
-from ostiary.cli.options import AsJson, Camera, DoorOption, Name, NotLive, PhotoOrCamera, Twin
+from ostiary.cli.options import AsJson, DoorOption, Name, NotLive
 from ostiary.errors import ConfigError
 from ostiary.local.client import RunningDoor
 from ostiary.messages.commands.credentials import (
@@ -46,15 +47,42 @@ Duress = Annotated[bool, typer.Option("--duress", help="The one for when they ar
 Remove = Annotated[bool, typer.Option("--remove", help="Take it away.")]
 
 
+@dataclass(frozen=True, slots=True)
+class PictureOptions:
+    """Whose picture it is, and where it comes from: the options of a command that takes one."""
+
+    name: Name
+    photo: Annotated[
+        Path | None, typer.Argument(help="A JPEG, PNG or WebP image; without it, the camera's.")
+    ] = None
+    camera: Annotated[
+        str | None, typer.Option(help="Which camera takes the picture, where there are several.")
+    ] = None
+    from_photo: NotLive = False
+    allow_twin: Annotated[
+        bool, typer.Option("--allow-twin", help="Also a face that is somebody else's: of twins.")
+    ] = False
+
+    def asked(self, door: RunningDoor) -> dict[str, object]:
+        """The fields of a request with the photo, or for a picture of the camera now. Raises as
+        `read_photo` does."""
+        asked: dict[str, object] = {"username": self.name, "require_live": not self.from_photo}
+        if self.allow_twin:
+            asked["allow_twin"] = True
+        if self.camera is not None:
+            asked["camera"] = self.camera
+        if self.photo is None:
+            return asked | {"source": "camera"}
+        from ostiary.cli.photos import read_photo  # with OpenCV, a third of a short command's start
+
+        return asked | {"image": read_photo(self.photo, door.packet_limit)}
+
+
 @users.command("add")
 @on_a_door
 def add(
     door: RunningDoor,
-    name: Name,
-    photo: PhotoOrCamera = None,
-    camera: Camera = None,
-    from_photo: NotLive = False,
-    allow_twin: Twin = False,
+    picture: PictureOptions,
     this_door: Annotated[
         bool, typer.Option("--this-door", help="Known at this door only, not at the whole site.")
     ] = False,
@@ -62,8 +90,7 @@ def add(
 ) -> None:
     """Register a person from one photo, or from who stands before the camera now."""
     scope: Scope | None = "door" if this_door else None
-    asked = picture_of(door, name, photo, camera, from_photo=from_photo, allow_twin=allow_twin)
-    request = RegisterRequest.model_validate({**asked, "scope": scope})
+    request = RegisterRequest.model_validate({**picture.asked(door), "scope": scope})
     show(door.ask("register", request, RegisterAnswer), as_json)
 
 
@@ -169,21 +196,10 @@ def rename(
 
 @users.command("picture")
 @on_a_door
-def picture(
-    door: RunningDoor,
-    name: Name,
-    photo: PhotoOrCamera = None,
-    camera: Camera = None,
-    from_photo: NotLive = False,
-    allow_twin: Twin = False,
-    as_json: AsJson = False,
-) -> None:
+def add_picture(door: RunningDoor, picture: PictureOptions, as_json: AsJson = False) -> None:
     """Give a registered person a further picture: with glasses, without a beard, in other light."""
-    asked = picture_of(door, name, photo, camera, from_photo=from_photo, allow_twin=allow_twin)
-    show(
-        door.ask("add_template", AddTemplateRequest.model_validate(asked), AddTemplateAnswer),
-        as_json,
-    )
+    request = AddTemplateRequest.model_validate(picture.asked(door))
+    show(door.ask("add_template", request, AddTemplateAnswer), as_json)
 
 
 @users.command("pin")
@@ -232,26 +248,3 @@ def everybody(door: RunningDoor) -> UsersAnswer:
     pages = list(door.pages("users", UsersRequest(), UsersAnswer))
     users = tuple(user for page in pages for user in page.users)
     return pages[-1].model_copy(update={"users": users})
-
-
-def picture_of(
-    door: RunningDoor,
-    name: str,
-    photo: Path | None,
-    camera: str | None = None,
-    *,
-    from_photo: bool = False,
-    allow_twin: bool = False,
-) -> dict[str, object]:
-    """The fields of a request with a photo, or for a picture of the camera now. Raises as
-    `read_photo` does."""
-    asked: dict[str, object] = {"username": name, "require_live": not from_photo}
-    if allow_twin:
-        asked["allow_twin"] = True
-    if camera is not None:
-        asked["camera"] = camera
-    if photo is None:
-        return asked | {"source": "camera"}
-    from ostiary.cli.photos import read_photo  # with OpenCV, a third of a short command's start
-
-    return asked | {"image": read_photo(photo, door.packet_limit)}

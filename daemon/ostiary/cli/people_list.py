@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from ostiary.cli.door import on_a_door, users
 from ostiary.cli.options import AsJson, NotLive
-from ostiary.cli.people import everybody, picture_of
+from ostiary.cli.people import PictureOptions, everybody
 from ostiary.errors import (
     ImageInvalid,
     OstiaryError,
@@ -74,7 +74,7 @@ def _enrolled(
     is_registered = False
     for photo in photos:
         try:
-            asked = picture_of(door, name, photo, from_photo=from_photo)
+            asked = PictureOptions(name, photo, from_photo=from_photo).asked(door)
             if is_registered:
                 more = AddTemplateRequest.model_validate(asked)
                 door.ask("add_template", more, AddTemplateAnswer)
