@@ -4,7 +4,9 @@ begin is most of what a short command costs."""
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from unittest.mock import patch
 
 from click.testing import CliRunner
@@ -21,8 +23,15 @@ class Said:
     stderr: str
 
 
-def ostiary(*arguments: str, typed: str = "", **environment: str) -> Said:
-    """Run `ostiary` with these arguments; `typed` is what is answered to its questions."""
+def ostiary(
+    *arguments: str, config: Path | None = None, typed: str = "", **environment: str
+) -> Said:
+    """Run `ostiary` with these arguments, and with the settings of `config`; `typed` is what is
+    answered to its questions."""
+    if config is not None:
+        environment["OSTIARY_CONFIG"] = str(config)
+    if arguments[0] == "run":
+        return _in_a_process(arguments, environment)
     code = 0
     with (
         CliRunner().isolation(typed, {"COLUMNS": "200", **environment}) as (out, err, _),
@@ -37,7 +46,7 @@ def ostiary(*arguments: str, typed: str = "", **environment: str) -> Said:
         return Said(code, out.getvalue().decode(), err.getvalue().decode())
 
 
-def ostiary_process(*arguments: str, **environment: str) -> Said:
+def _in_a_process(arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
     """Run it in a process of its own: `ostiary run` sets up the process that it is in."""
     done = subprocess.run(
         [sys.executable, "-m", "ostiary.cli.main", *arguments],

@@ -60,8 +60,7 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
 from ostiary.vision.last_layer import FEATURES, VETO, LastLayer
 from ostiary.vision.recognizer import ErrorRates
-from testing.command_line import Said
-from testing.command_line import ostiary as typed
+from testing.command_line import ostiary
 from testing.daemon import write_config
 from testing.faces import RATES
 from testing.recognizing import recognizing
@@ -470,13 +469,9 @@ def test_a_recording_of_two_cameras_is_refused(
 # --- the command ------------------------------------------------------------------------------
 
 
-def ostiary(config: Path, *arguments: str, answer: str = "") -> Said:
-    return typed("calibrate", *arguments, typed=answer, OSTIARY_CONFIG=str(config))
-
-
 def test_nobody_sits_who_has_not_agreed(tmp_path: Path, portraits: Path, models: Path) -> None:
     config = write_config(tmp_path, 1883, models, portraits)
-    refused = ostiary(config, "--people", "ann,ben", answer="n\n")
+    refused = ostiary("calibrate", "--people", "ann,ben", typed="n\n", config=config)
     assert refused.returncode != 0
     assert "not_allowed" in refused.stderr
     assert "each of them by print, phone, tablet" in refused.stderr
@@ -492,7 +487,7 @@ def test_a_sitting_at_the_camera_is_kept_presentation_by_presentation(
         (camera / f"{number:03}.jpg").write_bytes(jpeg)
     config = write_config(tmp_path, 1883, models, camera)
     asked = ("--yes", "--people", "ann,ben", "--attacks", "phone", "--seconds", "7")
-    done = ostiary(config, *asked)
+    done = ostiary("calibrate", *asked, config=config)
     assert done.returncode == 65
     assert "sitting_incomplete" in done.stderr
     assert "2 people with 10 good frames or more; 4 needed" in done.stderr
@@ -505,7 +500,7 @@ def test_one_person_under_four_names_calibrates_nothing(
     tmp_path: Path, scenes: dict[str, Scene], models: Path
 ) -> None:
     config = write_config(tmp_path, 1883, models, tmp_path)
-    done = ostiary(config, "--from", str(folder_of(tmp_path / "site", scenes)))
+    done = ostiary("calibrate", "--from", str(folder_of(tmp_path / "site", scenes)), config=config)
     assert done.returncode == 65
     assert "sitting_mixed: ann and ben are one person" in done.stderr
     with sqlite3.connect(tmp_path / "ostiary.db") as connection:
@@ -527,7 +522,8 @@ def test_a_folder_that_is_no_sitting_is_refused_by_name(
             shutil.rmtree(folder / "attack/print" / name)
     else:
         shutil.rmtree(folder / "attack/phone")
-    done = ostiary(write_config(tmp_path, 1883, models, tmp_path), "--from", str(folder))
+    config = write_config(tmp_path, 1883, models, tmp_path)
+    done = ostiary("calibrate", "--from", str(folder), config=config)
     assert done.returncode == 65
     assert code in done.stderr
 
@@ -536,7 +532,7 @@ def test_a_door_that_was_never_calibrated_has_nothing_to_forget(
     tmp_path: Path, models: Path, portraits: Path
 ) -> None:
     config = write_config(tmp_path, 1883, models, portraits)
-    done = ostiary(config, "--forget")
+    done = ostiary("calibrate", "--forget", config=config)
     assert done.returncode == 66
     assert "not_calibrated" in done.stderr
 
@@ -546,7 +542,7 @@ def test_a_real_sitting_tells_other_people_at_that_camera_from_attacks_on_them(
     tmp_path: Path, attacks: Path, models: Path, engine: VisionEngine
 ) -> None:
     config = write_config(tmp_path, 1883, models, tmp_path)
-    done = ostiary(config, "--from", str(attacks / "site"))
+    done = ostiary("calibrate", "--from", str(attacks / "site"), config=config)
     assert done.returncode == 0, done.stderr
     figures = {each["kind"]: each for each in json.loads(done.stdout)["figures"]}
     assert figures["print"]["wrong"] == 0 < figures["print"]["wrong_by_default"]

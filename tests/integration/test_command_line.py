@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -19,35 +18,24 @@ from ostiary.messages.words import Reason
 from ostiary.store.command_log import CommandLog
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
-from testing.command_line import Said
-from testing.command_line import ostiary as typed
+from testing.command_line import ostiary
 from testing.console import ConsoleDoor, console_settings
 
 
-class Typed(Protocol):
-    def __call__(self, *arguments: str) -> Said: ...
-
-
 @pytest.fixture
-def door(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[ConsoleDoor]:
-    """A door with Barack; commands are served at `commands.sock`."""
-    settings = console_settings(tmp_path, commands={"socket": tmp_path / "commands.sock"})
+def door(
+    tmp_path: Path, engine: VisionEngine, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ConsoleDoor]:
+    """A door with Barack, which the command line asks by its socket."""
+    monkeypatch.setenv("OSTIARY_COMMANDS__SOCKET", str(tmp_path / "commands.sock"))
+    monkeypatch.setenv("TZ", "UTC")
+    settings = console_settings(tmp_path)
     made = ConsoleDoor(settings, engine, portraits)
     server = LocalServer(Commands(made.room, CommandLog(made.database)), settings)
     server.start()
     yield made
     server.stop()
     made.database.close()
-
-
-@pytest.fixture
-def ostiary(door: ConsoleDoor) -> Typed:
-    path = door.settings.commands.socket
-
-    def run(*arguments: str) -> Said:
-        return typed(*arguments, OSTIARY_COMMANDS__SOCKET=str(path), TZ="UTC")
-
-    return run
 
 
 def record(door: ConsoleDoor, username: str | None, reason: Reason, source: str, day: int) -> None:
@@ -58,9 +46,8 @@ def record(door: ConsoleDoor, username: str | None, reason: Reason, source: str,
     )
 
 
-def test_somebody_is_registered_given_a_further_picture_and_another_name(
-    ostiary: Typed, portraits: Path
-) -> None:
+@pytest.mark.usefixtures("door")
+def test_somebody_is_registered_given_a_further_picture_and_another_name(portraits: Path) -> None:
     assert ostiary("users", "add", "barack", str(portraits / "obama.jpg")).returncode == 0
     added = ostiary("users", "picture", "barack", str(portraits / "obama3.jpg"))
     assert added.returncode == 0, added.stderr
@@ -72,7 +59,8 @@ def test_somebody_is_registered_given_a_further_picture_and_another_name(
     assert ostiary(*twin, "--allow-twin").returncode == 0
 
 
-def test_login_says_whether_it_is_who_it_should_be(ostiary: Typed, portraits: Path) -> None:
+@pytest.mark.usefixtures("door")
+def test_login_says_whether_it_is_who_it_should_be(portraits: Path) -> None:
     for name, photo in (("ada", "obama.jpg"), ("joe", "biden.jpg")):
         assert ostiary("users", "add", name, str(portraits / photo)).returncode == 0
     is_ada = ostiary("login", "ada", str(portraits / "obama2.jpg"))
@@ -81,7 +69,7 @@ def test_login_says_whether_it_is_who_it_should_be(ostiary: Typed, portraits: Pa
     assert (is_joe.returncode, is_joe.stdout.splitlines()[0]) == (1, "This is not ada.")
 
 
-def test_events_tell_who_and_why_and_are_filtered(door: ConsoleDoor, ostiary: Typed) -> None:
+def test_events_tell_who_and_why_and_are_filtered(door: ConsoleDoor) -> None:
     record(door, "ada", Reason.GRANTED, "front", 21)
     record(door, "joe", Reason.OUTSIDE_SCHEDULE, "back", 22)
     record(door, None, Reason.UNKNOWN_FACE, "front", 23)
@@ -121,7 +109,7 @@ def test_what_happens_while_events_are_listed_is_followed(door: ConsoleDoor) -> 
 
 
 def test_events_of_one_door_are_not_asked_for_a_few_at_a_time(
-    door: ConsoleDoor, ostiary: Typed, monkeypatch: pytest.MonkeyPatch
+    door: ConsoleDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(door, "ada", Reason.GRANTED, "back", 21)
     for _ in range(60):
@@ -138,11 +126,12 @@ def test_events_of_one_door_are_not_asked_for_a_few_at_a_time(
     assert asked == ["events"]
 
 
-def test_a_group_that_is_there_already_is_told(ostiary: Typed) -> None:
+@pytest.mark.usefixtures("door")
+def test_a_group_that_is_there_already_is_told() -> None:
     assert ostiary("groups", "add", "Staff").returncode == 0
     again = ostiary("groups", "add", "Staff")
     assert (again.returncode, "group_exists" in again.stderr) == (65, True)
 
 
 def test_the_version_is_told_by_an_option_too() -> None:
-    assert typed("--version").stdout == f"{described()}\n"
+    assert ostiary("--version").stdout == f"{described()}\n"

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from testing.broker import Mosquitto
-from testing.command_line import Said, ostiary_process
-from testing.command_line import ostiary as typed
+from testing.command_line import ostiary
 from testing.daemon import BASE, DaemonProcess, write_config
 from testing.ports import free_port
 from testing.probe import Probe
@@ -53,11 +52,6 @@ def at_the_door(tmp_path: Path, portraits: Path) -> Path:
 @pytest.fixture
 def config(tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path) -> Path:
     return write_config(tmp_path, broker.port, models, at_the_door)
-
-
-def ostiary(*arguments: str, config: Path) -> Said:
-    run = ostiary_process if arguments[0] == "run" else typed
-    return run(*arguments, OSTIARY_CONFIG=str(config))
 
 
 def test_a_stranger_is_unknown_until_registered_from_the_camera_and_then_granted(

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from testing import command_line
 from testing.broker import Mosquitto
+from testing.command_line import ostiary
 from testing.house import BASE, DOOR_EVENT, ENTRANCE, LOGIN, House
 from testing.waiting import wait_until
 
@@ -229,17 +229,15 @@ def test_a_card_is_given_by_holding_it_to_the_reader_and_opens_nothing_meanwhile
 
 
 def test_the_command_line_says_how_the_door_is_and_runs_it(house: House) -> None:
-    def ostiary(*arguments: str, typed: str = "") -> str:
-        config = str(house.folder / "ostiary.toml")
-        done = command_line.ostiary(*arguments, typed=typed, OSTIARY_CONFIG=config)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert ostiary("door", "list") == "front: locked, mode normal\n"
-    assert "mode lockdown" in ostiary("door", "set", "lockdown")
-    assert "mode normal" in ostiary("door", "set", "lock", "--door", "front")
-    ostiary("users", "card", "biden", typed="4096081\n")
-    assert ostiary("users", "credentials", "biden") == "biden: 2 card(s)\n"
+    config = house.daemon.config
+    listed = ostiary("door", "list", config=config)
+    assert (listed.returncode, listed.stdout) == (0, "front: locked, mode normal\n")
+    assert "mode lockdown" in ostiary("door", "set", "lockdown", config=config).stdout
+    locked = ostiary("door", "set", "lock", "--door", "front", config=config)
+    assert "mode normal" in locked.stdout
+    ostiary("users", "card", "biden", typed="4096081\n", config=config)
+    has = ostiary("users", "credentials", "biden", config=config)
+    assert (has.returncode, has.stdout) == (0, "biden: 2 card(s)\n")
     house.ask("remove_card", username="biden", card="4096081")
 
 

@@ -14,16 +14,11 @@ from ostiary.local.server import bound
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
-from testing.command_line import Said
-from testing.command_line import ostiary as typed
+from testing.command_line import ostiary
 from testing.console import ConsoleDoor, console_settings
 from testing.daemon import DaemonProcess, write_config
 from testing.ports import free_port
 from testing.waiting import wait_until
-
-
-def ostiary(config: Path, *arguments: str) -> Said:
-    return typed(*arguments, "--config", str(config))
 
 
 @pytest.fixture
@@ -50,12 +45,12 @@ def test_a_reload_that_is_refused_fails_and_says_why(config: Path, socket_path: 
             ("[relay]\nenabled = true\nchip = '/dev/nowhere'\n", 69, "/dev/nowhere"),
         ):
             config.write_text(good + wrong, encoding="utf-8")
-            refused = ostiary(config, "reload")
+            refused = ostiary("reload", config=config)
             assert refused.returncode == status, refused.stderr
             assert said in refused.stderr
         assert daemon.log.count('"started"') == 1
         config.write_text(good + "[access]\nvotes = 2\n", encoding="utf-8")
-        taken = ostiary(config, "reload")
+        taken = ostiary("reload", config=config)
         assert (taken.returncode, taken.stderr) == (0, "")
         wait_until(lambda: daemon.log.count('"started"') == 2, "the new door")
 
@@ -71,12 +66,12 @@ def test_a_locked_door_takes_the_settings_that_name_its_key(
     good = config.read_text(encoding="utf-8")
     with DaemonProcess(config) as daemon:
         wait_until(socket_path.exists, "the socket")
-        assert "store_locked" in ostiary(config, "users", "list").stderr
+        assert "store_locked" in ostiary("users", "list", config=config).stderr
         config.write_text(good.replace("[store]\n", f'[store]\nkey_file = "{key}"\n'), "utf-8")
-        taken = ostiary(config, "reload")
+        taken = ostiary("reload", config=config)
         assert taken.returncode == 0, taken.stderr
         wait_until(lambda: daemon.log.count('"started"') == 2, "the new door")
-        assert ostiary(config, "users", "list").returncode == 0
+        assert ostiary("users", "list", config=config).returncode == 0
 
 
 def test_people_events_rules_and_the_door_without_a_broker(
@@ -85,21 +80,21 @@ def test_people_events_rules_and_the_door_without_a_broker(
     with DaemonProcess(config) as daemon:
         wait_until(socket_path.exists, "the socket")
         assert socket_path.stat().st_mode & 0o777 == 0o660
-        added = ostiary(config, "users", "add", "barack", str(portraits / "obama2.jpg"))
+        added = ostiary("users", "add", "barack", str(portraits / "obama2.jpg"), config=config)
         assert added.returncode == 0, added.stderr
         assert added.stderr == ""
-        assert "barack" in ostiary(config, "users", "list").stdout
-        again = ostiary(config, "users", "add", "barack", str(portraits / "obama2.jpg"))
+        assert "barack" in ostiary("users", "list", config=config).stdout
+        again = ostiary("users", "add", "barack", str(portraits / "obama2.jpg"), config=config)
         assert (again.returncode, "user_exists" in again.stderr) == (65, True)
 
         def granted() -> bool:
-            return "granted" in ostiary(config, "events").stdout
+            return "granted" in ostiary("events", config=config).stdout
 
         wait_until(granted, "the first grant", every_s=0.5)
-        assert ostiary(config, "groups", "add", "Staff").returncode == 0
-        opened = ostiary(config, "door", "set", "open")
+        assert ostiary("groups", "add", "Staff", config=config).returncode == 0
+        opened = ostiary("door", "set", "open", config=config)
         assert opened.returncode == 0, opened.stderr
-        assert "released cli" in ostiary(config, "events").stdout
+        assert "released cli" in ostiary("events", config=config).stdout
         with subprocess.Popen(
             [sys.executable, "-m", "ostiary.cli.main", "events", "-f", "--limit", "1"],
             env={**os.environ, "OSTIARY_CONFIG": str(config)},
@@ -109,7 +104,7 @@ def test_people_events_rules_and_the_door_without_a_broker(
             lines = following.stdout
             assert lines is not None
             lines.readline()
-            assert ostiary(config, "door", "set", "lockdown").returncode == 0
+            assert ostiary("door", "set", "lockdown", config=config).returncode == 0
             wait_until(lambda: "lockdown" in lines.readline(), "the event")
             following.kill()
         assert "commands_not_served" not in daemon.log
@@ -118,7 +113,7 @@ def test_people_events_rules_and_the_door_without_a_broker(
 def test_a_door_that_does_not_run_is_told_at_once_and_not_after_the_brokers_patience(
     config: Path, socket_path: Path
 ) -> None:
-    tried = ostiary(config, "users", "list")
+    tried = ostiary("users", "list", config=config)
     assert tried.returncode == 69
     assert "no door runs on this machine" in tried.stderr
     bound(socket_path).close()  # as a killed daemon leaves it
@@ -148,4 +143,4 @@ def test_a_second_door_does_not_take_the_first_ones_socket(config: Path, socket_
         wait_until(socket_path.exists, "the socket")
         with pytest.raises(OSError, match="listens"):
             bound(socket_path)
-        assert ostiary(config, "users", "list").returncode == 0
+        assert ostiary("users", "list", config=config).returncode == 0
