@@ -1,4 +1,4 @@
-"""Small pictures in SVG, made on the server: no script, no style of their own, colours by class."""
+"""Small pictures in SVG, made on the server, without script and style: classes give the colours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _ROW, _LABEL, _WIDE = 14, 46, 320
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`parts` are counts by the class that colours them."""
+    """A bar. `parts` are counts, by the class that colours each."""
 
     label: str
     parts: Mapping[str, int]
@@ -26,6 +26,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
+    """A dot. `y` is 0 to 1, `kind` the class that colours it."""
+
     x: float
     y: float
     kind: str
@@ -33,7 +35,7 @@ class Dot:
 
 
 def week(hours: Sequence[WeeklyHours] | None, names: Mapping[str, str], title: str) -> Markup:
-    """A week, a row a day and one for holidays; None: always."""
+    """Draw a week: a row for each day, and one for holidays. `hours` None: at any time."""
     rows = []
     for index, day in enumerate(Day):
         y = index * (_ROW + 3)
@@ -51,7 +53,7 @@ def week(hours: Sequence[WeeklyHours] | None, names: Mapping[str, str], title: s
 
 
 def minutes(hours: Sequence[WeeklyHours] | None, day: Day) -> list[tuple[int, int]]:
-    """What of `day` is in these hours, from minute to before minute."""
+    """Give the parts of `day` in these hours, each from a minute to before a minute, 0 to 1440."""
     if hours is None:
         return [(0, DAY_MINUTES)]
     found = []
@@ -65,7 +67,7 @@ def minutes(hours: Sequence[WeeklyHours] | None, day: Day) -> list[tuple[int, in
 
 
 def columns(bars: Sequence[Bar], title: str) -> Markup:
-    """Upright bars side by side, each stacked of its parts."""
+    """Draw upright bars side by side, each stacked of its parts."""
     high, wide, foot = 120, 480, 16
     most = max((bar.total for bar in bars), default=0) or 1
     step = wide / max(len(bars), 1)
@@ -90,8 +92,8 @@ def scatter(
     lines_across: Sequence[tuple[float, str]],
     lines_up: Sequence[tuple[float, str]],
 ) -> Markup:
-    """`across`: the least and largest x; y goes from 0 to 1. Lines are thresholds: at an x, at a y,
-    with what they are called."""
+    """Draw dots. `across` are the least and largest x; y goes from 0 to 1. Lines are thresholds,
+    each with its value and its name."""
     wide, high, left = 480, 240, 26
     least, most = across
     span = (most - least) or 1.0

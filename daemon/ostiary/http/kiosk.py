@@ -1,6 +1,6 @@
-"""The page for a tablet at a door: what is asked of whoever stands there, and a pad for PINs.
+"""Page of a tablet at a door: it shows what is asked of the person there, and has a pad for PINs.
 
-It names nobody. Its token is of one door, and opens nothing else: it is stored as no program's.
+It names nobody. Its token is for one door and for nothing else: it is not stored as an API token.
 """
 
 import asyncio
@@ -38,7 +38,8 @@ AT_ONCE = 16
 TOKEN_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.2
 CHECK_EVERY_S = 5.0
-"""How soon a tablet goes dark whose token was removed; so often it hears that the door lives."""
+"""Seconds until a tablet goes dark whose token was removed, and between signs of life of the
+door."""
 STALE_AFTER_S = 2.0
 
 WORDS: Mapping[Reason, str] = {
@@ -62,21 +63,21 @@ WORDS: Mapping[Reason, str] = {
     Reason.CHALLENGE_TIMEOUT: "no_movement",
     Reason.PIPELINE_ERROR: "broken",
 }
-"""What is said of a denial to whoever stands there; of any other: not now, or not here."""
+"""Words that a tablet shows for a denial. For any other reason it shows `not_now`."""
 MOVES: Mapping[Reason, str] = {Reason.STILL_PICTURE: "move", Reason.TOO_NEAR: "step_back"}
 
-DoorName = Annotated[str, Path(description="Its camera's name.", examples=["front"])]
+DoorName = Annotated[str, Path(description="Name of the door's camera.", examples=["front"])]
 
 
 class KioskState(Message):
-    """What a tablet at a door shows. It names nobody."""
+    """State of a tablet at a door. It names nobody."""
 
     shows: Literal[
         "idle", "looking", "move", "pin", "card", "second_person", "granted", "denied", "open",
         "lockdown", "broken",
     ]  # fmt: skip
     word: str | None = Field(
-        default=None, description="Of `move`, how; of `denied`, what there is to say of it."
+        default=None, description="Of `move`: the movement. Of `denied`: the word for the reason."
     )
 
 
@@ -88,26 +89,26 @@ NEEDS = {
 
 
 class NewKiosk(Message):
-    """A tablet."""
+    """A new tablet."""
 
-    door: str = Field(description="At which door: its camera's name.", examples=["front"])
+    door: str = Field(description="Name of the door's camera.", examples=["front"])
     name: Username
 
 
 class KioskMade(Message):
-    """The only time that a tablet's address is shown."""
+    """Address of a tablet. It is shown only this once."""
 
     page: str = Field(examples=["/kiosk?door=front#4tX…"])
 
 
 class KioskPin(Message):
-    """What was typed on the pad."""
+    """A PIN that was typed on the pad."""
 
     pin: Pin
 
 
 def state_of(parts: ConsoleParts, door: str) -> KioskState:
-    """What is to be shown at `door` now."""
+    """Choose what the tablet at `door` shows now."""
     mode = next((each.mode for each in parts.doors() if each.door == door), Mode.NORMAL)
     if mode is Mode.LOCKDOWN:
         return KioskState(shows="lockdown")
@@ -124,7 +125,7 @@ def state_of(parts: ConsoleParts, door: str) -> KioskState:
 
 
 def shown_of(view: View) -> KioskState:
-    """What is to be shown of the newest frame."""
+    """Choose what is shown of the newest frame."""
     if view.frame.view is not ViewCondition.CLEAR:
         return KioskState(shows="broken")
     if view.prompt is not None:
@@ -153,7 +154,7 @@ def kiosk_page(parts: ConsoleParts, renderer: Renderer) -> APIRouter:
         door: Annotated[str, Query(max_length=64)] = "",
         language: Annotated[str, Query(max_length=8)] = "",
     ) -> Response:
-        """For anybody: without the token behind the # it shows nothing."""
+        """Serve the page to anybody. Without the token after the # it shows nothing."""
         if door not in parts.cameras:
             raise DoorUnknown(f"There is no door {door}.")
         values = {"door": door, "digits": parts.settings.credentials.pin_digits}
@@ -179,8 +180,8 @@ def kiosk_router(
         responses=responses(403, 404, 409),
     )
     def add(new: NewKiosk, caller: Confirmed) -> KioskMade:
-        """It shows what is asked at that door, takes PINs there, and can do nothing else. It ends
-        as an API token does, and is removed as one: `kiosk:<door>:<name>`."""
+        """The tablet shows what is asked at that door, takes PINs there, and can do nothing else.
+        Its token ends as an API token does, and is removed as one: `kiosk:<door>:<name>`."""
         if new.door not in parts.cameras:
             raise DoorUnknown(f"There is no door {new.door}.")
         token = secrets.token_urlsafe(32)
@@ -200,14 +201,14 @@ def kiosk_router(
         typed: KioskPin,
         authorization: Annotated[str, Header(max_length=200, include_in_schema=False)] = "",
     ) -> CredentialAnswer:
-        """With the tablet's own token as `Authorization: Bearer …`."""
+        """Send the tablet's own token as `Authorization: Bearer …`."""
         check(door, authorization.removeprefix("Bearer ").strip())
         caller = Caller(f"{KIOSK}{door}", Role.VIEWER, address_of(request), anonymous=True)
         return runner.run(credential, CredentialRequest(door=door, pin=typed.pin), caller)
 
     @router.websocket("/kiosks/{door}")
     async def shown(socket: WebSocket, door: str) -> None:
-        """The client sends its token; it gets a KioskState whenever that is another, and every few
+        """Take the client's token; then send a KioskState whenever it changes, and every few
         seconds."""
         await socket.accept()
         try:

@@ -29,7 +29,7 @@ from ostiary.messages.commands.people import (
 )
 
 DENIED = {"presentation_attack", "user_unknown"}
-"""Answered with success: false and status 200, as its documentation says."""
+"""Errors that are answered with `success: false` and status 200, as its documentation says."""
 BAD_REQUEST = {kind.code: kind for kind in (NoFace, SeveralFaces, LowQuality)}
 """Outcomes of a login that the first version took for bad requests."""
 
@@ -56,15 +56,15 @@ _FORM: dict[str, Any] = {
 }
 _ERRORS = responses(400, 401, 403, 413, 429, 500, 503)
 _OWN_STATUS = {401, 403, 413, 429}
-"""Every other fault of the client is 400, as it was."""
+"""Statuses that a client gets as they are. Every other fault of a client is 400, as it was."""
 
 Say = Callable[[str, str], str]
-"""A code, and what to say where there is no text for it, in the client's language."""
+"""Gives the text of a code in the client's language; where there is none, the other one given."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceForm:
-    """The first version's form: a name and a picture. None where a field is not there."""
+    """The first version's form: a name and a picture. None: the field is missing."""
 
     username: str | None
     file: bytes | None
@@ -96,7 +96,8 @@ def legacy_router(runner: CommandRunner, texts: Texts, body_limit: int) -> APIRo
         openapi_extra=_FORM,
     )
     async def login(request: Request, caller: Legacy) -> Any:
-        """Whether the picture shows this person, live. No match is `success: false`, status 200."""
+        """Judge whether the picture shows this person, live. No match is `success: false` with
+        status 200."""
         try:
             form = await face_form(request, body_limit)
             return await run_in_threadpool(_login, runner, form, caller, _say(texts, request))
@@ -105,7 +106,7 @@ def legacy_router(runner: CommandRunner, texts: Texts, body_limit: int) -> APIRo
 
     @router.get("/users", response_model=LegacyUsers, responses=responses(401, 403, 429, 503))
     def users(caller: Legacy) -> LegacyUsers:
-        """Everybody who is registered, first come first."""
+        """List the registered people, in the order in which they came."""
         known = runner.run(people.users, UsersRequest(), caller).users
         ordered = sorted(known, key=lambda user: (user.created_at is not None, user.created_at))
         return LegacyUsers(
@@ -186,7 +187,7 @@ def _whole(form: FaceForm) -> tuple[str, bytes]:
 
 
 def _answer(error: OstiaryError, say: Say) -> Response:
-    """A problem document that also has the members that the first version's errors had."""
+    """Make a problem document that also has the fields of the first version's errors."""
     problem = problem_of(error)
     status = problem.status
     if status < 500 and status not in _OWN_STATUS:
@@ -204,7 +205,7 @@ def _answer(error: OstiaryError, say: Say) -> Response:
 
 
 def _say(texts: Texts, request: Request) -> Say:
-    """In Chinese, as the first version, unless English is asked for."""
+    """Choose Chinese, as the first version did, unless the client asks for English."""
     language = language_of(request.headers.get("accept-language", ""), default="zh")
 
     def say(code: str, otherwise: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs an application in a thread of its own."""
+"""Runs a web application in a thread of its own."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ STOP_WITHIN_S = 1
 
 
 class Server:
-    """uvicorn, without signal handlers: the daemon has its own."""
+    """uvicorn without signal handlers, since the daemon has its own."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Server:
         connections: Connections,
         unix_socket: Path | None = None,
     ) -> None:
-        """At `settings.host` and `port`, or at the Unix socket alone."""
+        """Serve at `settings.host` and `port`, or at the Unix socket only."""
         self._settings = settings
         self._connections = connections
         self._unix_socket = unix_socket
@@ -59,7 +59,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where people find it."""
+        """Address for people."""
         if self._unix_socket is not None:
             return f"unix:{self._unix_socket}"
         scheme = "http" if self._settings.tls_certificate is None else "https"
@@ -67,7 +67,8 @@ class Server:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._settings.port}/"
 
     def start(self) -> None:
-        """Returns when it answers. Raises ConfigError when its place cannot be had."""
+        """Start; return once it answers, at the latest after START_WITHIN_S. Raises ConfigError
+        where its address cannot be had."""
         self._thread.start()
         until = time.monotonic() + START_WITHIN_S
         while self._thread.is_alive() and time.monotonic() < until:
@@ -79,7 +80,7 @@ class Server:
         raise ConfigError(why_not_bound(self._settings, self._failure))
 
     def stop(self) -> None:
-        """Ends open requests within a second."""
+        """Stop; open requests end within STOP_WITHIN_S."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_WITHIN_S + 2)

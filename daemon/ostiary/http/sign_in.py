@@ -1,4 +1,4 @@
-"""First start, signing in and out, and the choice of language: plain forms, no script needed."""
+"""First start, signing in and out, and the choice of language. Plain forms; they need no script."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,7 +45,7 @@ YEAR_S = 365 * 24 * 3600
 
 @dataclass(slots=True)
 class SetUp:
-    """The one-time code that proves who reads the journal. None once there is an account."""
+    """One-time code of the first start: who has it reads the journal. None: there is an account."""
 
     code: str | None = field(default=None, repr=False)
 
@@ -58,7 +58,7 @@ class SetUp:
             self.code = None
 
     def check(self, given: str) -> None:
-        """Raises SetUpCodeWrong."""
+        """Check a code that was typed. Raises SetUpCodeWrong."""
         if self.code is None or not same_code(given, self.code):
             raise SetUpCodeWrong(
                 "The set-up code is wrong. Take the newest from the daemon's journal."
@@ -126,7 +126,8 @@ def sign_in_router(
         password: Text = "",
         again: Annotated[str | None, Form(max_length=1000)] = None,
     ) -> Response:
-        """A person is asked for the password twice; a program that says it once is not."""
+        """Make the first account. The page asks for the password twice; a program may send it
+        once."""
         address = f"address:{neighbourhood(address_of(request))}"
         try:
             lock_out.attempt(address)
@@ -199,7 +200,7 @@ def sign_in_router(
 
 
 def own_page(url: str) -> str:
-    """`url` if it is a page of this console, otherwise the first page."""
+    """Give `url` if it is a page of this console, otherwise the first page."""
     parts = urlsplit(url)
     own = url.startswith("/") and not url.startswith("//") and "\\" not in url
     # Below a proxy's path a step up leads to another page of the same origin.

@@ -1,11 +1,11 @@
-"""What the door decides, and its words for it."""
+"""Decisions of the door, and their words."""
 
 from dataclasses import dataclass, replace
 
 from ostiary.messages.words import Reason, RecognizerName
 
 _NOT_NOW = "Not now, or not here. Ask whoever looks after this door."
-"""Said at the door whatever the rule: why exactly is for the event alone."""
+"""Said at the door for every denial by a rule. The exact reason is in the event only."""
 
 _MESSAGES = {
     Reason.GRANTED: "Welcome, {username}.",
@@ -43,10 +43,10 @@ _MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the door answers.
+    """A decision of the door.
 
-    `distance` with the `threshold` and `recognizer` that it was measured by, and `liveness`
-    (P(live), 0 to 1), are None where they were not measured.
+    `distance` is Euclidean, 0 or more; `threshold` and `recognizer` are those it was measured by.
+    `liveness` is P(live), 0 to 1. Each is None where it was not measured.
     """
 
     reason: Reason
@@ -66,8 +66,9 @@ class Decision:
         return None if self.distance is None else 1.0 - self.distance
 
     def rounded(self, digits: int) -> "Decision":
-        """As it is told: each further digit of a distance or of P(live) helps nobody but who tries
-        pictures one after the other and goes on with the better ones."""
+        """Round the decision to `digits` decimals, as it is told. More digits of a distance or of
+        P(live) would only help somebody who tries many pictures and goes on with the better
+        ones."""
         return replace(
             self,
             distance=None if self.distance is None else round(self.distance, digits),

@@ -1,4 +1,4 @@
-"""What Ostiary tells the building: one model an event, from which schema and docs are made."""
+"""Events that a door tells the building: one model for each. Schema and docs are made of them."""
 
 from datetime import datetime
 from functools import partial
@@ -10,11 +10,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from ostiary.messages.words import DoorWhat, Mode, Prompt, Reason, RecognizerName
 
 NOT_A_CAMERA = ("mqtt", "http", "cli")
-"""Sources of an event that are nobody at the door."""
+"""Sources of an event that are no camera."""
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC with milliseconds and `Z`, so that texts sort as the moments do."""
+    """Write a moment in UTC, with milliseconds and `Z`. Such texts sort as the moments do."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -27,30 +27,30 @@ Tenths = Annotated[float, AfterValidator(partial(round, ndigits=1))]
 Thousandths = Annotated[float, AfterValidator(partial(round, ndigits=3))]
 Millionths = Annotated[float, AfterValidator(partial(round, ndigits=6))]
 Significant = Annotated[float, AfterValidator(_significant)]
-"""Three digits, however small it is."""
+"""Rounded to three significant digits."""
 
 
 class Message(BaseModel):
-    """Base of everything that crosses the wire: unknown fields are refused by name."""
+    """Base of all messages. It refuses unknown fields, and names them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Event(Message):
-    """What all events have in common."""
+    """Fields of every event."""
 
     event_id: UUID = Field(description="UUIDv7. A repeated id is the same event, delivered again.")
     seq: int = Field(ge=1, description="Grows by one with every event of this device.")
-    timestamp: Timestamp = Field(description="When it was decided: RFC 3339, UTC.")
+    timestamp: Timestamp = Field(description="Time of the event: RFC 3339, UTC.")
 
 
 class LoggedEvent(Event):
-    """What those have in common that can be looked up later."""
+    """Fields of every event that can be looked up later."""
 
     forgotten: bool = Field(
         default=False,
-        description="It named a person who was deleted since; the name is gone. True only in "
-        "events that are looked up later.",
+        description="true: the event named a person who was deleted since, and the name is gone. "
+        "Only in events that are looked up later.",
     )
 
 
@@ -58,17 +58,17 @@ class LoginEvent(LoggedEvent):
     """One decision about one person before the door."""
 
     success: bool = Field(description="True for granted, false for denied.")
-    username: str | None = Field(description="Who it was, or who it would have been.")
+    username: str | None = Field(description="The person; of a denial, the one it would have been.")
     distance: float | None = Field(
         ge=0,
-        description="Euclidean distance to the nearest person, in the metric of `recognizer`; "
-        "smaller is more alike.",
+        description="Euclidean distance to the nearest person, in the metric of `recognizer`. "
+        "Smaller is more alike.",
     )
     similarity: Millionths | None = Field(description="1 - distance.")
     threshold: float | None = Field(
         default=None,
         ge=0,
-        description="The largest distance that was near enough then. It follows the number of "
+        description="Largest distance that was near enough then. It follows the number of "
         "registered people: compare with this, never with a number of your own.",
     )
     recognizer: RecognizerName | None = Field(
@@ -76,39 +76,41 @@ class LoginEvent(LoggedEvent):
         description="The recogniser of `distance`; null in an event of an older version.",
     )
     liveness: float | None = Field(ge=0, le=1, description="P(live), 0 to 1.")
-    reason: Reason = Field(description="Why it was decided so.")
-    message: str = Field(description="The same in words.")
-    source: str = Field(description="The camera's name, or `mqtt` or `http` for one sent image.")
+    reason: Reason = Field(description="Reason of the decision.")
+    message: str = Field(description="The reason in words.")
+    source: str = Field(description="Name of the camera; `mqtt` or `http` for one sent image.")
 
 
 class UserEvent(LoggedEvent):
     """A person was registered, changed or removed."""
 
     action: Literal["registered", "updated", "renamed", "deleted"]
-    username: str | None = Field(description="None only where it is `forgotten`.")
-    previous_username: str | None = Field(default=None, description="Set when renamed.")
+    username: str | None = Field(description="null only where `forgotten` is true.")
+    previous_username: str | None = Field(
+        default=None, description="Of `renamed`: the name before."
+    )
     source: str = Field(
-        description="Who asked: `mqtt`, `http` or `cli`; `migration`, `visit` or `expiry`: the "
-        "door itself, for a template of a newer recogniser, for somebody's second template, or "
-        "for somebody whose time was over."
+        description="Way by which it was asked: `mqtt`, `http` or `cli`. Or the door did it "
+        "itself: `migration`, for a template of a newer recogniser; `visit`, for a person's second "
+        "template; `expiry`, for a person whose time was over."
     )
 
 
 class EntranceEvent(LoggedEvent):
-    """Something happened at the physical door."""
+    """A change at the physical door."""
 
-    source: str = Field(description="Which door: its camera's name.")
+    source: str = Field(description="Name of the door's camera.")
     what: DoorWhat = Field(
         description="`forced`: it opened though nobody was let in. `held_open`: it stays open for "
-        "too long. `alarm_over`: neither any more; `silenced`: somebody heard it. `released`: "
-        "opened remotely. `forgiven`: anti-passback begins anew. `mode`: its mode changed. "
-        "`fault`: something of it cannot be used, see `by`. `calibrated`: its camera has a last "
-        "layer of its own; `calibration_dropped`: it is used no more."
+        "too long. `alarm_over`: neither any more. `silenced`: somebody heard the alarm. "
+        "`released`: opened remotely. `forgiven`: anti-passback begins anew. `mode`: its mode "
+        "changed. `fault`: a part of it cannot be used, see `by`. `calibrated`: its camera has a "
+        "last layer of its own. `calibration_dropped`: that layer is used no more."
     )
     username: str | None = Field(
         default=None, description="Of `opened`: the person who was let in, if any."
     )
-    mode: Mode | None = Field(default=None, description="The new one, of `mode`.")
+    mode: Mode | None = Field(default=None, description="Of `mode`: the new mode.")
     by: str | None = Field(
         default=None,
         description="Of `mode`, `released`, `silenced` and `forgiven`: `mqtt`, `http`, `cli`, or "
@@ -118,29 +120,31 @@ class EntranceEvent(LoggedEvent):
     )
     asker: str | None = Field(
         default=None,
-        description="Of `mode`, `released`, `silenced` and `forgiven`: whose account it was, or "
-        "`token:…`, `client:…` or `local:…` (this machine's user), where that is known.",
+        description="Of `mode`, `released`, `silenced` and `forgiven`: the account, `token:…`, "
+        "`client:…` or `local:…` (this machine's user) that asked, where that is known.",
     )
 
 
 class DuressEvent(LoggedEvent):
-    """Somebody was let in with the duress PIN: they are forced. Everything at the door, and every
-    other event, is as always: show this to nobody who may stand there. Its `event_id` and `seq` are
-    those of the login, so no gap shows it."""
+    """Tells that somebody was let in with the duress PIN: they are forced. The door and all other
+    events behave as always, so show this to nobody who may stand there. Its `event_id` and `seq`
+    are those of the login, so no gap shows it."""
 
-    username: str | None = Field(description="None only where it is `forgotten`.")
-    source: str = Field(description="Which door: its camera's name.")
+    username: str | None = Field(description="null only where `forgotten` is true.")
+    source: str = Field(description="Name of the door's camera.")
 
 
 class DoorEvent(Event):
-    """Open the door, now. Sent only for a granted decision of a camera, and only while it is
-    fresh; a lock ignores one that it has seen, that has expired, or that the door did not sign
+    """Open the door now. It is sent only for a granted decision of a camera, and only while that
+    is fresh. A lock ignores one that it has seen, that has expired, or that the door did not sign
     (config/lock has a verifier in Python and in C)."""
 
-    door: str = Field(description="Which door: its topic, `ostiary/<device id>`.")
+    door: str = Field(description="Topic of the door: `ostiary/<device id>`.")
     username: str
     source: str = Field(description="The camera's name.")
-    expires: Timestamp = Field(description="From then on it must not open anything.")
+    expires: Timestamp = Field(
+        description="End of its validity: from then on it must not open anything."
+    )
     signature: str = Field(
         description="Ed25519 in base64, by the key that `ostiary door-key` shows, over "
         "`ostiary-door-v1` and the texts of door, seq, event_id, expires, source and username, "
@@ -162,7 +166,7 @@ class DoorEvent(Event):
         )
 
     def signed_text(self) -> bytes:
-        """What the signature is over. The name comes last: it alone is anybody's text."""
+        """The text that is signed. The name comes last: it alone is anybody's text."""
         parts = (
             "ostiary-door-v1",
             self.door,
@@ -176,28 +180,29 @@ class DoorEvent(Event):
 
 
 class PromptMessage(Message):
-    """What is to be shown or said at the door now. It names nobody."""
+    """Prompt to show or say at the door now. It names nobody."""
 
     timestamp: Timestamp
     source: str = Field(description="The camera's name.")
     prompt: Prompt | None = Field(
-        description="What to do now, in the person's own left and right; null: nothing is asked "
-        "any more, and the decision is in `…/event/login`."
+        description="Movement to ask for, by the person's own left and right; null: nothing is "
+        "asked any more, and the decision is in `…/event/login`."
     )
     step: int = Field(
-        ge=0, description="Counts what is asked, from 1 on; 0 with null and `step_back`."
+        ge=0, description="Number of the prompt, from 1 on; 0 with null and `step_back`."
     )
-    expires: Timestamp = Field(description="When the time for all of it is over.")
+    expires: Timestamp = Field(description="End of the time for all prompts.")
 
 
 class LogHead(Message):
-    """The log of events and audit rows up to here, in one hash. Whoever keeps these messages can
-    show later that something before was altered or taken away: `ostiary verify-log --head FILE`."""
+    """One hash of the log (events and audit rows) up to here. Keep these messages: they show later
+    that something before was altered or taken away (`ostiary verify-log --head FILE`)."""
 
-    door: str = Field(description="Which door: its topic, `ostiary/<device id>`.")
-    position: int = Field(ge=1, description="Of the chain's newest entry.")
+    door: str = Field(description="Topic of the door: `ostiary/<device id>`.")
+    position: int = Field(ge=1, description="Position of the chain's newest entry.")
     link: str = Field(
-        pattern="^[0-9a-f]{64}$", description="Its hash (SHA-256 in hex), over all before it."
+        pattern="^[0-9a-f]{64}$",
+        description="Hash of that entry (SHA-256 in hex), over all before it.",
     )
     signed_at: Timestamp
     signature: str = Field(
@@ -207,10 +212,10 @@ class LogHead(Message):
     )
 
     def signed_text(self) -> bytes:
-        """What the signature is over."""
+        """The text that is signed."""
         parts = ("ostiary-log-v1", self.door, str(self.position), self.link)
         return "\n".join((*parts, rfc3339(self.signed_at))).encode()
 
 
 AnyEvent = LoginEvent | UserEvent | EntranceEvent | DuressEvent
-"""Everything that is recorded and told once."""
+"""Every event that is stored, and told once."""

@@ -1,11 +1,10 @@
-"""A list of people as CSV: name, groups, from, until, photo; and templates, how many there are,
-which is written only: two are the rule.
+"""Lists of people as CSV, with the columns name, groups, from, until, photo and templates. The
+number of templates is written, and never read.
 
-What spreadsheets write is taken: UTF-8 with or without a mark, UTF-16 with one, any line ends;
-commas, semicolons or tabs, also where the first line says so (`sep=;`); empty cells and columns at
-the end. Of a column that is not there a list says nothing; an empty cell clears what it stands for.
-A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read
-without.
+A list is read as spreadsheets write it: UTF-8 with or without a mark, UTF-16 with one, any line
+ends; commas, semicolons or tabs, also where the first line says so (`sep=;`); empty cells and
+columns at the end. A missing column changes nothing; an empty cell clears the value. A cell that a
+spreadsheet would take for a formula is written with an apostrophe before it, and read without.
 """
 
 import codecs
@@ -33,9 +32,9 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One person. `number` is the line's in the file; `problem`: what is wrong with it by itself.
-    None stands for what the list says nothing of, an empty value for an empty cell; there is no
-    difference for a photo."""
+    """A line of a list: one person. `number` is the line's number in the file. `problem` says what
+    is wrong with the line by itself. None stands for a missing column, an empty value for an empty
+    cell; a photo is None in both cases."""
 
     number: int
     name: str
@@ -48,7 +47,7 @@ class Line:
 
     @property
     def access(self) -> dict[str, object]:
-        """What the list says of groups and ends, as `set_access` and `put_person` take it."""
+        """Groups and ends that the list gives, as `set_access` and `put_person` take them."""
         said: dict[str, object] = {} if self.groups is None else {"groups": self.groups}
         for end, text in (("valid_from", self.valid_from), ("valid_until", self.valid_until)):
             if text is not None:
@@ -57,8 +56,8 @@ class Line:
 
 
 def read_list(data: bytes, encoding: str | None = None) -> tuple[Line, ...]:
-    """Every line of a list, in order; `encoding` None: a Unicode one. Raises PeopleListInvalid for
-    what is none."""
+    """Read every line of a list, in order. `encoding` None: a Unicode one. Raises
+    PeopleListInvalid."""
     if len(data) > MOST_BYTES:
         raise PeopleListInvalid(f"The list is larger than {MOST_BYTES // 2**20} MiB; split it.")
     text = _text(data, encoding)
@@ -83,7 +82,7 @@ def read_list(data: bytes, encoding: str | None = None) -> tuple[Line, ...]:
 
 
 def _text(data: bytes, encoding: str | None) -> str:
-    """Raises PeopleListInvalid. Which other encoding it is, is not guessed."""
+    """Decode a list. No other encoding is guessed. Raises PeopleListInvalid."""
     try:
         text = data.decode(encoding or ("utf-16" if data.startswith(_UTF_16) else "utf-8-sig"))
     except LookupError:
@@ -114,7 +113,7 @@ def _is_written(cells: Sequence[str]) -> bool:
 
 
 def line_of(user: UserRecord) -> Line:
-    """Somebody who is registered, as in a list that is written."""
+    """The line of a registered person, to be written."""
     return Line(
         0,
         user.username,
@@ -126,7 +125,7 @@ def line_of(user: UserRecord) -> Line:
 
 
 def write_list(people: Iterable[Line]) -> str:
-    """As CSV with commas; photos are not kept, and so not named."""
+    """Write a list as CSV with commas. Photos are not kept, and so not named."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -193,7 +192,7 @@ def _groups(cell: str) -> tuple[str, ...]:
 
 
 def as_cell(value: object) -> str:
-    """A value for a spreadsheet, in which no text is a formula."""
+    """Write a value for a spreadsheet, so that no text is a formula."""
     return _quoted(value) if isinstance(value, str) else "" if value is None else str(value)
 
 

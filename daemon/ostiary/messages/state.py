@@ -11,11 +11,11 @@ from ostiary.messages.words import DoorState, Mode, RecognizerName
 
 
 class CameraState(Message):
-    """One camera."""
+    """State of one camera."""
 
     name: str
     status: Literal["ok", "stalled", "reconnecting", "absent", "ended"]
-    fps: Tenths = Field(ge=0, description="Frames that arrive, a second.")
+    fps: Tenths = Field(ge=0, description="Frames a second that arrive.")
     calibration: CalibrationState | None = Field(
         default=None, description="Its own last layer; null: the networks themselves judge."
     )
@@ -29,26 +29,29 @@ class ModelState(Message):
 
 
 class SiteScale(Message):
-    """How much the people of this door resemble each other, and what that costs."""
+    """Likeness of this door's people, and its cost."""
 
     reference: Thousandths = Field(
-        ge=0, description="The distance for people who are no more alike than those measured."
+        ge=0,
+        description="Largest distance that would be near enough for people who are no more alike "
+        "than those measured.",
     )
     alike: Thousandths = Field(
-        ge=1, description="How many times as near to each other these are; 1: no more."
+        ge=1,
+        description="Factor by which these people are nearer to each other; 1: no nearer.",
     )
     turned_away: Thousandths = Field(
         ge=0,
         le=1,
-        description="Share of single pictures beside a single template that are turned away at the "
-        "distance in force, as measured.",
+        description="Measured share of single pictures, each beside a single template, that are "
+        "turned away at the distance in force.",
     )
     turned_away_at_reference: Thousandths = Field(
-        ge=0, le=1, description="Likewise, at `reference`."
+        ge=0, le=1, description="The same share at `reference`."
     )
 
     def in_words(self, distance: float) -> str:
-        """For an operator; `distance` is the one in force."""
+        """Say it to an operator. `distance` is the one in force."""
         return (
             f"your people resemble each other more than most (as {self.alike:.1f} to 1): the door "
             f"asks for {distance:.2f} instead of {self.reference:.2f}, and of single looks beside "
@@ -58,22 +61,24 @@ class SiteScale(Message):
 
 
 class RecognitionState(Message):
-    """How people are told apart now."""
+    """Recognition as it is now: recogniser, distance and risk."""
 
     recognizer: RecognizerName
-    threshold: Thousandths = Field(ge=0, description="The distance that is near enough.")
+    threshold: Thousandths = Field(ge=0, description="Largest distance that is near enough.")
     false_accept: Significant = Field(
-        ge=0, le=1, description="The chance that one stranger is taken for anybody at it."
+        ge=0, le=1, description="Chance that one stranger is taken for anybody at that distance."
     )
     extrapolated: bool = Field(
-        description="That chance is smaller than the measured pairs can show."
+        description="true: that chance is smaller than the measured pairs can show."
     )
-    waiting: int = Field(ge=0, description="People who are known by a former recogniser only.")
+    waiting: int = Field(
+        ge=0, description="Number of people who are known by a former recogniser only."
+    )
     scale: SiteScale | None = Field(
         default=None, description="null: these people are no more alike than those measured."
     )
     one_template: int = Field(
-        default=0, ge=0, description="People with one template only: two are the rule."
+        default=0, ge=0, description="Number of people with one template only; two are wanted."
     )
     promised: bool = Field(
         default=True,
@@ -87,60 +92,66 @@ def _percent(share: float) -> str:
 
 
 class BrokerState(Message):
-    """What the MQTT broker takes, as far as it says."""
+    """Limits of the MQTT broker, as far as it says."""
 
     packet_limit: int | None = Field(
-        description="The largest message in bytes, with its topic; null: no limit is known."
+        description="Largest message with its topic, in bytes; null: no limit is known."
     )
-    qos: int = Field(ge=0, le=2, description="The highest quality of service.")
+    qos: int = Field(ge=0, le=2, description="Highest quality of service.")
     retain: bool = Field(description="Whether it keeps the last message of a topic.")
     session_expiry_s: int | None = Field(
         default=None,
-        description="How long it keeps commands for a door that is away; null: an hour, as the "
-        "door asks for.",
+        description="Seconds for which it keeps commands for a door that is away; null: an hour, "
+        "as the door asks for.",
     )
     keepalive_s: int | None = Field(
-        default=None, description="How often it wants a sign of life; null: as offered."
+        default=None,
+        description="Seconds within which it wants a sign of life; null: as the door offers.",
     )
     too_large: tuple[str, ...] = Field(
-        default=(), description="Topics of messages that were not sent, as they are larger."
+        default=(), description="Topics of messages that were not sent, because they are larger."
     )
 
 
 class SiteState(Message):
-    """What this door knows of its site."""
+    """The site, as this door knows it."""
 
     site: str
     role: Literal["door", "enroller", "revoked"] | None = Field(
-        description="What this door may do there; null: it has not joined."
+        description="Role of this door; null: it has not joined."
     )
-    heard: bool = Field(description="Everything that the broker keeps was heard.")
-    people: int = Field(ge=0, description="People of the site.")
-    pending: int = Field(ge=0, description="Changes that the broker has not got yet.")
-    doors: int = Field(ge=0, description="Members that are not revoked, with the key-holder.")
+    heard: bool = Field(description="true: this door has heard everything that the broker keeps.")
+    people: int = Field(ge=0, description="Number of people of the site.")
+    pending: int = Field(ge=0, description="Number of changes that the broker does not have yet.")
+    doors: int = Field(
+        ge=0, description="Number of members that are not revoked, with the key-holder."
+    )
     unconfirmed: tuple[str, ...] = Field(
         default=(), description="Doors that did not confirm for an hour."
     )
     refused: dict[str, int] = Field(
-        default_factory=dict, description="Messages that were not believed, by why."
+        default_factory=dict, description="Number of messages that were refused, by reason."
     )
 
 
 class State(Message):
-    """Is the door well?"""
+    """Report on the door's health."""
 
     timestamp: Timestamp
     version: str
     health: Literal["ok", "degraded", "failed"] = Field(
         description="degraded: something needs attention; failed: everybody is denied."
     )
-    problems: tuple[str, ...] = Field(default=(), description="What is wrong, as stable words.")
-    uptime_s: Tenths = Field(ge=0)
+    problems: tuple[str, ...] = Field(default=(), description="Problems, as stable words.")
+    uptime_s: Tenths = Field(ge=0, description="Seconds since the start.")
     cameras: tuple[CameraState, ...]
-    users: int = Field(ge=0, description="Registered people.")
-    queue_length: int = Field(ge=0, description="Events the broker does not have yet.")
+    users: int = Field(ge=0, description="Number of registered people.")
+    queue_length: int = Field(
+        ge=0, description="Number of events that the broker does not have yet."
+    )
     events_dropped: int = Field(
-        ge=0, description="Events ever removed undelivered, because too many waited."
+        ge=0,
+        description="Number of events that were ever removed undelivered, because too many waited.",
     )
     recognition: RecognitionState | None = Field(
         default=None, description="null in the report of an older version."
@@ -150,8 +161,8 @@ class State(Message):
     broker: BrokerState | None = Field(default=None, description="null: there is no connection.")
 
     def shortened(self) -> Iterator["State"]:
-        """The report, and shorter ones for a broker that does not take so much: without models,
-        then without the site's doors, then without cameras."""
+        """Yield the report, then shorter ones for a broker that does not take so much: without
+        models, then without the site's doors, then without cameras."""
         yield self
         short = self.model_copy(update={"models": ()})
         yield short
@@ -162,12 +173,12 @@ class State(Message):
 
 
 class EntranceState(Message):
-    """How the door is now, retained."""
+    """State of a physical door now, retained."""
 
-    door: str = Field(description="Which one: its camera's name.")
+    door: str = Field(description="Name of the door's camera.")
     state: DoorState
     mode: Mode
-    lock: str = Field(description="`locked` or `unlocked`: what the lock is told to be.")
+    lock: str = Field(description="`locked` or `unlocked`, as the lock is told.")
     contact: str = Field(
         description="`open` or `closed`; `none`: there is no contact; `unreadable`: it cannot be "
         "read."
@@ -175,6 +186,6 @@ class EntranceState(Message):
     alarm: bool = Field(description="Whether the alarm sounds.")
     faults: tuple[str, ...] = Field(
         default=(),
-        description="Which of `contact`, `exit_button`, `keypad`, `alarm` cannot be used now.",
+        description="Those of `contact`, `exit_button`, `keypad` and `alarm` that cannot be used.",
     )
-    since: Timestamp = Field(description="Of the last change.")
+    since: Timestamp = Field(description="Time of the last change.")

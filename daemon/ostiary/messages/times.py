@@ -26,8 +26,8 @@ _TIME = re.compile(
 
 
 def iso_moment(text: str) -> str:
-    """`text` as 2027-01-31 or 2027-01-31T18:00, where it is such a date; anything else as it is.
-    Raises ValueError that says what to write, for a date that may be two, or none."""
+    """Write a date as 2027-01-31 or 2027-01-31T18:00. Any other text stays as it is. Raises
+    ValueError for a date that may be two or none, and says what to write."""
     text = " ".join(text.split())
     found = _DATE.fullmatch(text)
     if found is None:
@@ -53,7 +53,7 @@ def _date(text: str, mark: str, one: str, two: str, three: str) -> date:
 
 
 def _dates(*parts: tuple[str, str, str]) -> list[date]:
-    """Those that there are, each once, of year, month and day."""
+    """The dates that exist, each once. `parts` are years, months and days."""
     found = []
     for year, month, day in parts:
         try:
@@ -86,9 +86,9 @@ _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """On these days from the minute `start` to before the minute `end`, counted from midnight, 0 to
-    1440. Where `end` is not after `start` they go on until that minute of the next day, whatever
-    day that is. ValueError for hours that are none."""
+    """Weekly hours: on `days` from the minute `start` to before the minute `end`, counted from
+    midnight, 0 to 1440. Where `end` is not after `start`, they go on until that minute of the next
+    day, whatever day that is. Raises ValueError for hours that are none."""
 
     days: frozenset[Day]
     start: int
@@ -104,8 +104,8 @@ class Hours:
 
     @classmethod
     def between(cls, days: Iterable[Day], start: str, end: str) -> Self:
-        """From `08:00` to `18:00`; an end of `00:00` is midnight, as most people write it.
-        ValueError for hours that are none."""
+        """Make hours from times as `08:00` and `18:00`. An end of `00:00` is midnight, as most
+        people write it. Raises ValueError for hours that are none."""
         first, last = _minute(start), _minute(end)
         if last == 0 < first:
             last = MINUTES_A_DAY
@@ -115,7 +115,7 @@ class Hours:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """`mon-fri,holiday 08:00-18:00`. ValueError for what is none."""
+        """Read `mon-fri,holiday 08:00-18:00`. Raises ValueError for any other text."""
         return cls.between(*written_hours(text))
 
     @property
@@ -132,7 +132,8 @@ class Hours:
 
 
 def written_hours(text: str) -> tuple[tuple[Day, ...], str, str]:
-    """The days in their order, and both times as `08:00`. ValueError where `Hours.read` has one."""
+    """Read the days in their order, and both times as `08:00`. Raises ValueError as `Hours.read`
+    does."""
     found = _WRITTEN.fullmatch(text.strip().lower())
     if found is None:
         raise ValueError(f'{text[:60]!r} are no hours; write it as "mon-fri,sun 08:00-18:00"')

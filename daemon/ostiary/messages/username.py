@@ -1,4 +1,4 @@
-"""What may be a person's name: the one place where it is decided."""
+"""Rules for a person's name. They are decided here only."""
 
 import json
 import re
@@ -13,18 +13,18 @@ from pydantic import AfterValidator, WithJsonSchema
 from ostiary.errors import UsernameInvalid
 
 LONGEST = 64
-"""Unicode code points, after normalisation."""
+"""Unicode code points of a name at most, after normalisation."""
 
 _JOINERS = "\u200c\u200d"
 _SPELLING = _JOINERS + "\u180e"
-"""Invisible, and part of how Persian, Indic scripts and Mongolian are spelt; every other Cf only
-deceives."""
+"""Invisible characters with which Persian, Indic scripts and Mongolian are spelt. Any other of the
+category Cf only deceives."""
 _REFUSED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _MEANING = "/\\+#"
 _NICKNAME = get_profile("NicknameCasePreserved")
 _DECOMPOSED_AT_MOST = LONGEST * 16  # bounds the work of normalising an absurd text
 _LETTERS = "ªºĲĳĿŀŉǄǅǆǇǈǉǊǋǌև\u0675\u0676\u0677\u0678ำຳໜໝ\u0f77\u0f79"
-"""Letters of living languages that Unicode says are two."""
+"""Letters of living languages that Unicode takes for two."""
 _JOINING = r"[\u0600-\u07ff\u0840-\u109f\u1780-\u18af\u1a20-\u1c4f\ua840-\ua9df\uabc0-\uabff]"
 """Scripts that are spelt with joiners: Arabic to Thaana, the Indic ones, Khmer, Mongolian."""
 _SPELT = re.compile(
@@ -41,17 +41,17 @@ _SPELT = re.compile(
     r"|(?<=[가-힣])[\u11a8-\u11ff\ud7cb-\ud7fb]+"
     rf"|[{_LETTERS}]"
 )
-"""What PRECIS does not take, or only where one language has it, and names have."""
+"""Spellings that names have, and that PRECIS refuses, or takes in one language only."""
 _UNSEEN = re.compile(r"[\u180b-\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def same_name(text: str) -> str:
-    """The form in which names are stored and looked up: NFC, no space around it."""
+    """Give the form in which names are stored and looked up: NFC, without space around it."""
     return unicodedata.normalize("NFC", text).strip()
 
 
 def checked_username(text: str) -> str:
-    """`text` in its stored form, if it may be a name.
+    """Give `text` in its stored form, if it may be a name.
 
     A name has 1 to 64 characters and none that is a control character, a line separator or an
     invisible mark (which would make two names look like one in a log). Raises UsernameInvalid.
@@ -74,12 +74,12 @@ def checked_username(text: str) -> str:
 
 
 def new_username(text: str) -> str:
-    """`text` in its stored form, if somebody may be given that name from now on.
+    """Give `text` in its stored form, if a person may get that name from now on.
 
-    Besides what `checked_username` asks: PRECIS's profile for nicknames (RFC 8266), which knows
-    invisible, unassigned and old characters and other forms of a letter, except for what people's
-    names have (`_SPELT`); at least one letter or digit, no symbol, and nothing that means something
-    in topics and paths. Raises UsernameInvalid.
+    It asks more than `checked_username`. PRECIS's profile for nicknames (RFC 8266) refuses
+    invisible, unassigned and old characters and other forms of a letter; those that people's names
+    have (`_SPELT`) are taken. A name has a letter or a digit, no symbol, and no character that
+    means something in topics and paths. Raises UsernameInvalid.
     """
     name = checked_username(text)
     unusual = _SPELT.sub(_stand_in, name)
@@ -103,12 +103,12 @@ def new_username(text: str) -> str:
 
 
 def _stand_in(spelt: re.Match[str]) -> str:
-    """A plain letter for a letter, nothing for what is between letters."""
+    """Put a plain letter for a letter, and nothing for what is between letters."""
     return "x" if spelt[0][0].isalpha() else ""
 
 
 def _advice(name: str) -> str:
-    """What to write instead of a name that is not plain; by numbers, for it may look the same."""
+    """Say what to write instead of a name that is not plain: by numbers, as both may look alike."""
     said = "A user name has plain letters and single spaces"
     unplain = {each: unicodedata.normalize("NFKC", each) for each in name if not _SPELT.match(each)}
     instead = [
@@ -120,10 +120,10 @@ def _advice(name: str) -> str:
 
 
 def looks_of(name: str) -> frozenset[str]:
-    """Names that look alike, or differ in case only, have one of these in common.
+    """Give the looks of a name: names that look alike, or differ in case only, have one in common.
 
-    Unicode TR 39's confusable characters are one character here (of those that stand for several,
-    such as `rn` and `m`, it knows nothing).
+    Characters that Unicode TR 39 calls confusable are one character here. It knows of no character
+    that looks like several, such as `m` and `rn`.
     """
     return frozenset(_skeleton(each) for each in (name, name.casefold()))
 
@@ -136,7 +136,7 @@ def _skeleton(name: str) -> str:
 
 @cache
 def _alike() -> dict[str, str]:
-    """For each confusable character, the first of all that look like it."""
+    """Map each confusable character to the first of all that look like it."""
     first: dict[str, str] = {}
 
     def root(character: str) -> str:
@@ -160,7 +160,8 @@ def _nameless(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def decoded_username(data: object) -> str:
-    """A name as a file has it, before it is checked. Raises UsernameInvalid unless UTF-8 bytes."""
+    """Decode a name from a file; it is not checked yet. Raises UsernameInvalid unless it is UTF-8
+    bytes."""
     if not isinstance(data, bytes):
         raise UsernameInvalid("The name is not a text.")
     try:

@@ -1,4 +1,4 @@
-"""The fixed words of the contract: reasons, prompts, how a door is, what rules ask, recognisers.
+"""Fixed words of the contract: reasons, prompts, states of a door, factors, recognisers.
 
 Their values are part of the MQTT contract.
 """
@@ -10,21 +10,21 @@ RecognizerName = Literal["sface", "dlib"]
 """Names a network with its weights and its alignment. Other weights, another name."""
 
 RECOGNIZERS: tuple[RecognizerName, ...] = get_args(RecognizerName)
-"""All that this version knows."""
+"""Every recogniser that this version knows."""
 
 UNIT_LENGTH: frozenset[RecognizerName] = frozenset({"sface"})
-"""Whose descriptors have length 1, so that only their direction counts."""
+"""Recognisers whose descriptors have length 1: only their direction counts."""
 
 PROMISING: frozenset[RecognizerName] = frozenset({"sface"})
-"""Whose risk was tested on groups of people (docs/accuracy.md). dlib's is 70 to 170 times as large
-as said for East Asian adults."""
+"""Recognisers whose risk was tested on groups of people (docs/accuracy.md). dlib's risk is 70 to
+170 times as large as said for East Asian adults."""
 
 NO_PROMISE = "dlib promises no risk: for some groups of people it is a hundred times as large"
-"""Said wherever a risk of one that is not promising is shown."""
+"""Shown with every risk of a recogniser that is not promising."""
 
 
 class Reason(StrEnum):
-    """Why a decision came out as it did. The values are part of the MQTT contract."""
+    """Reason of a decision. The values are part of the MQTT contract."""
 
     GRANTED = "granted"
     UNKNOWN_FACE = "unknown_face"
@@ -64,8 +64,9 @@ class Reason(StrEnum):
 
 
 class Prompt(StrEnum):
-    """A movement. Left and right are the person's own. `step_back` is none of a challenge, but for
-    a face that fills the picture. The values are part of the MQTT contract."""
+    """Movement that is asked for. Left and right are the person's own. `step_back` is in no
+    challenge: it is asked of a face that fills the picture. The values are part of the MQTT
+    contract."""
 
     LOOK_FRONT = "look_front"
     TURN_LEFT = "turn_left"
@@ -76,7 +77,7 @@ class Prompt(StrEnum):
 
 
 class Mode(StrEnum):
-    """How the door is run. The values are part of the MQTT contract."""
+    """Mode of a physical door. The values are part of the MQTT contract."""
 
     NORMAL = "normal"
     UNLOCKED = "unlocked"
@@ -84,12 +85,12 @@ class Mode(StrEnum):
 
 
 def by_whom(way: str, name: str | None) -> str:
-    """Who runs a door, as it is recorded: `http/anna`, or where nobody can tell the way alone."""
+    """Name who asks, as it is recorded: `http/anna`, or the way alone where the name is unknown."""
     return way if name is None else f"{way}/{name}"
 
 
 class DoorState(StrEnum):
-    """How the door is. `fault`: its contact cannot be read."""
+    """State of a physical door. `fault`: its contact cannot be read."""
 
     LOCKED = "locked"
     UNLOCKED = "unlocked"
@@ -100,7 +101,7 @@ class DoorState(StrEnum):
 
 
 class DoorWhat(StrEnum):
-    """What happened at the door."""
+    """Change at a physical door."""
 
     OPENED = "opened"
     CLOSED = "closed"
@@ -119,7 +120,7 @@ class DoorWhat(StrEnum):
 
 
 class Factor(StrEnum):
-    """What has to be shown."""
+    """Factors that a rule asks for."""
 
     FACE = "face"
     FACE_AND_PIN = "face+pin"
@@ -129,7 +130,7 @@ class Factor(StrEnum):
 
     @property
     def credential(self) -> str | None:
-        """What somebody has to have been given for it: `pin`, `card`, or nothing."""
+        """Credential that is needed for it: `pin` or `card`; None: the face alone."""
         last = self.value.rpartition("+")[2]
         return None if last == "face" else last
 

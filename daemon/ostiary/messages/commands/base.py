@@ -1,4 +1,4 @@
-"""What all requests and answers have in common."""
+"""Parts that all requests and answers have in common."""
 
 import base64
 import binascii
@@ -75,7 +75,7 @@ class Answer(Message):
 
 
 class FirstVersionAnswer(Answer):
-    """The fields that the first version answered, which its clients still read."""
+    """Fields of the first version's answers. Its clients still read them."""
 
     success: bool
     username: str | None
@@ -85,7 +85,7 @@ class FirstVersionAnswer(Answer):
     similarity: Millionths | None = Field(description="1 - distance.")
     threshold: float | None = Field(
         default=None,
-        description="The largest distance that was near enough. It follows the number of "
+        description="Largest distance that was near enough. It follows the number of "
         "registered people: compare with this, never with a number of your own.",
     )
     recognizer: RecognizerName | None = None
@@ -93,11 +93,11 @@ class FirstVersionAnswer(Answer):
 
 
 class ErrorDetail(Message):
-    code: str = Field(description="Stable, for programs.")
-    message: str = Field(description="What was wrong and what to do, for people.")
+    code: str = Field(description="Stable word, for programs.")
+    message: str = Field(description="Says to people what was wrong, and what to do.")
     limit: int | None = Field(
         default=None,
-        description="Of `answer_too_large`: the bytes that the broker takes in one message.",
+        description="Of `answer_too_large`: bytes that the broker takes in one message.",
     )
 
 
@@ -105,7 +105,7 @@ class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def to_json(self) -> bytes:
-        """As it goes over the wire: without `transaction` where the request had none."""
+        """Write it as it goes over the wire: without `transaction` where the request had none."""
         leave_out = {"transaction"} if getattr(self, "transaction", None) is None else None
         return self.model_dump_json(exclude=leave_out).encode()
 
@@ -122,5 +122,5 @@ class ErrorResponse(_Response):
     transaction: Transaction | None = None
 
     def to_json(self) -> bytes:
-        """As it goes over the wire: without what there is not."""
+        """Write it as it goes over the wire: without fields that are null."""
         return self.model_dump_json(exclude_none=True).encode()

@@ -1,6 +1,6 @@
 """PINs and cards: giving and taking them, and presenting one at a door.
 
-What is secret is a `SecretStr`: it stands in no error, no log line and no answer.
+A secret is a `SecretStr`: it stands in no error, no log line and no answer.
 """
 
 from typing import Annotated, Literal, Self
@@ -51,21 +51,21 @@ class SetPinRequest(Request):
     )
     duress: bool = Field(
         default=False,
-        description="This is the duress PIN, for when they are forced: it opens as the other "
-        "does, and tells `…/duress`.",
+        description="true: set the duress PIN, for when the person is forced. It opens as the "
+        "other does, and tells `…/duress`.",
     )
 
 
 class SetPinAnswer(Answer):
     username: str
-    duress: bool = Field(description="Which of both it was.")
+    duress: bool = Field(description="true: it was the duress PIN.")
 
 
 class RemovePinRequest(Request):
     """Take a person's PIN away."""
 
     username: Username
-    duress: bool = Field(default=False, description="The duress PIN.")
+    duress: bool = Field(default=False, description="true: take the duress PIN away.")
 
 
 class RemovePinAnswer(Answer):
@@ -79,11 +79,11 @@ class AddCardRequest(Request):
     username: Username
     card: Card | None = Field(
         default=None,
-        description="Its number as the reader gives it, or as it is printed: `123,45678` (facility "
+        description="Number as the reader gives it, or as it is printed: `123,45678` (facility "
         "and number), `04:A1:B2:C3`.",
     )
     door: DoorName | None = Field(
-        default=None, description="Instead of `card`: the camera's name of the reader's door."
+        default=None, description="Instead of `card`: name of the camera at the reader's door."
     )
 
     @model_validator(mode="after")
@@ -95,23 +95,25 @@ class AddCardRequest(Request):
 
 class AddCardAnswer(Answer):
     username: str
-    cards: int = Field(ge=1, description="How many they have now.")
+    cards: int = Field(ge=1, description="Number of cards that the person has now.")
 
 
 class RemoveCardRequest(Request):
     """Take a person's card away, or all of them."""
 
     username: Username
-    card: Card | None = Field(default=None, description="Unset: every card of theirs.")
+    card: Card | None = Field(
+        default=None, description="Number of the card; unset: all of the person's cards."
+    )
 
 
 class RemoveCardAnswer(Answer):
     username: str
-    cards: int = Field(ge=0, description="How many they have left.")
+    cards: int = Field(ge=0, description="Number of cards that the person has left.")
 
 
 class CredentialsRequest(Request):
-    """What does a person have besides a face? Neither PINs nor numbers are told."""
+    """Tell what a person has besides a face. Neither PINs nor numbers are told."""
 
     username: Username
 
@@ -119,7 +121,7 @@ class CredentialsRequest(Request):
 class CredentialsAnswer(Answer):
     username: str
     pin: bool
-    duress: bool = Field(description="A PIN for when they are forced.")
+    duress: bool = Field(description="true: the person has a duress PIN.")
     cards: int = Field(ge=0)
 
 
@@ -128,7 +130,7 @@ class CredentialRequest(Request):
     can overhear: whoever can read it can open the door with it."""
 
     door: DoorName | None = Field(
-        default=None, description="Its camera's name, where there are several."
+        default=None, description="Name of the door's camera, where there are several."
     )
     pin: Pin | None = None
     card: Card | None = None

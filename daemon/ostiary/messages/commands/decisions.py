@@ -1,4 +1,4 @@
-"""What was decided, and what would be."""
+"""Decisions: on one sent image, and earlier ones."""
 
 from typing import Literal
 
@@ -11,22 +11,23 @@ from ostiary.messages.words import Reason
 
 
 class LoginRequest(Request):
-    """Judge one image as if its face stood at the door. Recorded; opens no door."""
+    """Judge one image as if its face stood at the door. It is recorded, and opens no door."""
 
     image: Base64Image
     username: Username | None = Field(
-        default=None, description="Who it claims to be; anybody else is then denied."
+        default=None,
+        description="Person whom the face is claimed to be; anybody else is then denied.",
     )
 
 
 class LoginAnswer(FirstVersionAnswer):
-    reason: str = Field(description="Why, as in `event/login`.")
+    reason: str = Field(description="Reason, as in `event/login`.")
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
-    event_id: str = Field(description="The event this became.")
+    event_id: str = Field(description="Id of the event.")
 
 
 class EventsRequest(Request):
-    """Gives a page of events. A consumer that saw a gap in `seq` asks for it."""
+    """Give a page of events. A consumer that saw a gap in `seq` asks for what it missed."""
 
     cursor: int | None = Field(
         default=None, ge=0, le=2**62, description="Go on from here: the last answer's `cursor`."
@@ -36,13 +37,13 @@ class EventsRequest(Request):
         default=True, description="false: oldest first; `cursor` N then gives `seq` above N."
     )
     kind: Literal["login", "user", "door", "duress"] | None = Field(
-        default=None, description="Unset: all but `duress`."
+        default=None, description="Kind of event; unset: all but `duress`."
     )
     username: Username | None = None
     reason: Reason | None = None
     success: bool | None = None
-    since: AwareDatetime | None = Field(default=None, description="RFC 3339; included.")
-    until: AwareDatetime | None = Field(default=None, description="RFC 3339; not included.")
+    since: AwareDatetime | None = Field(default=None, description="Start: RFC 3339; included.")
+    until: AwareDatetime | None = Field(default=None, description="End: RFC 3339; not included.")
 
 
 class EventsAnswer(Answer):

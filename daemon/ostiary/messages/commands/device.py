@@ -1,4 +1,4 @@
-"""The device: is it there, what does it see, begin anew."""
+"""The device: ping, snapshot and reload."""
 
 from pydantic import Field
 
@@ -7,22 +7,25 @@ from ostiary.messages.events import Timestamp
 
 
 class PingRequest(Request):
-    """Is somebody there?"""
+    """Ask whether the door is there."""
 
 
 class PingAnswer(Answer):
-    version: str = Field(description="Of Ostiary.")
-    timestamp: Timestamp = Field(description="The door's own clock: RFC 3339, UTC.")
+    version: str = Field(description="Version of Ostiary.")
+    timestamp: Timestamp = Field(description="Time of the door's own clock: RFC 3339, UTC.")
 
 
 class SnapshotRequest(Request):
-    """What does a camera see now?"""
+    """Give what a camera sees now."""
 
     camera: str | None = Field(
-        default=None, description="Which camera, where the door has several."
+        default=None, description="Name of the camera, where the door has several."
     )
     width: int | None = Field(
-        default=None, ge=16, le=10_000, description="Pixels; a wider picture is shrunk to this."
+        default=None,
+        ge=16,
+        le=10_000,
+        description="Width in pixels; a wider picture is shrunk to it.",
     )
     show: bool = Field(
         default=False,
@@ -32,9 +35,9 @@ class SnapshotRequest(Request):
 
 class SnapshotAnswer(Answer):
     image: Base64Image
-    camera: str = Field(description="Whose picture it is.")
-    width: int = Field(description="Pixels.")
-    height: int = Field(description="Pixels.")
+    camera: str = Field(description="Name of the camera.")
+    width: int = Field(description="Width in pixels.")
+    height: int = Field(description="Height in pixels.")
     timestamp: Timestamp
 
 

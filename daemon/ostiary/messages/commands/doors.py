@@ -1,4 +1,4 @@
-"""The door itself: how it is run, and a contact that is told from outside."""
+"""Physical doors: their modes, and a contact that is told from outside."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Action = Literal["lock", "relock", "unlock", "lockdown", "open", "silence", "for
 
 
 class DoorsRequest(Request):
-    """How are the doors?"""
+    """Give the state of each physical door."""
 
 
 class DoorsAnswer(Answer):
@@ -23,7 +23,7 @@ class DoorRequest(Request):
     """Set a door's mode, open it once, or silence its alarm."""
 
     door: DoorName | None = Field(
-        default=None, description="Its camera's name, where there are several."
+        default=None, description="Name of the door's camera, where there are several."
     )
     action: Action = Field(
         description="`lock`: normal, faces and credentials open. `relock`: `lock`, but a lockdown "
@@ -34,17 +34,17 @@ class DoorRequest(Request):
 
 
 class DoorAnswer(Answer):
-    door: EntranceState = Field(description="As it is then.")
+    door: EntranceState = Field(description="State of the door after it.")
 
 
 class ContactRequest(Request):
-    """What the contact of a door says, for `contact = "mqtt"`."""
+    """Tell what the contact of a door says, for `contact = "mqtt"`."""
 
     door: DoorName | None = Field(
-        default=None, description="Its camera's name, where there are several."
+        default=None, description="Name of the door's camera, where there are several."
     )
     contact: Literal["open", "closed", "unreadable"]
 
 
 class ContactAnswer(Answer):
-    door: EntranceState = Field(description="As it is then.")
+    door: EntranceState = Field(description="State of the door after it.")

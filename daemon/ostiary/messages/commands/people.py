@@ -1,4 +1,4 @@
-"""Who is registered, and their templates."""
+"""People and their templates."""
 
 from typing import Literal, Self
 
@@ -12,17 +12,17 @@ from ostiary.messages.username import Username
 from ostiary.messages.words import RecognizerName
 
 LOOKS = 5
-"""Pictures of one person that are taken at once, at most."""
+"""Pictures of one person in one request, at most."""
 
 
 Scope = Literal["door", "site"]
 
 
 class UsersRequest(Request):
-    """Who is registered?"""
+    """List the registered people."""
 
     limit: int | None = Field(
-        default=None, ge=1, le=10_000, description="At most so many; unset: everybody."
+        default=None, ge=1, le=10_000, description="Number of people at most; unset: everybody."
     )
     cursor: str | None = Field(
         default=None, max_length=256, description="Go on from here: the last answer's `cursor`."
@@ -33,32 +33,39 @@ class UserRecord(Message):
     """One registered person."""
 
     username: str
-    created_at: Timestamp | None = Field(description="None where an old database does not say.")
-    templates: int = Field(ge=0, description="Stored face templates.")
-    scope: Scope = Field(default="door", description="Who knows them: this door, or the site.")
+    created_at: Timestamp | None = Field(description="null: an old database does not say.")
+    templates: int = Field(ge=0, description="Number of stored face templates.")
+    scope: Scope = Field(
+        default="door", description="Doors that know the person: this one, or those of the site."
+    )
     recognizers: tuple[str, ...] = Field(
-        default=(), description="Whose templates they are; without the one in use, none counts yet."
+        default=(),
+        description="Recognisers of the templates; without the one in use, none counts yet.",
     )
     look_alikes: tuple[str, ...] = Field(
         default=(),
         description="Registered people nearer than the threshold; each needs a clear margin.",
     )
-    groups: tuple[str, ...] = Field(default=(), description="Which they are in; see `rules`.")
-    valid_from: Timestamp | None = Field(default=None, description="They pass from then on.")
-    valid_until: Timestamp | None = Field(default=None, description="They pass until before then.")
+    groups: tuple[str, ...] = Field(default=(), description="Groups of the person; see `rules`.")
+    valid_from: Timestamp | None = Field(
+        default=None, description="Moment from which the person may pass."
+    )
+    valid_until: Timestamp | None = Field(
+        default=None, description="Moment until which the person may pass; not included."
+    )
 
 
 class UsersAnswer(Answer):
     users: tuple[UserRecord, ...] = Field(description="Everybody, by name.")
-    recognizer: RecognizerName = Field(description="The one in use.")
-    threshold: float = Field(
-        description="The largest distance that is near enough for this roster."
-    )
+    recognizer: RecognizerName = Field(description="Recogniser in use.")
+    threshold: float = Field(description="Largest distance that is near enough for this roster.")
     false_accept: float = Field(
-        description="The chance that one stranger is taken for anybody at that distance."
+        description="Chance that one stranger is taken for anybody at that distance, 0 to 1."
     )
     waiting: int = Field(
-        ge=0, description="People who have only templates of a former recogniser until they come."
+        ge=0,
+        description="Number of people who have templates of a former recogniser only, until their "
+        "next visit.",
     )
     cursor: str | None = Field(
         default=None, description="Send it to get the next page; null after the last."
@@ -67,7 +74,7 @@ class UsersAnswer(Answer):
         default=None, description="null: these people are no more alike than those measured."
     )
     one_template: int = Field(
-        default=0, ge=0, description="People with one template only: two are the rule."
+        default=0, ge=0, description="Number of people with one template only; two are wanted."
     )
     promised: bool = Field(
         default=True, description="false: the recogniser (dlib) promises no `false_accept`."
@@ -75,7 +82,7 @@ class UsersAnswer(Answer):
 
 
 class PicturesRequest(Request):
-    """Whose pictures, and where from."""
+    """A person, and pictures of the face."""
 
     username: Username
     image: Base64Image | None = None
@@ -91,7 +98,8 @@ class PicturesRequest(Request):
         default=None, description="`camera` instead of `image`: the door takes the pictures."
     )
     camera: str | None = Field(
-        default=None, description="Which camera, where the door has several; with `source` only."
+        default=None,
+        description="Name of the camera, where the door has several; with `source` only.",
     )
     require_live: bool = Field(
         default=True,
@@ -117,7 +125,7 @@ class RegisterRequest(Allowance, PicturesRequest):
 
     scope: Scope | None = Field(
         default=None,
-        description="Where the person is known: at this `door` only, or at the whole `site`. "
+        description="Doors that know the person: this `door` only, or the whole `site`. "
         "Unset: the site, if this door belongs to one and may enrol for it.",
     )
 
@@ -129,10 +137,10 @@ VERIFIED = (
 
 
 class RegisterAnswer(FirstVersionAnswer):
-    templates: int = Field(ge=1, description="How many looks were kept.")
+    templates: int = Field(ge=1, description="Number of looks that were kept.")
     missing: tuple[str, ...] = Field(
         default=(),
-        description="What was missing where one template only was kept, and two are the rule: "
+        description="What was missing for a second template, where only one was kept: "
         "`look_left` and `look_right` at the camera, `second_picture` of sent pictures.",
     )
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
@@ -146,17 +154,17 @@ class DeleteRequest(Request):
 
 
 class DeleteAnswer(Answer):
-    username: str = Field(description="Who is no longer registered.")
+    username: str = Field(description="The person who is no longer registered.")
 
 
 class ShareRequest(Request):
     """Let the whole site know people of this door."""
 
-    username: Username | None = Field(default=None, description="Who; unset: everybody.")
+    username: Username | None = Field(default=None, description="The person; unset: everybody.")
 
 
 class ShareAnswer(Answer):
-    shared: tuple[str, ...] = Field(description="Who was not known at the site before.")
+    shared: tuple[str, ...] = Field(description="People who were not known at the site before.")
 
 
 class RenameRequest(Request):
@@ -180,24 +188,25 @@ class TemplateRecord(Message):
     """One stored template, without its numbers."""
 
     id: int
-    created_at: Timestamp | None = Field(description="None where an old database does not say.")
+    created_at: Timestamp | None = Field(description="null: an old database does not say.")
     source: str = Field(
-        description="Who asked: `mqtt`, `http` or `cli`; `migration`: the door itself, when "
-        "somebody known by a former recogniser was granted; `visit`: their second, from visits."
+        description="Way by which it was asked: `mqtt`, `http` or `cli`. Or the door made it "
+        "itself: `migration`, of a granted person whom a former recogniser knew; `visit`, a "
+        "person's second template, from visits."
     )
-    recognizer: str = Field(description="Which network made it.")
-    quality: float | None = Field(description="Of the picture, 0 to 1; null where unknown.")
+    recognizer: str = Field(description="Recogniser that made it.")
+    quality: float | None = Field(description="Quality of the picture, 0 to 1; null: unknown.")
 
 
 class AddTemplateAnswer(Answer):
     username: str
     template: TemplateRecord
     distance: float | None = Field(
-        description="To the person's nearest other template; large is another view, or another "
-        "person."
+        description="Distance to the person's nearest other template. A large one means another "
+        "view, or another person."
     )
     looks_like: str | None = Field(
-        description="The person whom it resembles more, if that is somebody else."
+        description="Another person whom it resembles more; null: nobody."
     )
     liveness: float | None = Field(description="P(live) of the image, 0 to 1.")
     verified: bool = Field(default=False, description=VERIFIED)
@@ -207,7 +216,7 @@ class RemoveTemplateRequest(Request):
     """Forget one of a person's templates, but not the only one."""
 
     username: Username
-    template: int = Field(ge=1, le=2**62, description="Its id.")
+    template: int = Field(ge=1, le=2**62, description="Id of the template.")
 
 
 class RemoveTemplateAnswer(Answer):

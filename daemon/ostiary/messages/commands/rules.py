@@ -1,4 +1,4 @@
-"""Who may pass which door, and when."""
+"""Groups, rules and holidays: who may pass which door, and when."""
 
 import datetime
 from typing import Annotated
@@ -12,7 +12,7 @@ from ostiary.messages.username import LONGEST, Username, checked_username
 from ostiary.messages.words import Day, Factor, Reason
 
 SEPARATORS = ";|"
-"""Between groups in a list of people; no name has one."""
+"""Stand between groups in a list of people. No group's name has one."""
 
 
 def _label(text: str) -> str:
@@ -40,14 +40,14 @@ Label = Annotated[
 ]
 Moment = Annotated[str, Field(min_length=1, max_length=64)]
 WHEN = (
-    "RFC 3339; without an offset by the site's clocks. A date alone is its first moment, or as an "
-    "end its last."
+    "RFC 3339; without an offset, in the door's time zone. A date alone means its first moment, as "
+    "an end its last."
 )
 
 
 class Allowance(Message):
-    """Which groups somebody is in, and from when until when they may pass at all. A field that is
-    left out says nothing: what it was stays. An empty list, and null, clear it."""
+    """A person's groups, and the time in which the person may pass at all. A field that is left
+    out changes nothing. An empty list, and null, clear it."""
 
     groups: tuple[Label, ...] = Field(
         default=(), max_length=100, strict=False, description="Left out: as before. []: none."
@@ -66,8 +66,8 @@ ClockTime = Annotated[
 
 
 class WeeklyHours(Message):
-    """On these days, from `start` to before `end`, by the site's clocks. Where `end` is not after
-    `start`, into the next day."""
+    """Hours on these days, from `start` to before `end`, in the door's time zone. Where `end` is
+    not after `start`, they go on into the next day."""
 
     days: tuple[Day, ...] = Field(
         strict=False,
@@ -78,7 +78,7 @@ class WeeklyHours(Message):
 
 
 class AccessRule(Message):
-    """These groups pass these doors in these hours, if they show what is needed."""
+    """Lets its groups pass its doors in its hours, if they show what it needs."""
 
     name: Label
     groups: tuple[Label, ...] = Field(min_length=1, strict=False)
@@ -89,12 +89,13 @@ class AccessRule(Message):
         default=None, strict=False, description="null: at any time."
     )
     needs: Factor = Field(default=Factor.FACE, strict=False, description="What has to be shown.")
-    step_up: bool = Field(default=False, description="A challenge to the face, too.")
+    step_up: bool = Field(default=False, description="Ask for a challenge, too.")
     two_person: bool = Field(
         default=False, description="Two people who may pass, one right after the other."
     )
     anti_passback: bool = Field(
-        default=False, description="Not in again before out (cameras with a `direction`)."
+        default=False,
+        description="Let nobody in again before they went out (cameras with a `direction`).",
     )
     valid_from: Moment | None = Field(default=None, description=WHEN)
     valid_until: Moment | None = Field(default=None, description=WHEN)
@@ -109,22 +110,24 @@ class Confirmed(Request):
 class GroupRecord(Message):
     name: str
     members: int = Field(ge=0)
-    rules: tuple[str, ...] = Field(description="Names of the rules that are about it.")
+    rules: tuple[str, ...] = Field(description="Names of the rules for this group.")
 
 
 class Holiday(Message):
-    date: datetime.date = Field(strict=False, description="By the site's calendar.")
+    date: datetime.date = Field(
+        strict=False, description="Day of the calendar, in the door's time zone."
+    )
     name: str = Field(default="", max_length=LONGEST)
 
 
 class RulesRequest(Request):
-    """Groups, rules and holidays."""
+    """List the groups, rules and holidays."""
 
     limit: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
-        description="At most so many, groups first, then rules; unset: all.",
+        description="Number of groups and rules at most, groups first; unset: all.",
     )
     cursor: int | None = Field(
         default=None, ge=0, le=2**31, description="Go on from here: the last answer's `cursor`."
@@ -135,9 +138,11 @@ class RulesAnswer(Answer):
     groups: tuple[GroupRecord, ...]
     rules: tuple[AccessRule, ...]
     holidays: tuple[Holiday, ...]
-    doors: tuple[str, ...] = Field(description="The cameras' names.")
-    timezone: str = Field(description="By whose clocks hours are meant.")
-    without_group: str = Field(description="When people pass who are in no group.")
+    doors: tuple[str, ...] = Field(description="Names of the cameras.")
+    timezone: str = Field(description="Time zone of hours and dates.")
+    without_group: str = Field(
+        description="`always` or `never`: when people pass who are in no group."
+    )
     clock_trusted: bool = Field(
         description="false: the clock is not synchronised, and people with hours or an end are "
         "denied."
@@ -159,7 +164,7 @@ class SetGroupAnswer(Answer):
 
 
 class DeleteGroupRequest(Request):
-    """Remove a group that nobody is in and no rule is about."""
+    """Remove a group. Nobody may be in it, and no rule may be for it."""
 
     group: Label
 
@@ -173,7 +178,7 @@ class SetRuleRequest(Confirmed):
 
     rule: AccessRule
     replaces: Label | None = Field(
-        default=None, description="The name it had, where that changes, too."
+        default=None, description="Name of the rule before, where that changes, too."
     )
 
 
@@ -192,7 +197,7 @@ class DeleteRuleAnswer(Answer):
 
 
 class SetHolidaysRequest(Request):
-    """These are the holidays, and no others."""
+    """Set the holidays: these, and no others."""
 
     holidays: tuple[Holiday, ...] = Field(max_length=1000, strict=False)
 
@@ -202,13 +207,13 @@ class SetHolidaysAnswer(Answer):
 
 
 class AccessRequest(Request):
-    """What one person may, and when."""
+    """Tell what one person may, and when."""
 
     username: Username
 
 
 class DoorRuling(Message):
-    """What the rules say now of one person and one door."""
+    """Ruling on one person at one door, now."""
 
     door: str
     allowed: bool
@@ -221,26 +226,28 @@ class DoorRuling(Message):
 class AccessAnswer(Answer):
     username: str
     groups: tuple[str, ...]
-    valid_from: str | None = Field(description="By the site's clocks, with their offset.")
-    valid_until: str | None = Field(description="Likewise; not included.")
-    always: bool = Field(description="In no group, and let in at any time all the same.")
-    rules: tuple[AccessRule, ...] = Field(description="Those of the person's groups.")
+    valid_from: str | None = Field(description="In the door's time zone, with its offset.")
+    valid_until: str | None = Field(description="In the same way; not included.")
+    always: bool = Field(
+        description="true: the person is in no group, and passes at any time all the same."
+    )
+    rules: tuple[AccessRule, ...] = Field(description="Rules of the person's groups.")
     now: tuple[DoorRuling, ...]
 
 
 class SetAccessRequest(Allowance, Confirmed):
-    """Set a person's groups, and from when until when they may pass at all. What is left out stays
-    as it was. Gives what `access` gives from then on."""
+    """Set a person's groups, and the time in which the person may pass at all. A field that is
+    left out changes nothing. Answers as `access` does."""
 
     username: Username
 
 
 class PutPersonRequest(Allowance, Request):
     """Take a line of a list of people: register a new person from the image, and set what they may.
-    What is left out stays as it was."""
+    A field that is left out changes nothing."""
 
     username: Username
-    image: Base64Image | None = Field(default=None, description="Of somebody new.")
+    image: Base64Image | None = Field(default=None, description="Picture of a new person.")
     require_live: bool = Field(
         default=True,
         description="false enrols from a photo; only where the settings permit it.",
