@@ -11,7 +11,6 @@ import base64
 import json
 import random
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +28,7 @@ import numpy as np
 from ostiary.commands.log_check import check
 from ostiary.crypto.door_key import DoorKey
 from testing.broker import Mosquitto
+from testing.daemon import DaemonProcess
 from testing.probe import Heard, Probe
 
 BASE = "ostiary/chaos"
@@ -86,17 +86,16 @@ class Report:
         )
 
 
-class Daemon:
-    """`ostiary run` as a process of its own."""
+class Daemon(DaemonProcess):
+    """The door that is killed."""
 
     def __init__(self, plan: Plan, port: int) -> None:
+        super().__init__(plan.folder / "ostiary.toml")
         self._folder = plan.folder
-        self._config = plan.folder / "ostiary.toml"
-        self._process: subprocess.Popen[bytes] | None = None
         view = plan.folder / "view"
         view.mkdir()
         cv2.imwrite(str(view / "empty.png"), np.full((240, 320, 3), 90, np.uint8))
-        self._config.write_text(
+        self.config.write_text(
             f"""
 [device]
 id = "chaos"
@@ -122,29 +121,6 @@ format = "json"
     @property
     def database(self) -> Path:
         return self._folder / "ostiary.db"
-
-    @property
-    def log(self) -> str:
-        return (self._folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
-
-    def start(self) -> None:
-        with (self._folder / "daemon.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ostiary.cli.main", "run", "--config", str(self._config)],
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(60)
 
 
 class Driver:

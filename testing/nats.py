@@ -3,12 +3,12 @@
 import json
 import shutil
 import socket
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
 from testing.ports import free_port
+from testing.program import Program
 from testing.waiting import PATIENCE_S, wait_until
 
 CONFIG = """\
@@ -22,7 +22,7 @@ mqtt {{ listen: 127.0.0.1:{mqtt}, stream_replicas: 3, ack_wait: "5s",
 """
 
 
-class NatsNode:
+class NatsNode(Program):
     """One server. Kill and start it as often as wanted: it keeps its files."""
 
     def __init__(self, folder: Path, name: str, client: int, route: int) -> None:
@@ -33,7 +33,8 @@ class NatsNode:
         self.monitor = free_port()
         self._folder = folder
         self._config = folder / f"{name}.conf"
-        self._process: subprocess.Popen[bytes] | None = None
+        program = shutil.which("nats-server") or "/usr/sbin/nats-server"
+        super().__init__((program, "-c", self._config), folder / f"{name}.log")
 
     def configure(self, routes: list[int]) -> None:
         self._config.write_text(
@@ -48,20 +49,6 @@ class NatsNode:
             ),
             encoding="utf-8",
         )
-
-    def start(self) -> None:
-        program = shutil.which("nats-server") or "/usr/sbin/nats-server"
-        with (self._folder / f"{self.name}.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, "-c", str(self._config)], stdout=log, stderr=log
-            )
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(60)
-            self._process = None
 
     @property
     def listens(self) -> bool:

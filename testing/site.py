@@ -2,9 +2,7 @@
 
 import base64
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,7 +11,10 @@ from typing import Any, Self
 
 from demo.scenes import Scene, empty_room
 from demo.stream import Camera
+from testing import command_line
+from testing.daemon import DaemonProcess
 from testing.probe import Probe
+from testing.program import OSTIARY
 from testing.waiting import PATIENCE_S
 
 SITE = "house"
@@ -60,7 +61,7 @@ format = "json"
 """
 
 
-class SiteDoor:
+class SiteDoor(DaemonProcess):
     """One door: its files, its camera, and its daemon while it runs."""
 
     def __init__(
@@ -71,8 +72,7 @@ class SiteDoor:
         self.base = f"ostiary/{name}"
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.config = self.folder / "ostiary.toml"
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(self.folder / "ostiary.toml", OMP_NUM_THREADS="1")
         cluster = [f"127.0.0.1:{port}" for port in ports[1:]]
         self.config.write_text(
             CONFIG.format(
@@ -87,54 +87,10 @@ class SiteDoor:
             encoding="utf-8",
         )
 
-    def start(self) -> None:
-        with (self.folder / "daemon.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*OSTIARY, "run", "--config", str(self.config)], stdout=log, stderr=log, env=ENV
-            )
 
-    def stop(self) -> None:
-        """An orderly end; killed after ten seconds."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(60)
-        self._process = None
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(60)
-            self._process = None
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "daemon.log").read_text(encoding="utf-8")
-
-
-OSTIARY = (sys.executable, "-m", "ostiary.cli.main")
-ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def ostiary(*arguments: str, timeout_s: float = 120) -> str:
+def ostiary(*arguments: str) -> str:
     """What a command of the command line says; AssertionError where it fails."""
-    done = subprocess.run(
-        [*OSTIARY, *arguments],
-        capture_output=True,
-        text=True,
-        env=ENV,
-        timeout=timeout_s,
-        check=False,
-    )
+    done = command_line.ostiary(*arguments)
     assert done.returncode == 0, f"ostiary {' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -254,7 +210,7 @@ def invite(holder: SiteDoor, door: SiteDoor) -> None:
         ],
         stdout=subprocess.PIPE,
         text=True,
-        env={**ENV, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as admitting:
         try:
             assert admitting.stdout is not None

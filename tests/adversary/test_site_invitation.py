@@ -1,5 +1,6 @@
 """Whoever comes to a site in somebody else's place is seen, and may change nobody."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from testing.broker import Mosquitto
-from testing.site import ENV, OSTIARY, ostiary
+from testing.program import OSTIARY
+from testing.site import ostiary
 
 CONFIG = """\
 [device]
@@ -42,7 +44,7 @@ def test_both_ends_of_an_invitation_show_one_fingerprint_and_who_comes_may_chang
     ostiary("site", "init", "--config", configs["holder"])
     admit = (*OSTIARY, "site", "admit", "new", "--config", configs["holder"])
     with subprocess.Popen(
-        admit, stdout=subprocess.PIPE, text=True, env={**ENV, "PYTHONUNBUFFERED": "1"}
+        admit, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     ) as admitting:
         try:
             assert admitting.stdout is not None
