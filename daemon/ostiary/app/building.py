@@ -154,7 +154,9 @@ def site_roster(records: Records, people: People) -> SiteRoster | None:
         return None
     identity = Identity.of(door_key(settings).private)
     store = SiteStore(records.database)
-    return SiteRoster(store, people, identity, settings.site.id, records.clock)
+    roster = SiteRoster(store, people, identity, settings.site.id, records.clock)
+    people.join(roster)
+    return roster
 
 
 def _site_of(core: Core, health: Health) -> SiteLink | None:

@@ -96,13 +96,7 @@ def add_template(
         template = services.people.add_template(username, look, now, source=context.source)
         return AddTemplateAnswer(
             username=username,
-            template=TemplateRecord(
-                id=template.id,
-                created_at=template.created_at,
-                source=template.source,
-                recognizer=template.recognizer,
-                quality=template.quality,
-            ),
+            template=TemplateRecord.model_validate(template, from_attributes=True),
             distance=None if apart is None else round(apart, 2),
             looks_like=_twin(services, looks, username) if context.operator else None,
             liveness=looks.liveness,

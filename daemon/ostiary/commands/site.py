@@ -2,18 +2,16 @@
 what changes here is written for them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import structlog
 
-from ostiary.clock import utc_now
 from ostiary.commands.site_book import SiteBook, millis
-from ostiary.crypto.identity import Identity, member_id
+from ostiary.crypto.identity import member_id
 from ostiary.errors import NotAllowed, OstiaryError, SiteNotJoined
-from ostiary.people.people import People
 from ostiary.site.envelope import digest_of_payload, read, read_again, version_of
 from ostiary.site.members import MemberRole, Membership, Refusal, Refused, read_members
 from ostiary.site.person import SitePerson, Tombstone, read_person
@@ -23,7 +21,7 @@ from ostiary.site.versions import (
     Version,
     supersedes,
 )
-from ostiary.store.site import SiteRow, SiteStore
+from ostiary.store.site import SiteRow
 
 log = structlog.get_logger(__name__)
 
@@ -44,20 +42,8 @@ class _New:
 
 
 class SiteRoster(SiteBook):
-    """The people of a site at this door; `people` tell it of each change. Every method may be
-    called from any thread."""
-
-    def __init__(
-        self,
-        store: SiteStore,
-        people: People,
-        identity: Identity,
-        site: str,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        """`site`: the one in the settings."""
-        super().__init__(store, people, identity, site, clock)
-        people.join(self)
+    """The people of a site at this door. `people` tell it of each change once they joined it
+    (`People.join`). Every method may be called from any thread."""
 
     # --- what was changed here (`people.SiteChanges`) ----------------------------------------
 

@@ -275,9 +275,4 @@ def _thresholds(thresholds: ThresholdEditor) -> ThresholdsAnswer:
 
 
 def _account(account: Account) -> AccountRecord:
-    return AccountRecord(
-        name=account.name,
-        role=account.role,
-        created_at=account.created_at,
-        password_changed_at=account.password_changed_at,
-    )
+    return AccountRecord.model_validate(account, from_attributes=True)

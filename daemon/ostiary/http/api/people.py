@@ -186,13 +186,7 @@ def _person(parts: ConsoleParts, username: str) -> Person:
         username=user.username,
         created_at=user.created_at,
         templates=tuple(
-            TemplateRecord(
-                id=each.id,
-                created_at=each.created_at,
-                source=each.source,
-                recognizer=each.recognizer,
-                quality=each.quality,
-            )
+            TemplateRecord.model_validate(each, from_attributes=True)
             for each in parts.users.templates_of(user.username)
         ),
     )
