@@ -1,6 +1,7 @@
 """Real models, real portraits and a real broker for every test."""
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from ostiary.settings import VisionSettings
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
+from testing.daemon import BASE
+from testing.probe import Probe
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -100,6 +103,23 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """A real mosquitto on a free port."""
     with Mosquitto(tmp_path / "broker") as running:
         yield running
+
+
+@pytest.fixture
+def probe(broker: Mosquitto) -> Iterator[Probe]:
+    """A client of that broker, which hears all that a test's door tells."""
+    with Probe(broker.port, f"{BASE}/#") as running:
+        yield running
+
+
+@pytest.fixture
+def at_the_door(tmp_path: Path, portraits: Path) -> Path:
+    """A camera before which Obama stands: three pictures of him, again and again."""
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
+        shutil.copy(portraits / name, folder)
+    return folder
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from ostiary.clock import utc_now
 from ostiary.crypto.keyring import data_keys
@@ -25,30 +22,15 @@ NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"
 
 
-@pytest.fixture
-def camera(tmp_path: Path, portraits: Path) -> Path:
-    folder = tmp_path / "camera"
-    folder.mkdir()
-    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
-        shutil.copy(portraits / name, folder)
-    return folder
-
-
-@pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, f"{BASE}/#") as running:
-        yield running
-
-
 def test_with_a_key_that_this_machine_cannot_open_nobody_is_kept_in_the_plain(
-    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path
+    tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path
 ) -> None:
     """The store's key is there and does not open: a new database is not begun without it."""
     door, credentials = tmp_path / "door", tmp_path / "credentials"
     door.mkdir()
     credentials.mkdir()
     (credentials / "store-key").touch()  # as open-store-key leaves it
-    config = write_config(door, broker.port, models, camera)
+    config = write_config(door, broker.port, models, at_the_door)
     with DaemonProcess(config, CREDENTIALS_DIRECTORY=str(credentials)) as refused:
         assert refused.wait(60) == StoreLocked.exit_status
         assert "cannot open the store's key" in refused.log
@@ -71,13 +53,13 @@ def newer_than(probe: Probe, seq: int) -> dict[str, Any]:
 
 
 def test_a_disk_copied_without_its_key_tells_nobody_and_opens_for_nobody(
-    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path, probe: Probe
+    tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path, probe: Probe
 ) -> None:
     door = tmp_path / "door"
     door.mkdir()
     key_file = tmp_path / "store.key"
     key_file.write_text(KEY)
-    config = write_config(door, broker.port, models, camera)
+    config = write_config(door, broker.port, models, at_the_door)
     key = {"OSTIARY_STORE__KEY_FILE": str(key_file)}
 
     with DaemonProcess(config, **key):

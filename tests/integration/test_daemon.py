@@ -22,7 +22,6 @@ from testing.ports import free_port
 from testing.probe import Probe
 from testing.waiting import wait_until
 
-EVERYTHING = f"{BASE}/#"
 AVAILABILITY = f"{BASE}/availability"
 LOGIN = f"{BASE}/event/login"
 
@@ -31,22 +30,6 @@ LOGIN = f"{BASE}/event/login"
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
         yield mosquitto
-
-
-@pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, EVERYTHING) as listener:
-        yield listener
-
-
-@pytest.fixture
-def at_the_door(tmp_path: Path, portraits: Path) -> Path:
-    """A camera before which Obama stands: three pictures of him, again and again."""
-    folder = tmp_path / "camera"
-    folder.mkdir()
-    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
-        shutil.copy(portraits / name, folder)
-    return folder
 
 
 @pytest.fixture
@@ -154,7 +137,7 @@ def reloaded(
     folder = tmp_path_factory.mktemp("reloaded")
     with (
         Mosquitto(folder / "broker") as broker,
-        Probe(broker.port, EVERYTHING) as listener,
+        Probe(broker.port, f"{BASE}/#") as listener,
         DaemonProcess(write_config(folder, broker.port, models, portraits)) as daemon,
     ):
         listener.wait_for(AVAILABILITY, b"online")
@@ -317,7 +300,7 @@ def test_without_a_broker_the_door_still_decides_and_delivers_later(
         daemon.send(signal.SIGSTOP)  # or it might speak before anybody listens
         with (
             Mosquitto(tmp_path / "late", port=port),
-            Probe(port, EVERYTHING) as probe,
+            Probe(port, f"{BASE}/#") as probe,
         ):
             daemon.send(signal.SIGCONT)
             assert probe.wait(LOGIN)[0].json["reason"] == "unknown_face"

@@ -24,12 +24,6 @@ DOOR = f"{BASE}/door"
 
 
 @pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, f"{BASE}/#") as running:
-        yield running
-
-
-@pytest.fixture
 def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Doorway]:
     with Doorway(door_settings(tmp_path, broker.port), engine) as running:
         yield running

@@ -1,7 +1,6 @@
 """Pictures of decisions on a real broker: who sees them, and that nothing waits for them."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -46,12 +45,6 @@ def decide(
 
 def registered(door: Doorway, username: str) -> None:
     door.people.register(username, (some_look(),), utc_now(), source="cli")
-
-
-@pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, f"{BASE}/#") as listener:
-        yield listener
 
 
 def test_a_decision_is_followed_by_its_picture_which_nobody_keeps(
@@ -167,14 +160,10 @@ def test_a_door_that_stops_leaves_no_picture_and_no_thread_behind(
 
 
 def test_a_camera_shows_whom_it_denies(
-    tmp_path: Path, broker: Mosquitto, probe: Probe, models: Path, portraits: Path
+    tmp_path: Path, broker: Mosquitto, probe: Probe, models: Path, at_the_door: Path
 ) -> None:
     """By the whole daemon."""
-    camera = tmp_path / "camera"
-    camera.mkdir()
-    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
-        (camera / name).symlink_to(portraits / name)
-    config = write_config(tmp_path, broker.port, models, camera)
+    config = write_config(tmp_path, broker.port, models, at_the_door)
     text = config.read_text(encoding="utf-8").replace("[mqtt]", "[mqtt]\nevent_pictures = true")
     config.write_text(text, encoding="utf-8")
     with DaemonProcess(config):

@@ -23,12 +23,6 @@ ANSWER = f"{BASE}/response/delete"
 
 
 @pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, f"{BASE}/response/#") as running:
-        yield running
-
-
-@pytest.fixture
 def door(tmp_path: Path, broker: Mosquitto, engine: VisionEngine) -> Iterator[Doorway]:
     key = tmp_path / "key"
     key.write_bytes(SIGNER.key)

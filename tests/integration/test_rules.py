@@ -27,12 +27,6 @@ WEDNESDAY_EVENING = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)  # 18:30 in Berli
 STORE_KEY = b"a key that is kept apart from the disk"
 
 
-@pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, f"{BASE}/#") as running:
-        yield running
-
-
 class Clock:
     """The site's time, which a test sets."""
 

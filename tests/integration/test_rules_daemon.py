@@ -1,12 +1,8 @@
 """Rules and visitors on the real daemon, with a person before its camera."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from ostiary.service.machine import is_synchronised
 from testing.broker import Mosquitto
@@ -24,21 +20,6 @@ remove_ended_after_days = 0
 shown_within_s = 2
 """
 TRUSTING = SITE + '[clock]\ntrust = "always"\n'
-
-
-@pytest.fixture
-def probe(broker: Mosquitto) -> Iterator[Probe]:
-    with Probe(broker.port, f"{BASE}/#") as running:
-        yield running
-
-
-@pytest.fixture
-def camera(tmp_path: Path, portraits: Path) -> Path:
-    folder = tmp_path / "camera"
-    folder.mkdir()
-    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
-        shutil.copy(portraits / name, folder)
-    return folder
 
 
 def ask(probe: Probe, command: str, **request: Any) -> Any:
@@ -59,9 +40,9 @@ def next_reason(probe: Probe, reason: str) -> dict[str, Any]:
 
 
 def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
-    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path, probe: Probe
+    tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path, probe: Probe
 ) -> None:
-    with DaemonProcess(write_config(tmp_path, broker.port, models, camera, TRUSTING)):
+    with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, TRUSTING)):
         probe.wait_for(f"{BASE}/availability", b"online")
         end = datetime.now(UTC) + timedelta(seconds=12)
         ask(
@@ -93,14 +74,14 @@ def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
 
 
 def test_a_group_passes_in_its_hours_and_a_change_of_them_holds_at_once(
-    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path, probe: Probe
+    tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path, probe: Probe
 ) -> None:
     week = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
     always = {"days": week, "start": "00:00", "end": "24:00"}
     rule = {"name": "Staff", "groups": ["Staff"], "hours": [always]}
     elsewhere = (datetime.now(UTC) + timedelta(hours=8)).strftime("%H:00")
     then = (datetime.now(UTC) + timedelta(hours=9)).strftime("%H:00")
-    with DaemonProcess(write_config(tmp_path, broker.port, models, camera, TRUSTING)):
+    with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, TRUSTING)):
         probe.wait_for(f"{BASE}/availability", b"online")
         ask(probe, "set_group", group="Staff")
         ask(probe, "set_rule", rule=rule)
@@ -126,10 +107,10 @@ def test_a_group_passes_in_its_hours_and_a_change_of_them_holds_at_once(
 
 
 def test_hours_go_by_the_clock_only_while_it_is_synchronised(
-    tmp_path: Path, broker: Mosquitto, models: Path, camera: Path, probe: Probe
+    tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path, probe: Probe
 ) -> None:
     expected = "granted" if is_synchronised() else "clock_untrusted"
-    with DaemonProcess(write_config(tmp_path, broker.port, models, camera, SITE)):
+    with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, SITE)):
         probe.wait_for(f"{BASE}/availability", b"online")
         ask(probe, "register", username="Ann", source="camera", valid_until="2099-01-01")
         assert next_reason(probe, expected)["username"] == "Ann"
