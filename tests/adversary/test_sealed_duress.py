@@ -180,6 +180,12 @@ def test_one_for_duress_alone_looks_alike_too(sealed: Database) -> None:
     assert [each.username for each in pins.pins_like(9)] == ["Ada"]
 
 
+def test_a_row_that_is_filled_with_nothing_is_nobodys_pin(sealed: Database) -> None:
+    pins = Credentials(sealed)
+    pins.set_pin("Ada", "pin", HASH, 5, NOW)
+    assert [hint for hint in range(64) if pins.pins_like(hint)] == [5]
+
+
 def test_both_rows_change_whichever_is_set(sealed: Database) -> None:
     """Two copies of the disk do not tell which PIN was changed in between."""
     pins = Credentials(sealed)

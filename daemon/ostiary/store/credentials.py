@@ -155,15 +155,17 @@ class Credentials:
         seal, wanted = self._database.seal, hint_text(hint)
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT credentials.id, lookup, {PERSON_COLUMNS} FROM credentials"
+                f"SELECT credentials.id, kind, lookup, {PERSON_COLUMNS} FROM credentials"
                 " JOIN users ON users.id = user_id WHERE kind != 'card'"
             ).fetchall()
             found = {}
-            for number, lookup, *row in rows:
+            for number, kind, lookup, *row in rows:
                 with suppress(SealBroken):
                     if opened_hint(number, lookup, seal) == wanted:
                         person = opened_person(seal, row)
-                        found[person] = self._pins(connection, person)
+                        pins = self._pins(connection, person)
+                        if getattr(pins, kind) is not None:  # filled with nothing, or altered
+                            found[person] = pins
         return tuple(sorted(found.values(), key=lambda each: each.username))
 
     def owner_of(self, number: str) -> str | None:
