@@ -22,6 +22,8 @@ from ostiary.clock import utc_now
 from ostiary.decision.camera_memory import Announcement
 from ostiary.http.app import Console
 from ostiary.http.parts import ConsoleLimits
+from ostiary.local.client import LocalDoor
+from ostiary.local.server import LocalServer
 from ostiary.messages.state import State
 from ostiary.service.health import Readings, state_of
 from ostiary.settings import AccessSettings, CameraSettings, Settings
@@ -139,6 +141,16 @@ class ConsoleDoor:
         if tokens.find(token, utc_now()) is None:
             tokens.add(f"test-{role.value}", token, role, "test", utc_now())
         return token
+
+    @contextmanager
+    def at_its_socket(self) -> Iterator[LocalDoor]:
+        """The door as this machine's command line asks it, until the block ends."""
+        server = LocalServer(self.commands, self.settings)
+        server.start()
+        try:
+            yield LocalDoor(self.settings.commands.socket)
+        finally:
+            server.stop()
 
     def accounts(self) -> Accounts:
         return Accounts(self.database)

@@ -77,15 +77,10 @@ class House:
         os.close(self._cable)
 
     def ask(self, command: str, **request: Any) -> Any:
-        answer = self.probe.ask(BASE, command, request)
-        assert answer["status"] == "ok", answer
-        return answer["data"]
+        return self.probe.data(BASE, command, **request)
 
     def refused(self, command: str, **request: Any) -> str:
-        answer = self.probe.ask(BASE, command, request)
-        assert answer["status"] == "error", answer
-        code: str = answer["error"]["code"]
-        return code
+        return self.probe.error(BASE, command, **request)
 
     def type(self, text: str, pace_s: float = 0.3) -> None:
         self._typed_at += 60

@@ -140,6 +140,20 @@ class Probe:
         self.send(f"{base}/request/{command}", {**request, "transaction": transaction})
         return self.response(base, command, transaction, timeout_s)
 
+    def data(self, base: str, command: str, **request: Any) -> Any:
+        """What a command gives that is done."""
+        answer = self.ask(base, command, request)
+        assert answer["status"] == "ok", answer
+        return answer["data"]
+
+    def error(self, base: str, command: str, **request: Any) -> str:
+        """The code with which a command is refused; words for people are beside it."""
+        answer = self.ask(base, command, request)
+        assert answer["status"] == "error", answer
+        assert answer["error"]["message"]
+        code: str = answer["error"]["code"]
+        return code
+
     def response(
         self, base: str, command: str, transaction: str, timeout_s: float = PATIENCE_S
     ) -> Any:

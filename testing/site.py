@@ -156,16 +156,13 @@ class Site:
     def enrol(self, door: SiteDoor, name: str, picture: bytes) -> None:
         image = base64.b64encode(picture).decode("ascii")
         request = {"username": name, "image": image}
-        answer = self.probe.ask(door.base, "register", request)
-        assert answer["status"] == "ok", answer
+        self.probe.data(door.base, "register", **request)
 
     def delete(self, door: SiteDoor, name: str) -> None:
-        answer = self.probe.ask(door.base, "delete", {"username": name})
-        assert answer["status"] == "ok", answer
+        self.probe.data(door.base, "delete", username=name)
 
     def names(self, door: SiteDoor) -> list[str]:
-        answer = self.probe.ask(door.base, "users", {})
-        return [user["username"] for user in answer["data"]["users"]]
+        return [user["username"] for user in self.probe.data(door.base, "users")["users"]]
 
     def decided(
         self, door: SiteDoor, scene: Scene, timeout_s: float = PATIENCE_S

@@ -7,7 +7,6 @@ import argparse
 import base64
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Self
 from demo.scenes import REGISTERED, Scene, empty_room, visitors
 from demo.stream import write_clip
 from testing.broker import Mosquitto
+from testing.daemon import DaemonProcess
 from testing.ports import free_port
 from testing.probe import Probe
 
@@ -147,19 +147,14 @@ def soak(minutes: float, warm_up_s: float = WARM_UP_S) -> Report:
                 ),
                 encoding="utf-8",
             )
-            ostiary = Path(sys.executable).with_name("ostiary")
-            with (folder / "daemon.log").open("wb") as log:
-                daemon = subprocess.Popen([ostiary, "run", "--config", config], stderr=log)
-            try:
+            with DaemonProcess(config) as daemon:
                 probe.wait_for(f"{BASE}/availability", b"online")
                 image = base64.b64encode((PORTRAITS / "obama.jpg").read_bytes()).decode()
                 probe.ask(BASE, "register", {"username": REGISTERED, "image": image})
                 time.sleep(warm_up_s)
                 samples = _watch(daemon, minutes, metrics)
                 frames = _frames(metrics)
-            finally:
-                daemon.terminate()
-                daemon.wait(60)
+                daemon.stop()
             return Report.of(samples, minutes, frames, len(probe.of(f"{BASE}/event/login")))
 
 
@@ -168,12 +163,12 @@ def _with_room_between() -> list[Scene]:
     return [scene for visitor in visitors(PORTRAITS) for scene in (visitor, room, room)]
 
 
-def _watch(daemon: "subprocess.Popen[bytes]", minutes: float, metrics: int) -> list[Sample]:
+def _watch(daemon: DaemonProcess, minutes: float, metrics: int) -> list[Sample]:
     samples: list[Sample] = []
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
-        if daemon.poll() is not None:
-            raise RuntimeError(f"the daemon ended with status {daemon.returncode}")
+        if not daemon.is_running:
+            raise RuntimeError(f"the daemon ended with status {daemon.wait()}")
         samples.append(Sample.of(daemon.pid))
         if len(samples) % EDGE == 0:
             _frames(metrics)  # as Prometheus would

@@ -13,15 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.commands.commands import Commands
 from ostiary.errors import Busy, NotAllowed
 from ostiary.local import server as local
 from ostiary.local.client import LocalDoor
-from ostiary.local.server import LocalServer
 from ostiary.messages.commands.device import PingAnswer, PingRequest
 from ostiary.messages.commands.doors import DoorAnswer, DoorRequest
 from ostiary.messages.words import Mode
-from ostiary.store.command_log import CommandLog
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
 from testing.waiting import wait_until
@@ -51,12 +48,12 @@ def path(
         Path(folder).chmod(0o755)
         path = Path(folder) / "commands.sock"
         settings = console_settings(tmp_path, commands={"socket": path})
-        with ConsoleDoor(settings, engine, portraits, reload=free.wait) as door:
-            server = LocalServer(Commands(door.room, CommandLog(door.database)), settings)
-            server.start()
+        with (
+            ConsoleDoor(settings, engine, portraits, reload=free.wait) as door,
+            door.at_its_socket(),
+        ):
             yield path
             free.set()
-            server.stop()
 
 
 def ping(path: Path) -> PingAnswer:

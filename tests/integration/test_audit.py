@@ -167,15 +167,10 @@ def by_http(door: ConsoleDoor) -> Iterator[Ask]:
 
 @contextmanager
 def by_command_line(door: ConsoleDoor) -> Iterator[Ask]:
-    server = LocalServer(door.commands, door.settings)
-    server.start()
-    try:
-        local = LocalDoor(door.settings.commands.socket)
+    with door.at_its_socket() as local:
         yield lambda command, given: local.ask(
             command.name, command.request.model_validate(given), command.answer
         )
-    finally:
-        server.stop()
 
 
 WAYS = {

@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 
 from ostiary.cli.events import told
-from ostiary.commands.commands import Commands
 from ostiary.local.client import A, LocalDoor
-from ostiary.local.server import LocalServer
 from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
-from ostiary.store.command_log import CommandLog
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
 from testing.command_line import ostiary
@@ -31,10 +28,8 @@ def door(
     monkeypatch.setenv("TZ", "UTC")
     settings = console_settings(tmp_path)
     made = ConsoleDoor(settings, engine, portraits)
-    server = LocalServer(Commands(made.room, CommandLog(made.database)), settings)
-    server.start()
-    yield made
-    server.stop()
+    with made.at_its_socket():
+        yield made
     made.database.close()
 
 

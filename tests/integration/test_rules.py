@@ -59,20 +59,6 @@ def door(
         yield running
 
 
-def ask(probe: Probe, command: str, **request: Any) -> Any:
-    answer = probe.ask(BASE, command, request)
-    assert answer["status"] == "ok", answer
-    return answer["data"]
-
-
-def refused(probe: Probe, command: str, **request: Any) -> str:
-    answer = probe.ask(BASE, command, request)
-    assert answer["status"] == "error", answer
-    assert answer["error"]["message"]
-    code: str = answer["error"]["code"]
-    return code
-
-
 def ruled(door: Doorway, name: str) -> Reason:
     return door.room.rules.ruling(name, "front").reason
 
@@ -84,21 +70,21 @@ def cleaning(**changed: Any) -> dict[str, Any]:
 def test_a_group_with_a_rule_passes_in_its_hours_and_not_outside(
     door: Doorway, probe: Probe, clock: Clock
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
     assert ruled(door, "Anna") is Reason.GRANTED
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"])
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"])
     assert ruled(door, "Anna") is Reason.GRANTED
     clock.now += timedelta(hours=2)
     assert ruled(door, "Anna") is Reason.OUTSIDE_SCHEDULE
     assert ruled(door, "Bo") is Reason.GRANTED
-    answer = ask(probe, "access", username="Anna")
+    answer = probe.data(BASE, "access", username="Anna")
     assert answer["groups"] == ["Cleaners"]
     assert [rule["name"] for rule in answer["rules"]] == ["Cleaning"]
     assert [(each["door"], each["reason"]) for each in answer["now"]] == [
         ("front", "outside_schedule")
     ]
-    everything = ask(probe, "rules")
+    everything = probe.data(BASE, "rules")
     assert everything["groups"] == [{"name": "Cleaners", "members": 1, "rules": ["Cleaning"]}]
     assert everything["timezone"] == "Europe/Berlin"
     assert everything["rules"][0]["hours"] == [EVENINGS]
@@ -107,8 +93,8 @@ def test_a_group_with_a_rule_passes_in_its_hours_and_not_outside(
 def test_a_visitor_passes_until_the_end_and_is_removed_with_an_event_later(
     door: Doorway, probe: Probe, clock: Clock
 ) -> None:
-    ask(probe, "set_access", username="Anna", valid_until="2026-11-27")
-    assert ask(probe, "access", username="Anna")["valid_until"] == "2026-11-28T00:00+01:00"
+    probe.data(BASE, "set_access", username="Anna", valid_until="2026-11-27")
+    assert probe.data(BASE, "access", username="Anna")["valid_until"] == "2026-11-28T00:00+01:00"
     clock.now = datetime(2026, 11, 27, 22, 59, tzinfo=UTC)
     assert ruled(door, "Anna") is Reason.GRANTED
     clock.now += timedelta(minutes=1)
@@ -134,14 +120,14 @@ def test_a_visitor_passes_until_the_end_and_is_removed_with_an_event_later(
 def test_rules_follow_a_person_who_is_renamed_and_forget_one_who_is_deleted(
     door: Doorway, probe: Probe, clock: Clock
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"], valid_until="2027-01-01")
-    ask(probe, "rename", username="Anna", new_username="Änne")
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"], valid_until="2027-01-01")
+    probe.data(BASE, "rename", username="Anna", new_username="Änne")
     clock.now += timedelta(hours=2)
     assert ruled(door, "Änne") is Reason.OUTSIDE_SCHEDULE
-    ask(probe, "delete", username="Änne")
-    assert ask(probe, "rules")["groups"][0]["members"] == 0
+    probe.data(BASE, "delete", username="Änne")
+    assert probe.data(BASE, "rules")["groups"][0]["members"] == 0
     door.people.register("Änne", [some_look(7)], clock.now, source="cli")
     assert ruled(door, "Änne") is Reason.GRANTED
 
@@ -149,26 +135,26 @@ def test_rules_follow_a_person_who_is_renamed_and_forget_one_who_is_deleted(
 def test_a_group_keeps_its_people_and_rules_when_it_gets_another_name(
     door: Doorway, probe: Probe
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"])
-    ask(probe, "set_group", group="Cleaners", new_name="Reinigung")
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"])
+    probe.data(BASE, "set_group", group="Cleaners", new_name="Reinigung")
     assert ruled(door, "Anna") is Reason.GRANTED
-    assert ask(probe, "access", username="Anna")["groups"] == ["Reinigung"]
-    assert ask(probe, "rules")["rules"][0]["groups"] == ["Reinigung"]
+    assert probe.data(BASE, "access", username="Anna")["groups"] == ["Reinigung"]
+    assert probe.data(BASE, "rules")["rules"][0]["groups"] == ["Reinigung"]
 
 
 @pytest.mark.usefixtures("door")
 def test_a_group_that_somebody_is_in_is_not_removed(probe: Probe) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"], confirm=True)
-    assert refused(probe, "delete_group", group="Cleaners") == "group_in_use"
-    ask(probe, "set_access", username="Anna", groups=[])
-    ask(probe, "set_rule", rule=cleaning())
-    assert refused(probe, "delete_group", group="Cleaners") == "group_in_use"
-    ask(probe, "delete_rule", name="Cleaning")
-    ask(probe, "delete_group", group="Cleaners")
-    assert ask(probe, "rules")["groups"] == []
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"], confirm=True)
+    assert probe.error(BASE, "delete_group", group="Cleaners") == "group_in_use"
+    probe.data(BASE, "set_access", username="Anna", groups=[])
+    probe.data(BASE, "set_rule", rule=cleaning())
+    assert probe.error(BASE, "delete_group", group="Cleaners") == "group_in_use"
+    probe.data(BASE, "delete_rule", name="Cleaning")
+    probe.data(BASE, "delete_group", group="Cleaners")
+    assert probe.data(BASE, "rules")["groups"] == []
 
 
 @pytest.mark.usefixtures("door")
@@ -208,81 +194,81 @@ def test_a_group_that_somebody_is_in_is_not_removed(probe: Probe) -> None:
 def test_a_rule_that_cannot_be_is_refused_with_its_code_and_changes_nothing(
     probe: Probe, changed: dict[str, Any], code: str
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    assert refused(probe, "set_rule", rule=cleaning(**changed)) == code
-    assert ask(probe, "rules")["rules"] == []
+    probe.data(BASE, "set_group", group="Cleaners")
+    assert probe.error(BASE, "set_rule", rule=cleaning(**changed)) == code
+    assert probe.data(BASE, "rules")["rules"] == []
 
 
 @pytest.mark.usefixtures("door")
 def test_an_end_before_its_start_or_an_unknown_group_is_refused_for_a_person(probe: Probe) -> None:
     ends = {"valid_from": "2026-12-02", "valid_until": "2026-12-01"}
-    assert refused(probe, "set_access", username="Anna", **ends) == "period_invalid"
-    assert refused(probe, "set_access", username="Anna", groups=["Nobody"]) == "group_unknown"
-    assert refused(probe, "set_access", username="Nobody") == "user_unknown"
-    assert refused(probe, "access", username="Nobody") == "user_unknown"
+    assert probe.error(BASE, "set_access", username="Anna", **ends) == "period_invalid"
+    assert probe.error(BASE, "set_access", username="Anna", groups=["Nobody"]) == "group_unknown"
+    assert probe.error(BASE, "set_access", username="Nobody") == "user_unknown"
+    assert probe.error(BASE, "access", username="Nobody") == "user_unknown"
 
 
 def test_a_change_that_locks_everybody_out_is_asked_twice(door: Doorway, probe: Probe) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
     for name in ("Anna", "Bo"):
-        ask(probe, "set_access", username=name, groups=["Cleaners"])
-    assert refused(probe, "delete_rule", name="Cleaning") == "locks_everybody_out"
-    assert [rule["name"] for rule in ask(probe, "rules")["rules"]] == ["Cleaning"]
+        probe.data(BASE, "set_access", username=name, groups=["Cleaners"])
+    assert probe.error(BASE, "delete_rule", name="Cleaning") == "locks_everybody_out"
+    assert [rule["name"] for rule in probe.data(BASE, "rules")["rules"]] == ["Cleaning"]
     assert ruled(door, "Anna") is Reason.GRANTED
     over = cleaning(valid_until="2026-11-01")
-    assert refused(probe, "set_rule", rule=over) == "locks_everybody_out"
-    ask(probe, "delete_rule", name="Cleaning", confirm=True)
+    assert probe.error(BASE, "set_rule", rule=over) == "locks_everybody_out"
+    probe.data(BASE, "delete_rule", name="Cleaning", confirm=True)
     assert ruled(door, "Anna") is Reason.NOT_ALLOWED_HERE
 
 
 @pytest.mark.usefixtures("door")
 def test_a_rule_gets_another_name_and_no_other_rules_name(probe: Probe) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
-    ask(probe, "set_rule", rule=cleaning(name="Other"))
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_rule", rule=cleaning(name="Other"))
     renamed = cleaning(name="Other")
-    assert refused(probe, "set_rule", rule=renamed, replaces="Cleaning") == "rule_exists"
-    assert refused(probe, "set_rule", rule=renamed, replaces="Gone") == "rule_unknown"
-    ask(probe, "set_rule", rule=cleaning(name="Evenings"), replaces="Cleaning")
-    assert [rule["name"] for rule in ask(probe, "rules")["rules"]] == ["Evenings", "Other"]
-    assert refused(probe, "delete_rule", name="Cleaning") == "rule_unknown"
+    assert probe.error(BASE, "set_rule", rule=renamed, replaces="Cleaning") == "rule_exists"
+    assert probe.error(BASE, "set_rule", rule=renamed, replaces="Gone") == "rule_unknown"
+    probe.data(BASE, "set_rule", rule=cleaning(name="Evenings"), replaces="Cleaning")
+    assert [rule["name"] for rule in probe.data(BASE, "rules")["rules"]] == ["Evenings", "Other"]
+    assert probe.error(BASE, "delete_rule", name="Cleaning") == "rule_unknown"
 
 
 def test_hours_until_midnight_may_be_written_either_way(
     door: Doorway, probe: Probe, clock: Clock
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"])
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"])
     clock.now = datetime(2026, 11, 25, 22, 59, tzinfo=UTC)  # 23:59 in Berlin
     for end in ("00:00", "24:00"):
-        ask(probe, "set_rule", rule=cleaning(hours=[{**EVENINGS, "end": end}]))
+        probe.data(BASE, "set_rule", rule=cleaning(hours=[{**EVENINGS, "end": end}]))
         assert ruled(door, "Anna") is Reason.GRANTED
     nothing = cleaning(hours=[{**EVENINGS, "start": "00:00", "end": "00:00"}])
-    assert refused(probe, "set_rule", rule=nothing) == "schedule_invalid"
+    assert probe.error(BASE, "set_rule", rule=nothing) == "schedule_invalid"
 
 
 def test_holidays_close_the_weekdays_they_fall_on(door: Doorway, probe: Probe) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"])
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"])
     day = {"date": "2026-11-25", "name": "Katharinentag"}
-    assert refused(probe, "set_holidays", holidays=[day, day]) == "period_invalid"
-    ask(probe, "set_holidays", holidays=[day])
+    assert probe.error(BASE, "set_holidays", holidays=[day, day]) == "period_invalid"
+    probe.data(BASE, "set_holidays", holidays=[day])
     assert ruled(door, "Anna") is Reason.OUTSIDE_SCHEDULE
-    assert ask(probe, "rules")["holidays"] == [day]
+    assert probe.data(BASE, "rules")["holidays"] == [day]
 
 
 def test_without_a_synchronised_clock_whoever_has_hours_is_denied(
     door: Doorway, probe: Probe, clock: Clock
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"])
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"])
     clock.trusted = False
     assert ruled(door, "Anna") is Reason.CLOCK_UNTRUSTED
     assert ruled(door, "Bo") is Reason.GRANTED
-    assert ask(probe, "rules")["clock_trusted"] is False
+    assert probe.data(BASE, "rules")["clock_trusted"] is False
 
 
 def test_a_rule_command_delivered_twice_runs_once_and_is_in_the_audit_trail(
@@ -301,11 +287,11 @@ def test_a_face_sent_with_login_is_denied_where_its_person_may_not_pass(
     probe: Probe, portraits: Path, clock: Clock
 ) -> None:
     image = base64.b64encode((portraits / "obama.jpg").read_bytes()).decode()
-    ask(probe, "register", username="Barack", image=image, valid_until="2026-11-26")
+    probe.data(BASE, "register", username="Barack", image=image, valid_until="2026-11-26")
     picture = base64.b64encode((portraits / "obama2.jpg").read_bytes()).decode()
-    assert ask(probe, "login", image=picture)["reason"] == "granted"
+    assert probe.data(BASE, "login", image=picture)["reason"] == "granted"
     clock.now += timedelta(days=2)
-    denied = ask(probe, "login", image=picture)
+    denied = probe.data(BASE, "login", image=picture)
     assert (denied["success"], denied["reason"]) == (False, "expired")
     assert "expired" not in denied["message"]
 
@@ -314,60 +300,64 @@ def test_a_face_sent_with_login_is_denied_where_its_person_may_not_pass(
 def test_a_line_of_a_list_registers_somebody_new_and_changes_somebody_known(
     probe: Probe, portraits: Path
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    assert refused(probe, "put_person", username="Barack") == "photo_missing"
+    probe.data(BASE, "set_group", group="Cleaners")
+    assert probe.error(BASE, "put_person", username="Barack") == "photo_missing"
     image = base64.b64encode((portraits / "obama.jpg").read_bytes()).decode()
     unknown = {"username": "Barack", "image": image, "groups": ["Nobody"]}
-    assert refused(probe, "put_person", **unknown) == "group_unknown"
+    assert probe.error(BASE, "put_person", **unknown) == "group_unknown"
     taken = {**unknown, "groups": ["Cleaners"], "valid_until": "2030-01-01"}
-    assert ask(probe, "put_person", **taken) == {"username": "Barack", "registered": True}
-    assert ask(probe, "put_person", username="Barack")["registered"] is False
+    assert probe.data(BASE, "put_person", **taken) == {"username": "Barack", "registered": True}
+    assert probe.data(BASE, "put_person", username="Barack")["registered"] is False
 
     def allowed() -> tuple[Any, Any]:
-        people = {user["username"]: user for user in ask(probe, "users")["users"]}
+        people = {user["username"]: user for user in probe.data(BASE, "users")["users"]}
         return people["Barack"]["groups"], people["Barack"]["valid_until"]
 
     until = "2030-01-01T23:00:00.000Z"
     assert allowed() == (["Cleaners"], until)
-    ask(probe, "put_person", username="Barack", groups=[])
+    probe.data(BASE, "put_person", username="Barack", groups=[])
     assert allowed() == ([], until)
-    ask(probe, "put_person", username="Barack", groups=["Cleaners"], valid_until=None)
+    probe.data(BASE, "put_person", username="Barack", groups=["Cleaners"], valid_until=None)
     assert allowed() == (["Cleaners"], None)
 
 
 def test_what_set_access_leaves_out_stays_and_what_is_empty_is_cleared(
     door: Doorway, probe: Probe
 ) -> None:
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_access", username="Anna", groups=["Cleaners"], valid_from="2026-01-01")
-    ask(probe, "set_access", username="Anna", valid_until="2030-01-01", confirm=True)
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"], valid_from="2026-01-01")
+    probe.data(BASE, "set_access", username="Anna", valid_until="2030-01-01", confirm=True)
     person = door.room.rules.person("Anna")
     assert person.groups == {"Cleaners"}
     assert person.valid_from is not None
     late = {"username": "Anna", "valid_from": "2031-01-01", "confirm": True}
-    assert refused(probe, "set_access", **late) == "period_invalid"  # after the end that is there
-    ask(probe, "set_access", username="Anna", valid_from=None, confirm=True)
+    assert (
+        probe.error(BASE, "set_access", **late) == "period_invalid"
+    )  # after the end that is there
+    probe.data(BASE, "set_access", username="Anna", valid_from=None, confirm=True)
     person = door.room.rules.person("Anna")
     assert person.groups == {"Cleaners"}
     assert person.valid_from is None
     assert person.valid_until is not None
-    ask(probe, "set_access", username="Anna", groups=[])
+    probe.data(BASE, "set_access", username="Anna", groups=[])
     assert door.room.rules.person("Anna").groups == frozenset()
 
 
 def test_set_access_answers_with_what_is_in_force_after_it(probe: Probe, door: Doorway) -> None:
     assert door.room.rules.stored.groups == frozenset()
-    ask(probe, "set_group", group="Cleaners")
-    ask(probe, "set_rule", rule=cleaning())
+    probe.data(BASE, "set_group", group="Cleaners")
+    probe.data(BASE, "set_rule", rule=cleaning())
     wanted = {"username": "Anna", "groups": ["Cleaners"], "valid_until": "2030-01-01"}
-    answered = ask(probe, "set_access", **wanted)
+    answered = probe.data(BASE, "set_access", **wanted)
     assert (answered["groups"], answered["always"]) == (["Cleaners"], False)
     assert answered["valid_until"] == "2030-01-02T00:00+01:00"
     assert [rule["name"] for rule in answered["rules"]] == ["Cleaning"]
-    assert answered == ask(probe, "access", username="Anna")
-    expired = ask(probe, "set_access", username="Anna", valid_until="2026-01-01", confirm=True)
+    assert answered == probe.data(BASE, "access", username="Anna")
+    expired = probe.data(
+        BASE, "set_access", username="Anna", valid_until="2026-01-01", confirm=True
+    )
     assert [each["reason"] for each in expired["now"]] == ["expired"]
-    assert expired == ask(probe, "access", username="Anna")
+    assert expired == probe.data(BASE, "access", username="Anna")
 
 
 def fail_after_setting_a_group(door: Doorway) -> None:

@@ -22,12 +22,6 @@ shown_within_s = 2
 TRUSTING = SITE + '[clock]\ntrust = "always"\n'
 
 
-def ask(probe: Probe, command: str, **request: Any) -> Any:
-    answer = probe.ask(BASE, command, request)
-    assert answer["status"] == "ok", answer
-    return answer["data"]
-
-
 def next_reason(probe: Probe, reason: str) -> dict[str, Any]:
     """The next decision with that reason, from now on."""
     before = len(probe.of(LOGIN))
@@ -45,8 +39,8 @@ def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
     with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, TRUSTING)):
         probe.wait_for(f"{BASE}/availability", b"online")
         end = datetime.now(UTC) + timedelta(seconds=12)
-        ask(
-            probe,
+        probe.data(
+            BASE,
             "register",
             username="Visitor",
             source="camera",
@@ -83,20 +77,20 @@ def test_a_group_passes_in_its_hours_and_a_change_of_them_holds_at_once(
     then = (datetime.now(UTC) + timedelta(hours=9)).strftime("%H:00")
     with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, TRUSTING)):
         probe.wait_for(f"{BASE}/availability", b"online")
-        ask(probe, "set_group", group="Staff")
-        ask(probe, "set_rule", rule=rule)
-        ask(probe, "register", username="Ann", source="camera", groups=["Staff"])
+        probe.data(BASE, "set_group", group="Staff")
+        probe.data(BASE, "set_rule", rule=rule)
+        probe.data(BASE, "register", username="Ann", source="camera", groups=["Staff"])
         next_reason(probe, "granted")
         hours = [{"days": week, "start": elsewhere, "end": then}]
-        ask(probe, "set_rule", rule={**rule, "hours": hours})
+        probe.data(BASE, "set_rule", rule={**rule, "hours": hours})
         assert next_reason(probe, "outside_schedule")["username"] == "Ann"
-        answer = ask(probe, "access", username="Ann")
+        answer = probe.data(BASE, "access", username="Ann")
         assert answer["now"][0]["reason"] == "outside_schedule"
-        ask(probe, "set_rule", rule={**rule, "needs": "face+pin"})
+        probe.data(BASE, "set_rule", rule={**rule, "needs": "face+pin"})
         next_reason(probe, "credential_missing")  # whoever stays is not told the same grant again
-        ask(probe, "set_rule", rule=rule)
-        ask(
-            probe,
+        probe.data(BASE, "set_rule", rule=rule)
+        probe.data(
+            BASE,
             "set_access",
             username="Ann",
             groups=["Staff"],
@@ -112,5 +106,5 @@ def test_hours_go_by_the_clock_only_while_it_is_synchronised(
     expected = "granted" if is_synchronised() else "clock_untrusted"
     with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, SITE)):
         probe.wait_for(f"{BASE}/availability", b"online")
-        ask(probe, "register", username="Ann", source="camera", valid_until="2099-01-01")
+        probe.data(BASE, "register", username="Ann", source="camera", valid_until="2099-01-01")
         assert next_reason(probe, expected)["username"] == "Ann"
