@@ -23,7 +23,8 @@ from ostiary.camera.reader import CameraReader
 from ostiary.clock import utc_now
 from ostiary.decision.camera_memory import Announcement
 from ostiary.pipeline.recognition import Recognition
-from ostiary.settings import AccessSettings, CameraSettings, Settings, StoreSettings
+from ostiary.service.logging import configure_logging
+from ostiary.settings import AccessSettings, CameraSettings, LogSettings, Settings, StoreSettings
 from ostiary.vision.image import decode_image
 
 ACCESS = AccessSettings(decide_within_s=10.0, cooldown_s=4.0)
@@ -106,4 +107,5 @@ def judge(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    configure_logging(LogSettings())  # to standard error
     sys.stdout.write(json.dumps(judge(Path(sys.argv[1]))))
