@@ -30,7 +30,7 @@ def decide(door: Doorway) -> int:
     event = door.events.append_login(
         Decision(Reason.UNKNOWN_FACE, distance=0.7, liveness=0.99),
         source="front",
-        now=door.room.clock(),
+        now=door.services.clock(),
     )
     return event.seq
 

@@ -85,8 +85,8 @@ class ConsoleDoor:
             core = making.enter_context(opened_core(configured, engine))
             doors = making.enter_context(opened_doors(core))
             self._pipeline = Pipeline(core, doors, cameras=cameras)
-            self.room = replace(services_of(core, doors, self._pipeline), **services)
-            building = Building(core, doors, self._pipeline, self.room)
+            self.services = replace(services_of(core, doors, self._pipeline), **services)
+            building = Building(core, doors, self._pipeline, self.services)
             parts = opened_parts(core, doors, self._pipeline, building)
             shown = replace(
                 making.enter_context(parts),

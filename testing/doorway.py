@@ -54,8 +54,10 @@ class Doorway:
         with ExitStack() as making:
             opening = opened_core(settings, engine, clock=clock, clock_trusted=clock_trusted)
             core = making.enter_context(opening)
-            self.room = replace(services_without_cameras(core), cameras=dict(cameras), **services)
-            bus = Bus(core, self.room)
+            self.services = replace(
+                services_without_cameras(core), cameras=dict(cameras), **services
+            )
+            bus = Bus(core, self.services)
             self._made = making.pop_all()
         self.database, self.events, self.people = core.database, core.events, core.people
         self.commands, self.mqtt = bus.commands, bus.mqtt

@@ -48,7 +48,7 @@ def test_a_signed_credential_that_was_overheard_opens_nothing_when_it_is_sent_ag
     counting = Counting()
     data = SIGNER.sign(CREDENTIAL, f'{{"pin": "{PIN}"}}', utc_now()).model_dump_json().encode()
     with (
-        Doorway(settings, engine, doors={"front": None}, presenting=counting),
+        Doorway(settings, engine, doors={"front": None}, credential_check=counting),
         Probe(broker.port, f"{BASE}/response/#") as probe,
     ):
         probe.send(CREDENTIAL, data)

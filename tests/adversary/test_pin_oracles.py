@@ -50,7 +50,7 @@ class House:
         )
         hasher = PinHasher()
         self.locked = LockOut(TRIES, lambda: self.now)
-        self.presenting = CredentialCheck(
+        self.credential_check = CredentialCheck(
             people.credentials, self.keeper, hasher, self.locked, lambda: self.now
         )
         for number, (name, pin) in enumerate((("Ada", PIN), ("Vi", VISITORS), ("Eve", None))):
@@ -60,7 +60,7 @@ class House:
         services = replace(
             services_without_cameras(core),
             doors={"front": _Door()},  # type: ignore[dict-item]
-            presenting=self.presenting,
+            credential_check=self.credential_check,
             hasher=hasher,
         )
         self.commands = Commands(services, CommandLog(self.database))
@@ -148,8 +148,8 @@ def test_who_may_not_pass_any_more_clears_no_count(house: House) -> None:
     """A visitor's own PIN between the guesses gives them no more of these."""
     denied = 0
     for number in range(48):
-        house.presenting.present("front", Entry("pin", f"9{number:05}"))
-        house.presenting.present("front", Entry("pin", VISITORS))
+        house.credential_check.present("front", Entry("pin", f"9{number:05}"))
+        house.credential_check.present("front", Entry("pin", VISITORS))
         denied = house.told.count(Reason.WRONG_CREDENTIAL)
         house.now += 0.14
     assert denied <= TRIES
@@ -158,22 +158,22 @@ def test_who_may_not_pass_any_more_clears_no_count(house: House) -> None:
 
 def test_nor_does_who_may_pass(house: House) -> None:
     for number in range(48):
-        house.presenting.present("front", Entry("pin", f"9{number:05}"))
-        house.presenting.present("front", Entry("pin", PIN))
+        house.credential_check.present("front", Entry("pin", f"9{number:05}"))
+        house.credential_check.present("front", Entry("pin", PIN))
         house.now += 0.14
     assert house.told.count(Reason.WRONG_CREDENTIAL) <= TRIES
 
 
 def test_right_ones_count_for_nothing_however_many_come(house: House) -> None:
     for _ in range(40):
-        assert house.presenting.present("front", Entry("pin", PIN)) == "granted"
+        assert house.credential_check.present("front", Entry("pin", PIN)) == "granted"
 
 
 def test_a_wrong_one_is_forgiven_in_time(house: House) -> None:
     for number in range(40):
-        house.presenting.present("front", Entry("pin", f"9{number:05}"))
+        house.credential_check.present("front", Entry("pin", f"9{number:05}"))
         house.now += 1000
-    assert house.presenting.present("front", Entry("pin", PIN)) == "granted"
+    assert house.credential_check.present("front", Entry("pin", PIN)) == "granted"
 
 
 def test_that_a_pin_is_somebodys_is_told_seldom_and_written_down(house: House) -> None:

@@ -31,7 +31,7 @@ def test_two_registrations_of_one_face_do_not_both_succeed(door: Doorway, portra
     """Both have looked at their picture before either is stored."""
     effects = [
         register(
-            door.room,
+            door.services,
             RegisterRequest(
                 username=name, image=(portraits / picture).read_bytes(), require_live=False
             ),
@@ -49,11 +49,11 @@ def test_two_registrations_of_one_face_do_not_both_succeed(door: Doorway, portra
 def test_nor_a_registration_and_a_further_template(door: Doorway, portraits: Path) -> None:
     biden = (portraits / "biden.jpg").read_bytes()
     first = RegisterRequest(username="Bo", image=biden, require_live=False)
-    done(door, register(door.room, first, ANYBODY))
+    done(door, register(door.services, first, ANYBODY))
     further = AddTemplateRequest(username="Bo", image=biden, require_live=False)
-    adds = add_template(door.room, further, ANYBODY)
+    adds = add_template(door.services, further, ANYBODY)
     twin = RegisterRequest(username="Eve", image=biden, require_live=False, allow_twin=True)
-    done(door, register(door.room, twin, ANYBODY))
+    done(door, register(door.services, twin, ANYBODY))
     with pytest.raises(AlreadyRegistered):
         done(door, adds)
     door.database.close()

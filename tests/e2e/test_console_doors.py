@@ -86,7 +86,7 @@ def test_a_pin_is_never_in_an_address_though_no_script_has_come_yet(
 
 
 def test_a_door_is_locked_down_and_opened_from_the_live_page(stage: Stage, visit: Open) -> None:
-    guard = stage.door.room.doors["front"]
+    guard = stage.door.services.doors["front"]
     page = visit(stage)
     page.goto(stage.url())
     section = page.get_by_role("region", name="The door")

@@ -92,7 +92,7 @@ def test_a_tablet_shows_what_is_asked_and_takes_a_pin_and_names_nobody(
     shoot(page, f"kiosk-granted-{language}")
     stage.show("phone")
     expect(said).to_have_text(words["denied"])
-    stage.door.room.doors["front"].set_mode(Mode.LOCKDOWN, "http/anna")
+    stage.door.services.doors["front"].set_mode(Mode.LOCKDOWN, "http/anna")
     expect(said).to_have_text(words["lockdown"])
     shoot(page, f"kiosk-lockdown-{language}")
     assert NAME not in page.content()

@@ -64,7 +64,7 @@ def house(stage: Stage) -> None:
 
 
 def hours(stage: Stage, name: str) -> list[tuple[str, str, str]] | None:
-    rule = next(rule for rule in stage.door.room.rules.rules() if rule.name == name)
+    rule = next(rule for rule in stage.door.services.rules.rules() if rule.name == name)
     if rule.hours is None:
         return None
     return [("+".join(each.days), each.start, each.end) for each in rule.hours]
@@ -176,7 +176,7 @@ def test_a_visitor_is_enrolled_in_two_taps_and_their_end_is_seen(stage: Stage, v
     page.get_by_role("button", name="Take the picture").click()
     expect(page.locator("#outcome")).to_contain_text("is registered")
     shoot(page, "visitor-enrolled")
-    until = stage.door.room.rules.person("Plumber").valid_until
+    until = stage.door.services.rules.person("Plumber").valid_until
     assert until is not None
     assert timedelta(hours=23) < until - datetime.now(UTC) <= timedelta(days=2)
     page.get_by_role("link", name="Show Plumber").click()
@@ -198,7 +198,7 @@ def test_a_person_gets_groups_and_the_week_they_may_pass_is_seen(stage: Stage, v
     expect(page.locator(".rule svg")).to_be_visible()
     expect(page.locator(".rule")).to_contain_text("Face and PIN")
     shoot(page, "person-access")
-    assert stage.door.room.rules.person("张三").groups == {"Staff"}
+    assert stage.door.services.rules.person("张三").groups == {"Staff"}
 
 
 def test_a_list_is_taken_line_by_line_with_a_report_and_saved_again(

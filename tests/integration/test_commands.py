@@ -559,6 +559,6 @@ def test_what_happens_while_events_are_listed_is_followed(door: Doorway) -> None
             return given
 
     happens()
-    with Busy(login_of(door.room.settings, new_client_id()), Topics(BASE)) as busy:
+    with Busy(login_of(door.services.settings, new_client_id()), Topics(BASE)) as busy:
         followed = told(busy, EventsRequest(), 20, None, follow=True)
         assert [each.seq for each in islice(followed, 4)] == [1, 2, 3, 4]

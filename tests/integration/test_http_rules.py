@@ -191,7 +191,7 @@ def test_a_list_is_read_and_written_over_http_and_audited(
     assert "Ann,Staff,,," in listed.text
     actions = [row["action"] for row in operator.ask("GET", "/api/v1/audit").json()["rows"]]
     assert actions[:4] == ["access_set", "person_put", "access_set", "group_set"]
-    assert door.room.rules.person("Ann").groups == {"Staff"}
+    assert door.services.rules.person("Ann").groups == {"Staff"}
 
 
 def page(operator: Browser, path: str) -> str:
@@ -311,4 +311,4 @@ def test_the_page_of_somebody_who_was_altered_opens_and_deletes_them(
         connection.execute("UPDATE users SET key = 'no key'")
     assert "Ann" in page(operator, "/person?name=Ann")
     operator.ask("DELETE", "/api/v1/users/Ann").raise_for_status()
-    assert door.room.people.has("Ann") is False
+    assert door.services.people.has("Ann") is False

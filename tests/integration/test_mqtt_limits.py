@@ -108,7 +108,7 @@ def fill(door: Doorway) -> None:
         door.people.register(f"Person {number:02}", [some_look(number)], NOW, source="cli")
     with door.people.changing():
         for number in range(60):
-            door.room.rules.set_group(f"{'A group of many words ' * 2} {number}", None)
+            door.services.rules.set_group(f"{'A group of many words ' * 2} {number}", None)
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ def test_a_command_that_was_run_says_so_although_its_answer_is_too_large(
         groups = [f"Group {'x' * 40} {number}" for number in range(5)]
         with door.people.changing():
             for name in groups:
-                door.room.rules.set_group(name, None)
+                door.services.rules.set_group(name, None)
         request = {"username": "Ada", "groups": groups, "confirm": True}
         probe.ask(BASE, "set_access", request)
         answer = probe.ask(BASE, "set_access", request)
         assert answer["error"]["code"] == "answer_too_large"
         assert answer["error"]["message"].startswith("The command was run")
-        assert door.room.rules.person("Ada").groups == frozenset(groups)
+        assert door.services.rules.person("Ada").groups == frozenset(groups)
 
 
 def test_an_event_larger_than_the_broker_takes_holds_up_none_and_is_told_once_it_fits(
@@ -333,7 +333,7 @@ def test_the_command_line_has_everybody_whatever_the_brokers_limit(
 ) -> None:
     with door_at(small, tmp_path, engine) as door:
         fill(door)
-        login = login_of(door.room.settings, new_client_id())
+        login = login_of(door.services.settings, new_client_id())
         with RemoteDoor(login, Topics(BASE)) as remote:
             assert remote.packet_limit == LIMIT
             names = [user.username for user in everybody(remote).users]
@@ -348,7 +348,7 @@ def test_a_command_too_large_for_the_broker_is_refused_by_name_and_the_next_is_s
     tmp_path: Path, small: Mosquitto, engine: VisionEngine
 ) -> None:
     with door_at(small, tmp_path, engine) as door:
-        login = login_of(door.room.settings, new_client_id())
+        login = login_of(door.services.settings, new_client_id())
         with RemoteDoor(login, Topics(BASE)) as remote:
             large = LoginRequest.model_validate({"image": "AAAA" * 2000})
             with pytest.raises(RequestTooLarge, match="3,500 bytes at most"):

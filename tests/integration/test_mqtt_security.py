@@ -71,7 +71,7 @@ def test_door_operator_and_reader_do_what_they_should(
         door.events.append_login(
             Decision(Reason.GRANTED, "Ada", distance=0.3, liveness=0.9),
             source="front",
-            now=door.room.clock(),
+            now=door.services.clock(),
             duress=True,
         )
         assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"
@@ -136,7 +136,7 @@ def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
     settings = secure(tmp_path, broker.port, authority, role="reader")
     with Doorway(settings, engine) as door:
         with structlog.testing.capture_logs() as logs:
-            door.people.register("Ada", [some_look()], door.room.clock(), source="cli")
+            door.people.register("Ada", [some_look()], door.services.clock(), source="cli")
             time.sleep(1)
         assert any("ACL" in entry.get("reason", "") for entry in logs)
         assert door.events.queue_length() == 1

@@ -60,7 +60,7 @@ def door(
 
 
 def ruled(door: Doorway, name: str) -> Reason:
-    return door.room.rules.ruling(name, "front").reason
+    return door.services.rules.ruling(name, "front").reason
 
 
 def cleaning(**changed: Any) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def test_a_visitor_passes_until_the_end_and_is_removed_with_an_event_later(
     clock.now += timedelta(minutes=1)
     assert ruled(door, "Anna") is Reason.EXPIRED
     clock.now += timedelta(days=30) - timedelta(seconds=1)
-    assert door.room.rules.remove_ended() == 0
+    assert door.services.rules.remove_ended() == 0
     clock.now += timedelta(seconds=1)
     clock.trusted = False
-    assert door.room.rules.remove_ended() == 0
+    assert door.services.rules.remove_ended() == 0
     clock.trusted = True
-    assert door.room.rules.remove_ended() == 1
+    assert door.services.rules.remove_ended() == 1
     removed = ("deleted", "Anna", "expiry")
 
     def told() -> list[tuple[str, str, str]]:
@@ -114,7 +114,7 @@ def test_a_visitor_passes_until_the_end_and_is_removed_with_an_event_later(
 
     probe.wait_until(lambda: removed in told())
     assert [user.username for user in door.people.list()] == ["Bo"]
-    assert door.room.rules.stored.people == {}
+    assert door.services.rules.stored.people == {}
 
 
 def test_rules_follow_a_person_who_is_renamed_and_forget_one_who_is_deleted(
@@ -327,7 +327,7 @@ def test_what_set_access_leaves_out_stays_and_what_is_empty_is_cleared(
     probe.data(BASE, "set_group", group="Cleaners")
     probe.data(BASE, "set_access", username="Anna", groups=["Cleaners"], valid_from="2026-01-01")
     probe.data(BASE, "set_access", username="Anna", valid_until="2030-01-01", confirm=True)
-    person = door.room.rules.person("Anna")
+    person = door.services.rules.person("Anna")
     assert person.groups == {"Cleaners"}
     assert person.valid_from is not None
     late = {"username": "Anna", "valid_from": "2031-01-01", "confirm": True}
@@ -335,16 +335,16 @@ def test_what_set_access_leaves_out_stays_and_what_is_empty_is_cleared(
         probe.error(BASE, "set_access", **late) == "period_invalid"
     )  # after the end that is there
     probe.data(BASE, "set_access", username="Anna", valid_from=None, confirm=True)
-    person = door.room.rules.person("Anna")
+    person = door.services.rules.person("Anna")
     assert person.groups == {"Cleaners"}
     assert person.valid_from is None
     assert person.valid_until is not None
     probe.data(BASE, "set_access", username="Anna", groups=[])
-    assert door.room.rules.person("Anna").groups == frozenset()
+    assert door.services.rules.person("Anna").groups == frozenset()
 
 
 def test_set_access_answers_with_what_is_in_force_after_it(probe: Probe, door: Doorway) -> None:
-    assert door.room.rules.stored.groups == frozenset()
+    assert door.services.rules.stored.groups == frozenset()
     probe.data(BASE, "set_group", group="Cleaners")
     probe.data(BASE, "set_rule", rule=cleaning())
     wanted = {"username": "Anna", "groups": ["Cleaners"], "valid_until": "2030-01-01"}
@@ -362,16 +362,16 @@ def test_set_access_answers_with_what_is_in_force_after_it(probe: Probe, door: D
 
 def fail_after_setting_a_group(door: Doorway) -> None:
     with door.people.changing():
-        door.room.rules.set_group("Two", None)
-        door.room.rules.check_groups(["Three"])
+        door.services.rules.set_group("Two", None)
+        door.services.rules.check_groups(["Three"])
 
 
 def test_a_change_that_failed_halfway_is_not_in_force(door: Doorway) -> None:
     with door.people.changing():
-        door.room.rules.set_group("One", None)
+        door.services.rules.set_group("One", None)
     with pytest.raises(GroupUnknown):
         fail_after_setting_a_group(door)
-    assert door.room.rules.stored.groups == {"One"}
+    assert door.services.rules.stored.groups == {"One"}
 
 
 def test_a_rule_that_cannot_be_read_lets_nobody_pass_and_stops_nothing(
@@ -392,11 +392,11 @@ def test_a_rule_that_cannot_be_read_lets_nobody_pass_and_stops_nothing(
             store.put_rule(None, content, ["Staff"])
         store.put_person("Anna", StoredPerson(frozenset({"Staff"})))
     with Doorway(settings, engine) as running:
-        assert running.room.rules.rules() == ()
+        assert running.services.rules.rules() == ()
         assert ruled(running, "Anna") is Reason.NOT_ALLOWED_HERE
         running.people.delete("Anna", WEDNESDAY_EVENING, source="cli")
         with pytest.raises(GroupInUse):
-            running.room.rules.delete_group("Staff")
+            running.services.rules.delete_group("Staff")
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_first_week_of_an_installer_on_the_command_line(
         assert any(code in line for line in report), taken.stdout
     assert {user.username for user in door.people.list()} == {"Barack", "Joe"}
 
-    port = str(door.room.settings.mqtt.port)
+    port = str(door.services.settings.mqtt.port)
     listed = ostiary("rules", "list", "--port", port, "--device", "test")
     assert listed.stderr == ""
     assert "mon/tue/wed/thu/fri 07:00-19:00" in listed.stdout
@@ -115,16 +115,16 @@ def test_what_is_not_said_on_the_command_line_stays_and_what_is_empty_is_cleared
     assert "in no group" in said("users", "allow", "Ann", "--group", "")
 
     said("rules", "set", "Office", "--needs", "face+pin", "--two-person")
-    (rule,) = door.room.rules.rules()
+    (rule,) = door.services.rules.rules()
     assert rule.hours is not None
     assert (rule.needs, rule.two_person, rule.hours[0].end) == ("face+pin", True, "00:00")
     said("rules", "set", "Office", "--hours", "", "--no-two-person")
-    (rule,) = door.room.rules.rules()
+    (rule,) = door.services.rules.rules()
     assert (rule.needs, rule.two_person, rule.hours) == ("face+pin", False, None)
     assert ostiary("rules", "holidays").returncode == 78  # not all of them, by an oversight
     said("rules", "holidays", "2026-12-25")
     said("rules", "holidays", "--none")
-    assert not door.room.rules.stored.holidays
+    assert not door.services.rules.stored.holidays
 
 
 def test_a_picture_that_cannot_be_read_is_told_and_the_others_are_enrolled(

@@ -49,7 +49,7 @@ class Standing:
 
 
 @pytest.fixture
-def room(tmp_path: Path, engine: VisionEngine) -> Iterator[CommandServices]:
+def services(tmp_path: Path, engine: VisionEngine) -> Iterator[CommandServices]:
     settings = Settings(
         store=StoreSettings(path=tmp_path / "door.db"),
         commands=CommandSettings(enrol_s=2, allow_unverified_enrolment=True),
@@ -58,61 +58,61 @@ def room(tmp_path: Path, engine: VisionEngine) -> Iterator[CommandServices]:
         yield services_without_cameras(core)
 
 
-def enrolled(room: CommandServices, **asked: object) -> RegisterAnswer:
+def enrolled(services: CommandServices, **asked: object) -> RegisterAnswer:
     request = RegisterRequest.model_validate({"username": "Barack", "require_live": False, **asked})
-    answer = register(room, request, Context("cli", Asker(None, LOCAL)))()
+    answer = register(services, request, Context("cli", Asker(None, LOCAL)))()
     assert isinstance(answer, RegisterAnswer)
     return answer
 
 
 def test_who_never_turns_is_kept_with_one_template_and_it_is_said_what_is_missing(
-    room: CommandServices, portraits: Path
+    services: CommandServices, portraits: Path
 ) -> None:
-    before_it = replace(room, cameras={"door": Standing(portraits / "obama.jpg")})
+    before_it = replace(services, cameras={"door": Standing(portraits / "obama.jpg")})
     answer = enrolled(before_it, source="camera")
     assert (answer.templates, answer.missing) == (1, ("look_left", "look_right"))
     assert "Nobody turned the head to the left." in answer.message
-    assert room.people.roster.with_one_template == 1
+    assert services.people.roster.with_one_template == 1
 
 
 def test_the_first_picture_is_one_that_is_not_turned_away(
-    room: CommandServices, portraits: Path, tmp_path: Path
+    services: CommandServices, portraits: Path, tmp_path: Path
 ) -> None:
-    person = Turner.of(Portrait.load(portraits / "obama2.jpg"), room.engine.detector)
+    person = Turner.of(Portrait.load(portraits / "obama2.jpg"), services.engine.detector)
     aside = tmp_path / "aside.png"
     assert cv2.imwrite(str(aside), person.seen_in(Posture(yaw=-40)))
     with pytest.raises(LowQuality, match="turned away"):
-        one_face(room.engine, decode_image(aside.read_bytes()))
-    before_it = replace(room, cameras={"door": Standing(aside, portraits / "obama2.jpg")})
+        one_face(services.engine, decode_image(aside.read_bytes()))
+    before_it = replace(services, cameras={"door": Standing(aside, portraits / "obama2.jpg")})
     assert enrolled(before_it, source="camera").templates == 1
 
 
 def test_one_picture_asks_for_a_second_and_two_that_differ_are_enough(
-    room: CommandServices, portraits: Path
+    services: CommandServices, portraits: Path
 ) -> None:
     pictures = [b64encode((portraits / f"{name}.jpg").read_bytes()) for name in ("obama", "obama2")]
     texts = [each.decode() for each in pictures]
-    one = enrolled(room, username="One", image=texts[0])
+    one = enrolled(services, username="One", image=texts[0])
     assert (one.templates, one.missing) == (1, ("second_picture",))
-    two = enrolled(room, username="Two", images=texts, allow_twin=True)
+    two = enrolled(services, username="Two", images=texts, allow_twin=True)
     assert (two.templates, two.missing) == (2, ())
     assert two.message == "Two is registered."
-    assert room.people.roster.with_one_template == 1
+    assert services.people.roster.with_one_template == 1
 
 
 @pytest.mark.parametrize(
     ("draw", "word"), [(with_mask, "mouth"), (with_dark_glasses, "eyes")], ids=["mask", "glasses"]
 )
 def test_nobody_is_enrolled_with_mouth_or_eyes_covered(
-    room: CommandServices,
+    services: CommandServices,
     portraits: Path,
     draw: Callable[[BGRImage, FloatArray], BGRImage],
     word: str,
 ) -> None:
     bgr = decode_image((portraits / "obama.jpg").read_bytes())
-    landmarks = one_face(room.engine, bgr).landmarks
+    landmarks = one_face(services.engine, bgr).landmarks
     assert landmarks is not None
     picture = b64encode(encode_jpeg(draw(bgr, landmarks), 95)).decode()
     with pytest.raises(FaceCovered, match=f"The {word}"):
-        enrolled(room, image=picture)
-    assert room.people.count() == 0
+        enrolled(services, image=picture)
+    assert services.people.count() == 0

@@ -56,7 +56,7 @@ def services_of(core: Core, doors: Doors, pipeline: Pipeline) -> CommandServices
         services_without_cameras(core),
         cameras=pipeline.cameras,
         doors=doors.controllers,
-        presenting=pipeline.presenting,
+        credential_check=pipeline.credential_check,
         hasher=pipeline.hasher,
         thresholds=pipeline.access,
         forgive=partial(pipeline.doorkeeper.remember, {}),
@@ -106,7 +106,7 @@ class Building:
         self, core: Core, doors: Doors, pipeline: Pipeline, services: CommandServices
     ) -> None:
         self._doors = doors
-        self._presenting = pipeline.presenting
+        self._credential_check = pipeline.credential_check
         self._bus = Bus(core, services, doors)
         self.commands, self.mqtt = self._bus.commands, self._bus.mqtt
         self._local = LocalServer(self.commands, core.settings)
@@ -122,8 +122,8 @@ class Building:
         return () if self._site is None else self._site.overview()
 
     def start(self) -> None:
-        self._doors.start(self._presenting.submit)
-        self._presenting.start()
+        self._doors.start(self._credential_check.submit)
+        self._credential_check.start()
         self._bus.start()
         try:
             self._local.start()
@@ -135,7 +135,7 @@ class Building:
     def stop(self) -> None:
         """The doors first: that they are locked is still told."""
         self._doors.stop()
-        self._presenting.stop()
+        self._credential_check.stop()
         if self._site is not None:
             self._site.stop()
         self._local.stop()

@@ -97,7 +97,7 @@ class Pipeline:
         )
         self.hasher = PinHasher()
         self.locked_out = before.locked_out or LockOut(settings.credentials.tries)
-        self.presenting = CredentialCheck(
+        self.credential_check = CredentialCheck(
             core.people.credentials, self.doorkeeper, self.hasher, self.locked_out
         )
 

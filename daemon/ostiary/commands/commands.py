@@ -143,10 +143,10 @@ class Commands:
             answered, conflict = self._log.answer(key), None
         except TransactionConflict as error:
             answered, conflict = None, error
-        presenting, is_same = self._services.presenting, conflict is None
-        if isinstance(request, CredentialRequest) and presenting is not None:
+        check, is_same = self._services.credential_check, conflict is None
+        if isinstance(request, CredentialRequest) and check is not None:
             door = self._services.door_name(request.door)
-            taken = presenting.again(door, is_same=is_same)
+            taken = check.again(door, is_same=is_same)
         else:
             taken = self._again(command, is_same=is_same)
         if not taken:

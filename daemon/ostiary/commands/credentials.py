@@ -68,7 +68,7 @@ def add_card(
         number = _card(request.card.get_secret_value())
     else:
         door = services.door_name(request.door)
-        number = _card(_presenting(services).next_card(door, services.limits.camera_s))
+        number = _card(_credential_check(services).next_card(door, services.limits.camera_s))
     context.check_deadline()
 
     def effect() -> AddCardAnswer:
@@ -123,15 +123,15 @@ def credential(
         entry = Entry("card", _card(request.card.get_secret_value()))
     claimed = None if request.username is None else same_name(request.username)
     answer = CredentialAnswer(
-        door=door, outcome=_presenting(services).present(door, entry, claimed)
+        door=door, outcome=_credential_check(services).present(door, entry, claimed)
     )
     return lambda: answer
 
 
-def _presenting(services: CommandServices) -> Presents:
-    if services.presenting is None:
+def _credential_check(services: CommandServices) -> Presents:
+    if services.credential_check is None:
         raise NotAllowed("PINs and cards are presented to the running daemon only.")
-    return services.presenting
+    return services.credential_check
 
 
 def _card(number: str) -> str:

@@ -170,7 +170,7 @@ class CommandServices:
     decode: Callable[[bytes, ImageLimits], BGRImage] = decode_image
     thresholds: Callable[[], AccessSettings] | None = None
     doors: Mapping[str, Door] = field(default_factory=dict)
-    presenting: Presents | None = None
+    credential_check: Presents | None = None
     forgive: Callable[[], object] = _nothing
     show_picture: Callable[[str, BGRImage], object] = _shown_nowhere
     hasher: PinHasher = field(default_factory=PinHasher)

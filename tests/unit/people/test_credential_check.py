@@ -101,15 +101,15 @@ class Desk:
     def __init__(self, credentials: Credentials, hasher: PinHasher) -> None:
         self.keeper, self.clock = Keeper(), Clock()
         self.locked = LockOut(3, self.clock)
-        self.presenting = CredentialCheck(
+        self.credential_check = CredentialCheck(
             credentials, self.keeper, hasher, self.locked, monotonic=self.clock
         )
 
     def pin(self, text: str, door: str = "front", claimed: str | None = None) -> str:
-        return self.presenting.present(door, Entry("pin", text), claimed)
+        return self.credential_check.present(door, Entry("pin", text), claimed)
 
     def card(self, text: str, door: str = "front") -> str:
-        return self.presenting.present(door, Entry("card", text))
+        return self.credential_check.present(door, Entry("card", text))
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_a_keypads_entries_are_decided_on_their_own_thread_and_a_burst_is_bounde
     desk: Desk,
 ) -> None:
     for _ in range(100):
-        desk.presenting.submit("front", Entry("pin", "999111"))
-    desk.presenting.start()
-    desk.presenting.stop()
+        desk.credential_check.submit("front", Entry("pin", "999111"))
+    desk.credential_check.start()
+    desk.credential_check.stop()
     assert len(desk.keeper.mistakes) <= 4
