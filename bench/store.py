@@ -25,9 +25,9 @@ from ostiary.messages.words import Reason
 from ostiary.settings import VisionSettings
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
-from ostiary.store.event_rows import login_event
+from ostiary.store.event_rows import Named, login_event
 from ostiary.store.events import Events
-from ostiary.store.links import EventRow
+from ostiary.store.links import EVENT_COLUMNS, EventRow
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
@@ -84,12 +84,12 @@ def _forgetting(path: Path) -> Iterator[Measure]:
             seqs = range(first + 1, first + EVENTS_A_TRANSACTION + 1)
             events.mark_delivered(seqs, NOW)
         begun = time.perf_counter()
-        assert database.scrub({"person 1"})
+        assert database.scrub({b"person 1"})
         whole = time.perf_counter() - begun
         waits = []
         with ThreadPoolExecutor(1) as cleaner:
             for part in range(MOMENTS):
-                done = cleaner.submit(database.scrub, {"person 1"})
+                done = cleaner.submit(database.scrub, {b"person 1"})
                 time.sleep(whole * part / MOMENTS)
                 begun = time.perf_counter()
                 _decide(events, 1)
@@ -106,12 +106,22 @@ def _events(folder: Path) -> Iterator[Line]:
         Database.open(folder / "plain.db") as plain,
         Database.open(folder / "bare.db") as bare,
     ):
+        for database in (sealed, plain):
+            _register(database, EVENTS_A_ROUND)
         times = medians_ms(
             (lambda: _append(sealed), lambda: _append(plain), lambda: _bare(bare)), ROUNDS
         )
     ours, unsealed, reference = (each / EVENTS_A_ROUND for each in times)
     yield Line("event_sealed_and_chained_vs_bare", ours, reference, reference / ours, None)
     yield Line("event_sealed_vs_plain", ours, unsealed, unsealed / ours, None)
+
+
+def _register(database: Database, people: int) -> None:
+    face = np.full(128, 0.1)
+    with database.transaction():
+        for number in range(people):
+            name = f"person {number}"
+            Users(database).add(name, [face], NOW, recognizer="dlib", source="bench")
 
 
 class _Unchained(Chain):
@@ -140,6 +150,8 @@ def _delivered(folder: Path) -> Line:
             )
             doors.append(closing.enter_context(Doorway(settings, engine)))
         sealed, plain = doors
+        for door in doors:
+            _register(door.database, DELIVERED_A_ROUND)
         plain.events.chain = _Unchained(plain.database)
         turns = [_turn(sealed, plain, number) for number in range(DELIVERED_ROUNDS + 2)][2:]
     ours, reference = (
@@ -191,20 +203,12 @@ def _bare(database: Database) -> None:
     """The same row without chain and seal, checked as much."""
     for number in range(EVENTS_A_ROUND):
         with database.transaction() as connection:
+            name = f"person {number}"
             row = connection.execute(
-                "INSERT INTO events (event_id, kind, timestamp, username, message, source,"
-                " success, reason, distance, liveness, threshold, recognizer)"
-                " VALUES (?, 'login', ?, ?, ?, 'front', 1, 'granted', ?, ?, ?, 'sface')"
-                " RETURNING seq, event_id, kind, timestamp, username, message, source, success,"
-                " reason, distance, liveness, threshold, recognizer, action, previous_username",
-                (
-                    uuid7().bytes,
-                    timestamps.to_text(NOW),
-                    f"person {number}",
-                    "Welcome, somebody.",
-                    0.31,
-                    0.99,
-                    0.5,
-                ),
+                "INSERT INTO events (event_id, kind, timestamp, source, success, reason, distance,"
+                " liveness, threshold, recognizer, person, named)"
+                " VALUES (?, 'login', ?, 'front', 1, 'granted', ?, ?, ?, 'sface', ?, ?)"
+                f" RETURNING {EVENT_COLUMNS}",
+                (uuid7().bytes, timestamps.to_text(NOW), 0.31, 0.99, 0.5, number, name.encode()),
             ).fetchone()
-            login_event(EventRow(*row))
+            login_event(EventRow(*row), Named(name))

@@ -41,7 +41,7 @@ class House:
         self.events, self.users = Events(self.database), Users(self.database)
         self.snapshots = Snapshots(self.database)
         self.audit, self.answers = Audit(self.database), CommandLog(self.database)
-        self.forgetting = Forgetting(self.database, self.key, SETTLED)
+        self.forgetting = Forgetting(self.database, SETTLED)
 
     def register(self, name: str, now: datetime = NOW) -> None:
         with self.database.transaction():

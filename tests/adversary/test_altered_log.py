@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ostiary.commands.log_check import check, told_heads
@@ -22,10 +23,10 @@ from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
-from ostiary.store.leaving import leave
-from ostiary.store.links import EVENT_COLUMNS, content_of, digest_of, link_of
+from ostiary.store.links import EVENT_COLUMNS, digest_of, link_of
 from ostiary.store.log_check import check_log
 from ostiary.store.own_entries import CHAIN
+from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import BASE, Doorway, door_settings
@@ -36,6 +37,15 @@ DOOR = "ostiary/test"
 KEY = b"the key of a store, 32 bytes long"
 EVENTS = 60
 DELETED = 10
+NAMED = "person IN (SELECT person FROM person_keys)"
+FORGOTTEN = "person NOT IN (SELECT person FROM person_keys)"
+
+
+def register(database: Database, *numbers: int) -> None:
+    for number in numbers:
+        Users(database).add(
+            f"person {number}", [np.full(128, 0.1)], NOW, recognizer="dlib", source="test"
+        )
 
 
 def record(database: Database, number: int, now: datetime = NOW) -> None:
@@ -68,6 +78,7 @@ def written(
     key = DoorKey.load_or_make(folder / "door.key")
     path = folder / "door.db"
     with Database.open(path, request.param, key) as database:
+        register(database, *range(EVENTS))
         for number in range(EVENTS):
             record(database, number, NOW - timedelta(days=60))
         events, chain = Events(database), Chain(database)
@@ -79,12 +90,11 @@ def written(
             record(database, number)
             if number % 20 == 0:
                 chain.sign(key, DOOR, NOW)
-        head = chain.sign(key, DOOR, NOW)
         events.mark_delivered(range(1, events.last_seq() + 1), NOW)
-        with database.transaction() as connection:
-            for number in range(0, EVENTS, EVENTS // DELETED):
-                leave(connection, database.seal, database.chain_key, f"person {number}")
-        forgetting = Forgetting(database, key, timedelta(0))
+        for number in range(0, EVENTS, EVENTS // DELETED):
+            Users(database).delete(f"person {number}")
+        head = chain.sign(key, DOOR, NOW)
+        forgetting = Forgetting(database, timedelta(0))
         while forgetting.step(NOW + timedelta(minutes=1)):
             pass
     assert head is not None
@@ -100,7 +110,7 @@ def test_a_log_as_it_was_written_has_nothing_to_find(
     assert report.unsigned == 0
     with closing(sqlite3.connect(path)) as connection:
         for table in ("events", "audit"):
-            forgotten = f"SELECT COUNT(*) FROM {table} WHERE forgotten != ''"
+            forgotten = f"SELECT COUNT(*) FROM {table} WHERE {FORGOTTEN}"
             assert connection.execute(forgotten).fetchone() == (DELETED,)
     assert report.entries > 3 * EVENTS
     assert report.entries < 6 * EVENTS, "the beginning was forgotten, up to a signed head"
@@ -118,7 +128,8 @@ def alter_event(connection: sqlite3.Connection, chance: random.Random) -> None:
     seq = some(connection, chance, "SELECT seq FROM events")
     column, value = chance.choice(
         [
-            ("username", "Eve"),
+            ("person", 1),
+            ("named", b"Eve"),
             ("success", None),
             ("reason", "no_face"),
             ("timestamp", "2026-05-02T00:00:00.000Z"),
@@ -130,37 +141,42 @@ def alter_event(connection: sqlite3.Connection, chance: random.Random) -> None:
 
 
 def take_name_out(connection: sqlite3.Connection, chance: random.Random) -> None:
-    """As the door does when somebody was deleted, but for its signature."""
-    seq = some(connection, chance, "SELECT seq FROM events WHERE username IS NOT NULL")
+    """As if nobody had been named, or somebody whose key is gone."""
+    table, number = chance.choice([("events", "seq"), ("audit", "id")])
+    row = some(connection, chance, f"SELECT {number} FROM {table} WHERE {NAMED}")
+    gone = some(connection, chance, f"SELECT person FROM {table} WHERE {FORGOTTEN}")
     values = chance.choice(
-        [
-            "salt = salt",
-            "salt = NULL",
-            "salt = NULL, forgotten = ''",
-            "salt = NULL, forgotten = (SELECT forgotten FROM events WHERE forgotten IS NOT NULL)",
-        ]
+        ["person = NULL", "named = NULL", "person = NULL, named = NULL", f"person = {gone}"]
     )
-    connection.execute(
-        f"UPDATE events SET username = NULL, message = NULL, {values} WHERE seq = ?", (seq,)
-    )
+    connection.execute(f"UPDATE {table} SET {values} WHERE {number} = ?", (row,))
 
 
 def alter_forgotten(connection: sqlite3.Connection, chance: random.Random) -> None:
-    """A row without its name: another name is put in, or something else is changed."""
+    """A row of somebody whose key is gone: another is named, or something else is changed."""
     table, number = chance.choice([("events", "seq"), ("audit", "id")])
-    row = some(connection, chance, f"SELECT {number} FROM {table} WHERE forgotten IS NOT NULL")
-    changes = ["salt = x'00'", "forgotten = NULL", "forgotten = ''"]
+    row = some(connection, chance, f"SELECT {number} FROM {table} WHERE {FORGOTTEN}")
+    other = some(connection, chance, f"SELECT person FROM {table} WHERE {NAMED}")
+    changes = [f"person = {other}", "named = x''", "person = NULL"]
     if table == "events":
-        changes += [
-            "username = 'Eve'",
-            "username = 'Eve', forgotten = NULL",
-            "previous_username = 'Eve'",
-            "reason = 'no_face'",
-            "source = 'back'",
-        ]
+        changes += ["reason = 'no_face'", "source = 'back'"]
     else:
         changes += ["actor = 'Eve'", "subject = 'Eve'", "action = 'nothing'", "address = ''"]
     connection.execute(f"UPDATE {table} SET {chance.choice(changes)} WHERE {number} = ?", (row,))
+
+
+def alter_key(connection: sqlite3.Connection, chance: random.Random) -> None:
+    """A key is taken away, changed, or another's."""
+    one, other = chance.sample(connection.execute("SELECT person FROM person_keys").fetchall(), 2)
+    edit = chance.choice(
+        [
+            "DELETE FROM person_keys WHERE person = ?",
+            "UPDATE person_keys SET key = randomblob(length(key)) WHERE person = ?",
+            "UPDATE person_keys SET mac = randomblob(32) WHERE person = ?",
+            f"UPDATE person_keys SET (key, mac) = (SELECT key, mac FROM person_keys"
+            f" WHERE person = {other[0]}) WHERE person = ?",
+        ]
+    )
+    connection.execute(edit, one)
 
 
 def alter_deed(connection: sqlite3.Connection, chance: random.Random) -> None:
@@ -226,7 +242,7 @@ def rewrite(connection: sqlite3.Connection, chance: random.Random) -> None:
         (first,),
     ).fetchall()
     for position, kind, row, old, note in entries:
-        digest = digest_of(content_of(seqs[row])) if kind == "event" and row in seqs else old
+        digest = digest_of(seqs[row]) if kind == "event" and row in seqs else old
         before = link_of(before, position, kind, row, digest, note)
         connection.execute(
             "UPDATE chain SET digest = ?, link = ? WHERE position = ?", (digest, before, position)
@@ -237,6 +253,7 @@ EDITING: tuple[Edit, ...] = (
     alter_event,
     take_name_out,
     alter_forgotten,
+    alter_key,
     alter_deed,
     drop_row,
     insert_row,
@@ -305,6 +322,7 @@ def test_the_door_signs_its_log_and_tells_the_head(
 ) -> None:
     settings = door_settings(tmp_path, broker.port)
     with Database.open(settings.store.path, None, door_key(settings)) as database:
+        register(database, 1)
         record(database, 1)
     with Doorway(settings, engine), Probe(broker.port, f"{BASE}/log") as probe:
         heard = probe.wait(f"{BASE}/log")[0]

@@ -1,6 +1,7 @@
 """Who was deleted is in no page of the database and its WAL, while the door runs, and nowhere else
 that it writes to or speaks to, sealed or plain."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -28,7 +29,7 @@ from testing.waiting import PATIENCE_S, wait_until
 
 NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"
-PICTURES = "SELECT seq, jpeg FROM snapshots JOIN events USING (seq) WHERE username IS NOT NULL"
+PICTURES = "SELECT seq, jpeg FROM snapshots JOIN events USING (seq) WHERE person IS NOT NULL"
 
 
 def test_the_bytes_of_a_deleted_face_are_gone_at_once(tmp_path: Path, engine: VisionEngine) -> None:
@@ -78,10 +79,11 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
         pictures = dict(rows(database, PICTURES))
         stored = [str(name).encode() for (name,) in rows(database, "SELECT username FROM users")]
         (sealed,) = rows(database, "SELECT descriptor FROM templates LIMIT 1")[0]
+        (person_key,) = rows(database, "SELECT key FROM person_keys WHERE leaving IS NULL")[0]
         with Database.open(database, KEY.encode() if is_sealed else None) as opened:
             (_, _, descriptor), *_ = Users(opened).templates()
         needles = (
-            *(NAME.encode(), b"Xyzzy", *stored, descriptor.tobytes()[:32], sealed[:32]),
+            *(NAME.encode(), b"Xyzzy", *stored, descriptor.tobytes()[:32], sealed[:32], person_key),
             # One that is sealed is like no other; a plain one begins as all that are taken later.
             *(picture[40:80] for picture in pictures.values() if is_sealed),
         )
@@ -101,7 +103,7 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
                 str(config),
             ],
             check=True,
-            env={**environment, "PATH": "/usr/bin:/bin"},
+            env={**os.environ, **environment},
         )
         assert not found(home, needles), "also not in a backup that is taken now"
         with Probe(broker.port, "#") as late:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
 
+import numpy as np
 import pytest
 import requests
 
@@ -16,6 +17,7 @@ from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
 from ostiary.store.accounts import Role
 from ostiary.store.snapshots import Snapshots
+from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.console import PASSWORD, Browser, ConsoleDoor, console_settings
 
@@ -32,6 +34,9 @@ def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iter
     with ConsoleDoor(settings, engine) as running:
         now = utc_now()
         with running.database.transaction():
+            for number in range(50):
+                name, face = f"somebody {number}", np.full(128, 0.1)
+                Users(running.database).add(name, [face], now, recognizer="dlib", source="test")
             for number in range(EVENTS):
                 running.events.append_login(
                     Decision(

@@ -14,8 +14,9 @@ import pytest
 
 from ostiary.crypto.door_key import DoorKey
 from ostiary.store import schema
-from ostiary.store.audit import ABOUT_PEOPLE
-from ostiary.store.links import EVENT_COLUMNS, EventRow, append, digest_of, link_of, newest_link
+from ostiary.store.audit_rows import ABOUT_PEOPLE
+from ostiary.store.links import append, digest_of, link_of, newest_link
+from ostiary.store.old_rows import OLD_EVENT_COLUMNS, OldEvent
 from testing.record import ADA, DOOR, KEY, LATER, NOW, House
 
 YEAR = timedelta(days=365)
@@ -240,6 +241,24 @@ def test_what_is_old_is_still_removed_and_the_beginning_forgotten(house: House) 
     assert house.findings() == ()
 
 
+def test_that_somebody_was_removed_is_known_as_long_as_a_row_is_of_them(house: House) -> None:
+    house.delete("Bert")
+    sign(house)
+    for _ in range(2):
+        house.visit("Bert", LATER + YEAR)  # it was under way
+        house.deliver(LATER)
+        sign(house)
+    house.forget(LATER + YEAR)
+    assert house.names() == [None] * 24
+    limits = {"keep_at_most": 1000, "queue_limit": 1000}
+    assert house.events.prune(LATER + YEAR, keep_for=YEAR, **limits).deleted == 22
+    assert house.audit.prune(LATER + YEAR, keep_for=YEAR) == 2
+    for _ in range(3):
+        sign(house)
+    assert house.names() == [None] * 2
+    assert house.findings() == ()
+
+
 def test_a_chain_without_keys_is_taken_over_once_and_goes_on_with_them(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
     key = DoorKey.load_or_make(tmp_path / "door.key")
@@ -249,12 +268,13 @@ def test_a_chain_without_keys_is_taken_over_once_and_goes_on_with_them(tmp_path:
         old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         old.execute(f"PRAGMA user_version = {schema.KEYED_SINCE - 1}")
         for seq in range(1, 6):
-            row = EventRow(
+            row = OldEvent(
                 seq, bytes([seq] * 16), "user", "2026-04-01T00:00:00.000Z", "Bert", None, "http",
                 action="updated",
             )  # fmt: skip
             old.execute(
-                f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * len(row))})", row
+                f"INSERT INTO events ({OLD_EVENT_COLUMNS}) VALUES ({', '.join('?' * len(row))})",
+                row,
             )
             append(old, "event", seq, digest_of(row[:-2]))
     house = House(path, None)
@@ -277,11 +297,6 @@ def test_a_chain_without_keys_is_taken_over_once_and_goes_on_with_them(tmp_path:
     house.database.close()
 
 
-def stored(house: House, name: str) -> str:
-    """As its row in `users` has it, which whoever can read the file can copy."""
-    return house.database.seal.name(name)
-
-
 def everything_of_bert_is_there(house: House) -> None:
     house.deliver()
     house.forget(LATER + timedelta(minutes=2))
@@ -290,32 +305,43 @@ def everything_of_bert_is_there(house: House) -> None:
     assert [row.subject for row in house.audit.newest(50)].count("Bert") == 1
 
 
-def test_a_row_in_the_list_of_who_leaves_takes_nobody_out(house: House) -> None:
-    with closing(written_by_hand(house)) as connection:
-        for mac in (None, b"", bytes(32)):
-            connection.execute(
-                "INSERT INTO leaving (name, events_until, audit_until, mac) VALUES (?, 99, 99, ?)",
-                (stored(house, "Bert"), mac),
-            )
-    everything_of_bert_is_there(house)
-
-
-def test_a_row_of_somebody_else_who_left_is_not_made_anothers(house: House) -> None:
+@pytest.mark.parametrize("position", [1, 22, 23, 24])
+def test_a_mark_of_who_leaves_takes_nobody_out(house: House, position: int) -> None:
+    """Whichever entry of the chain it names: Bert's own, Ada's removal, one that was put in."""
     house.register(ADA)
     house.delete(ADA)
     with closing(written_by_hand(house)) as connection:
-        connection.execute("UPDATE leaving SET name = ?", (stored(house, "Bert"),))
+        append(connection, "removed", 1, hashlib.sha256(b"person 1").digest(), "person 1")
+        last, _ = newest_link(connection)
+        for each in (position, last):
+            connection.execute("UPDATE person_keys SET leaving = ? WHERE person = 1", (each,))
+            everything_of_bert_is_there(house)
+
+
+def test_a_key_that_is_put_in_the_place_of_one_that_goes_is_found(house: House) -> None:
+    """The door takes it away, as if it were hers who was removed."""
+    house.register(ADA)
+    house.delete(ADA)
+    with closing(written_by_hand(house)) as connection:
+        connection.execute(
+            "UPDATE person_keys SET key = (SELECT key FROM person_keys WHERE person = 1)"
+            " WHERE person = 2"
+        )
+        connection.execute("DELETE FROM person_keys WHERE person = 1")
     house.deliver()
-    everything_of_bert_is_there(house)
+    house.forget(LATER + timedelta(minutes=2))
+    assert "the key of person 1 was taken away" in house.findings()
+    house.visit("Bert", LATER)
+    assert house.findings()
 
 
-def test_an_earlier_row_that_is_put_back_takes_nobody_out_who_has_the_name_now(
+def test_an_earlier_key_that_is_put_back_takes_nobody_out_who_has_the_name_now(
     house: House,
 ) -> None:
     house.register(ADA)
     house.delete(ADA)
     with closing(written_by_hand(house)) as connection:
-        rows = connection.execute("SELECT * FROM leaving").fetchall()
+        rows = connection.execute("SELECT * FROM person_keys WHERE person = 2").fetchall()
     house.deliver()
     house.forget(LATER + timedelta(minutes=1))
     house.register(ADA, LATER)  # another one
@@ -324,43 +350,12 @@ def test_an_earlier_row_that_is_put_back_takes_nobody_out_who_has_the_name_now(
     house.deliver(LATER)
     with closing(written_by_hand(house)) as connection:
         marks = ", ".join("?" * len(rows[0]))
-        connection.executemany(f"INSERT INTO leaving VALUES ({marks})", rows)
+        connection.executemany(f"INSERT INTO person_keys VALUES ({marks})", rows)
     house.forget(LATER + timedelta(minutes=2))
     named = {event.seq: event.username for event in house.events.page(limit=1000).events}
     assert [named[seq] for seq in visits] == [ADA] * 3
+    assert house.names().count(None) == 2
     assert house.findings() == ()
-
-
-def user_event(house: House, action: str, name: str, previous: str | None = None) -> None:
-    """What a row of `events` looks like, put in by hand."""
-    with closing(written_by_hand(house)) as connection:
-        connection.execute(
-            "INSERT INTO events (event_id, kind, timestamp, username, source, action,"
-            " previous_username, delivered_at)"
-            " VALUES (randomblob(16), 'user', '2026-05-01T12:00:30.000Z', ?, 'http', ?, ?,"
-            " '2026-05-01T12:00:31.000Z')",
-            (stored(house, name), action, previous and stored(house, previous)),
-        )
-
-
-def test_a_deletion_that_was_put_in_takes_nobody_out(house: House) -> None:
-    user_event(house, "deleted", "Bert")
-    house.database.close()
-    house.open()  # then it looks back for who was deleted
-    house.deliver()
-    house.forget(LATER + timedelta(minutes=2))
-    assert house.names().count("Bert") == 22
-
-
-def test_a_renaming_that_was_put_in_takes_nobody_along(house: House) -> None:
-    """As if Ada, who is deleted, had been Bert before."""
-    house.register(ADA)
-    user_event(house, "renamed", ADA, "Bert")
-    house.visit(ADA, LATER)
-    house.delete(ADA, LATER)
-    house.deliver()
-    house.forget(LATER + timedelta(minutes=2))
-    assert house.names().count("Bert") == 21
 
 
 OFFICE = (

@@ -165,7 +165,7 @@ def database(data: bytes) -> None:
             events = Events(opened)
             events.prune(NOW, keep_for=timedelta(days=1), keep_at_most=10, queue_limit=10)
             events.chain.sign(DOOR_KEY, "x", NOW)
-            forgetting = Forgetting(opened, DOOR_KEY, timedelta(0))
+            forgetting = Forgetting(opened, timedelta(0))
             while forgetting.step(NOW):
                 pass
         check(path, DOOR_KEY.public_text, (), None, DOOR_KEY)

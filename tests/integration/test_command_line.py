@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ostiary.cli.events import told
@@ -13,6 +14,7 @@ from ostiary.messages.commands.base import Request
 from ostiary.messages.commands.decisions import EventsRequest
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
+from ostiary.store.users import Users
 from ostiary.version import described
 from ostiary.vision.engine import VisionEngine
 from testing.command_line import ostiary
@@ -65,6 +67,10 @@ def test_login_says_whether_it_is_who_it_should_be(portraits: Path) -> None:
 
 
 def test_events_tell_who_and_why_and_are_filtered(door: ConsoleDoor) -> None:
+    for name in ("ada", "joe"):
+        Users(door.database).add(
+            name, [np.full(128, 0.1)], datetime.now(UTC), recognizer="dlib", source="test"
+        )
     record(door, "ada", Reason.GRANTED, "front", 21)
     record(door, "joe", Reason.OUTSIDE_SCHEDULE, "back", 22)
     record(door, None, Reason.UNKNOWN_FACE, "front", 23)

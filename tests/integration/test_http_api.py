@@ -27,6 +27,7 @@ from ostiary.settings import load_settings
 from ostiary.settings.overrides import overrides_path, with_overrides
 from ostiary.store.accounts import ApiTokens, Role
 from ostiary.store.snapshots import Snapshots
+from ostiary.store.users import Users
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
@@ -204,6 +205,12 @@ def test_a_picture_is_turned_upright_by_its_exif_orientation(api: Api, portraits
 # --- events, thresholds ---------------------------------------------------------------------
 
 
+def add_zhang(door: ConsoleDoor) -> None:
+    """Whom `record` names; nobody at the door looks like them."""
+    face = np.full(128, 0.1)
+    Users(door.database).add("张三", [face], utc_now(), recognizer="dlib", source="test")
+
+
 def record(door: ConsoleDoor, liveness: float, distance: float | None, reason: str) -> int:
     return door.events.append_login(
         Decision(
@@ -219,6 +226,7 @@ def record(door: ConsoleDoor, liveness: float, distance: float | None, reason: s
 
 
 def test_events_are_paged_and_filtered(door: ConsoleDoor, api: Api) -> None:
+    add_zhang(door)
     seqs = [record(door, 0.9, 0.3, "granted") for _ in range(5)]
     denied = record(door, 0.01, None, "presentation_attack")
     first = api("GET", "/events?limit=4").json()
@@ -408,6 +416,7 @@ def test_the_picture_of_an_unknown_live_face_becomes_a_template_of_whom_it_is_ne
 ) -> None:
     register(api, portraits, "obama", "obama.jpg")
     register(api, portraits, "biden", "biden.jpg")
+    add_zhang(door)
     near = door.roster.one_person_distance - 0.01
     picture_of = partial(with_picture, door, portraits / "obama2.jpg")
 

@@ -417,7 +417,7 @@ def test_looking_for_who_is_gone_leaves_the_file_locked(tmp_path: Path) -> None:
     reading = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
     reading += "c.execute('SELECT COUNT(*) FROM users').fetchall(); c.close()"
     with Database.open(path) as database:
-        assert database.scrub({"Bert"})
+        assert database.scrub({b"Bert"})
         with database.transaction() as connection:
             connection.execute("INSERT INTO counters VALUES ('a', 1)")
         subprocess.run([sys.executable, "-c", reading, path], check=True)

@@ -19,7 +19,8 @@ from ostiary.store.backup import backup
 from ostiary.store.chain import Chain
 from ostiary.store.command_log import CommandKey
 from ostiary.store.events import EventFilter
-from ostiary.store.links import EVENT_COLUMNS, EventRow, append, digest_of
+from ostiary.store.links import append, digest_of
+from ostiary.store.old_rows import OLD_EVENT_COLUMNS, OldEvent
 from ostiary.store.restore import restore
 from ostiary.store.sealing import decrypt, encrypt, rotate
 from testing.record import ADA, DOOR, KEY, LATER, NOW, SETTLED, House
@@ -77,11 +78,11 @@ def test_an_event_keeps_its_name_until_it_is_not_sent_again(house: House) -> Non
     waits = house.visit(ADA)
     house.delete(ADA)
     house.forget()
-    assert house.names() == [ADA, None, ADA, ADA], "the first tells from when on it was her"
+    assert house.names() == [ADA] * 4, "one key opens them all"
     assert [event.username for event in house.events.pending(0, 10)] == [ADA, ADA]
     house.events.mark_delivered([waits], LATER + timedelta(seconds=5))
     house.forget(LATER + timedelta(seconds=30))
-    assert house.names() == [ADA, None, ADA, ADA], "the broker may forget, and is told once more"
+    assert house.names() == [ADA] * 4, "the broker may forget, and is told once more"
     house.deliver(LATER)
     house.forget(LATER + timedelta(seconds=62))
     assert house.names() == [None] * 4
@@ -163,7 +164,7 @@ def test_the_pictures_of_somebody_who_had_the_name_before_stay(house: House) -> 
     another = house.visit("Bert", LATER)
     for seq in (visit, another):
         house.snapshots.keep(seq, b"a picture", NOW)
-    house.snapshots.forget("Bert")
+    house.delete("Bert")
     assert house.snapshots.present([visit, another]) == {visit}
 
 
@@ -202,6 +203,46 @@ def test_what_is_told_late_takes_no_other_persons_former_name_along(house: House
     assert house.findings() == ()
 
 
+def test_a_deletion_is_of_who_was_deleted_though_another_has_the_name_by_then(
+    house: House,
+) -> None:
+    """As where a name is free again for somebody of the site."""
+    house.register(ADA)
+    house.register("Bert")
+    with house.database.transaction():
+        house.users.delete(ADA)
+        house.users.rename("Bert", ADA)
+        house.events.append_user(action="deleted", username=ADA, source="http", now=NOW)
+        house.audit.add(actor="anna", action="user_deleted", subject=ADA, address="::1", now=NOW)
+    house.visit(ADA)
+    house.deliver()
+    house.forget()
+    assert house.names() == [None, "Bert", None, ADA]
+    assert [row.forgotten for row in house.audit.newest(10)] == [True, False, True]
+    assert house.findings() == ()
+
+
+def test_events_of_a_transaction_that_was_undone_leave_no_key(house: House) -> None:
+    def register_and_fail() -> None:
+        with house.database.transaction():
+            house.register(ADA)
+            house.visit("Somebody")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        register_and_fail()
+    house.register("Bert")
+    house.register(ADA)
+    house.visit("Bert")
+    house.visit(ADA)
+    house.visit("Somebody")
+    house.delete("Bert")
+    house.deliver()
+    house.forget()
+    assert house.names() == [None, ADA, None, ADA, None, None]
+    assert house.findings() == ()
+
+
 def test_a_name_in_a_longer_one_stays(house: House) -> None:
     house.register("Ada")
     house.register("Adaline")
@@ -228,7 +269,7 @@ def written_anew(tmp_path: Path) -> Iterator[tuple[House, Future[bool]]]:
 
     house.database._writer.set_progress_handler(slowly, 100)
     with ThreadPoolExecutor(1) as cleaner:
-        done = cleaner.submit(house.database.scrub, {"Bert"})
+        done = cleaner.submit(house.database.scrub, {b"front"})
         assert begun.wait(60)
         yield house, done
     house.database.close()
@@ -242,14 +283,14 @@ def test_whoever_wants_to_write_does_not_wait_for_a_file_that_is_written_anew(
     assert not done.result(60)
     house.database._writer.set_progress_handler(None, 0)
     assert house.findings() == ()
-    assert house.database.scrub({"Bert"}), "nobody comes: it is done"
+    assert house.database.scrub({b"front"}), "nobody comes: it is done"
     assert house.findings() == ()
 
 
 def test_while_somebody_stands_at_a_door_no_file_is_written_anew(tmp_path: Path) -> None:
     house = House(tmp_path / "door.db", None)
     house.visit("Bert")
-    assert not house.database.scrub({"Bert"}, may_take_long=False)
+    assert not house.database.scrub({b"front"}, may_take_long=False)
     for name in (ADA, f"{ADA} the younger"):  # whose name holds the other's
         house.register(name)
     house.delete(ADA)
@@ -283,11 +324,11 @@ def test_rows_of_an_older_version_are_forgotten_too(tmp_path: Path) -> None:
             old.executescript(script)
         old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         old.execute(f"PRAGMA user_version = {schema.FORGETTING_SINCE - 1}")
-        columns = EVENT_COLUMNS.removesuffix(", salt, forgotten")
+        columns = OLD_EVENT_COLUMNS.removesuffix(", salt, forgotten")
         for seq, (action, name) in enumerate(
             (("registered", ADA), ("deleted", ADA), ("registered", "Bert")), start=1
         ):
-            row = EventRow(
+            row = OldEvent(
                 seq,
                 bytes([seq] * 16),
                 "user",
@@ -357,22 +398,17 @@ def test_who_is_left_out_of_a_backup_is_named_in_it_no_longer(house: House, tmp_
 
 
 TAMPERING = {
-    "a name taken out": "UPDATE events SET username = NULL, message = NULL WHERE seq = 3",
-    "also its salt": "UPDATE events SET username = NULL, message = NULL, salt = NULL WHERE seq = 3",
-    "as if by the door": "UPDATE events SET username = NULL, message = NULL, salt = NULL,"
-    " forgotten = (SELECT forgotten FROM events WHERE seq = 1) WHERE seq = 3",
-    "as if unproven": "UPDATE events SET username = NULL, message = NULL, salt = NULL,"
-    " forgotten = '' WHERE seq = 3",
-    "a name put in": "UPDATE events SET username = 'Eve' WHERE seq = 1",
-    "a name put in for good": "UPDATE events SET username = 'Eve', forgotten = NULL WHERE seq = 1",
-    "a guess put in": f"UPDATE events SET username = '{ADA}', forgotten = NULL WHERE seq = 1",
-    "nobody any more": "UPDATE events SET forgotten = NULL WHERE seq = 1",
+    "nobody": "UPDATE events SET person = NULL, named = NULL WHERE seq = 3",
+    "who was forgotten": "UPDATE events SET person = 1 WHERE seq = 3",
+    "as if forgotten": "UPDATE events SET person = 1, named = x'' WHERE seq = 3",
+    "a name that opens nowhere": "UPDATE events SET named = x'00' WHERE seq = 3",
+    "another in their place": "UPDATE events SET person = 2 WHERE seq = 1",
+    "another by their name": "UPDATE events SET person = 2,"
+    " named = (SELECT named FROM events WHERE seq = 3) WHERE seq = 1",
     "what was done": "UPDATE events SET action = 'updated' WHERE seq = 1",
-    "a salt put in": "UPDATE events SET salt = x'00' WHERE seq = 1",
     "a deed": "UPDATE audit SET subject = 'Eve' WHERE id = 1",
     "whose deed": "UPDATE audit SET actor = 'Eve' WHERE id = 1",
-    "a deed of nobody": "UPDATE audit SET subject = '', detail = '{}', salt = NULL,"
-    " forgotten = (SELECT forgotten FROM audit WHERE id = 1) WHERE id = 2",
+    "a deed of nobody": "UPDATE audit SET person = 1, named = x'' WHERE id = 2",
 }
 
 
@@ -389,6 +425,87 @@ def test_only_the_door_can_take_a_name_out_and_nobody_puts_one_in(house: House, 
     with closing(sqlite3.connect(house.path)) as connection, connection:
         assert connection.execute(edit).rowcount == 1
     assert [finding for finding in house.findings() if "was altered" in finding]
+
+
+KEYS = {
+    "DELETE FROM person_keys WHERE person = 2": "the key of person 2 was taken away",
+    "UPDATE person_keys SET mac = NULL WHERE person = 2": "the key of person 2 was put in",
+    "UPDATE person_keys SET key = (SELECT key FROM person_keys WHERE person = 3),"
+    " mac = (SELECT mac FROM person_keys WHERE person = 3) WHERE person = 2": "the key of person 2",
+    "UPDATE person_keys SET person = 9 WHERE person = 2": "the key of person 2 was taken away",
+}
+
+
+@pytest.mark.parametrize(("edit", "said"), KEYS.items(), ids=["gone", "no MAC", "swapped", "moved"])
+def test_a_key_that_the_door_did_not_take_away_or_give_is_found(
+    house: House, edit: str, said: str
+) -> None:
+    for name in (ADA, "Bert", "Cy"):
+        house.register(name)
+    house.delete(ADA)
+    house.deliver()
+    house.forget()
+    assert house.findings() == ()
+    with closing(sqlite3.connect(house.path)) as connection, connection:
+        assert connection.execute(edit).rowcount == 1
+    assert any(finding.startswith(said) for finding in house.findings())
+    house.visit("Bert")  # a door goes on; what the key was of is not named any more
+    assert any(finding.startswith("the key of person 2") for finding in house.findings()) or any(
+        "does not open" in finding for finding in house.findings()
+    )
+
+
+def test_what_names_somebody_and_does_not_open_is_found(tmp_path: Path) -> None:
+    house = House(tmp_path / "door.db", None)
+    house.register("Bert")
+    with closing(sqlite3.connect(house.path)) as connection, connection:
+        connection.execute("UPDATE person_keys SET key = randomblob(32)")
+    assert "event 1 names somebody by what does not open" in house.findings()
+    assert "audit 1 names somebody by what does not open" in house.findings()
+    house.database.close()
+
+
+@pytest.mark.parametrize("position", ["1", "(SELECT MAX(position) FROM chain)"])
+def test_nobody_is_forgotten_whom_the_door_did_not_remove(house: House, position: str) -> None:
+    house.register("Bert")
+    house.register(ADA)
+    house.delete(ADA)  # the newest entries are of that
+    with closing(sqlite3.connect(house.path, isolation_level=None)) as connection:
+        append(connection, "removed", 1, digest_of(()), "person 1")  # it has not the door's key
+        connection.execute(f"UPDATE person_keys SET leaving = {position} WHERE person = 1")
+    house.deliver()
+    house.forget()
+    assert house.names() == ["Bert", None, None]
+
+
+def test_no_row_of_the_record_is_changed_when_somebody_is_forgotten(house: House) -> None:
+    def recorded() -> list[list[tuple[object, ...]]]:
+        with house.database.reading() as connection:
+            tables = ("events", "audit", "chain")
+            return [connection.execute(f"SELECT * FROM {each}").fetchall() for each in tables]
+
+    house.register(ADA)
+    house.visit(ADA)
+    house.delete(ADA)
+    house.deliver()
+    before = recorded()
+    house.forget()
+    assert not house.holds(ADA)
+    assert recorded() == before
+
+
+def test_the_key_of_who_was_forgotten_is_in_no_byte(house: House) -> None:
+    house.register(ADA)
+    house.register("Bert")
+    with house.database.reading() as connection:
+        (key, kept) = [key for (key,) in connection.execute("SELECT key FROM person_keys")]
+    house.delete(ADA)
+    house.deliver()
+    house.forget()
+    backup(house.path, house.path.with_name("later.db"))
+    files = [file.read_bytes() for file in house.path.parent.glob("*.db*")]
+    assert not any(key in content for content in files)
+    assert any(kept in content for content in files)
 
 
 def test_a_name_is_also_taken_out_of_a_row_that_was_altered_and_that_is_still_found(

@@ -16,6 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ostiary.crypto.door_key import DoorKey
+from ostiary.messages.decision import Decision
+from ostiary.messages.words import Reason
 from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import verify
@@ -90,9 +92,9 @@ def check_people(database: Database, older: Older) -> None:
         assert SiteStore(database).username_of("p-eve") is None
 
 
-def check_record(database: Database, older: Older) -> None:
+def check_record(database: Database, older: Older, *, more: int = 0) -> None:
     events = Events(database).page(limit=100, newest_first=False).events
-    assert [event.seq for event in events] == list(range(1, 9))
+    assert [event.seq for event in events] == list(range(1, 9 + more))
     if older.schema >= AUDIT_SINCE:
         deeds = Audit(database).newest(10)
         assert [deed.action for deed in deeds] == ["token_added", "user_registered"]
@@ -113,12 +115,25 @@ def test_an_older_database_opens_with_all_that_was_in_it(older: Older) -> None:
 def test_who_was_deleted_before_is_forgotten_after(older: Older) -> None:
     with older.open() as database:
         Events(database).mark_delivered(range(1, 100), NOW)
-        forgetting = Forgetting(database, DOOR_KEY, timedelta(0))
-        while forgetting.step(LATER):
-            pass
+        names = [event.username for event in Events(database).page(newest_first=False).events]
+        forget(database)
         check_people(database, older)
         check_record(database, older)
+        for event, name in zip(
+            Events(database).page(newest_first=False).events, names, strict=True
+        ):
+            assert (event.username, event.forgotten) == (
+                (None, True) if name in (EVE, None) and event.seq != 7 else (name, False)
+            )
+        if older.schema >= AUDIT_SINCE:
+            assert [deed.forgotten for deed in Audit(database).newest(10)] == [False, True]
     assert EVE.encode() not in older.path.read_bytes()
+
+
+def forget(database: Database) -> None:
+    forgetting = Forgetting(database, timedelta(0))
+    while forgetting.step(LATER):
+        pass
 
 
 def test_people_of_an_older_database_are_renamed_and_deleted(older: Older) -> None:
@@ -154,10 +169,11 @@ def test_who_was_deleted_since_an_older_backup_is_left_out_and_named_for_forgett
     assert restored.deleted_since == (ZHANG,)
     with Database.open(path, older.key, DOOR_KEY) as database:
         assert [user.username for user in Users(database).list()] == [ADA]
-        with database.reading() as connection:
-            (until,) = connection.execute("SELECT MAX(events_until) FROM leaving").fetchone()
-            (newest,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
-        assert until == newest
+        Events(database).mark_delivered(range(1, 100), NOW)
+        forget(database)
+        page = Events(database).page(newest_first=False)
+        assert {event.username for event in page.events} == {ADA, None}
+    assert ZHANG.encode() not in path.read_bytes()
 
 
 def test_after_an_older_backup_nobody_gets_an_id_that_was_given_since(older: Older) -> None:
@@ -182,10 +198,15 @@ def test_an_older_database_that_is_opened_without_its_key_first_loses_nothing(
     with Database.open(older.path, None, DOOR_KEY) as locked:
         assert locked.is_locked
         assert Users(locked).templates() == ()
+        denied = Events(locked).append_login(
+            Decision(Reason.UNKNOWN_FACE), source="front", now=LATER
+        )
+        assert denied.seq == 9
+        assert Events(locked).pending(0, 10)[-1] == denied
     assert [name for name, _, _ in stored_templates(older.path, older.key)] == [ADA, ADA, ZHANG]
     with older.open() as database:
         check_people(database, older)
-        check_record(database, older)
+        check_record(database, older, more=1)
 
 
 # --- killed in the middle -------------------------------------------------------------------

@@ -10,7 +10,6 @@ from ostiary.app.pipeline import Pipeline
 from ostiary.camera.frame import CameraReport
 from ostiary.errors import ConfigError, OstiaryError
 from ostiary.mqtt.publisher import RESEND
-from ostiary.mqtt.security import door_key
 from ostiary.store.forgetting import Forgetting
 
 log = structlog.get_logger(__name__)
@@ -27,7 +26,7 @@ class Upkeep:
         self._core = core
         self._pipeline = pipeline
         self._control = control
-        self._forgetting = Forgetting(core.database, door_key(core.settings), RESEND)
+        self._forgetting = Forgetting(core.database, RESEND)
         self._thread = threading.Thread(target=self._run, name="forgetting", daemon=True)
 
     def start(self) -> None:

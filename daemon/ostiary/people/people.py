@@ -21,7 +21,6 @@ from ostiary.store import users as stored
 from ostiary.store.credentials import Credentials
 from ostiary.store.database import Database
 from ostiary.store.events import Events
-from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import User, Users
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import RECOGNIZERS
@@ -95,7 +94,6 @@ class People:
         self._site: SiteChanges | None = None
         self._users = users
         self._events = events
-        self._snapshots = Snapshots(users.database)
         self.credentials = Credentials(users.database)
         self.roster = roster
         self._names = Names(user.username for user in users.list())
@@ -286,7 +284,6 @@ class People:
         """Delete a person without an event: another door told of it. Raises UserUnknown."""
         with self.changing():
             self._users.delete(name)
-            self._snapshots.forget(name)
             self._after_commit += [
                 partial(self.roster.put, name, ()),
                 partial(self._names.remove, name),

@@ -1,7 +1,6 @@
 """Who changed what: one row a change, written with the change."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,38 +9,23 @@ import structlog
 
 from ostiary import timestamps
 from ostiary.errors import SealBroken
-from ostiary.messages.username import same_name
+from ostiary.store.audit_rows import (
+    AUDIT_COLUMNS,
+    NAMELESS,
+    opened_audit,
+    row_bytes,
+    sealed_audit,
+    whom_it_names,
+)
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database, next_number
-from ostiary.store.leaving import leave_deed
-from ostiary.store.links import AUDIT_COLUMNS, SALT_BYTES, Row, number_of
-from ostiary.store.sealed_rows import opened_audit, sealed_audit
+from ostiary.store.links import Row, number_of
+from ostiary.store.naming import Naming
+from ostiary.store.person_keys import PersonKeys
 
 log = structlog.get_logger(__name__)
 
 Detail = Mapping[str, str | int | float | bool | None]
-
-ABOUT_PEOPLE = frozenset(
-    {
-        "access_set",
-        "card_added",
-        "cards_removed",
-        "person_put",
-        "pin_removed",
-        "pin_refused",
-        "pin_set",
-        "template_added",
-        "template_learned",
-        "template_removed",
-        "templates_migrated",
-        "user_deleted",
-        "user_registered",
-        "user_renamed",
-        "user_shared",
-    }
-)
-"""Deeds whose subject is somebody who is registered. Of all others the subject is something else
-(an account, a token, a rule, a door), and stays whoever is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +50,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._chain = Chain(database)
+        self._naming = Naming(database)
 
     def add(
         self,
@@ -78,25 +63,22 @@ class Audit:
         detail: Detail | None = None,
     ) -> None:
         """On disk when this, or the caller's transaction, ends."""
-        texts = (
-            actor,
-            action,
-            subject,
-            json.dumps(dict(detail or {}), ensure_ascii=False),
-            address,
-        )
+        told = dict(detail or {})
         with self._database.transaction() as connection:
-            seal = self._database.seal
+            seal, at = self._database.seal, timestamps.to_text(now)
             number = next_number(connection, "audit")
-            at, salt = timestamps.to_text(now), os.urandom(SALT_BYTES)
+            texts = (actor, action, subject, json.dumps(told, ensure_ascii=False), address)
+            person, named = None, None
+            if names := whom_it_names(action, subject, texts[3]):
+                is_removal = action == "user_deleted"
+                key = self._naming.key(connection, names[0], is_removal=is_removal)
+                person, named = key.person, key.sealed([subject, told], "audit", row_bytes(number))
+                texts = (actor, action, *NAMELESS, address)
             connection.execute(
-                "INSERT INTO audit (id, at, actor, action, subject, detail, address, salt)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (number, at, *sealed_audit(number, texts, seal), salt),
+                f"INSERT INTO audit ({AUDIT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (number, at, *sealed_audit(number, texts, seal), person, named),
             )
-            self._chain.audit(connection, (number, at, *texts, salt, None))
-            if action in ABOUT_PEOPLE and (name := same_name(subject)) in self._database.left:
-                leave_deed(connection, seal, self._database.chain_key, name, number)
+            self._chain.audit(connection, (number, at, *texts, person, named))
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
         """At most `limit` rows, newest first, with an id below `before`; without those that were
@@ -106,12 +88,12 @@ class Audit:
                 f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
                 (2**63 - 1 if before is None else before, limit),
             ).fetchall()
-        found = []
-        for row in rows:
-            try:
-                found.append(_row(opened_audit(row, self._database.seal)))
-            except SealBroken as error:
-                log.error("deed_not_opened", id=row[0], code=error.code)
+            keys, found = PersonKeys(connection, self._database.seal), []
+            for row in rows:
+                try:
+                    found.append(_row(opened_audit(row, self._database.seal), keys))
+                except (SealBroken, TypeError, ValueError):
+                    log.error("deed_not_opened", id=row[0], code=SealBroken.code)
         return tuple(found)
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
@@ -121,27 +103,21 @@ class Audit:
             return self._chain.remove_oldest(connection, "audit", before=before, now=until)
 
 
-def whom_it_names(row: Row) -> frozenset[str]:
-    """The people whom an opened row in AUDIT_COLUMNS is about, by their names then; nobody in a row
-    about anything else."""
-    _, _, _, action, subject, detail, *_ = row
-    if action not in ABOUT_PEOPLE:
-        return frozenset()
-    renamed = json.loads(str(detail)) if action == "user_renamed" else {}
-    named = (subject, *(text for text in renamed.values() if isinstance(text, str)))
-    return frozenset(same_name(str(each)) for each in named)
-
-
-def _row(row: Row) -> AuditRow:
-    _, at, *texts, _, forgotten = row
+def _row(row: Row, keys: PersonKeys) -> AuditRow:
+    """Raises SealBroken; TypeError or ValueError for what no door has written."""
+    number, (_, at, *texts, person, named) = number_of(row), row
     actor, action, subject, detail, address = map(str, texts)
+    told = json.loads(detail)
+    key = keys.of(person) if isinstance(person, int) else None
+    if key is not None:
+        subject, told = key.opened(named, "audit", row_bytes(number))  # type: ignore[assignment]
     return AuditRow(
-        number_of(row),
+        number,
         timestamps.from_text(at),
         actor,
         action,
         subject,
-        json.loads(detail),
+        told,
         address,
-        forgotten is not None,
+        person is not None and key is None,
     )

@@ -1,10 +1,11 @@
 """A record that shows when it was changed: each entry's hash is over the one before it.
 
-An entry stands for one row of `events` or `audit` as it was written, or for rows that were removed
-because they were old. Its link is SHA-256 over the link before it, its position, its kind, the row
-and the digest of the row's content (as in a certificate log, RFC 9162, but a list). Beside it is
-a MAC by the door's key: only what the door wrote is an entry. The newest link is signed regularly
-with the same key, for others: `ostiary.store.log_check` says what does not fit.
+An entry stands for one row of `events` or `audit` as it was written, for rows that were removed
+because they were old, or for a person who was removed. Its link is SHA-256 over the link before it,
+its position, its kind, the row and the digest of the row's content (as in a certificate log, RFC
+9162, but a list). Beside it is a MAC by the door's key: only what the door wrote is an entry. The
+newest link is signed regularly with the same key, for others: `ostiary.store.log_check` says what
+does not fit.
 """
 
 import hashlib
@@ -20,9 +21,9 @@ from ostiary import timestamps
 from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.seal import LockedSeal
 from ostiary.messages.events import LogHead
+from ostiary.store.audit_rows import AUDIT_COLUMNS, opened_audit
 from ostiary.store.database import Database
 from ostiary.store.links import (
-    AUDIT_COLUMNS,
     ENTRY_COLUMNS,
     ChainEntry,
     Kind,
@@ -31,6 +32,7 @@ from ostiary.store.links import (
     follows,
     newest_link,
     number_of,
+    person_note,
     ranges_in,
     ranges_of,
 )
@@ -44,7 +46,7 @@ from ostiary.store.own_entries import (
     own_digests,
     own_end,
 )
-from ostiary.store.sealed_rows import ROWS, digest_of_row, opened_audit
+from ostiary.store.rows import ROWS, digest_of_row
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +73,7 @@ class Chain:
         self._link = b""
 
     def event(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
-        """A row of `events`, in EVENT_COLUMNS and opened, was written."""
+        """A row of `events`, in EVENT_COLUMNS, was written."""
         digest = digest_of_row("event", row, self._database.seal)
         self._append(connection, "event", number_of(row), digest)
 
@@ -79,6 +81,12 @@ class Chain:
         """A row of `audit`, in AUDIT_COLUMNS and opened, was written."""
         digest = digest_of_row("audit", row, self._database.seal)
         self._append(connection, "audit", number_of(row), digest)
+
+    def person_removed(self, connection: sqlite3.Connection, person: int) -> int:
+        """The door removed a person, whose key goes; the entry's position."""
+        note = person_note(person)
+        digest = hashlib.sha256(note.encode()).digest()
+        return self._append(connection, "removed", person, digest, note)
 
     def remove_oldest(
         self,
@@ -130,13 +138,14 @@ class Chain:
 
     def _append(
         self, connection: sqlite3.Connection, kind: Kind, row: int, digest: bytes, note: str = ""
-    ) -> None:
+    ) -> int:
         database = self._database
         end = database.memo.end or self._end(connection)
         key = database.chain_key
         position, link = append(connection, kind, row, digest, note, (end.last, end.link), key)
         database.memo.end = written = End(position, position, link)
         database.on_commit(partial(database.remember, written))
+        return position
 
     def _end(self, connection: sqlite3.Connection) -> End:
         """Where to go on, by what is in the file."""
@@ -160,7 +169,7 @@ class Chain:
         return [
             number
             for number, row in zip(numbers, rows, strict=True)
-            if fits(kind, row, seal, wanted.get(number), key.public)
+            if fits(kind, row, seal, wanted.get(number))
         ]
 
     def sign(self, key: DoorKey, door: str, now: datetime) -> LogHead | None:
@@ -267,7 +276,11 @@ def _head_before_rows(connection: sqlite3.Connection, *, event: int, audit: int)
     (needed,) = connection.execute(
         "SELECT MIN(position) FROM chain WHERE (kind = 'event'"
         " AND (row > ? OR EXISTS (SELECT 1 FROM events WHERE seq = chain.row)))"
-        " OR (kind = 'audit' AND (row > ? OR EXISTS (SELECT 1 FROM audit WHERE id = chain.row)))",
+        " OR (kind = 'audit' AND (row > ? OR EXISTS (SELECT 1 FROM audit WHERE id = chain.row)))"
+        " OR (kind = 'removed' AND note LIKE 'person %'"  # by which rows may name somebody no more
+        " AND (EXISTS (SELECT 1 FROM events WHERE person = chain.row)"
+        " OR EXISTS (SELECT 1 FROM audit WHERE person = chain.row)"
+        " OR EXISTS (SELECT 1 FROM person_keys WHERE person = chain.row)))",
         (event, audit),
     ).fetchone()
     (base,) = connection.execute(

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +26,13 @@ from ostiary.errors import DatabaseCorrupt, DatabaseUnwritable, OstiaryError
 from ostiary.store import schema
 from ostiary.store.adopt import adopt_users
 from ostiary.store.binding import give_keys
-from ostiary.store.leaving import adopt_leaving
-from ostiary.store.links import adopt_rows
+from ostiary.store.conversion import convert, is_unconverted
+from ostiary.store.old_rows import adopt_rows
 from ostiary.store.own_entries import CHAIN, End, adopt, heads_in, is_head_of
+from ostiary.store.person_keys import PersonKey, take_over_keys
 from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import announce, create
-from ostiary.store.sealed_rows import seal_alike
+from ostiary.store.sealed_rows import seal_hints
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,8 @@ class Memo:
 
     end: End | None = None
     """Where the chain goes on."""
+    keys: dict[str, PersonKey] = field(default_factory=dict)
+    """Under which what names somebody is recorded."""
 
 
 class Database:
@@ -96,8 +99,8 @@ class Database:
         self._seal_mark = (0, 0)
         self._has_seals = False
         self.memo = Memo()  # for whoever is in a transaction
-        self.left: set[str] = set()
-        """The names of who was deleted since it was opened: what is under way may record them."""
+        self.left: dict[str, int] = {}
+        """Who was deleted since it was opened, by name: what is under way may record them."""
         self._version = -1  # of the file, as the writer saw it last
         self._on_commit: list[Callable[[], object]] = []
         self._failure: OstiaryError | None = None
@@ -113,13 +116,19 @@ class Database:
 
     @classmethod
     def open(
-        cls, path: Path, store_key: bytes | None = None, door_key: DoorKey | None = None
+        cls,
+        path: Path,
+        store_key: bytes | None = None,
+        door_key: DoorKey | None = None,
+        *,
+        takes_over: bool = False,
     ) -> Self:
         """Open or create the database at `path`, check it and bring its schema up to date.
 
         With a `store_key` a new one is sealed (`ostiary.crypto.seal`); a sealed one without its
         key is open, but locked. One of the first version becomes ours (`ostiary.store.adopt`).
-        What is recorded is the door's whose key is given; without one, nobody's. Raises
+        What is recorded is the door's whose key is given; without one, nobody's. `takes_over`: what
+        was recorded before is taken for that door's, too. Raises
         DatabaseCorrupt (nothing is changed; see `ostiary.store.quarantine`), DatabaseVersion,
         DatabaseUnwritable, or DatabaseInUse while it is being replaced.
         """
@@ -139,7 +148,7 @@ class Database:
                 connections.append(reader)
                 reader.execute("PRAGMA query_only = ON")
             database = cls(path, writer, reader, presence, store_key, door_key)
-            database._bring_up_to_date()
+            database._bring_up_to_date(takes_over=takes_over and door_key is not None)
         except BaseException:
             for connection in connections:
                 connection.close()
@@ -152,7 +161,7 @@ class Database:
         """Whether it is sealed, and its key is not here."""
         return isinstance(self.seal, LockedSeal)
 
-    def _bring_up_to_date(self) -> None:
+    def _bring_up_to_date(self, *, takes_over: bool) -> None:
         with self.transaction() as connection:
             before = schema.version(connection)
             schema.migrate(connection)
@@ -167,13 +176,18 @@ class Database:
             if not self.is_locked:
                 give_keys(connection, self.seal)
             if self.seal.is_sealing and not self.is_locked:
-                seal_alike(connection, self.seal)
+                seal_hints(connection, self.seal)
                 complete_pins(connection, self.seal)
             is_keyed = before < schema.KEYED_SINCE <= schema.version(connection)
-            if is_keyed and self._is_of_this_door(connection):
+            is_ours = self._is_of_this_door(connection)
+            if takes_over or (is_keyed and is_ours):
                 adopt(connection, self.chain_key)
-                if not self.is_locked:
-                    adopt_leaving(connection, self.seal, self.chain_key)
+            if not self.is_locked:
+                if takes_over:
+                    take_over_keys(connection, self.seal, self.chain_key)
+                if is_unconverted(connection):
+                    trusts = takes_over or (is_keyed and is_ours)
+                    convert(connection, self.seal, self.door_key, trusts=trusts)
 
     def _is_of_this_door(self, connection: sqlite3.Connection) -> bool:
         """Whether the door whose key this is has signed what is here, where anybody has."""
@@ -353,13 +367,13 @@ class Database:
                 self._refresh_seal(self._reader)
             yield self._reader
 
-    def scrub(self, gone: Collection[str] = (), *, may_take_long: bool = True) -> bool:
+    def scrub(self, gone: Collection[bytes] = (), *, may_take_long: bool = True) -> bool:
         """Bring what was deleted out of the WAL and the file's pages now, not at the next restart;
         whether it is done. Deleted content is overwritten (`secure_delete`), but only a checkpoint
         writes that to the file, and only truncating the WAL takes the old pages from it. Where rows
         grew, SQLite has moved some to other pages and left copies in the gaps of the old ones: a
-        file that holds a name that is `gone` is written anew. That takes seconds of a large one,
-        and is given up for whoever wants to write, but for its end."""
+        file that holds what is `gone`, a name or a key, is written anew. That takes seconds of a
+        large one, and is given up for whoever wants to write, but for its end."""
         with self._write_lock, explained(self.path):
             if self._depth > 0 or not self._emptied():
                 return False
@@ -407,13 +421,12 @@ class Database:
                 if self._gives_way:
                     self._writer.interrupt()
 
-    def _holds(self, texts: Collection[str]) -> bool:
+    def _holds(self, wanted: Collection[bytes]) -> bool:
         """Whether the file holds any of them. Another process looks: who closes the file gives up
         all POSIX locks that the process has on it, and then SQLite elsewhere takes the WAL away."""
-        wanted = [each.encode("utf-8", "surrogatepass").hex() for each in texts]
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _SEARCH, self.path],
-            input=" ".join(wanted),
+            input=" ".join(each.hex() for each in wanted),
             text=True,
             stderr=subprocess.DEVNULL,
             check=False,

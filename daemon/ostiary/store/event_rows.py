@@ -1,86 +1,73 @@
-"""A row of `events`: made of what happened, sealed, opened, and what it tells.
+"""A row of `events`: made of what happened, whom it names, and what it tells.
 
 What stands in a column depends on the row's kind; only this file knows.
 """
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from uuid_utils import uuid7
 
 from ostiary import timestamps
-from ostiary.crypto.seal import Seal
 from ostiary.messages.decision import Decision
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
 from ostiary.messages.words import DoorWhat, Mode, Reason
-from ostiary.store.links import SALT_BYTES, EventRow, Row
+from ostiary.store.links import EventRow
+from ostiary.store.person_keys import PersonKey, PersonKeys
 
 Action = Literal["registered", "updated", "renamed", "deleted"]
 
-FREELY = "freely"
-"""What is sealed in the place of `duress`, and is as long: a file does not tell who was forced."""
 _FORGOTTEN = "Somebody who was deleted since."
+
+
+class Named(NamedTuple):
+    """Whom an event names. `forced`: somebody was let in who was."""
+
+    username: str | None = None
+    previous_username: str | None = None
+    forced: bool = False
+
+
+NOBODY = Named()
 
 
 # --- of what happened -----------------------------------------------------------------------
 
 
-def login_row(decision: Decision, *, source: str, now: datetime, duress: bool) -> EventRow:
+def login_row(decision: Decision, *, source: str, now: datetime) -> EventRow:
     """Its words are made when it is told. Raises ValueError for numbers that no event may have."""
-    return _row("login", source, now, decision.username)._replace(
+    return _row("login", source, now)._replace(
         success=int(decision.success),
         reason=decision.reason.value,
         distance=_finite(decision.distance),
         liveness=_finite(decision.liveness),
         threshold=_finite(decision.threshold),
         recognizer=decision.recognizer,
-        action="duress" if duress else None,
     )
 
 
-def user_row(
-    *,
-    action: Action,
-    username: str,
-    source: str,
-    now: datetime,
-    previous_username: str | None = None,
-) -> EventRow:
+def user_row(*, action: Action, source: str, now: datetime) -> EventRow:
     """A person was registered, changed or removed."""
-    return _row("user", source, now, username)._replace(
-        action=action, previous_username=previous_username
-    )
+    return _row("user", source, now)._replace(action=action)
 
 
 def entrance_row(
-    *,
-    door: str,
-    what: DoorWhat,
-    now: datetime,
-    username: str | None = None,
-    mode: Mode | None = None,
-    by: str | None = None,
+    *, door: str, what: DoorWhat, now: datetime, mode: Mode | None = None, by: str | None = None
 ) -> EventRow:
     """Something happened at the door itself."""
-    assert username is None or mode is None  # the mode would have to be sealed as well
-    return _row("door", door, now, username)._replace(message=mode, reason=by, action=what.value)
+    return _row("door", door, now)._replace(mode=mode, reason=by, action=what.value)
 
 
-def _row(kind: str, source: str, now: datetime, username: str | None) -> EventRow:
+def _row(kind: str, source: str, now: datetime) -> EventRow:
     return EventRow(
         seq=None,
         event_id=uuid7().bytes,
         kind=kind,
         timestamp=timestamps.to_text(now),
-        username=username,
-        message=None,
         source=source,
-        # Who is nobody cannot be guessed.
-        salt=None if username is None else os.urandom(SALT_BYTES),
     )
 
 
@@ -91,114 +78,81 @@ def _finite(number: float | None) -> float | None:
     return None if number is None else float(number)
 
 
-# --- sealed and opened ----------------------------------------------------------------------
+# --- whom a row names -----------------------------------------------------------------------
 
 
-def event_names_somebody(row: EventRow) -> bool:
-    """What does not is left open, so that a door without its key can still record whom it
-    denied."""
-    return row.username is not None or row.previous_username is not None
+def naming_row(row: EventRow, named: Named, key: PersonKey) -> EventRow:
+    """The row with that, under the key of whom it names."""
+    return row._replace(person=key.person, named=key.sealed(named, "event", row.event_id))
 
 
-def sealed_event(row: EventRow, seal: Seal) -> Row:
-    """As it is stored."""
-    is_granted = row.kind == "login" and bool(row.success)
-    if not seal.is_sealing or not (event_names_somebody(row) or is_granted):
-        return row
-    stored: dict[str, object] = row._asdict()
-    for column in ("username", "previous_username"):
-        name = stored[column]
-        stored[column] = None if name is None else seal.name(str(name))
-    if row.message is not None:
-        stored["message"] = seal.text(row.message, "event", row.event_id)
-    if is_granted:
-        stored["action"] = sealed_action(row, seal)
-    return tuple(stored.values())
-
-
-def sealed_action(row: EventRow, seal: Seal) -> str | bytes:
-    """Of somebody who was let in: whether they were forced."""
-    return seal.text(row.action or FREELY, "event action", row.event_id)
-
-
-def opened_event(row: Row, seal: Seal) -> EventRow:
-    """A stored row in EVENT_COLUMNS as it was before it was sealed. Raises StoreLocked,
-    SealBroken."""
-    stored = EventRow._make(row)
-    action: object = stored.action
-    if not seal.is_sealing or not (event_names_somebody(stored) or isinstance(action, bytes)):
-        return stored
-    plain: dict[str, object] = stored._asdict()
-    if isinstance(action, bytes):
-        opened = seal.opened_text(action, "event action", stored.event_id)
-        plain["action"] = None if opened == FREELY else opened
-    for column in ("username", "previous_username"):
-        name = plain[column]
-        plain[column] = None if name is None else seal.opened_name(str(name))
-    if stored.message is not None:
-        plain["message"] = seal.opened_text(stored.message, "event", stored.event_id)
-    return EventRow._make(plain.values())
-
-
-def nameless_event(row: Row) -> EventRow:
-    """An opened row in EVENT_COLUMNS without whom it names."""
-    return EventRow._make(row)._replace(
-        username=None, message=None, previous_username=None, salt=None
-    )
+def named_in(row: EventRow, keys: PersonKeys) -> Named | None:
+    """None: they were forgotten. Raises SealBroken, StoreLocked, and TypeError for what no door
+    has written."""
+    if row.person is None:
+        return NOBODY
+    key = keys.of(row.person)
+    if key is None:
+        return None
+    values = key.opened(row.named, "event", row.event_id)
+    return Named(*values)  # type: ignore[arg-type]  # as it was written; each event checks its own
 
 
 # --- what an opened row tells ---------------------------------------------------------------
 
 
-def event_of(row: EventRow) -> AnyEvent:
-    """Raises ValueError for what no door has written."""
-    return _KINDS[row.kind](row)
+def event_of(row: EventRow, named: Named | None) -> AnyEvent:
+    """`named`: None for somebody who was forgotten. Raises ValueError for what no door has
+    written."""
+    return _KINDS[row.kind](row, named)
 
 
-def login_event(row: EventRow) -> LoginEvent:
+def login_event(row: EventRow, named: Named | None) -> LoginEvent:
     decision = Decision(
         Reason(str(row.reason)),
-        row.username,
+        None if named is None else named.username,
         row.distance,
         row.liveness,
         row.threshold,
         row.recognizer,  # type: ignore[arg-type]  # validated below
     )
     told = decision.told()
-    if row.forgotten is not None:
+    if named is None:
         told["message"] = _FORGOTTEN
-    return LoginEvent.model_validate({**_common(row), **told})
+    return LoginEvent.model_validate({**_common(row, named), **told})
 
 
-def user_event(row: EventRow) -> UserEvent:
-    changed = {"action": row.action, "previous_username": row.previous_username}
-    return UserEvent.model_validate({**_common(row), **changed})
+def user_event(row: EventRow, named: Named | None) -> UserEvent:
+    previous = None if named is None else named.previous_username
+    changed = {"action": row.action, "previous_username": previous}
+    return UserEvent.model_validate({**_common(row, named), **changed})
 
 
-def entrance_event(row: EventRow) -> EntranceEvent:
+def entrance_event(row: EventRow, named: Named | None) -> EntranceEvent:
     by, _, asker = (row.reason or "").partition("/")
-    told = {"what": row.action, "mode": row.message, "by": by or None, "asker": asker or None}
-    return EntranceEvent.model_validate({**_common(row), **told})
+    told = {"what": row.action, "mode": row.mode, "by": by or None, "asker": asker or None}
+    return EntranceEvent.model_validate({**_common(row, named), **told})
 
 
-def duress_event(row: EventRow) -> DuressEvent | None:
-    """What is to be told beside a login: that its person was forced; None: they were not."""
-    is_forced = row.kind == "login" and row.action == "duress"
-    return DuressEvent.model_validate(_common(row)) if is_forced else None
+def duress_event(row: EventRow, named: Named | None) -> DuressEvent | None:
+    """What is to be told beside a login: that its person was forced; None: they were not, or are
+    forgotten."""
+    is_forced = row.kind == "login" and named is not None and named.forced
+    return DuressEvent.model_validate(_common(row, named)) if is_forced else None
 
 
-def _common(row: EventRow) -> dict[str, object]:
+def _common(row: EventRow, named: Named | None) -> dict[str, object]:
     return {
         "seq": row.seq,
         "event_id": UUID(bytes=row.event_id),
         "timestamp": timestamps.from_text(row.timestamp),
-        "username": row.username,
+        "username": None if named is None else named.username,
         "source": row.source,
-        "forgotten": row.forgotten is not None,
+        "forgotten": named is None,
     }
 
 
-_KINDS: Mapping[str, Callable[[EventRow], AnyEvent]] = {
+_KINDS: Mapping[str, Callable[[EventRow, Named | None], AnyEvent]] = {
     "login": login_event,
     "user": user_event,
     "door": entrance_event,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
+from sqlite3 import Connection
 from typing import Literal, TypeVar
 
 import structlog
 
 from ostiary import timestamps
-from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
 from ostiary.messages.decision import Decision
 from ostiary.messages.events import AnyEvent, DuressEvent, EntranceEvent, LoginEvent, UserEvent
@@ -22,21 +22,24 @@ from ostiary.messages.words import DoorWhat, Mode
 from ostiary.store.chain import Chain
 from ostiary.store.database import Database
 from ostiary.store.event_rows import (
+    NOBODY,
     Action,
+    Named,
     duress_event,
     entrance_event,
     entrance_row,
     event_of,
     login_event,
     login_row,
-    opened_event,
-    sealed_event,
+    named_in,
+    naming_row,
     user_event,
     user_row,
 )
-from ostiary.store.leaving import leave_event
 from ostiary.store.links import EVENT_COLUMNS, EventRow, Row
-from ostiary.store.person import marks
+from ostiary.store.naming import Naming
+from ostiary.store.person import everybody, id_of, marks
+from ostiary.store.person_keys import PersonKeys
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +47,10 @@ EventKind = Literal["login", "user", "door", "duress"]
 
 E = TypeVar("E", LoginEvent, UserEvent, EntranceEvent)
 
-_READABLE = "username IS NULL AND typeof(action) != 'blob'"
+_READABLE = "person IS NULL"
 """What a locked store can open: nothing of it is sealed."""
 QUARTER_S = 900  # every zone's clocks differ from UTC by whole ones
-_WRITTEN = EventRow._fields[1:-1]
+_WRITTEN = EventRow._fields[1:]
 _INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
 
 
@@ -104,6 +107,7 @@ class Events:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.chain = Chain(database)
+        self._naming = Naming(database)
         self._followers: list[Callable[[Recorded], object]] = []
 
     def append_login(
@@ -111,8 +115,8 @@ class Events:
     ) -> LoginEvent:
         """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
         returns. Raises ValueError for numbers that no event may have."""
-        row = login_row(decision, source=source, now=now, duress=duress)
-        return self._append(row, login_event)
+        row = login_row(decision, source=source, now=now)
+        return self._append(row, login_event, Named(decision.username, forced=duress))
 
     def append_user(
         self,
@@ -124,14 +128,8 @@ class Events:
         previous_username: str | None = None,
     ) -> UserEvent:
         """Record that a person was registered, changed or removed."""
-        row = user_row(
-            action=action,
-            username=username,
-            source=source,
-            now=now,
-            previous_username=previous_username,
-        )
-        return self._append(row, user_event)
+        row = user_row(action=action, source=source, now=now)
+        return self._append(row, user_event, Named(username, previous_username))
 
     def append_entrance(
         self,
@@ -144,26 +142,30 @@ class Events:
         by: str | None = None,
     ) -> EntranceEvent:
         """Record what happened at the door itself. `by`: see `messages.words.by_whom`."""
-        row = entrance_row(door=door, what=what, now=now, username=username, mode=mode, by=by)
-        return self._append(row, entrance_event)
+        row = entrance_row(door=door, what=what, now=now, mode=mode, by=by)
+        return self._append(row, entrance_event, Named(username))
 
     def follow(self, follower: Callable[[Recorded], object]) -> None:
         """Hand over every event from now on, in order, once it is on disk. Decisions wait for the
         follower."""
         self._followers.append(follower)
 
-    def _append(self, row: EventRow, told: Callable[[EventRow], E]) -> E:
+    def _append(
+        self, row: EventRow, told: Callable[[EventRow, Named | None], E], named: Named
+    ) -> E:
         """Without RETURNING, for which SQLite keeps a journal of the statement."""
         database = self.database
         with database.transaction() as connection:
-            stored = sealed_event(row, database.seal)
-            seq = connection.execute(_INSERT, stored[1:-1]).lastrowid
-            row = row._replace(seq=seq)
+            if named.username is not None:
+                is_removal = row.action == "deleted"
+                key = self._naming.key(connection, named.username, is_removal=is_removal)
+                row = naming_row(row, named, key)
+            else:
+                named = NOBODY
+            row = row._replace(seq=connection.execute(_INSERT, row[1:]).lastrowid)
             self.chain.event(connection, row)
-            if row.username in database.left and seq is not None:
-                leave_event(connection, database.seal, database.chain_key, row.username, seq)
-            event = told(row)
-            recorded = Recorded(event, duress_event(row))
+            event = told(row, named)
+            recorded = Recorded(event, duress_event(row, named))
             for follower in self._followers:
                 database.on_commit(partial(follower, recorded))
         return event
@@ -171,14 +173,15 @@ class Events:
     def forced(self, seq: int) -> DuressEvent | None:
         """What is to be told beside this login: that its person was forced; None: they were not."""
         with self.database.reading() as connection:
-            row = connection.execute(
+            stored = connection.execute(
                 f"SELECT {EVENT_COLUMNS} FROM events"
                 " WHERE seq = ? AND kind = 'login' AND success = 1",
                 (seq,),
             ).fetchone()
-        if row is None:
-            return None
-        return duress_event(opened_event(row, self.database.seal))
+            if stored is None:
+                return None
+            row = EventRow._make(stored)
+            return duress_event(row, named_in(row, PersonKeys(connection, self.database.seal)))
 
     def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
         """By which of `doors` each person was let in last, since then and since it was forgiven."""
@@ -186,20 +189,16 @@ class Events:
             if self.database.is_locked:
                 return {}
             rows = connection.execute(
-                "SELECT username, source FROM events WHERE kind = 'login' AND success = 1"
-                f" AND username IS NOT NULL AND source IN ({marks(doors)}) AND timestamp >= ?"
+                "SELECT person, source FROM events WHERE kind = 'login' AND success = 1"
+                f" AND person IS NOT NULL AND source IN ({marks(doors)}) AND timestamp >= ?"
                 " AND seq > (SELECT COALESCE(MAX(seq), 0) FROM events"
                 " WHERE kind = 'door' AND action = 'forgiven') ORDER BY seq",
                 (*doors, timestamps.to_text(since)),
             ).fetchall()
-        newest = dict(rows)
-        found = {}
-        for stored, source in newest.items():
-            try:
-                found[self.database.seal.opened_name(stored)] = source
-            except SealBroken as error:
-                log.error("event_not_opened", code=error.code)
-        return found
+            newest = {person: source for person, source in rows if isinstance(person, int)}
+            wanted = f"id IN ({', '.join(map(str, newest))})"
+            people = everybody(connection, self.database.seal, wanted)
+        return {people[each].name: source for each, source in newest.items() if each in people}
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
         """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
@@ -211,7 +210,7 @@ class Events:
                 f" WHERE delivered_at IS NULL AND seq > ?{readable} ORDER BY seq LIMIT ?",
                 (after_seq, limit),
             ).fetchall()
-        return self._events(rows)
+            return self._events(connection, rows)
 
     def is_pending(self, seq: int) -> bool:
         """Whether it is there, and undelivered."""
@@ -231,8 +230,7 @@ class Events:
         """Whether a lockdown of that door was recorded after an event."""
         with self.database.reading() as connection:
             found = connection.execute(
-                "SELECT 1 FROM events WHERE seq > ? AND kind = 'door' AND source = ?"
-                " AND message = ?",
+                "SELECT 1 FROM events WHERE seq > ? AND kind = 'door' AND source = ? AND mode = ?",
                 (seq, door, Mode.LOCKDOWN.value),
             ).fetchone()
         return found is not None
@@ -262,28 +260,33 @@ class Events:
         that name somebody."""
         if limit < 1:
             raise ValueError("a page holds at least one event")
-        conditions, values = _conditions(where, self.database.seal)
-        if self.database.is_locked:
-            conditions.append(_READABLE)
-        if cursor is not None:
-            conditions.append("seq < ?" if newest_first else "seq > ?")
-            values.append(cursor)
         with self.database.reading() as connection:
+            conditions, values = _conditions(where)
+            if where.username is not None:
+                conditions.append("person = ?")
+                values.append(id_of(connection, self.database.seal, where.username))
+            if self.database.is_locked:
+                conditions.append(_READABLE)
+            if cursor is not None:
+                conditions.append("seq < ?" if newest_first else "seq > ?")
+                values.append(cursor)
+            keys = PersonKeys(connection, self.database.seal)
             found = connection.execute(
                 f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(conditions) or 'TRUE'}"
                 f" ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT ?",
                 (*values, -1 if where.kind == "duress" else limit + 1),
             )
-            wanted = found if where.kind != "duress" else filter(self._tells_of_duress, found)
+            is_told = partial(_tells_of_duress, keys)
+            wanted = found if where.kind != "duress" else filter(is_told, found)
             rows = list(islice(wanted, limit + 1))
             found.close()
-        as_told = duress_event if where.kind == "duress" else event_of
-        events = self._events(rows[:limit], as_told)
+            as_told = duress_event if where.kind == "duress" else event_of
+            events = self._events(connection, rows[:limit], as_told)
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
 
     def tallies(self, since: datetime) -> tuple[Tally, ...]:
         """All decisions since then, counted. A locked store leaves out those that name somebody."""
-        readable = " AND username IS NULL" if self.database.is_locked else ""
+        readable = " AND person IS NULL" if self.database.is_locked else ""
         with self.database.reading() as connection:
             rows = connection.execute(
                 f"SELECT CAST(strftime('%s', timestamp) AS INTEGER) / {QUARTER_S} AS quarter,"
@@ -341,25 +344,21 @@ class Events:
         )
         return max(0, known - keep_at_most)
 
-    def _tells_of_duress(self, row: Row) -> bool:
-        """In a sealed file no query can tell."""
-        try:
-            return duress_event(opened_event(row, self.database.seal)) is not None
-        except SealBroken:
-            return False
-
     def _events(
-        self, rows: Iterable[Row], as_told: Callable[[EventRow], AnyEvent | None] = event_of
+        self,
+        connection: Connection,
+        rows: Iterable[Row],
+        as_told: Callable[[EventRow, Named | None], AnyEvent | None] = event_of,
     ) -> tuple[AnyEvent, ...]:
         """Those that can be read: one that was altered must not hold up the others."""
-        events = []
-        for row in rows:
+        keys, events = PersonKeys(connection, self.database.seal), []
+        for row in map(EventRow._make, rows):
             try:
-                event = as_told(opened_event(row, self.database.seal))
+                event = as_told(row, named_in(row, keys))
             except SealBroken as error:
-                log.error("event_not_opened", seq=row[0], code=error.code)
+                log.error("event_not_opened", seq=row.seq, code=error.code)
             except (TypeError, ValueError):  # somebody put it in, and no door would have
-                log.error("event_not_opened", seq=row[0], code="malformed")
+                log.error("event_not_opened", seq=row.seq, code="malformed")
             else:
                 events += [] if event is None else [event]
         return tuple(events)
@@ -370,7 +369,17 @@ class Events:
         return number
 
 
-def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]]:
+def _tells_of_duress(keys: PersonKeys, row: Row) -> bool:
+    """No query can tell."""
+    opened = EventRow._make(row)
+    try:
+        named = named_in(opened, keys)
+        return named is not None and named.forced
+    except (SealBroken, TypeError, ValueError):
+        return False
+
+
+def _conditions(where: EventFilter) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     for condition, value in (
@@ -383,10 +392,4 @@ def _conditions(where: EventFilter, seal: Seal) -> tuple[list[str], list[object]
         if value is not None:
             conditions.append(condition)
             values.append(value)
-    if where.username is not None:
-        names = seal.names(where.username)
-        conditions.append(
-            " OR ".join("? IN (username, previous_username)" for _ in names).join("()")
-        )
-        values += names
     return conditions, values

@@ -29,14 +29,13 @@ class ChainEntry(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """A row of `events`; what stands in a column depends on its kind."""
+    """A row of `events` as it is stored; what stands in a column depends on its kind. `named`: what
+    names the person with that number, under their key."""
 
     seq: int | None
     event_id: bytes
     kind: str
     timestamp: str
-    username: str | None
-    message: str | None
     source: str
     success: int | None = None
     reason: str | None = None
@@ -45,23 +44,16 @@ class EventRow(NamedTuple):
     threshold: float | None = None
     recognizer: str | None = None
     action: str | None = None
-    previous_username: str | None = None
-    salt: bytes | None = None
-    forgotten: str | None = None
+    mode: str | None = None
+    person: int | None = None
+    named: bytes | None = None
 
 
 EVENT_COLUMNS = ", ".join(EventRow._fields)
 ENTRY_COLUMNS = ", ".join(ChainEntry._fields)
 ADOPTED = b"adopted"
-AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address, salt, forgotten"
-SALT_BYTES = 16
-SALT, FORGOTTEN = -2, -1
-"""Where these stand in a row of either table."""
-
-
-def content_of(row: Row) -> Row:
-    """What of a row its digest is over: with its salt, if it has one."""
-    return row[:SALT] if row[SALT] is None else row[:FORGOTTEN]
+CONVERTED = "converted"
+"""The note of the entry after which those follow that are of rows as they are stored since."""
 
 
 def digest_of(content: Sequence[object], key: bytes = b"") -> bytes:
@@ -83,12 +75,6 @@ def _json(value: object) -> str:
     # SQLite keeps 1.0 as 1; RETURNING tells it as that, a SELECT from a REAL column as 1.0.
     is_whole = isinstance(value, float) and value.is_integer()
     return repr(int(value) if is_whole else value)  # type: ignore[call-overload]
-
-
-def forgotten_text(kind: Kind, row: int, before: bytes, after: bytes) -> bytes:
-    """What the door signs when it takes a name out of a row: the digest that the chain has of it,
-    and the digest of what remains."""
-    return "\n".join(("ostiary-forgotten-v1", kind, str(row), before.hex(), after.hex())).encode()
 
 
 def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
@@ -123,18 +109,6 @@ def has_mac(entry: ChainEntry, key: bytes, prefix: bytes = b"") -> bool:
 def _text_of(position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
     text = b"\0".join((kind.encode(), note.encode("utf-8", errors="surrogatepass")))
     return struct.pack(">QQ", position, row) + digest + text
-
-
-def adopt_rows(connection: sqlite3.Connection) -> None:
-    """Begin the chain with what was recorded before there was one. Call it once, in the
-    transaction of the migration."""
-    tables: tuple[tuple[Kind, str, str], ...] = (
-        ("event", EVENT_COLUMNS, "events"),
-        ("audit", AUDIT_COLUMNS, "audit"),
-    )
-    for kind, columns, table in tables:
-        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall():
-            append(connection, kind, number_of(row), digest_of(content_of(row)))
 
 
 def append(
@@ -187,6 +161,11 @@ def ranges_of(rows: Sequence[int]) -> str:
         else:
             parts.append([each, each])
     return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in parts)
+
+
+def person_note(person: int) -> str:
+    """What the entry says by which the door removed a person."""
+    return f"person {person}"
 
 
 def ranges_in(note: str) -> tuple[str, list[range]]:

@@ -5,11 +5,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ostiary.crypto.seal import Seal
+from ostiary.errors import SealBroken
 from ostiary.messages.events import LogHead
 from ostiary.store import schema
-from ostiary.store.links import ENTRY_COLUMNS, GENESIS, ChainEntry, Kind, follows, ranges_in
-from ostiary.store.own_entries import adopted_up_to, fits, heads_in, is_head_of, is_own
-from ostiary.store.sealed_rows import ROWS
+from ostiary.store.audit_rows import row_bytes
+from ostiary.store.links import (
+    CONVERTED,
+    ENTRY_COLUMNS,
+    GENESIS,
+    ChainEntry,
+    Kind,
+    follows,
+    person_note,
+    ranges_in,
+)
+from ostiary.store.old_rows import ROWS_BEFORE
+from ostiary.store.own_entries import adopted_up_to, heads_in, is_head_of, is_own
+from ostiary.store.person_keys import PersonKey, is_the_doors, opened_secret
+from ostiary.store.rows import ROWS, RowsOf
 
 PLAIN = Seal()
 
@@ -27,12 +40,15 @@ class LogReport:
 
 @dataclass(slots=True)
 class _Read:
-    """What the chain says there is. `removed` holds for any rows, `pruned` for the oldest only."""
+    """What the chain says there is. `removed` holds for any rows, `pruned` for the oldest only;
+    `entered`: what is in it since the last conversion; `people` were removed."""
 
     links: dict[int, bytes] = field(default_factory=dict)
     digests: dict[str, dict[int, bytes]] = field(default_factory=lambda: {"event": {}, "audit": {}})
     removed: dict[str, list[range]] = field(default_factory=lambda: {"event": [], "audit": []})
     pruned: dict[str, list[range]] = field(default_factory=lambda: {"event": [], "audit": []})
+    entered: set[tuple[str, int]] = field(default_factory=set)
+    people: set[int] = field(default_factory=set)
 
 
 def check_log(
@@ -56,8 +72,10 @@ def check_log(
     (rows,) = connection.execute("SELECT COUNT(*) FROM chain_heads").fetchone()
     if rows > len(kept):
         findings.append(f"{rows - len(kept)} heads are none that a door can have signed")
+    people = _People(connection, seal, chain_key, read.people)
     for kind in ROWS:
-        findings += _rows(connection, kind, read, seal, public_key)
+        findings += _rows(connection, kind, read, seal, public_key, people)
+    findings += people.findings
     newest = max(read.links, default=0)
     signed = max((head.position for head in kept), default=0)
     return LogReport(len(read.links), len(kept), max(0, newest - signed), tuple(findings))
@@ -93,13 +111,18 @@ def _entries(
             yield f"entry {position} of the chain ({kind} {row}) does not follow the one before it"
         before = link
         read.links[position] = link
-        if kind == "removed":
+        if kind == "removed" and note == CONVERTED:
+            read.entered.clear()
+        elif kind == "removed" and note == person_note(row):
+            read.people.add(row)
+        elif kind == "removed":
             yield from _removed(position, note, read.pruned if is_keyed else read.removed)
         elif kind not in read.digests:
             yield f"entry {position} of the chain is of no kind that there is"
-        elif row in read.digests[kind]:
+        elif (kind, row) in read.entered:
             yield f"entry {position} of the chain: {kind} {row} is in it twice"
         else:
+            read.entered.add((kind, row))
             read.digests[kind][row] = digest
 
 
@@ -111,31 +134,94 @@ def _removed(position: int, note: str, removed: dict[str, list[range]]) -> Itera
         yield f"entry {position} of the chain names no rows that were removed"
 
 
+class _People:
+    """The keys that there are, and what of them does not fit, each once."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, seal: Seal, chain_key: bytes, removed: set[int]
+    ) -> None:
+        self.findings: list[str] = []
+        self._removed = removed
+        self._keys: dict[int, PersonKey | None] = {}
+        if schema.version(connection) < schema.PERSON_KEYS_SINCE:
+            return
+        for person, stored, mac in connection.execute("SELECT person, key, mac FROM person_keys"):
+            self._keys[person] = None
+            try:
+                secret = opened_secret(seal, person, stored)
+            except SealBroken:
+                self.findings.append(f"the key of person {person} was altered")
+                continue
+            self._keys[person] = PersonKey.of(person, secret)
+            if not is_the_doors(chain_key, person, secret, mac):
+                self.findings.append(f"the key of person {person} was put in: no door made it")
+
+    def opens(self, kind: Kind, person: int, named: object, row: bytes) -> bool:
+        """Whether what names somebody opens, or the door has removed them."""
+        if person not in self._keys and person not in self._removed:
+            self._keys[person] = None
+            self.findings.append(f"the key of person {person} was taken away")
+        key = self._keys.get(person)
+        if key is None:
+            return True  # it is told of the key
+        try:
+            key.opened(named, kind, row)
+        except SealBroken:
+            return False
+        return True
+
+
+def _tables(connection: sqlite3.Connection, kind: Kind) -> Iterator[tuple[str, RowsOf, str]]:
+    """Where rows of a kind are, as of which version, with which columns."""
+    version, before = schema.version(connection), ROWS_BEFORE[kind]
+    if version < schema.PERSON_KEYS_SINCE:
+        columns = before.columns
+        if version < schema.FORGETTING_SINCE:
+            columns = columns.replace("salt, forgotten", "NULL, NULL")
+        yield before.table, before, columns
+        return
+    waits = f"{before.table}_before"  # until the door has the keys that it converts them with
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (waits,)).fetchone():
+        yield waits, before, before.columns
+    yield ROWS[kind].table, ROWS[kind], ROWS[kind].columns
+
+
 def _rows(
-    connection: sqlite3.Connection, kind: Kind, read: _Read, seal: Seal, public_key: bytes
+    connection: sqlite3.Connection,
+    kind: Kind,
+    read: _Read,
+    seal: Seal,
+    public_key: bytes,
+    people: _People,
 ) -> Iterator[str]:
-    where, wanted = ROWS[kind], read.digests[kind]
-    columns = where.columns
-    if schema.version(connection) < schema.FORGETTING_SINCE:
-        columns = columns.replace("salt, forgotten", "NULL, NULL")
+    wanted = read.digests[kind]
     present: set[int] = set()
     oldest: int | None = None  # of those that can have been removed at all
-    newest = f"(SELECT {where.at} FROM {where.table} ORDER BY {where.number} DESC LIMIT 1)"
-    stays = f"{where.at} > {newest} OR {where.waits}"
-    query = f"SELECT {columns}, {stays} FROM {where.table} ORDER BY 1"
-    for *row, is_kept in connection.execute(query):
-        present.add(row[0])
-        if row[0] not in wanted:
-            yield f"{kind} {row[0]} was put in: the chain does not know it"
-        elif not fits(kind, row, seal, wanted[row[0]], public_key):
-            yield f"{kind} {row[0]} was altered"
-        elif oldest is None and not is_kept:
-            oldest = row[0]
+    for table, where, columns in _tables(connection, kind):
+        newest = f"(SELECT {where.at} FROM {table} ORDER BY {where.number} DESC LIMIT 1)"
+        stays = f"{where.at} > {newest} OR {where.waits}"
+        query = f"SELECT {columns}, {stays} FROM {table} ORDER BY 1"
+        for *row, is_kept in connection.execute(query):
+            present.add(row[0])
+            if row[0] not in wanted:
+                yield f"{kind} {row[0]} was put in: the chain does not know it"
+            elif not where.is_written(kind, row, seal, wanted[row[0]], public_key):
+                yield f"{kind} {row[0]} was altered"
+            elif where is ROWS[kind] and not _names_rightly(kind, row, people):
+                yield f"{kind} {row[0]} names somebody by what does not open"
+            elif oldest is None and not is_kept:
+                oldest = row[0]
     for number in wanted.keys() - present:
         is_removed = any(number in each for each in read.removed[kind])
         is_pruned = any(number in each for each in read.pruned[kind])
         if not is_removed and not (is_pruned and (oldest is None or number < oldest)):
             yield f"{kind} {number} was taken away"
+
+
+def _names_rightly(kind: Kind, row: Sequence[object], people: _People) -> bool:
+    number, place, *_, person, named = row
+    bound = place if kind == "event" and isinstance(place, bytes) else row_bytes(number)
+    return not isinstance(person, int) or people.opens(kind, person, named, bound)
 
 
 def _heads(heads: Sequence[LogHead], public_key: bytes, read: _Read) -> Iterator[str]:

@@ -14,24 +14,21 @@ from typing import NamedTuple
 from ostiary import timestamps
 from ostiary.crypto.door_key import DoorKey, is_signed
 from ostiary.crypto.seal import Seal
-from ostiary.errors import SealBroken, StoreLocked
 from ostiary.messages.events import LogHead
 from ostiary.store.links import (
     ADOPTED,
     ENTRY_COLUMNS,
-    FORGOTTEN,
     GENESIS,
     ChainEntry,
     Kind,
     Row,
     follows,
-    forgotten_text,
     has_mac,
     mac_of,
     newest_link,
-    number_of,
+    person_note,
 )
-from ostiary.store.sealed_rows import ROWS, digest_of_row
+from ostiary.store.rows import ROWS
 
 CHAIN = "chain"
 """What the door's secret is for."""
@@ -137,11 +134,21 @@ def newest_own_row(connection: sqlite3.Connection, key: bytes, kind: Kind) -> in
     return 0
 
 
+def own_entries(connection: sqlite3.Connection, key: bytes) -> Iterator[ChainEntry]:
+    """Those that the door wrote or took over; without a `key`, all."""
+    adopted = adopted_up_to(connection, key) if key else 0
+    if adopted and not _hangs_together(connection, adopted):
+        adopted = 0
+    for entry in entries(connection):
+        if not key or entry.position <= adopted or is_own(key, entry):
+            yield entry
+
+
 def own_digests(
     connection: sqlite3.Connection, key: bytes, kind: Kind, rows: Collection[int]
 ) -> dict[int, bytes]:
-    """What the door wrote down of each of these rows; nothing of those that it never wrote. Without
-    a `key`, what the chain says."""
+    """What the door wrote down of each of these rows, last where they were converted; nothing of
+    those that it never wrote. Without a `key`, what the chain says."""
     wanted = json.dumps(list(rows))
     found = list(
         entries(connection, "kind = ? AND row IN (SELECT value FROM json_each(?))", kind, wanted)
@@ -166,15 +173,18 @@ def _hangs_together(connection: sqlite3.Connection, until: int) -> bool:
     return True
 
 
-def fits(kind: Kind, row: Row, seal: Seal, wanted: bytes | None, public_key: bytes) -> bool:
-    """Whether a stored row is as it was written, or as the door left it when it took a name out."""
-    if wanted is None:
+def fits(kind: Kind, row: Row, seal: Seal, wanted: bytes | None) -> bool:
+    """Whether a stored row is as it was written."""
+    return wanted is not None and ROWS[kind].is_written(kind, row, seal, wanted, b"")
+
+
+def is_own_removal(connection: sqlite3.Connection, key: bytes, person: int, position: int) -> bool:
+    """Whether the door says by that entry that it removed that person. Without a `key`, whether
+    the chain says so."""
+    found = next(iter(entries(connection, "position = ?", position)), None)
+    if found is None or (found.kind, found.note) != ("removed", person_note(person)):
         return False
-    try:
-        digest = digest_of_row(kind, ROWS[kind].opened(row, seal), seal)
-    except (SealBroken, StoreLocked):
-        return False
-    if row[FORGOTTEN] is None:
-        return digest == wanted
-    text = forgotten_text(kind, number_of(row), wanted, digest)
-    return is_signed(text, str(row[FORGOTTEN]), public_key)
+    if not key or is_own(key, found):
+        return True
+    adopted = adopted_up_to(connection, key)
+    return found.position <= adopted and _hangs_together(connection, adopted)

@@ -18,15 +18,15 @@ from ostiary.errors import (
     DatabaseUnwritable,
     OstiaryError,
     StoreLocked,
+    UserUnknown,
 )
 from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import Contents, beside, copy_of, put, verify
 from ostiary.store.chain import RESTORED
 from ostiary.store.database import Database, explained, read_only
-from ostiary.store.leaving import adopt_leaving, leave
-from ostiary.store.own_entries import adopt
 from ostiary.store.presence import alone, move_aside
+from ostiary.store.users import Users
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +73,6 @@ def restore(
         copy_of(source, copy)
         _unlock(copy, store_key, words)
         deleted = _deleted_since(copy, path, store_key)
-        if deleted and not bring_back:
-            _leave_out(copy, deleted)
         left_out = () if bring_back else tuple(deleted or ())
         if door_key is not None or left_out:
             _take_over(copy, source, store_key, door_key, left_out, now)
@@ -142,15 +140,6 @@ def _people(path: Path, store_key: bytes | None) -> dict[str, int]:
         return dict(sorted((seal.opened_name(name), row) for row, name in rows))
 
 
-def _leave_out(copy: Path, deleted: dict[str, int]) -> None:
-    with _writing(copy) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.executemany(
-            "DELETE FROM users WHERE rowid = ?", [(row,) for row in deleted.values()]
-        )
-
-
 def _take_over(
     copy: Path,
     source: Path,
@@ -162,12 +151,15 @@ def _take_over(
     """The record is this door's from here on, and says that it is a backup's: by that its head may
     be lower than one that the door told before. The names of who is left out go from it once the
     door runs."""
-    with Database.open(copy, store_key, door_key) as database, database.transaction() as connection:
-        if door_key is not None:
-            adopt(connection, database.chain_key)
-            adopt_leaving(connection, database.seal, database.chain_key)
+    with (
+        Database.open(copy, store_key, door_key, takes_over=True) as database,
+        database.transaction() as connection,
+    ):
         for name in left_out:
-            leave(connection, database.seal, database.chain_key, name)
+            try:
+                Users(database).delete(name)
+            except UserUnknown:  # a row of the first version that could not be adopted
+                connection.execute("DELETE FROM users WHERE username = ?", (name,))
         if door_key is not None:
             Audit(database).add(
                 actor="cli", action=RESTORED, subject=source.name, address="local", now=now

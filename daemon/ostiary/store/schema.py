@@ -19,6 +19,8 @@ KEYED_SINCE = 12
 """The migration from which on the door's own key is beside each entry of the chain."""
 IDS_SINCE = 17
 """The migration that gave people ids, and made the table of the first version one of ours."""
+PERSON_KEYS_SINCE = 18
+"""The migration from which on what names somebody is under a key of theirs."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 

@@ -1,94 +1,20 @@
 """Which columns are sealed, how a row is opened, and how all rows are sealed by other keys."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from ostiary.crypto.door_key import DoorKey
 from ostiary.crypto.seal import Seal
 from ostiary.errors import SealBroken
-from ostiary.store.event_rows import (
-    event_names_somebody,
-    opened_event,
-    sealed_action,
-    sealed_event,
-)
-from ostiary.store.links import (
-    AUDIT_COLUMNS,
-    EVENT_COLUMNS,
-    FORGOTTEN,
-    EventRow,
-    Kind,
-    Row,
-    append,
-    content_of,
-    digest_of,
-    forgotten_text,
-    newest_link,
-)
+from ostiary.store.audit_rows import AUDIT_COLUMNS, opened_audit, sealed_audit
+from ostiary.store.links import Row, append, newest_link, number_of
 from ostiary.store.person import PERSON_COLUMNS, opened_person
+from ostiary.store.person_keys import key_place
+from ostiary.store.rows import ROWS, digest_of_row
 
 _HINT_LENGTH = 8
-_NAMELESS = ("", "{}")
-_AUDIT_TEXTS = {2: "actor", 3: "action", 4: "subject", 5: "detail", 6: "address"}
-
-
-def opened_audit(row: Row, seal: Seal) -> Row:
-    """A row in AUDIT_COLUMNS, likewise."""
-    if not seal.is_sealing:
-        return row
-    plain = list(row)
-    for column, name in _AUDIT_TEXTS.items():
-        text = row[column]
-        if isinstance(text, str | bytes):
-            plain[column] = seal.opened_text(text, "audit", row[0], name)
-    return plain
-
-
-def sealed_audit(number: int, texts: Sequence[str], seal: Seal) -> list[str | bytes]:
-    """Actor, action, subject, detail and address as they are stored in the row `number`."""
-    named = zip(texts, _AUDIT_TEXTS.values(), strict=True)
-    return [seal.text(text, "audit", number, name) for text, name in named]
-
-
-def nameless_audit(row: Row) -> Row:
-    """An opened row in AUDIT_COLUMNS without whom it names."""
-    number, at, actor, action, *_, address, _, forgotten = row
-    return number, at, actor, action, *_NAMELESS, address, None, forgotten
-
-
-def emptied_audit(row: Row, seal: Seal) -> tuple[object, ...]:
-    """Subject and detail of such a row as they are stored."""
-    texts = zip(_NAMELESS, ("subject", "detail"), strict=True)
-    return tuple(seal.text(text, "audit", row[0], column) for text, column in texts)
-
-
-@dataclass(frozen=True, slots=True)
-class RowsOf:
-    """Where rows of a kind are kept, in which columns their number and their time are, on what
-    condition one must not be removed yet, and how one is opened."""
-
-    table: str
-    number: str
-    at: str
-    waits: str
-    columns: str
-    opened: Callable[[Row, Seal], Row]
-
-
-ROWS: Mapping[Kind, RowsOf] = {
-    "event": RowsOf(
-        *("events", "seq", "timestamp", "delivered_at IS NULL", EVENT_COLUMNS, opened_event)
-    ),
-    "audit": RowsOf("audit", "id", "at", "FALSE", AUDIT_COLUMNS, opened_audit),
-}
-
-
-def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
-    """Of an opened row, 32 bytes: keyed where the row names somebody."""
-    is_named = kind == "audit" or event_names_somebody(EventRow._make(row))
-    return digest_of(content_of(row), seal.log_key if is_named else b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +79,9 @@ def opened_hint(number: object, lookup: object, seal: Seal) -> str:
     return seal.opened_name(str(lookup))  # as it was sealed before, alike every time
 
 
-def seal_alike(connection: sqlite3.Connection, seal: Seal) -> None:
-    """Seal what a version before this left open or alike: whether somebody was forced, and the
-    hints of PINs. Call it inside a transaction."""
-    rows = connection.execute(
-        f"SELECT {EVENT_COLUMNS} FROM events WHERE kind = 'login' AND success = 1"
-        " AND typeof(action) != 'blob'"
-    ).fetchall()
-    connection.executemany(
-        "UPDATE events SET action = ? WHERE seq = ?",
-        [(sealed_action(row, seal), row.seq) for row in map(EventRow._make, rows)],
-    )
+def seal_hints(connection: sqlite3.Connection, seal: Seal) -> None:
+    """Seal what a version before this left alike: the hints of PINs. Call it inside a
+    transaction."""
     pins = connection.execute(
         "SELECT id, lookup FROM credentials WHERE kind != 'card' AND typeof(lookup) = 'text'"
     ).fetchall()
@@ -173,26 +91,22 @@ def seal_alike(connection: sqlite3.Connection, seal: Seal) -> None:
             connection.execute("UPDATE credentials SET lookup = ? WHERE id = ?", (sealed, number))
 
 
-def _event(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
-    stored = EventRow._make(sealed_event(opened_event(row, old), new))
-    return stored.username, stored.message, stored.action, stored.previous_username
+def _person_key(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
+    person, key = row
+    assert isinstance(key, bytes)
+    place = key_place(int(str(person)))
+    return (new.value(old.opened_value(key, *place), *place),)
 
 
 def _audit(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     plain = opened_audit(row, old)
-    number = row[0]
-    assert isinstance(number, int)
-    return tuple(sealed_audit(number, [str(text) for text in plain[2:7]], new))
+    return tuple(sealed_audit(row[0], [str(text) for text in plain[2:7]], new))
 
 
 def _snapshot(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
     seq, jpeg = row
     assert isinstance(jpeg, bytes)
     return (new.value(old.opened_value(jpeg, "snapshot", seq), "snapshot", seq),)
-
-
-def _leaving(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
-    return (new.name(old.opened_name(str(row[1]))),)
 
 
 def _group(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
@@ -265,13 +179,10 @@ TABLES = (
         _credential,
         _WHOSE,
     ),
-    SealedTable(
-        "events", EVENT_COLUMNS, ("username", "message", "action", "previous_username"), _event
-    ),
+    SealedTable("person_keys", "person, key", ("key",), _person_key),
     SealedTable(
         "audit", AUDIT_COLUMNS, ("actor", "action", "subject", "detail", "address"), _audit
     ),
-    SealedTable("leaving", "id, name", ("name",), _leaving),
     SealedTable("groups", "id, name", ("name",), _group),
     SealedTable("rules", "id, content", ("content",), _rule),
     SealedTable("holidays", "id, name", ("name",), _holiday),
@@ -314,20 +225,24 @@ def reseal(
 
 def chain_anew(connection: sqlite3.Connection, seal: Seal, key: DoorKey) -> None:
     """Let the chain go on from its newest link with all rows that there are, digested as `seal`
-    does; what was before that link is removed. The link must be signed. `key` signs rows without
-    their names anew."""
+    does, and whoever was removed; what was before that link is removed. The link must be
+    signed."""
     newest = newest_link(connection)
     secret = key.secret("chain")
+    people = connection.execute(
+        "SELECT row, digest, note FROM chain WHERE kind = 'removed' AND note LIKE 'person %'"
+    ).fetchall()
     connection.execute("DELETE FROM chain")
     connection.execute("DELETE FROM chain_heads WHERE position < ?", (newest[0],))
     for kind, where in ROWS.items():
         rows = connection.execute(f"SELECT {where.columns} FROM {where.table} ORDER BY 1")
         for row in rows.fetchall():
-            digest = digest_of_row(kind, where.opened(row, seal), seal)
-            if row[FORGOTTEN] is not None:
-                signature = key.sign(forgotten_text(kind, row[0], digest, digest))
-                connection.execute(
-                    f"UPDATE {where.table} SET forgotten = ? WHERE {where.number} = ?",
-                    (signature, row[0]),
-                )
-            newest = append(connection, kind, row[0], digest, newest=newest, key=secret)
+            plain = row if kind == "event" else opened_audit(row, seal)
+            digest = digest_of_row(kind, plain, seal)
+            newest = append(connection, kind, number_of(row), digest, newest=newest, key=secret)
+    for person, digest, note in people:
+        newest = append(connection, "removed", person, digest, note, newest, secret)
+        connection.execute(
+            "UPDATE person_keys SET leaving = ? WHERE person = ? AND leaving IS NOT NULL",
+            (newest[0], person),
+        )

@@ -1,6 +1,5 @@
 """Small pictures of the moment of a decision, for as long as the configuration keeps them."""
 
-import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -17,12 +16,13 @@ class Snapshots:
 
     def keep(self, seq: int, jpeg: bytes, now: datetime) -> None:
         """Keep the picture of the event `seq`; the first one given stays. An event that was
-        removed meanwhile, or whose person was forgotten, gets none."""
+        removed meanwhile, or whose person was, gets none."""
         with self._database.transaction() as connection:
             sealed = self._database.seal.value(jpeg, "snapshot", seq)
             connection.execute(
                 "INSERT OR IGNORE INTO snapshots SELECT ?, ?, ?"
-                " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ? AND forgotten IS NULL)",
+                " WHERE EXISTS (SELECT 1 FROM events WHERE seq = ? AND (person IS NULL OR person IN"
+                " (SELECT person FROM person_keys WHERE leaving IS NULL)))",
                 (seq, sealed, timestamps.to_text(now), seq),
             )
 
@@ -40,25 +40,10 @@ class Snapshots:
             ).fetchall()
         return frozenset(seq for (seq,) in rows)
 
-    def forget(self, username: str) -> None:
-        """Remove the pictures of a person's events, since the name is theirs."""
+    def remove(self, seq: int) -> None:
+        """Remove the picture of an event."""
         with self._database.transaction() as connection:
-            names = self._database.seal.names(username)
-            theirs = f"username IN ({marks(names)})"
-            connection.execute(
-                f"DELETE FROM snapshots WHERE seq IN (SELECT seq FROM events WHERE {theirs} AND"
-                " seq > (SELECT COALESCE(MAX(seq), 0) FROM events WHERE kind = 'user'"
-                f" AND action IN ('registered', 'renamed') AND {theirs}))",
-                (*names, *names),
-            )
-
-    def remove(self, seqs: Iterable[int]) -> int:
-        """Remove the pictures of these events; how many there were."""
-        with self._database.transaction() as connection:
-            return connection.execute(
-                "DELETE FROM snapshots WHERE seq IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(seqs)),),
-            ).rowcount
+            connection.execute("DELETE FROM snapshots WHERE seq = ?", (seq,))
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
         """Remove pictures older than `keep_for`; how many."""

@@ -30,7 +30,7 @@ from ostiary.store.descriptor import (
     to_float32_bytes,
     to_float64_bytes,
 )
-from ostiary.store.leaving import leave
+from ostiary.store.naming import Naming
 from ostiary.store.person import (
     PersonRow,
     everybody,
@@ -96,6 +96,7 @@ class Users:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._naming = Naming(database)
 
     def add(
         self,
@@ -122,6 +123,7 @@ class Users:
             if id_of(connection, seal, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             key = new_key()
+            self.database.memo.keys.pop(name, None)
             person = PersonRow(next_number(connection, "users"), name, key)
             connection.execute(
                 "INSERT INTO users (id, username, encoding, created_at, key)"
@@ -194,14 +196,16 @@ class Users:
             self._keep_encoding_in_step(connection, person)
 
     def delete(self, username: str) -> None:
-        """Remove a person and all templates; the events stay, and lose the name once they are told
-        (`ostiary.store.forgetting`). Raises UserUnknown."""
+        """Remove a person with all templates and pictures; the events stay, and tell the name no
+        more once they were told (`ostiary.store.forgetting`). Raises UserUnknown."""
         with self.database.transaction() as connection:
-            name, seal = same_name(username), self.database.seal
-            number = known_id(connection, seal, username)
+            number = known_id(connection, self.database.seal, username)
+            connection.execute(
+                "DELETE FROM snapshots WHERE seq IN (SELECT seq FROM events WHERE person = ?)",
+                (number,),
+            )
             connection.execute("DELETE FROM users WHERE id = ?", (number,))
-            leave(connection, seal, self.database.chain_key, name)
-            self.database.left.add(name)
+            self._naming.leave(connection, number, same_name(username))
 
     def rename(self, old: str, new: str) -> User:
         """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
@@ -212,6 +216,8 @@ class Users:
             if id_of(connection, seal, name) not in (None, person.id):
                 raise UserExists(f"{name} is registered already.")
             write_name(connection, seal, person, name)
+            for each in (person.name, name):  # an event may have named it as nobody's
+                self.database.memo.keys.pop(each, None)
             return self.get(name)
 
     def had_two(self, username: str) -> bool:

@@ -74,7 +74,7 @@ def people_router(parts: ConsoleParts, runner: CommandRunner) -> APIRouter:
         )
         request = AddTemplateRequest(username=of.username, image=jpeg)
         answer = runner.run(people.add_template, request, caller, {"event": seq})
-        snapshots.remove([seq])
+        snapshots.remove(seq)
         return answer
 
     @router.get(user, summary="One person", responses=responses(404))

@@ -39,7 +39,9 @@ class EventsRequest(Request):
     kind: Literal["login", "user", "door", "duress"] | None = Field(
         default=None, description="Kind of event; unset: all but `duress`."
     )
-    username: Username | None = None
+    username: Username | None = Field(
+        default=None, description="Who has this name now; events under a former name, too."
+    )
     reason: Reason | None = None
     success: bool | None = None
     since: AwareDatetime | None = Field(default=None, description="Start: RFC 3339; included.")
