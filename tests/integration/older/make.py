@@ -32,6 +32,7 @@ COMMITS = {
     15: "08ad347",
     16: "cabdb14",
     17: "8126793",
+    18: "ffe7dd3",
 }
 SEALED_SINCE = 7
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
