@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from demo.scenes import Scene, empty_room, visitors
 from ostiary.settings import VisionSettings
@@ -18,6 +20,12 @@ from testing.daemon import BASE
 from testing.probe import Probe
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# No test fails because a machine is slow.
+hypothesis_settings.register_profile(
+    "ostiary", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("ostiary")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

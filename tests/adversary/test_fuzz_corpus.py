@@ -23,7 +23,7 @@ def test_nothing_of_the_corpus_breaks_its_target(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=150, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_a_damaged_seed_breaks_no_target(name: str, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from([path for path in INPUTS if path.parent.name == name]))

@@ -42,7 +42,6 @@ def test_every_answer_is_one_that_the_description_permits(door: ConsoleDoor, exa
         )
         @hypothesis_settings(
             max_examples=examples,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             phases=[Phase.explicit, Phase.generate],
             derandomize=True,

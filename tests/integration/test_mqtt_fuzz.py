@@ -137,7 +137,6 @@ def test_malformed_commands_are_each_answered_and_break_nothing(tmp_path: Path) 
 
         @settings(
             max_examples=PAYLOADS // BATCH,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         )

@@ -161,9 +161,7 @@ def test_without_migration_people_of_another_recogniser_are_named(
 
 
 @given(st.lists(st.sampled_from(["obama2.jpg", "biden.jpg"]), min_size=2, max_size=8))
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_real_faces_swapped_within_a_track_are_granted_as_neither(
     house: Household, names: list[str]
 ) -> None:

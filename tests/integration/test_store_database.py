@@ -293,7 +293,7 @@ def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_power_cut_that_tears_the_last_write_leaves_a_whole_prefix(
     cut_off: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

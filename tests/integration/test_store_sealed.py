@@ -314,7 +314,7 @@ def test_every_altered_byte_of_a_sealed_value_is_noticed() -> None:
 
 
 @given(st.text(), st.text(), st.lists(st.one_of(st.text(), st.integers()), min_size=1, max_size=3))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 def test_what_was_sealed_opens_in_its_place_only(
     name: str, text: str, place: list[str | int]
 ) -> None:
@@ -468,9 +468,7 @@ def test_wrong_recovery_words_say_what_is_wrong_and_change_nothing(
 
 
 @given(st.integers(0, 11), st.integers(0, 2047))
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_single_wrong_word_is_taken(sealed_copy: tuple[Path, str], at: int, other: int) -> None:
     copy, right = sealed_copy
     words = right.split()

@@ -97,7 +97,7 @@ def test_where_stamps_do_not_fit_the_rate_the_arrival_counts_within_three_second
     assert all(age is not None and age < 0.05 for age in ages[int(3 * real) + 1 :])
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@settings(max_examples=40, phases=[Phase.generate])
 @given(st.floats(2, 60), st.floats(0.2, 3), st.floats(0, 0.05), st.randoms(use_true_random=False))
 def test_whatever_the_rates_and_with_a_networks_jitter_no_picture_counts_as_late_for_long(
     real: float, ratio: float, jitter: float, chance: random.Random

@@ -183,7 +183,7 @@ def test_features_that_are_no_numbers_are_not_live(value: float) -> None:
     assert layer.probability(features) == 0.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(-1e4, 1e4))
 def test_p_live_is_a_number_from_0_to_1(seed: int, bias: float) -> None:
     random = np.random.default_rng(seed)

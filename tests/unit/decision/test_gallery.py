@@ -63,14 +63,13 @@ def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("either_way")
 class TestBestMatch:
-    @settings(deadline=None)
     @given(st.lists(st.tuples(NAMES, descriptors()), max_size=30), descriptors())
     def test_is_the_plain_search_with_ties_and_duplicates(
         self, people: list[tuple[str, Descriptor]], probe: Descriptor
     ) -> None:
         assert_same(Gallery(people).best_match(probe), plain_search(people, probe))
 
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(st.integers(1, 400), st.integers(0, 10**6), st.sampled_from([1e-6, 1.0, 500.0]))
     def test_is_the_plain_search_for_faces_at_any_scale(
         self, count: int, seed: int, scale: float
@@ -167,7 +166,7 @@ class SketchedChanges(Changes):
 
 TestChanges = Changes.TestCase
 TestSketchedChanges = SketchedChanges.TestCase
-TestChanges.settings = TestSketchedChanges.settings = settings(deadline=None, max_examples=60)
+TestChanges.settings = TestSketchedChanges.settings = settings(max_examples=60)
 
 
 def test_a_large_gallery_stays_exact_while_it_grows_and_shrinks() -> None:

@@ -92,7 +92,7 @@ def step_of(count: int, alike: float, other: float, seed: int) -> float:
     return abs(distance_of(np.concatenate([rows, new])) - distance_of(rows))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     count=st.integers(20, 60),
     alike=st.floats(0, 0.6),
@@ -106,7 +106,7 @@ def test_adding_a_person_moves_it_by_a_small_step(
     assert step_of(count, alike, other, seed) < 8 / count
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     count=st.integers(20, 60),
     alike=st.floats(0, 1),
@@ -127,7 +127,7 @@ def test_adding_a_stranger_to_a_family_moves_it_by_a_bounded_step(
     assert step_of(count, alike, other, seed) < most
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(alike=st.floats(0, 0.6), apart=st.floats(0, 0.6), seed=st.integers(0, 1000))
 def test_one_person_under_two_names_or_a_twin_moves_it_by_next_to_nothing(
     alike: float, apart: float, seed: int
@@ -137,7 +137,7 @@ def test_one_person_under_two_names_or_a_twin_moves_it_by_next_to_nothing(
     assert abs(distance_of(np.concatenate([rows, twin])) - distance_of(rows)) < 0.005
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     changes=st.lists(
         st.tuples(st.sampled_from(["put", "remove", "rename", "measure"]), st.integers(0, 12)),

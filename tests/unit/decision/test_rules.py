@@ -359,7 +359,7 @@ def test_a_book_rules_as_somebody_with_a_wall_clock_would(
             assert not ruling.allowed or (ruling.needs is Factor.FACE_AND_PIN) is pin
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(zone=st.sampled_from(ZONES), rules=st.lists(RULES, max_size=3), night=NIGHTS)
 def test_a_book_rules_every_minute_of_a_night_as_the_wall_clock_does(
     zone: str, rules: list[Rule], night: datetime

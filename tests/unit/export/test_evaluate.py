@@ -60,7 +60,7 @@ def test_the_distance_at_a_rate_has_that_rate() -> None:
 
 
 @given(st.floats(0.005, 0.1), st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_an_exponential_tail_is_found_although_a_few_pairs_are_one_person(
     scale: float, seed: int
 ) -> None:

@@ -72,7 +72,7 @@ def plainly(known: Network, chip: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("in_blocks", [True, False])
 @pytest.mark.parametrize("depthwise", [True, False])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(slopes=st.lists(st.floats(-1.5, 1.5), min_size=1, max_size=4), seed=st.integers(0, 99))
 def test_every_slope_bends_as_a_prelu_does(
     depthwise: bool,

@@ -4,7 +4,7 @@ import socket
 
 import paho.mqtt.client as paho
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -31,7 +31,6 @@ def sent_by_paho(topic: str, payload: bytes, properties: Properties | None, *, m
     st.booleans(),
     st.none() | st.binary(max_size=200),
 )
-@settings(deadline=None)
 def test_a_message_is_as_large_as_paho_makes_it(
     topic: str, size: int, more: int, mqtt5: bool, correlation: bytes | None
 ) -> None:

@@ -62,7 +62,7 @@ def test_the_first_camera_is_put_into_a_file_without_any() -> None:
     assert tomllib.loads(made) == {"cameras": [{"name": "front", "source": "0"}]}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(), st.one_of(st.none(), st.text(), st.integers(-(2**53), 2**53), st.booleans()))
 def test_whatever_is_set_in_the_shipped_file_is_read_again_and_nothing_else_changes(
     name: str, value: str | int | None

@@ -34,7 +34,7 @@ def placed(scale: float, angle: float, x: float, y: float) -> FloatArray:
     return np.asarray(np.rint(points), np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     scale=st.floats(0.2, 9),
     angle=st.floats(-np.pi, np.pi),

@@ -57,7 +57,7 @@ def test_a_head_that_turns_by_a_few_degrees_bends(person: Turner, box: Box, ever
     pytest.fail(said(bending))
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(
     axis=st.floats(0, np.pi),
     curved=st.floats(0.05, 0.3),
@@ -80,7 +80,7 @@ def test_a_print_that_a_hand_bends_and_tilts_does_not_bend_as_a_head_does(
         assert not bending.is_seen, said(bending)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     shift=st.floats(0, 8),
     turn=st.floats(0, 6),
