@@ -78,6 +78,16 @@ def test_a_granted_login_looks_alike_whether_somebody_was_forced_or_not(sealed: 
     assert events.forced(forced[1]) is None
 
 
+def test_a_name_of_no_length_shows_who_was_forced(sealed: Database) -> None:
+    for letters in range(1, 65):
+        name = "a" * letters
+        Users(sealed).add(name, [np.full(128, 0.1)], NOW, recognizer="dlib", source="test")
+        for duress in (False, True):
+            visit(sealed, name, duress=duress)
+    per_person = "SELECT COUNT(DISTINCT length(named)) FROM events WHERE kind = 'login'"
+    assert set(rows(sealed, f"{per_person} GROUP BY person")) == {(1,)}
+
+
 def test_pages_of_duress_are_as_of_everything_else(sealed: Database) -> None:
     seqs = [visit(sealed, "Ada", duress=number % 7 == 0) for number in range(50)]
     wanted = [seq for number, seq in enumerate(seqs) if number % 7 == 0]

@@ -83,7 +83,8 @@ def _finite(number: float | None) -> float | None:
 
 def naming_row(row: EventRow, named: Named, key: PersonKey) -> EventRow:
     """The row with that, under the key of whom it names."""
-    return row._replace(person=key.person, named=key.sealed(named, "event", row.event_id))
+    values = *named[:2], int(named.forced)  # `true` and `false` are not of one length
+    return row._replace(person=key.person, named=key.sealed(values, "event", row.event_id))
 
 
 def named_in(row: EventRow, keys: PersonKeys) -> Named | None:
