@@ -11,12 +11,13 @@ from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandLog
-from ostiary.store.database import Database, read_only
+from ostiary.store.database import Database
 from ostiary.store.events import Events
 from ostiary.store.forgetting import Forgetting
 from ostiary.store.log_check import check_log
 from ostiary.store.own_entries import CHAIN
 from ostiary.store.snapshots import Snapshots
+from ostiary.store.sqlite_file import read_only
 from ostiary.store.users import Users
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

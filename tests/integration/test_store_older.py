@@ -30,7 +30,8 @@ from ostiary.store.person import known_id
 from ostiary.store.restore import restore
 from ostiary.store.rules import RuleStore, StoredPerson
 from ostiary.store.site import SiteStore
-from ostiary.store.users import Users, stored_templates
+from ostiary.store.templates import stored_templates
+from ostiary.store.users import Users
 from tests.integration.older.make import DOOR_SECRET, NOW, STORE_KEY
 
 FILES = sorted((Path(__file__).parent / "older").glob("*.xz"))

@@ -150,3 +150,8 @@ def test_the_tests_of_a_module_are_found_by_its_name() -> None:
         if named and not any(matter == name or matter.startswith(f"{name}_") for name in named):
             lost.append(f"{path.parent.name}/{path.name}")
     assert lost == []
+
+
+def test_no_module_has_more_than_400_lines() -> None:
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
+    assert {name: count for name, count in lines.items() if count > 400} == {}

@@ -16,9 +16,10 @@ from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import verify
 from ostiary.store.chain import ACCEPTED
-from ostiary.store.database import Database, read_only
+from ostiary.store.database import Database
 from ostiary.store.log_check import LogReport, check_log
 from ostiary.store.own_entries import CHAIN
+from ostiary.store.sqlite_file import read_only
 
 
 def told_heads(files: Iterable[Path]) -> list[LogHead]:

@@ -38,12 +38,10 @@ class Camera(Protocol):
     @property
     def latest(self) -> BGRImage | None:
         """The newest picture; None before the first."""
-        ...
 
     def ask(self, pose: str | None) -> None:
         """Ask whoever stands there to look somewhere: `look_front`, `look_left` or `look_right`;
         None: ask nothing any more."""
-        ...
 
     def capture(self, timeout: float, *, alive: bool = True) -> BGRImage:
         """Wait up to `timeout` seconds for a frame with exactly one good face. `alive`: one that
@@ -51,16 +49,13 @@ class Camera(Protocol):
 
         Raises TimedOut where none came, CameraUnavailable where there is no picture at all.
         """
-        ...
 
     def live_score(self, bgr: BGRImage, face: Face) -> float:
         """P(live), 0 to 1, of a face in a picture of this camera."""
-        ...
 
     @property
     def requires_movement(self) -> bool:
         """Whether a grant here needs a head that moves."""
-        ...
 
 
 class Door(Protocol):
@@ -68,7 +63,6 @@ class Door(Protocol):
 
     def released(self, by: str) -> bool:
         """Open the door once; False: it is in lockdown and stays closed."""
-        ...
 
     def set_mode(self, mode: Mode, by: str) -> None: ...
 
@@ -78,7 +72,6 @@ class Door(Protocol):
 
     def tell(self, what: DoorWhat, by: str) -> None:
         """Record something that does not change the door itself."""
-        ...
 
     def saw(self, contact: Contact) -> None: ...
 
@@ -93,12 +86,10 @@ class Presents(Protocol):
     def again(self, door: str, *, is_same: bool) -> bool:
         """Note that a known transaction came again. `is_same`: with the same PIN or card; another
         one is a wrong try. Returns whether the asker may be told."""
-        ...
 
     def next_card(self, door: str, timeout_s: float) -> str:
         """Wait for the next card at a reader of that door, and give its number; it opens nothing.
         Raises TimedOut."""
-        ...
 
 
 class DeniedLogins:

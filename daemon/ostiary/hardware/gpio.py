@@ -239,11 +239,9 @@ class Inputs(Protocol):
 
     def values(self) -> Mapping[str, bool]:
         """Which of them are active now."""
-        ...
 
     def wait(self, timeout_s: float) -> list[Edge]:
         """The edges since the last call, oldest first; empty when time is up."""
-        ...
 
     def close(self) -> None: ...
 

@@ -35,11 +35,9 @@ class InputSource(Protocol):
 
     def read(self) -> None:
         """Hand on what comes within about half a second."""
-        ...
 
     def gone(self) -> None:
         """Tell that it cannot be read, and forget what was half read."""
-        ...
 
     def close(self) -> None: ...
 

@@ -30,7 +30,6 @@ class Watched(Protocol):
 
     def wait_view(self, after: int, timeout: float) -> View | None:
         """The newest view whose frame number is above `after`; None if none comes in time."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,6 @@ class Sensors(Protocol):
 
     def heard(self, topic: str, payload: bytes | None) -> None:
         """Take in what a sensor said; None: it cannot be heard. Returns at once."""
-        ...
 
 
 class MqttDoor:

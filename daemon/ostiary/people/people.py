@@ -63,27 +63,21 @@ class SiteChanges(Protocol):
     @property
     def is_shared(self) -> bool:
         """Whether people whom this door enrols are known at the whole site by default."""
-        ...
 
     def usernames(self) -> frozenset[str]:
         """People who are known at the whole site."""
-        ...
 
     def enrolled(self, username: str, now: datetime) -> None:
         """Let the whole site know a person of this door. Raises SiteNotJoined."""
-        ...
 
     def changed(self, username: str, now: datetime) -> None:
         """Tell of a changed person of the site; nothing happens for this door's own people."""
-        ...
 
     def deleting(self, username: str, now: datetime) -> None:
         """Tell of a deletion; nothing happens for this door's own people."""
-        ...
 
     def freed(self, name: str) -> None:
         """Take note that nobody here has that name any more."""
-        ...
 
 
 class People:

@@ -18,10 +18,11 @@ from ostiary.store.audit_rows import (
     whom_it_names,
 )
 from ostiary.store.chain import Chain
-from ostiary.store.database import Database, next_number
+from ostiary.store.database import Database
 from ostiary.store.links import Row, number_of
 from ostiary.store.naming import Naming
 from ostiary.store.person_keys import PersonKeys
+from ostiary.store.sqlite_file import next_number
 
 log = structlog.get_logger(__name__)
 

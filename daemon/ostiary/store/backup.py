@@ -18,8 +18,8 @@ import structlog
 from ostiary.crypto.keyring import data_keys, has_recovery
 from ostiary.errors import BackupRefused, DatabaseCorrupt, DatabaseUnwritable, DatabaseVersion
 from ostiary.store import schema
-from ostiary.store.database import check, explained, read_only
 from ostiary.store.presence import create, sync
+from ostiary.store.sqlite_file import check, explained, read_only
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,8 @@ from ostiary.messages.calibration import (
     PresentationRecord,
     WhyDropped,
 )
-from ostiary.store.database import Database, next_number
+from ostiary.store.database import Database
+from ostiary.store.sqlite_file import next_number
 
 log = structlog.get_logger(__name__)
 

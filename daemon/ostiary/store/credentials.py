@@ -12,7 +12,7 @@ import structlog
 from ostiary import timestamps
 from ostiary.errors import CardTaken, CredentialUnknown, SealBroken, UserUnknown
 from ostiary.messages.username import same_name
-from ostiary.store.database import Database, next_number
+from ostiary.store.database import Database
 from ostiary.store.person import (
     PERSON_COLUMNS,
     PersonRow,
@@ -23,6 +23,7 @@ from ostiary.store.person import (
 )
 from ostiary.store.pin_rows import PinRow, hint_text, pin_rows, write_pins
 from ostiary.store.sealed_rows import opened_hint
+from ostiary.store.sqlite_file import next_number
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,9 @@ from ostiary.errors import (
     UsernameInvalid,
 )
 from ostiary.messages.username import decoded_username
-from ostiary.store.database import readable
 from ostiary.store.descriptor import from_bytes
 from ostiary.store.schema import FIRST_VERSION_COLUMNS, refuse_computed_columns
+from ostiary.store.sqlite_file import readable
 from ostiary.store.users import Users
 
 LARGEST_VALUE = 1_000_000

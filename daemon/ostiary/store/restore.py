@@ -24,8 +24,9 @@ from ostiary.store import schema
 from ostiary.store.audit import Audit
 from ostiary.store.backup import Contents, beside, copy_of, put, verify
 from ostiary.store.chain import RESTORED
-from ostiary.store.database import Database, explained, read_only
+from ostiary.store.database import Database
 from ostiary.store.presence import alone, move_aside
+from ostiary.store.sqlite_file import explained, read_only
 from ostiary.store.users import Users
 
 log = structlog.get_logger(__name__)

@@ -9,8 +9,9 @@ import structlog
 
 from ostiary import timestamps
 from ostiary.errors import GroupInUse, SealBroken
-from ostiary.store.database import Database, next_number
+from ostiary.store.database import Database
 from ostiary.store.person import everybody, known_id, marks
+from ostiary.store.sqlite_file import next_number
 
 log = structlog.get_logger(__name__)
 

@@ -13,11 +13,12 @@ from ostiary.crypto.seal import Seal
 from ostiary.errors import LogAltered, StoreLocked
 from ostiary.store.audit import Audit
 from ostiary.store.chain import Chain
-from ostiary.store.database import Database, explained
+from ostiary.store.database import Database
 from ostiary.store.log_check import check_log
 from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import alone
 from ostiary.store.sealed_rows import TABLES, chain_anew, reseal
+from ostiary.store.sqlite_file import explained
 
 log = structlog.get_logger(__name__)
 

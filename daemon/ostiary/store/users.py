@@ -4,27 +4,22 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 from numpy.typing import ArrayLike
 
 from ostiary import timestamps
-from ostiary.crypto.keyring import seal_of
-from ostiary.crypto.seal import Seal
 from ostiary.errors import (
     DescriptorInvalid,
     LastTemplate,
-    SealBroken,
     TemplateUnknown,
     UserExists,
 )
 from ostiary.messages.username import checked_username, same_name
 from ostiary.messages.words import RECOGNIZERS, RecognizerName
-from ostiary.store.database import Database, next_number, read_only
+from ostiary.store.database import Database
 from ostiary.store.descriptor import (
     Descriptor,
-    all_from_bytes,
     checked_descriptor,
     from_bytes,
     to_float32_bytes,
@@ -40,7 +35,8 @@ from ostiary.store.person import (
     new_key,
     write_name,
 )
-from ostiary.store.schema import IDS_SINCE, version
+from ostiary.store.sqlite_file import next_number
+from ostiary.store.templates import templates_in
 
 log = structlog.get_logger(__name__)
 
@@ -261,7 +257,7 @@ class Users:
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
-            return _templates(connection, self.database.seal)
+            return templates_in(connection, self.database.seal)
 
     def descriptors_of(self, username: str) -> tuple[tuple[str, Descriptor], ...]:
         """One person's (recogniser's name, descriptor), oldest first; empty for nobody."""
@@ -365,60 +361,6 @@ class Users:
         connection.execute(
             "UPDATE users SET encoding = ? WHERE id = ?",
             (self.database.seal.value(encoding, *person.encoding), person.id),
-        )
-
-
-def stored_templates(
-    path: Path, store_key: bytes | None
-) -> tuple[tuple[str, str, Descriptor], ...]:
-    """As `Users.templates`, from the database at `path`, which is only read; none where it is not
-    there, older, or does not open. Raises DatabaseUnwritable, DatabaseCorrupt."""
-    if not path.exists():
-        return ()
-    with read_only(path.absolute()) as connection:
-        if version(connection) < IDS_SINCE:
-            return ()
-        seal = seal_of(connection, store_key)
-        seal.check()
-        return _templates(connection, seal)
-
-
-def _templates(
-    connection: sqlite3.Connection, seal: Seal
-) -> tuple[tuple[str, str, Descriptor], ...]:
-    people = everybody(connection, seal)
-    whose: list[tuple[str, str]] = []
-    opened: list[bytes] = []
-    rows = connection.execute(
-        "SELECT id, user_id, recognizer, descriptor FROM templates ORDER BY id"
-    )
-    for number, user_id, recognizer, data in rows:
-        try:
-            person = people[user_id]
-            plain = seal.opened_value(data, *person.template(number, recognizer))
-        except (KeyError, SealBroken):
-            log.error("template_not_opened", template=number, code=SealBroken.code)
-            continue
-        whose.append((person.name, recognizer))
-        opened.append(plain)
-    descriptors = all_from_bytes(opened)
-    return tuple((*each, one) for each, one in zip(whose, descriptors, strict=True))
-
-
-def templates_by_recognizer(path: Path) -> dict[str, int]:
-    """How many templates of each recogniser the database at `path` holds, which is only read. In an
-    older one all are dlib's; one that is not there has none."""
-    if not path.exists():
-        return {}
-    with read_only(path.absolute()) as connection:
-        columns = connection.execute("SELECT name FROM pragma_table_info('templates')").fetchall()
-        if ("recognizer",) not in columns:
-            (people,) = connection.execute("SELECT COUNT(*) FROM users").fetchone()
-            return {"dlib": people} if people else {}
-        return dict(
-            connection.execute(
-                "SELECT recognizer, COUNT(*) FROM templates GROUP BY recognizer"
-            ).fetchall()
         )
 
 

@@ -37,7 +37,6 @@ class Detector(Protocol):
         The image is scaled down so that its longer side is `side` pixels before it is searched,
         so smaller is faster and finds larger faces only.
         """
-        ...
 
 
 class YuNetDetector:

@@ -119,16 +119,13 @@ class Recognizer(Protocol):
     @property
     def rates(self) -> ErrorRates:
         """How often it errs at which distance."""
-        ...
 
     def align(self, bgr: BGRImage, face: Face) -> RGBImage:
         """The chip: the face of a BGR image turned, scaled and cut as the network learnt it,
         (side, side, 3) uint8 RGB."""
-        ...
 
     def embed(self, chip: RGBImage) -> Descriptor:
         """(128,) float32. Raises ModelInvalid when the network gives anything but such numbers."""
-        ...
 
 
 def rates_of(session: "ort.InferenceSession", file: str) -> ErrorRates:

@@ -14,9 +14,9 @@ from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.settings import Settings
 from ostiary.store.backup import Contents, verify
-from ostiary.store.database import read_only
 from ostiary.store.person import PERSON_COLUMNS, opened_person
 from ostiary.store.schema import IDS_SINCE, migrations, version
+from ostiary.store.sqlite_file import read_only
 
 MEGABYTE = 1_000_000
 LOW_MB, LITTLE_MB = 50, 500

@@ -12,8 +12,8 @@ from ostiary.mqtt.security import store_key
 from ostiary.service.doctor.check import Check, green, red, yellow
 from ostiary.settings import Settings
 from ostiary.store.calibrations import StoredCalibration, stored_calibrations
-from ostiary.store.database import read_only
-from ostiary.store.users import stored_templates, templates_by_recognizer
+from ostiary.store.sqlite_file import read_only
+from ostiary.store.templates import stored_templates, templates_by_recognizer
 from ostiary.vision.arrays import Descriptor
 from ostiary.vision.engine import RECOGNIZERS
 from ostiary.vision.last_layer import LastLayer
