@@ -26,10 +26,9 @@ import requests
 from ostiary.clock import utc_now
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
-from ostiary.store.accounts import Accounts, Role
+from ostiary.store.accounts import Accounts, Role, Sessions
 from ostiary.store.database import Database
 from ostiary.store.events import Events
-from ostiary.store.sessions import Sessions
 from testing.broker import Mosquitto
 from testing.daemon import BASE, DaemonProcess, write_config
 from testing.ports import free_port

@@ -7,8 +7,8 @@ import structlog
 from ostiary.errors import DatabaseCorrupt, StoreLocked
 from ostiary.mqtt.security import door_key, store_key
 from ostiary.settings import Settings
+from ostiary.store.backup import set_aside
 from ostiary.store.database import Database
-from ostiary.store.quarantine import set_aside
 
 log = structlog.get_logger(__name__)
 

@@ -26,10 +26,10 @@ from ostiary.errors import (
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
 from ostiary.store import schema
+from ostiary.store.backup import set_aside
 from ostiary.store.command_log import CommandKey, CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
-from ostiary.store.quarantine import set_aside
 from ostiary.store.users import Users
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)

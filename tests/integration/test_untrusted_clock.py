@@ -14,12 +14,11 @@ from ostiary.messages.words import Reason
 from ostiary.mqtt.publisher import Publisher
 from ostiary.mqtt.topics import Topics
 from ostiary.settings import Settings
-from ostiary.store.accounts import Accounts, Role
+from ostiary.store.accounts import Accounts, Role, Sessions
 from ostiary.store.audit import Audit
 from ostiary.store.command_log import CommandKey, CommandLog
 from ostiary.store.database import Database
 from ostiary.store.events import Events
-from ostiary.store.sessions import Sessions
 from ostiary.store.snapshots import Snapshots
 from testing.waiting import wait_until
 

@@ -17,9 +17,8 @@ from ostiary.crypto.argon import Hasher
 from ostiary.errors import ConfirmationNeeded, NotAllowed, NotSignedIn, PasswordWeak
 from ostiary.http.connections import neighbourhood
 from ostiary.http.parts import ConsoleParts
-from ostiary.store.accounts import TOKEN, ApiTokens, Role
+from ostiary.store.accounts import TOKEN, ApiTokens, Role, Session, Sessions
 from ostiary.store.audit import Audit, Detail
-from ostiary.store.sessions import Session, Sessions
 
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 200

@@ -21,11 +21,10 @@ from ostiary.http.thresholds import ThresholdEditor
 from ostiary.messages.words import Reason
 from ostiary.settings.access import ADJUSTABLE
 from ostiary.settings.overrides import ranges
-from ostiary.store.accounts import Accounts, Role
+from ostiary.store.accounts import Accounts, Role, Session
 from ostiary.store.audit import Audit
 from ostiary.store.credentials import Credentials
 from ostiary.store.events import EventFilter
-from ostiary.store.sessions import Session
 from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import User
 

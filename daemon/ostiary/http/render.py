@@ -19,8 +19,7 @@ from ostiary.http.parts import ConsoleParts
 from ostiary.http.problems import Problem
 from ostiary.http.texts import LANGUAGES, TAGS, Sayings, Texts, asked_language
 from ostiary.messages.words import Mode
-from ostiary.store.accounts import Role
-from ostiary.store.sessions import Session
+from ostiary.store.accounts import Role, Session
 
 LANGUAGE_COOKIE = "ostiary_language"
 

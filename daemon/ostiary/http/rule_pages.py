@@ -13,9 +13,8 @@ from ostiary.http.render import Renderer, Say
 from ostiary.http.routes import Turns
 from ostiary.messages.commands.rules import AccessRule, WeeklyHours
 from ostiary.messages.words import Day, Factor
-from ostiary.store.accounts import Role
+from ostiary.store.accounts import Role, Session
 from ostiary.store.credentials import Credentials
-from ostiary.store.sessions import Session
 
 Name = Annotated[str, Query(max_length=200)]
 SPANS = (1, 7, 30)

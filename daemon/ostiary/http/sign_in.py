@@ -34,8 +34,7 @@ from ostiary.http.render import LANGUAGE_COOKIE, Renderer, to_page
 from ostiary.http.texts import LANGUAGES
 from ostiary.limits.lock_out import LockOut
 from ostiary.messages.username import checked_username
-from ostiary.store.accounts import Account, Accounts
-from ostiary.store.sessions import Sessions
+from ostiary.store.accounts import Account, Accounts, Sessions
 
 log = structlog.get_logger(__name__)
 

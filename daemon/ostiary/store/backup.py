@@ -1,4 +1,5 @@
-"""Copies of the database: taken while the door runs, checked before they are trusted.
+"""Copies of the database, taken while the door runs and checked before they are trusted; and a
+damaged one that is set aside.
 
 A backup holds biometric data: it is readable by its owner only, and sealed as the database is:
 opened by the same store key, or by the recovery words.
@@ -8,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -18,7 +20,7 @@ import structlog
 from ostiary.crypto.keyring import data_keys, has_recovery
 from ostiary.errors import BackupRefused, DatabaseCorrupt, DatabaseUnwritable, DatabaseVersion
 from ostiary.store import schema
-from ostiary.store.presence import create, sync
+from ostiary.store.presence import alone, create, move_aside, sync
 from ostiary.store.sqlite_file import check, explained, read_only
 
 log = structlog.get_logger(__name__)
@@ -107,3 +109,18 @@ def put(copy: Path, target: Path) -> None:
         sync(target.parent)
     except OSError as error:
         raise DatabaseUnwritable(f"{target}: {error.strerror}.") from error
+
+
+def set_aside(path: Path, now: datetime) -> Path:
+    """Rename the database at `path` (and its WAL) so that a new, empty one can begin.
+
+    Nobody is registered then, so the door denies everybody until a backup is restored or people
+    enrol again. Returns the new path. Raises DatabaseInUse, DatabaseUnwritable.
+    """
+    path = path.absolute()
+    if not path.exists():
+        raise DatabaseUnwritable(f"{path}: no such file, so there is nothing to set aside.")
+    with alone(path):
+        target = move_aside(path, now, "damaged")
+    log.error("database_set_aside", path=str(path), kept_as=str(target))
+    return target

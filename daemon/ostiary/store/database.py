@@ -104,10 +104,10 @@ class Database:
         """Open or create the database at `path`, check it and bring its schema up to date.
 
         With a `store_key` a new one is sealed (`ostiary.crypto.seal`); a sealed one without its
-        key is open, but locked. One of the first version becomes ours (`ostiary.store.adopt`).
+        key is open, but locked. One of the first version becomes ours (`ostiary.store.upgrade`).
         What is recorded is the door's whose key is given; without one, nobody's. `takes_over`: what
         was recorded before is taken for that door's, too. Raises DatabaseCorrupt (nothing is
-        changed; see `ostiary.store.quarantine`), DatabaseVersion, DatabaseUnwritable, or
+        changed; see `ostiary.store.backup`), DatabaseVersion, DatabaseUnwritable, or
         DatabaseInUse while it is being replaced.
         """
         path = path.absolute()

@@ -3,20 +3,24 @@ left as it was then."""
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
+from ostiary import timestamps
 from ostiary.crypto import keyring
 from ostiary.crypto.door_key import DoorKey
-from ostiary.crypto.seal import LockedSeal, Seal
+from ostiary.crypto.seal import KEY_BYTES, LockedSeal, Seal
+from ostiary.errors import DescriptorInvalid, SealBroken, UsernameInvalid
+from ostiary.messages.username import checked_username, decoded_username
 from ostiary.store import schema
-from ostiary.store.adopt import adopt_users
-from ostiary.store.binding import give_keys
 from ostiary.store.conversion import convert, is_unconverted
+from ostiary.store.descriptor import from_bytes, to_float32_bytes
 from ostiary.store.old_rows import adopt_rows
 from ostiary.store.own_entries import CHAIN, adopt, heads_in, is_head_of
+from ostiary.store.person import PERSON_COLUMNS, PersonRow, Place, new_key, opened_person
 from ostiary.store.person_keys import take_over_keys
 from ostiary.store.pin_rows import complete_pins
 from ostiary.store.sealed_rows import seal_hints
@@ -77,3 +81,106 @@ def _seal_if_new(connection: sqlite3.Connection, path: Path, store_key: bytes | 
         log.warning("store_not_sealed", path=str(path), advice="ostiary store encrypt")
     else:
         keyring.begin(connection, store_key, datetime.now(UTC))
+
+
+_WITHOUT_TEMPLATE = """
+    SELECT id, CASE typeof(username) WHEN 'text' THEN CAST(username AS BLOB) END,
+        username, encoding, created_at
+    FROM users
+    WHERE NOT EXISTS (SELECT 1 FROM templates WHERE user_id = users.id)
+    ORDER BY id
+"""
+
+
+def adopt_users(connection: sqlite3.Connection) -> None:
+    """Give every user without a template the one in `encoding`. Call it inside a transaction.
+
+    A name is brought into its stored form (NFC). A row with a name or an encoding that cannot be
+    used is left as it is, matches nobody, and is logged by name.
+    """
+    for number, name_bytes, shown, encoding, created_at in connection.execute(
+        _WITHOUT_TEMPLATE
+    ).fetchall():
+        try:
+            name = decoded_username(name_bytes)
+            username = checked_username(name)
+            descriptor = from_bytes(encoding)
+            if username != name:
+                _rename(connection, number, username)
+            created = timestamps.from_text(created_at)
+            connection.execute(
+                "INSERT INTO templates (user_id, descriptor, created_at, source, recognizer)"
+                " VALUES (?, ?, ?, ?, 'dlib')",
+                (
+                    number,
+                    to_float32_bytes(descriptor),
+                    timestamps.to_text(created) if created else None,
+                    "first_version",
+                ),
+            )
+        except (UsernameInvalid, DescriptorInvalid) as error:
+            log.warning("user_not_adopted", username=str(shown), reason=error.message)
+        else:
+            log.info("user_adopted", row=number)
+
+
+def _rename(connection: sqlite3.Connection, number: int, username: str) -> None:
+    if connection.execute("SELECT 1 FROM users WHERE username = ?", (username,)).fetchone():
+        raise UsernameInvalid("Another user's name differs only in how it is written.")
+    connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, number))
+
+
+def give_keys(connection: sqlite3.Connection, seal: Seal) -> None:
+    """Give everybody a key who has none. Call it inside a transaction.
+
+    What does not open stays as it is, and opens no more. A key is always a new one: whoever takes
+    one out of a row binds nothing to it that is not sealed with that row's name.
+    """
+    if not seal.is_sealing:
+        connection.execute(f"UPDATE users SET key = randomblob({KEY_BYTES}) WHERE key IS NULL")
+        return
+    rows = connection.execute(
+        f"SELECT {PERSON_COLUMNS}, encoding FROM users"
+        " WHERE key IS NULL AND typeof(username) = 'text'"
+    ).fetchall()
+    for *row, encoding in rows:
+        with suppress(SealBroken):
+            _bind(connection, seal, opened_person(seal, row), encoding)
+
+
+def _bind(connection: sqlite3.Connection, seal: Seal, named: PersonRow, encoding: object) -> None:
+    key = new_key()
+    person = named._replace(key=key)
+    connection.execute(
+        "UPDATE users SET key = ?, encoding = ? WHERE id = ?",
+        (
+            seal.value(key, *person.place),
+            _rebound(seal, encoding, named.encoding, person.encoding),
+            person.id,
+        ),
+    )
+    connection.executemany(
+        "UPDATE templates SET descriptor = ? WHERE id = ?",
+        [
+            (_rebound(seal, value, named.template(*place), person.template(*place)), place[0])
+            for value, *place in connection.execute(
+                "SELECT descriptor, id, recognizer FROM templates WHERE user_id = ?", (person.id,)
+            ).fetchall()
+        ],
+    )
+    connection.executemany(
+        "UPDATE credentials SET secret = ? WHERE id = ?",
+        [
+            (_rebound(seal, value, named.credential(*place), person.credential(*place)), place[0])
+            for value, *place in connection.execute(
+                "SELECT secret, id, kind FROM credentials WHERE user_id = ?", (person.id,)
+            ).fetchall()
+        ],
+    )
+
+
+def _rebound(seal: Seal, value: object, before: Place, after: Place) -> object:
+    with suppress(SealBroken):
+        if isinstance(value, bytes):
+            return seal.value(seal.opened_value(value, *before), *after)
+    return value

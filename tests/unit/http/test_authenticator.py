@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from ostiary.http.authenticator import Confirmations
-from ostiary.store.accounts import Role
-from ostiary.store.sessions import Session
+from ostiary.store.accounts import Role, Session
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ANNA = Session("anna", Role.OPERATOR, "csrf")

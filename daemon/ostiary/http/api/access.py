@@ -41,9 +41,8 @@ from ostiary.http.thresholds import ThresholdEditor
 from ostiary.limits.lock_out import LockOut
 from ostiary.settings.access import ADJUSTABLE
 from ostiary.settings.overrides import Values
-from ostiary.store.accounts import KIOSK, Account, Accounts, ApiToken, ApiTokens
+from ostiary.store.accounts import KIOSK, Account, Accounts, ApiToken, ApiTokens, Session, Sessions
 from ostiary.store.audit import Audit
-from ostiary.store.sessions import Session, Sessions
 
 AccountName = Annotated[str, Path(min_length=1, examples=["anna"])]
 
