@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from demo.scenes import ENROLMENT_PORTRAIT, FPS, REGISTERED, Scene, empty_room
+from demo.stream import to_and_fro
+from ostiary.messages.words import Reason
 from ostiary.vision.models import LANDMARKS5, YUNET
 from ostiary_export import minifasnet
 from ostiary_export.crops import (
@@ -21,6 +23,8 @@ EVERY = 4
 """Of the demo's 12 frames a second three are shown: judging one takes seconds here."""
 EMPTY_S = 2.0
 """Between two visitors, as in demo/run.py."""
+STILL_S = 11.0
+"""A picture is told to be still after the ten seconds of `judge.ACCESS`."""
 
 
 def write_scenes(folder: Path, portraits: Path, scenes: Iterable[Scene]) -> None:
@@ -32,9 +36,11 @@ def write_scenes(folder: Path, portraits: Path, scenes: Iterable[Scene]) -> None
     names, now = [nobody.name], 100.0
     for scene in scenes:
         names.append(scene.name)
-        for shown, seconds in ((nobody, EMPTY_S), (scene, len(scene.frames) / FPS)):
+        is_still = scene.expected is Reason.STILL_PICTURE
+        lasts = STILL_S if is_still else len(scene.frames) / FPS
+        for shown, seconds in ((nobody, EMPTY_S), (scene, lasts)):
             for number in range(0, round(seconds * FPS), EVERY):
-                jpeg = shown.frames[number % len(shown.frames)]
+                jpeg = shown.frames[to_and_fro(number, len(shown.frames))]
                 file = f"{len(frames):04}.jpg"
                 (folder / file).write_bytes(jpeg)
                 # Where nobody is seen, an answer is still one to whoever was there before.
