@@ -65,9 +65,11 @@ console: setup ## run demo, daemon and console, and print the address
 pictures: debian setup ## draw docs/pictures: the demo's sheet and the console
 	@$(BIN)/python -m demo.pictures $(ARGS)
 
+# They wait for nothing: more processes only collect the tests once more each.
+check: PROCESSES = 3
 check: setup ## in 90 s, while one works: lint, types, unit and quick integration tests
 	@$(MAKE) --no-print-directory lint
-	@$(TOGETHER) -q -m "quick and not ($(LATER))" $(ARGS)
+	@$(TOGETHER) -q -m "quick and not ($(LATER))" $(ARGS) tests/unit tests/integration
 
 debian: ## install the Debian packages that the tests need
 	@bash tests/install-debian-packages
