@@ -29,7 +29,7 @@ ALWAYS = '[access]\nchallenge = "always"\nchallenge_s = 30'
 SHORT = '[access]\nchallenge = "always"\nchallenge_s = 5'
 ANOTHER = {
     Prompt.TURN_LEFT: Prompt.TURN_RIGHT,
-    Prompt.TURN_RIGHT: Prompt.NOD,
+    Prompt.TURN_RIGHT: Prompt.TURN_LEFT,
     Prompt.NOD: Prompt.TURN_LEFT,
     Prompt.COME_CLOSER: Prompt.TURN_LEFT,
 }
@@ -184,6 +184,20 @@ def test_a_challenge_is_failed_by_a_replay_of_another_one(
         decided = opened.decision()
         assert (decided["success"], decided["reason"]) == (False, "challenge_failed")
         assert opened.why() == "another_movement"
+
+
+def test_a_challenge_is_not_passed_by_a_nod_where_another_movement_is_asked(
+    tmp_path: Path, broker: Mosquitto, models: Path, people: People
+) -> None:
+    """A nod is a small thing to see: it fails the challenge at once, or the time runs out."""
+    with door(tmp_path, broker, models, people, SHORT) as opened:
+        opened.performs(
+            people.obama, lambda asked: ANOTHER[Prompt.NOD] if asked is Prompt.NOD else Prompt.NOD
+        )
+        decided = opened.decision()
+        assert decided["success"] is False
+        assert decided["reason"] in {"challenge_failed", "challenge_timeout"}
+        assert not opened.probe.of(f"{BASE}/door")
 
 
 def test_a_challenge_is_failed_by_another_person_who_does_the_movements(
