@@ -14,6 +14,7 @@ import requests
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
 from testing.ports import free_port
+from testing.waiting import PATIENCE_S
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def test_a_proxy_that_says_nothing_of_itself_opens_nothing(
         plain_proxy(door.settings.http.port) as port,
     ):
         answer = requests.get(
-            f"http://127.0.0.1:{port}/users", headers={"Connection": "close"}, timeout=5
+            f"http://127.0.0.1:{port}/users", headers={"Connection": "close"}, timeout=PATIENCE_S
         )
         assert answer.status_code == (404 if choice is None else 401)
 

@@ -19,6 +19,7 @@ from ostiary.limits.rate import RateLimit
 from ostiary.store.accounts import Role
 from ostiary.vision.engine import VisionEngine
 from testing.console import PASSWORD, ConsoleDoor, console_settings
+from testing.waiting import PATIENCE_S
 
 LARGE = 11_000_000
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -54,7 +55,7 @@ def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iter
 def asked(door: ConsoleDoor, head: str, stack: ExitStack) -> socket.socket:
     """A connection that has sent these lines and not one byte of the body that they announce."""
     port = door.settings.http.port
-    client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+    client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
     client.sendall(f"{head}\r\nHost: 127.0.0.1\r\n\r\n".encode())
     return client
 
@@ -182,7 +183,7 @@ def test_ten_at_once_leave_the_console_answering(door: ConsoleDoor) -> None:
 
     with ThreadPoolExecutor(10) as senders:
         assert set(senders.map(send, range(10))) <= {401, None}
-    assert requests.get(f"{door.url}/sign-in", timeout=10).status_code == 200
+    assert requests.get(f"{door.url}/sign-in", timeout=PATIENCE_S).status_code == 200
 
 
 def test_a_door_that_fell_often_comes_back_and_takes_no_disk_for_memory() -> None:

@@ -15,7 +15,7 @@ from testing.console import console_settings
 from testing.ports import free_port
 from testing.recognizing import written
 from testing.rules import UNMOVED
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
 
 
 def settings_of(folder: Path, portraits: Path) -> Settings:
@@ -70,6 +70,6 @@ def test_nothing_of_a_door_that_was_only_made_is_kept(
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).ok
+        return requests.get(url, timeout=PATIENCE_S).ok
     except requests.ConnectionError:
         return False
