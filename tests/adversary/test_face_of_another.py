@@ -1,6 +1,8 @@
 """The face of one with the PIN of another: who is recognised and leaves lets nobody else in."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -48,6 +50,31 @@ def typed(door: Recognizing, who: str) -> None:
     door.keeper.presented("front", Need.PIN, who, time.monotonic())
 
 
+def stays(picture: bytes) -> Scene:
+    """Before the camera, with its sensor's noise, for as long as it takes the door to judge."""
+    seen = decode_image(picture)
+    noise = np.random.default_rng(1)
+    noisy = (cv2.add(seen, noise.integers(0, 4, seen.shape, np.uint8)) for _ in range(8))
+    return Scene("", "", tuple(encode_jpeg(np.asarray(bgr, np.uint8), 95) for bgr in noisy))
+
+
+@contextmanager
+def asking_for_a_pin(
+    folder: Path, engine: VisionEngine, portraits: Path, first: str
+) -> Iterator[tuple[Recognizing, Callable[[str], None]]]:
+    """A door that knows Obama and wants his PIN, with `first` before it; and what shows it
+    somebody else."""
+    shown = pictures(engine, portraits, "obama2", "biden")
+    known = [portraits / "obama.jpg"]
+    with (
+        Camera(stays(shown[first]), FPS) as camera,
+        recognizing(
+            folder, engine, camera.url, known, PATIENT, fps=FPS, needs=Factor.FACE_AND_PIN
+        ) as door,
+    ):
+        yield door, lambda name: camera.show(stays(shown[name]))
+
+
 @pytest.mark.parametrize(
     ("then", "why"),
     [
@@ -59,48 +86,26 @@ def typed(door: Recognizing, who: str) -> None:
 def test_a_pin_after_its_owners_face_has_gone_opens_nothing(
     tmp_path: Path, engine: VisionEngine, portraits: Path, then: str, why: str
 ) -> None:
-    shown = pictures(engine, portraits, "obama2", "biden")
-    known = [portraits / "obama.jpg"]
-    with (
-        Camera(stays(shown, "obama2"), FPS) as camera,
-        recognizing(
-            tmp_path, engine, camera.url, known, PATIENT, fps=FPS, needs=Factor.FACE_AND_PIN
-        ) as door,
-    ):
+    with asking_for_a_pin(tmp_path, engine, portraits, "obama2") as (door, show):
         until(lambda: door.keeper.waiting("front") is not None)
-        camera.show(stays(shown, then))
+        show(then)
         until(lambda: door.keeper.waiting("front") is None)
         assert door.reasons[0] == "credential_missing", why
         typed(door, "obama")
         assert "granted" not in door.reasons
 
 
-def stays(shown: dict[str, bytes], name: str) -> Scene:
-    """Before the camera, with its sensor's noise, for as long as it takes the door to judge."""
-    seen = decode_image(shown[name])
-    noise = np.random.default_rng(1)
-    noisy = (cv2.add(seen, noise.integers(0, 4, seen.shape, np.uint8)) for _ in range(8))
-    return Scene(name, name, tuple(encode_jpeg(np.asarray(bgr, np.uint8), 95) for bgr in noisy))
-
-
 def test_a_stranger_denied_a_moment_ago_is_a_stranger_still(
     tmp_path: Path, engine: VisionEngine, portraits: Path
 ) -> None:
     """That they were told so within the cool-down changes nothing."""
-    shown = pictures(engine, portraits, "obama2", "biden")
-    known = [portraits / "obama.jpg"]
-    with (
-        Camera(stays(shown, "biden"), FPS) as camera,
-        recognizing(
-            tmp_path, engine, camera.url, known, PATIENT, fps=FPS, needs=Factor.FACE_AND_PIN
-        ) as door,
-    ):
+    with asking_for_a_pin(tmp_path, engine, portraits, "biden") as (door, show):
         until(lambda: door.reasons == ["unknown_face"])
-        camera.show(stays(shown, "nobody"))
+        show("nobody")
         until(lambda: not door.recognition.memory.tracks)
-        camera.show(stays(shown, "obama2"))
+        show("obama2")
         until(lambda: door.keeper.waiting("front") is not None)
-        camera.show(stays(shown, "biden"))
+        show("biden")
         until(lambda: door.keeper.waiting("front") is None)
         typed(door, "obama")
         assert "granted" not in door.reasons
@@ -109,18 +114,11 @@ def test_a_stranger_denied_a_moment_ago_is_a_stranger_still(
 def test_whoever_stays_before_the_door_passes_with_their_pin_and_may_come_back(
     tmp_path: Path, engine: VisionEngine, portraits: Path
 ) -> None:
-    shown = pictures(engine, portraits, "obama2", "biden")
-    known = [portraits / "obama.jpg"]
-    with (
-        Camera(stays(shown, "obama2"), FPS) as camera,
-        recognizing(
-            tmp_path, engine, camera.url, known, PATIENT, fps=FPS, needs=Factor.FACE_AND_PIN
-        ) as door,
-    ):
+    with asking_for_a_pin(tmp_path, engine, portraits, "obama2") as (door, show):
         until(lambda: door.keeper.waiting("front") is not None)
-        camera.show(stays(shown, "nobody"))
+        show("nobody")
         until(lambda: door.reasons == ["credential_missing"])
-        camera.show(stays(shown, "obama2"))
+        show("obama2")
         until(lambda: door.keeper.waiting("front") is not None)
         typed(door, "obama")
         assert door.reasons == ["credential_missing", "granted"]

@@ -55,7 +55,12 @@ class Naming:
             (position, sealed, person),
         )
         self._database.left[name] = person
-        self._database.memo.keys.pop(name, None)
+        self.changed(name)
+
+    def changed(self, *names: str) -> None:
+        """Whose these names are has changed: an event may have named one as nobody's."""
+        for name in names:
+            self._database.memo.keys.pop(name, None)
 
     def _own(self, connection: sqlite3.Connection, person: int) -> PersonKey:
         database = self._database

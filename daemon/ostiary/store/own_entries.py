@@ -123,22 +123,9 @@ def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[Lo
     return found
 
 
-def newest_own_row(connection: sqlite3.Connection, key: bytes, kind: Kind) -> int:
-    """The number of the newest row of that kind that the door wrote; without a `key`, that there
-    is. 0 before the first."""
-    adopted = adopted_up_to(connection, key) if key else 0
-    query = f"SELECT {ENTRY_COLUMNS} FROM chain WHERE kind = ? ORDER BY position DESC"
-    for entry in map(ChainEntry._make, connection.execute(query, (kind,))):
-        if not key or entry.position <= adopted or is_own(key, entry):
-            return entry.row
-    return 0
-
-
 def own_entries(connection: sqlite3.Connection, key: bytes) -> Iterator[ChainEntry]:
     """Those that the door wrote or took over; without a `key`, all."""
-    adopted = adopted_up_to(connection, key) if key else 0
-    if adopted and not _hangs_together(connection, adopted):
-        adopted = 0
+    adopted = _taken_over(connection, key) if key else 0
     for entry in entries(connection):
         if not key or entry.position <= adopted or is_own(key, entry):
             yield entry
@@ -157,10 +144,14 @@ def own_digests(
         return {each.row: each.digest for each in found}
     own = {each.row: each.digest for each in found if is_own(key, each)}
     others = [each for each in found if each.row not in own]
-    adopted = adopted_up_to(connection, key) if others else 0
-    if adopted and _hangs_together(connection, adopted):
-        own |= {each.row: each.digest for each in others if each.position <= adopted}
-    return own
+    adopted = _taken_over(connection, key) if others else 0
+    return own | {each.row: each.digest for each in others if each.position <= adopted}
+
+
+def _taken_over(connection: sqlite3.Connection, key: bytes) -> int:
+    """Up to where the door took the chain over as it was; 0 where that does not hang together."""
+    adopted = adopted_up_to(connection, key)
+    return adopted if _hangs_together(connection, adopted) else 0
 
 
 def _hangs_together(connection: sqlite3.Connection, until: int) -> bool:
@@ -186,5 +177,4 @@ def is_own_removal(connection: sqlite3.Connection, key: bytes, person: int, posi
         return False
     if not key or is_own(key, found):
         return True
-    adopted = adopted_up_to(connection, key)
-    return found.position <= adopted and _hangs_together(connection, adopted)
+    return found.position <= _taken_over(connection, key)

@@ -159,24 +159,20 @@ def _bind(connection: sqlite3.Connection, seal: Seal, named: PersonRow, encoding
             person.id,
         ),
     )
-    connection.executemany(
-        "UPDATE templates SET descriptor = ? WHERE id = ?",
-        [
-            (_rebound(seal, value, named.template(*place), person.template(*place)), place[0])
-            for value, *place in connection.execute(
-                "SELECT descriptor, id, recognizer FROM templates WHERE user_id = ?", (person.id,)
-            ).fetchall()
-        ],
-    )
-    connection.executemany(
-        "UPDATE credentials SET secret = ? WHERE id = ?",
-        [
-            (_rebound(seal, value, named.credential(*place), person.credential(*place)), place[0])
-            for value, *place in connection.execute(
-                "SELECT secret, id, kind FROM credentials WHERE user_id = ?", (person.id,)
-            ).fetchall()
-        ],
-    )
+    for table, sealed, kind, place in (
+        ("templates", "descriptor", "recognizer", PersonRow.template),
+        ("credentials", "secret", "kind", PersonRow.credential),
+    ):
+        rows = connection.execute(
+            f"SELECT {sealed}, id, {kind} FROM {table} WHERE user_id = ?", (person.id,)
+        ).fetchall()
+        connection.executemany(
+            f"UPDATE {table} SET {sealed} = ? WHERE id = ?",
+            [
+                (_rebound(seal, value, place(named, *which), place(person, *which)), which[0])
+                for value, *which in rows
+            ],
+        )
 
 
 def _rebound(seal: Seal, value: object, before: Place, after: Place) -> object:

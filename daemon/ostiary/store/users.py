@@ -119,7 +119,7 @@ class Users:
             if id_of(connection, seal, name) is not None:
                 raise UserExists(f"{name} is registered already.")
             key = new_key()
-            self.database.memo.keys.pop(name, None)
+            self._naming.changed(name)
             person = PersonRow(next_number(connection, "users"), name, key)
             connection.execute(
                 "INSERT INTO users (id, username, encoding, created_at, key)"
@@ -212,8 +212,7 @@ class Users:
             if id_of(connection, seal, name) not in (None, person.id):
                 raise UserExists(f"{name} is registered already.")
             write_name(connection, seal, person, name)
-            for each in (person.name, name):  # an event may have named it as nobody's
-                self.database.memo.keys.pop(each, None)
+            self._naming.changed(person.name, name)
             return self.get(name)
 
     def had_two(self, username: str) -> bool:
