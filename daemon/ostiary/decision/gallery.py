@@ -142,19 +142,6 @@ class Gallery:
                 self._fill_from_last(at)
             return len(rows)
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a user another name. KeyError: no such user; ValueError: the new name is taken."""
-        with self._lock:
-            if old not in self._rows:
-                raise KeyError(old)
-            if new == old:
-                return
-            if new in self._rows:
-                raise ValueError(f"{new!r} is in the gallery already")
-            self._rows[new] = self._rows.pop(old)
-            for at in self._rows[new]:
-                self._names[at] = new
-
     def best_match(self, descriptor: Descriptor, margin: float | None = None) -> Nearest | None:
         """The nearest template's user and distance; None where the gallery is empty.
 

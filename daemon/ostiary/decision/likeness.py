@@ -87,14 +87,6 @@ class Resemblance:
         if username in self._at:
             self._drop(self._at[username])
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a person another name; nothing happens where nobody has it."""
-        if old in self._seen:
-            self._seen = self._seen - {old} | {new}
-        if old in self._at:
-            at = self._at[new] = self._at.pop(old)
-            self._names[at] = new
-
     def measured(self) -> Likeness:
         """The likeness as it is now."""
         count = len(self._names)

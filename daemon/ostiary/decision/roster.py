@@ -129,20 +129,6 @@ class Roster:
                 self._resemblances[name].remove(username)
             self._changed()
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a person another name; nothing happens for a person without templates."""
-        with self._lock:
-            for gallery in self._galleries.values():
-                if old in gallery.users():
-                    gallery.rename(old, new)
-            for resemblance in self._resemblances.values():
-                resemblance.rename(old, new)
-            for names in (self._unmatched, self._single):
-                if old in names:
-                    names.remove(old)
-                    names.add(new)
-            self._look_alikes = None
-
     def identify(self, describe: Describe, quality: float = 1.0) -> tuple[Probe, Candidate | None]:
         """The probe of a face by `describe`, and the nearest person. The former recogniser is asked
         only where the one in use finds nobody near enough and somebody is to come over."""

@@ -319,9 +319,10 @@ class People:
         with self.changing():
             self._users.rename(before, name)
             self._after_commit += [
-                partial(self.roster.rename, before, name),
+                partial(self.roster.put, before, ()),
                 partial(self._names.remove, before),
                 partial(self._names.add, name),
+                partial(self._match_anew, name),
             ]
             self.after_commit_once(*self._followers)
 

@@ -108,7 +108,7 @@ class TestBestMatch:
 
 
 class Changes(RuleBasedStateMachine):
-    """Adding, removing and renaming in any order leaves the gallery equal to a plain list."""
+    """Adding and removing in any order leaves the gallery equal to a plain list."""
 
     sketch_from = 10**9
 
@@ -135,19 +135,6 @@ class Changes(RuleBasedStateMachine):
         kept = [person for person in self.people if person[0] != name]
         assert self.gallery.remove(name) == len(self.people) - len(kept)
         self.people = kept
-
-    @rule(old=NAMES, new=NAMES)
-    def rename(self, old: str, new: str) -> None:
-        names = {name for name, _ in self.people}
-        if old not in names:
-            with pytest.raises(KeyError):
-                self.gallery.rename(old, new)
-        elif new in names and new != old:
-            with pytest.raises(ValueError, match="already"):
-                self.gallery.rename(old, new)
-        else:
-            self.gallery.rename(old, new)
-            self.people = [(new if name == old else name, row) for name, row in self.people]
 
     @rule(probe=descriptors())
     def match(self, probe: Descriptor) -> None:

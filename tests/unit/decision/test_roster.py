@@ -165,14 +165,6 @@ def test_all_templates_together_keep_to_the_risk_whatever_their_recogniser() -> 
     assert house.thresholds.migration_distance < house.thresholds.former.distance
 
 
-def test_a_renamed_person_keeps_the_face() -> None:
-    house = roster(3, Risk(distance=1.0))
-    house.rename("person 1", "Anna")
-    found = house.match(look(some_descriptor(1)))
-    assert found is not None
-    assert found.username == "Anna"
-
-
 @given(st.integers(2, 40), st.integers(0, 2**16), st.floats(0.3, 1.9))
 @settings(max_examples=50)
 def test_look_alikes_are_the_pairs_that_a_plain_search_finds(
