@@ -13,7 +13,8 @@ STEP := bash .ci/step
 PROCESSES ?= 4
 PYTEST := $(BIN)/python -m pytest
 # Files in their order: those of many small tests come last, and fill what the long ones leave.
-TOGETHER = $(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+# OpenBLAS would start a thread a core in each process, and they would wait for each other.
+TOGETHER = OPENBLAS_NUM_THREADS=1 $(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # What `make test` leaves to `make test-long`; the markers are told in pyproject.toml.
 LATER := measures or long or machine or home_assistant
 left = $(PYTEST) --collect-only -q -m "$(1)" $(ARGS) | tail -n 1 | sed 's/^/· left to $(2): /'
