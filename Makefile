@@ -70,7 +70,7 @@ pictures: debian setup ## draw docs/pictures: the demo's sheet and the console
 check: PROCESSES = 3
 check: setup ## in 90 s, while one works: lint, types, unit and quick integration tests
 	@$(MAKE) --no-print-directory lint
-	@$(TOGETHER) -q -m "quick and not ($(LATER))" $(ARGS) tests/unit tests/integration
+	@$(TOGETHER) -q -m "quick and not (thorough or $(LATER))" --left-to "make test" $(ARGS) tests/unit tests/integration
 
 debian: ## install the Debian packages that the tests need
 	@bash tests/install-debian-packages

@@ -64,6 +64,7 @@ def test_a_photo_that_fits_is_sent_as_it_is(portraits: Path) -> None:
     assert base64.b64decode(read_photo(portraits / "obama.jpg", None)) == photo
 
 
+@pytest.mark.thorough
 def test_a_photo_of_more_pixels_than_the_door_takes_is_made_smaller(portraits: Path) -> None:
     photo = phone_photo(portraits, width=5000, quality=20)
     with pytest.raises(Exception, match="pixels"):

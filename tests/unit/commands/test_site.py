@@ -136,6 +136,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(CHANGES, st.randoms(use_true_random=False), st.data())
 def test_all_doors_end_equal_and_no_deleted_person_comes_back(

@@ -35,6 +35,7 @@ def pair_distances(rows: FloatArray) -> FloatArray:
     return np.asarray(apart[np.triu_indices(len(rows), 1)])
 
 
+@pytest.mark.thorough
 def test_mean_and_deviation_are_those_of_all_pairs_of_different_people() -> None:
     rows = of_one_family(700)
     found = likeness_of(rows, MEASURED)

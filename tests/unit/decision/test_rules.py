@@ -327,6 +327,7 @@ HOLIDAYS = st.frozensets(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=400)
 @given(
     zone=st.sampled_from(ZONES),

@@ -15,6 +15,8 @@ from ostiary.messages.words import Reason
 from ostiary.vision.detect import Search
 from ostiary.vision.engine import VisionEngine
 
+pytestmark = pytest.mark.thorough
+
 SURELY_LIVE, SURELY_NOT = 0.9, 0.15
 
 

@@ -59,6 +59,7 @@ def test_the_distance_at_a_rate_has_that_rate() -> None:
     assert (pairs.impostor <= pairs.distance_at(0.01)).mean() == 0.01
 
 
+@pytest.mark.thorough
 @given(st.floats(0.005, 0.1), st.integers(0, 99))
 @settings(max_examples=10)
 def test_an_exponential_tail_is_found_although_a_few_pairs_are_one_person(

@@ -197,6 +197,7 @@ def test_the_trail_can_be_asked_for_a_person_a_reason_a_time(events: Events) -> 
     assert found(success=True, username="Ben") == ()
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(
     names=st.lists(st.sampled_from(["Anna", "Ben", None]), max_size=25),

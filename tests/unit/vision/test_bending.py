@@ -57,6 +57,7 @@ def test_a_head_that_turns_by_a_few_degrees_bends(person: Turner, box: Box, ever
     pytest.fail(said(bending))
 
 
+@pytest.mark.thorough
 @settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(
     axis=st.floats(0, np.pi),
@@ -80,6 +81,7 @@ def test_a_print_that_a_hand_bends_and_tilts_does_not_bend_as_a_head_does(
         assert not bending.is_seen, said(bending)
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     shift=st.floats(0, 8),
