@@ -28,10 +28,11 @@ from testing.site_doors import BEGIN, SITE, new_identity
 
 TOPICS = SiteTopics(SITE)
 NOW_MS = int(BEGIN.timestamp() * 1000)
+LAST_MILLIS, LAST_COUNT = 2**48 - 1, 0xFFFF
 VERSIONS = st.builds(
     Version,
-    st.integers(0, 2**48 - 1),
-    st.integers(0, 0xFFFF),
+    st.integers(0, LAST_MILLIS),
+    st.integers(0, LAST_COUNT),
     st.text("0123456789abcdef", min_size=16, max_size=16),
 )
 ENTRIES = st.builds(SiteEntry, VERSIONS, st.booleans(), st.binary(min_size=32, max_size=32))
@@ -43,11 +44,20 @@ def test_texts_of_versions_sort_as_they_do(one: Version, other: Version) -> None
     assert (one < other) == (str(one) < str(other))
 
 
-@given(VERSIONS, st.integers(0, 2**47))
+@given(
+    VERSIONS.filter(lambda known: (known.millis, known.count) != (LAST_MILLIS, LAST_COUNT)),
+    st.integers(0, 2**47),
+)
 def test_a_new_version_follows_all_that_were_known_whatever_the_clock(
     known: Version, now_ms: int
 ) -> None:
     assert following(known, now_ms, "0" * 16) > known
+
+
+def test_after_the_last_version_that_can_be_written_comes_the_last_again() -> None:
+    last = Version(LAST_MILLIS, LAST_COUNT, "0" * 16)
+    assert following(Version(LAST_MILLIS, LAST_COUNT - 1, "f" * 16), NOW_MS, "0" * 16) == last
+    assert following(last, NOW_MS, "0" * 16) == last
 
 
 @given(ENTRIES, ENTRIES, ENTRIES)
