@@ -314,6 +314,36 @@ def test_the_daemon_never_imports_torch_onnx_or_face_recognition() -> None:
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
 
 
+THREADS_OF_A_PRODUCT = """
+import os
+from pathlib import Path
+from ostiary.cli.main import run
+from ostiary.errors import ConfigError
+
+try:
+    run(Path("/nowhere/ostiary.toml"))
+except ConfigError:
+    import numpy as np
+
+    square = np.ones((512, 512), np.float32)
+    square @ square
+    print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_the_daemon_multiplies_in_one_thread() -> None:
+    usual = {name: of for name, of in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS_OF_A_PRODUCT],
+        env=usual,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "1\n"
+
+
 def test_a_short_command_does_not_wait_for_opencv() -> None:
     check = "import ostiary.cli.main, sys; assert not {'cv2', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)

@@ -17,7 +17,7 @@ from ostiary.cli.people_list import enroll
 from ostiary.cli.rules import groups, rules
 from ostiary.cli.site import site
 from ostiary.errors import ConfigError, OstiaryError
-from ostiary.service.machine import Synchronised
+from ostiary.service.machine import Synchronised, use_one_blas_thread
 from ostiary.service.owner import file_denied, this_user
 from ostiary.settings import Settings, load_settings
 from ostiary.settings.device import DeviceSettings, this_machines_id
@@ -73,6 +73,7 @@ app.command("door-key")(store.show_door_key)
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """Watch the cameras and tell the building, until SIGTERM; SIGHUP reads the settings again."""
+    use_one_blas_thread()
     from ostiary.app.run import run_until_stopped
     from ostiary.service.systemd import Notifier
 

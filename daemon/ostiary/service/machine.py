@@ -1,6 +1,7 @@
-"""What the machine has: a clock that is synchronised or not, and glibc's memory."""
+"""What the machine has: a clock that is synchronised or not, glibc's memory, OpenBLAS's threads."""
 
 import ctypes
+import os
 import shutil
 import subprocess
 import time
@@ -67,6 +68,13 @@ def use_one_arena() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
+
+
+def use_one_blas_thread() -> None:
+    """Let OpenBLAS multiply in the thread that asks. Several threads wait for each other to be
+    given a core: beside busy cores a search through 100,000 templates took 12 ms, and 1.5 ms with
+    one. Call it before NumPy is imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def return_freed() -> None:
