@@ -105,6 +105,8 @@ def test_a_flood_of_credentials_from_many_clients_gets_three_tries_and_stops_not
     for client in clients:
         client.join()
     wait_until(lambda: house.probe.ask(BASE, "ping", {})["status"] == "ok", "an answer amid them")
+    # An event is told after its command is answered.
+    house.wait_login("locked_out")
     reasons = [reason for reason, _ in house.logins()]
     assert reasons.count("wrong_credential") == 3
     assert reasons.count("locked_out") == 1
