@@ -42,7 +42,7 @@ def test_denied_pictures_are_counted_and_numbers_are_rounded(
             assert digits(answer["data"]["liveness"]) <= 2
         refused = ask("login", image=stranger)
         assert refused["error"]["code"] == "too_many_attempts"
-        events = [heard.json for heard in probe.of(f"{BASE}/event/login")]
+        events = [heard.json for heard in probe.wait(f"{BASE}/event/login", ALLOWED)]
         assert all(digits(event["distance"]) <= 2 for event in events)
         assert len(door.events.page().events) == ALLOWED + 1, "nothing was judged any more"
 

@@ -296,9 +296,13 @@ def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
         home.ask(f"lock unlock {lock}")
         home.ask(f"choose {mode} normal")
         home.wait(in_state(mode, "normal"))
-        told = [each.json for each in probe.of(f"{BASE}/event/door")]
-        modes = [each["mode"] for each in told if each["what"] == "mode"]
-        assert modes == ["unlocked", "normal", "lockdown", "normal"]
+
+        def modes() -> list[str]:
+            told = [each.json for each in probe.of(f"{BASE}/event/door")]
+            return [each["mode"] for each in told if each["what"] == "mode"]
+
+        probe.wait_until(lambda: len(modes()) >= 4)
+        assert modes() == ["unlocked", "normal", "lockdown", "normal"]
         time.sleep(1.0)  # nobody holds the handle any more
         tell("open")
         home.wait(in_state(contact, "on"))
