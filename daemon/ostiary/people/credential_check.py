@@ -23,13 +23,13 @@ from ostiary.hardware.keypad import Entry, card_number
 from ostiary.limits.lock_out import LockOut, Wait
 from ostiary.messages.words import Reason
 from ostiary.store.credentials import Credentials, Pins
+from ostiary.store.pin_rows import HINTS
 
 log = structlog.get_logger(__name__)
 
 Outcome = Literal["granted", "denied", "waiting"]
 _QUEUE = 8
 """Entries that may wait to be checked; a keypad gives one in some seconds."""
-HINTS = 64
 
 
 class PinHasher(Hasher):

@@ -19,9 +19,6 @@ class Names:
         """All names, sorted. It may be called from any thread."""
         return iter(sorted(self._names))
 
-    def __len__(self) -> int:
-        return len(self._names)
-
     def check_new(self, text: str, instead_of: str | None = None) -> None:
         """Raise UsernameInvalid for a text that may be no name, or looks like another name. The
         same name, and the one it is to replace, are left to the store."""

@@ -12,7 +12,8 @@ from ostiary.store.person import PERSON_COLUMNS, PersonRow, opened_person
 from ostiary.store.sealed_rows import opened_hint, sealed_hint
 
 KINDS = ("pin", "duress")
-_HINTS = 64
+HINTS = 64
+"""A PIN's hint is below this: a few bits, by which the candidates are found among all PINs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +110,4 @@ def complete_pins(connection: sqlite3.Connection, seal: Seal) -> None:
 
 
 def _some_hint() -> str:
-    return hint_text(secrets.randbelow(_HINTS))
+    return hint_text(secrets.randbelow(HINTS))

@@ -18,7 +18,7 @@ from ostiary.store.log_check import check_log
 from ostiary.store.pin_rows import complete_pins
 from ostiary.store.presence import alone
 from ostiary.store.sealed_rows import TABLES, chain_anew, reseal
-from ostiary.store.sqlite_file import explained
+from ostiary.store.sqlite_file import CHECKPOINT, explained
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ def _turn(
     with explained(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(CHECKPOINT)
     log.warning(action, path=str(path))
     return True
 
