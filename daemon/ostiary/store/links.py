@@ -1,4 +1,4 @@
-"""How the entries of the chain hang together; `ostiary.store.chain` says what it is for."""
+"""Links, digests and MACs of the chain's entries; `ostiary.store.chain` says what it is for."""
 
 import hashlib
 import hmac
@@ -16,8 +16,8 @@ GENESIS = bytes(32)
 
 
 class ChainEntry(NamedTuple):
-    """An entry of the chain. `mac`: by the door's key, 32 bytes; ADOPTED before it in the one entry
-    up to which a database of a version without such keys was taken over; None: of nobody."""
+    """An entry of the chain. `digest`, `link`: 32 bytes. `mac`: 32 bytes by the door's key, after
+    ADOPTED where the door took over the chain up to here; None: nobody can tell who wrote it."""
 
     position: int
     kind: str
@@ -29,8 +29,8 @@ class ChainEntry(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """A row of `events` as it is stored; what stands in a column depends on its kind. `named`: what
-    names the person with that number, under their key."""
+    """A row of `events` as it is stored. What a column means depends on the kind. `named`: what
+    names `person` (an id), sealed under that person's key."""
 
     seq: int | None
     event_id: bytes
@@ -53,19 +53,19 @@ EVENT_COLUMNS = ", ".join(EventRow._fields)
 ENTRY_COLUMNS = ", ".join(ChainEntry._fields)
 ADOPTED = b"adopted"
 CONVERTED = "converted"
-"""The note of the entry after which those follow that are of rows as they are stored since."""
+"""Note of the entry that a conversion writes: the entries after it are of rows as stored today."""
 
 
 def digest_of(content: Sequence[object], key: bytes = b"") -> bytes:
-    """SHA-256 of a row's content, 32 bytes, as JSON with bytes in hexadecimal; with a key
-    HMAC-SHA256, so that nobody can try names against it."""
+    """The SHA-256 of a row's content, 32 bytes: of its JSON, with bytes in hexadecimal. With a key
+    it is HMAC-SHA256, so that nobody without that key can try names against it."""
     text = f"[{', '.join(map(_json, content))}]"
     plain = text.encode("utf-8", errors="surrogatepass")
     return hmac.digest(key, plain, "sha256") if key else hashlib.sha256(plain).digest()
 
 
 def _json(value: object) -> str:
-    """By hand: json.dumps makes an encoder anew for every row, and every event waits for that."""
+    """The JSON of a value. json.dumps makes a new encoder for each row, and every event waits."""
     if value is None:
         return "null"
     if isinstance(value, str):
@@ -78,19 +78,19 @@ def _json(value: object) -> str:
 
 
 def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, note: str) -> bytes:
-    """The link of an entry, 32 bytes."""
+    """The link of an entry, 32 bytes: SHA-256 over the link before it and the entry itself."""
     return hashlib.sha256(before + _text_of(position, kind, row, digest, note)).digest()
 
 
 def mac_of(
     key: bytes, link: bytes, position: int, kind: str, row: int, digest: bytes, note: str
 ) -> bytes:
-    """What only who has the door's key can put beside that link, 32 bytes (HMAC-SHA256)."""
+    """The MAC of an entry, 32 bytes (HMAC-SHA256). Only who has the door's key can make it."""
     return hmac.digest(key, link + _text_of(position, kind, row, digest, note), "sha256")
 
 
 def follows(entry: ChainEntry, before: bytes) -> bool:
-    """Whether it hangs on the entry with that link; never one that no door can have written."""
+    """Whether the entry follows the one with the link `before`; False for values of wrong types."""
     try:
         return link_of(before, *entry[:5]) == entry.link
     except (AttributeError, TypeError, struct.error):  # values of other types
@@ -98,7 +98,7 @@ def follows(entry: ChainEntry, before: bytes) -> bool:
 
 
 def has_mac(entry: ChainEntry, key: bytes, prefix: bytes = b"") -> bool:
-    """Whether who has that key wrote it there."""
+    """Whether the entry has the MAC of that key, with `prefix` before it."""
     try:
         wanted = prefix + mac_of(key, entry.link, *entry[:5])
     except (AttributeError, TypeError, struct.error):
@@ -120,9 +120,9 @@ def append(
     newest: tuple[int, bytes] | None = None,
     key: bytes = b"",
 ) -> tuple[int, bytes]:
-    """Write the next entry; its position and link, which are the `newest` of the one after it
-    (None: read them). `key`: the door's; empty: nobody can tell who wrote it. Call it in the
-    transaction of its row."""
+    """Write the next entry. Returns its position and link: the `newest` of the entry after it
+    (None: they are read). `key`: the door's secret for the chain; empty: the entry gets no MAC.
+    Call it in the transaction of the row."""
     position, before = newest or newest_link(connection)
     position += 1
     link = link_of(before, position, kind, row, digest, note)
@@ -145,14 +145,14 @@ def newest_link(connection: sqlite3.Connection) -> tuple[int, bytes]:
 
 
 def number_of(row: Row) -> int:
-    """The row's own number, its first column."""
+    """The row's own number: its first column."""
     number = row[0]
     assert isinstance(number, int)
     return number
 
 
 def ranges_of(rows: Sequence[int]) -> str:
-    """`3-7,9`: short, whatever was removed."""
+    """Row numbers as text, such as `3-7,9`: short, however many were removed."""
     ordered = sorted(rows)
     parts: list[list[int]] = []
     for each in ordered:
@@ -164,12 +164,12 @@ def ranges_of(rows: Sequence[int]) -> str:
 
 
 def person_note(person: int) -> str:
-    """What the entry says by which the door removed a person."""
+    """The note of the entry by which the door removed a person."""
     return f"person {person}"
 
 
 def ranges_in(note: str) -> tuple[str, list[range]]:
-    """Whose rows a note of `removed` names. ValueError where it is none."""
+    """The kind and rows that a note of `removed` names. Raises ValueError where it names none."""
     kind, _, text = note.partition(" ")
     found = []
     for part in text.split(","):

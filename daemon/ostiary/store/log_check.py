@@ -1,4 +1,4 @@
-"""Was the log changed? What does not fit its chain, or what the door has signed, and where."""
+"""Checks the log: what does not fit its chain, or the heads that the door signed, and where."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ PLAIN = Seal()
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """`findings` is empty for a log that is as it was written. `unsigned`: entries newer than the
-    newest signed head, which the key's owner has not vouched for yet."""
+    """The result of a check. `findings`: a sentence for each thing that does not fit; none for a
+    log that is as it was written. `unsigned`: how many entries are newer than the newest head."""
 
     entries: int
     heads: int
@@ -40,8 +40,9 @@ class LogReport:
 
 @dataclass(slots=True)
 class _Read:
-    """What the chain says there is. `removed` holds for any rows, `pruned` for the oldest only;
-    `entered`: what is in it since the last conversion; `people` were removed."""
+    """What the chain says. `removed`: rows that may be missing anywhere. `pruned`: rows that may be
+    missing only before all others. `entered`: rows that have an entry since the last conversion.
+    `people`: ids of those whom the door removed."""
 
     links: dict[int, bytes] = field(default_factory=dict)
     digests: dict[str, dict[int, bytes]] = field(default_factory=lambda: {"event": {}, "audit": {}})
@@ -58,10 +59,10 @@ def check_log(
     seal: Seal = PLAIN,
     chain_key: bytes = b"",
 ) -> LogReport:
-    """Check every entry, row and head. `told` are heads that the door published, kept elsewhere:
-    only with one of those a cut off end is seen. With the door's own `chain_key` each entry must be
-    of this door; without it (an auditor has none) only what is signed is. Raises StoreLocked for a
-    sealed log without its key."""
+    """Check every entry, row and head. `told`: heads that the door published, kept elsewhere. Only
+    these show that the end was cut off together with its heads. With the door's own `chain_key`
+    each entry must be this door's. Without it (an auditor has none) only a signature shows that an
+    entry is. Raises StoreLocked for a sealed log without its key."""
     seal.check()
     read = _Read()
     kept = heads_in(connection)
@@ -135,7 +136,7 @@ def _removed(position: int, note: str, removed: dict[str, list[range]]) -> Itera
 
 
 class _People:
-    """The keys that there are, and what of them does not fit, each once."""
+    """The people's keys. `findings`: what does not fit of the keys, each once."""
 
     def __init__(
         self, connection: sqlite3.Connection, seal: Seal, chain_key: bytes, removed: set[int]
@@ -157,13 +158,14 @@ class _People:
                 self.findings.append(f"the key of person {person} was put in: no door made it")
 
     def opens(self, kind: Kind, person: int, named: object, row: bytes) -> bool:
-        """Whether what names somebody opens, or the door has removed them."""
+        """Whether what names a person opens. True also where that person has no key: either the
+        door removed the person, or a finding tells of the key."""
         if person not in self._keys and person not in self._removed:
             self._keys[person] = None
             self.findings.append(f"the key of person {person} was taken away")
         key = self._keys.get(person)
         if key is None:
-            return True  # it is told of the key
+            return True
         try:
             key.opened(named, kind, row)
         except SealBroken:
@@ -172,7 +174,7 @@ class _People:
 
 
 def _tables(connection: sqlite3.Connection, kind: Kind) -> Iterator[tuple[str, RowsOf, str]]:
-    """Where rows of a kind are, as of which version, with which columns."""
+    """The tables that hold rows of a kind: name, description, and columns in this schema."""
     version, before = schema.version(connection), ROWS_BEFORE[kind]
     if version < schema.PERSON_KEYS_SINCE:
         columns = before.columns
@@ -180,7 +182,7 @@ def _tables(connection: sqlite3.Connection, kind: Kind) -> Iterator[tuple[str, R
             columns = columns.replace("salt, forgotten", "NULL, NULL")
         yield before.table, before, columns
         return
-    waits = f"{before.table}_before"  # until the door has the keys that it converts them with
+    waits = f"{before.table}_before"  # until the database is opened with the keys to convert it
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (waits,)).fetchone():
         yield waits, before, before.columns
     yield ROWS[kind].table, ROWS[kind], ROWS[kind].columns
@@ -196,7 +198,7 @@ def _rows(
 ) -> Iterator[str]:
     wanted = read.digests[kind]
     present: set[int] = set()
-    oldest: int | None = None  # of those that can have been removed at all
+    oldest: int | None = None  # of those that may be removed for their age
     for table, where, columns in _tables(connection, kind):
         newest = f"(SELECT {where.at} FROM {table} ORDER BY {where.number} DESC LIMIT 1)"
         stays = f"{where.at} > {newest} OR {where.waits}"

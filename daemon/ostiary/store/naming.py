@@ -1,4 +1,4 @@
-"""Under whose key something is recorded that names them."""
+"""Finds the person's key under which a row that names somebody is sealed."""
 
 import sqlite3
 from contextlib import suppress
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Naming:
-    """Every method is called inside a transaction."""
+    """Finds, makes and retires people's keys by name. Call every method inside a transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -24,8 +24,9 @@ class Naming:
     def key(
         self, connection: sqlite3.Connection, name: str, *, is_removal: bool = False
     ) -> PersonKey:
-        """The key of whoever has that name; of who had it last, where nobody has it any more or
-        it `is_removal` that is recorded. Raises StoreLocked."""
+        """The key of the person who has that name. Where nobody has it any more, or where the
+        person's removal is recorded (`is_removal`), it is the key of who had the name last. Where
+        there is no such key, or it does not open, a new one is made. Raises StoreLocked."""
         database = self._database
         database.seal.check()
         known = database.memo.keys
@@ -44,8 +45,8 @@ class Naming:
         return found
 
     def leave(self, connection: sqlite3.Connection, person: int, name: str) -> None:
-        """Somebody was removed from `users`: the chain says so, and the key goes once all that is
-        under it was told (`ostiary.store.forgetting`)."""
+        """Take note that a person was removed from `users`. An entry of the chain says so, and the
+        key is destroyed once the broker has all that is under it (`ostiary.store.forgetting`)."""
         sealed = None
         with suppress(SealBroken):
             sealed = self._own(connection, person).sealed([name], "leaving", b"")
@@ -58,7 +59,7 @@ class Naming:
         self.changed(name)
 
     def changed(self, *names: str) -> None:
-        """Whose these names are has changed: an event may have named one as nobody's."""
+        """Forget the keys that were found for these names: other people may have the names now."""
         for name in names:
             self._database.memo.keys.pop(name, None)
 
@@ -71,7 +72,7 @@ class Naming:
     def _of(self, connection: sqlite3.Connection, person: int) -> PersonKey | None:
         try:
             return self._own(connection, person)
-        except SealBroken as error:  # `ostiary verify-log` says it; people come and go meanwhile
+        except SealBroken as error:  # a finding of `ostiary verify-log`; the door goes on meanwhile
             log.error("person_key_not_opened", person=person, code=error.code)
             return None
 
@@ -84,7 +85,7 @@ class Naming:
         return None
 
     def _of_nobody(self, connection: sqlite3.Connection, name: str) -> PersonKey:
-        """A new one, which goes once it was told what is under it."""
+        """A new key that belongs to nobody. It goes once the broker has what is under it."""
         database = self._database
         key = make_key(connection, database.seal, database.chain_key, new_number(connection))
         self.leave(connection, key.person, name)

@@ -1,6 +1,6 @@
-"""Rows of `events` and `audit` as versions before people's keys had them: names in columns, and a
-signature of the door's where it took one out. They are checked as they were written, and read once
-more when they are converted (`ostiary.store.conversion`)."""
+"""Reads rows of `events` and `audit` as versions before people's keys stored them: with names in
+columns, and with the door's signature where it took a name out. They are checked as they were
+written, and read once more when they are converted (`ostiary.store.conversion`)."""
 
 import hmac
 import sqlite3
@@ -16,12 +16,12 @@ from ostiary.store.links import Kind, Row, append, digest_of, number_of
 from ostiary.store.rows import RowsOf
 
 FREELY = "freely"
-"""What was sealed in the place of `duress`."""
+"""What was sealed where nobody was forced, in the place of `duress`."""
 _SALT, _FORGOTTEN = -2, -1
 
 
 class OldEvent(NamedTuple):
-    """A row of `events`; what stands in a column depends on its kind."""
+    """A row of `events`. What a column means depends on the kind."""
 
     seq: int
     event_id: bytes
@@ -47,14 +47,14 @@ OLD_AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address, salt, forg
 
 
 class OldNames:
-    """Opens names, each only once: the same people come every day."""
+    """Opens sealed names, each name once: the same people come every day."""
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
         self._opened: dict[object, str] = {}
 
     def opened(self, stored: object) -> str | None:
-        """Raises SealBroken."""
+        """The name in plain text; None stays None. Raises StoreLocked, SealBroken."""
         if stored is None:
             return None
         if stored not in self._opened:
@@ -63,7 +63,7 @@ class OldNames:
 
 
 def old_event(row: Row, seal: Seal, names: OldNames) -> OldEvent:
-    """A stored row as it was before it was sealed. Raises StoreLocked, SealBroken."""
+    """The stored row as it was before it was sealed. Raises StoreLocked, SealBroken."""
     stored = OldEvent._make(row)
     action: object = stored.action
     names_somebody = stored.username is not None or stored.previous_username is not None
@@ -82,15 +82,15 @@ def old_event(row: Row, seal: Seal, names: OldNames) -> OldEvent:
 
 
 def old_digest(kind: Kind, plain: Row, seal: Seal) -> bytes:
-    """Of an opened row, 32 bytes: keyed where the row names somebody."""
+    """The digest of an opened row, 32 bytes; it is keyed where the row names somebody."""
     content = plain[:_SALT] if plain[_SALT] is None else plain[:_FORGOTTEN]
     is_named = kind == "audit" or plain[4] is not None or plain[14] is not None
     return digest_of(content, seal.log_key if is_named else b"")
 
 
 def old_fits(kind: Kind, plain: Row, seal: Seal, wanted: bytes, public_key: bytes) -> bool:
-    """Whether an opened row is as it was written, or as the door left it when it took a name
-    out."""
+    """Whether an opened row is as it was written (`wanted`: its digest in the chain), or as the
+    door left it when it took a name out."""
     digest = old_digest(kind, plain, seal)
     if plain[_FORGOTTEN] is None:
         return digest == wanted
@@ -116,14 +116,14 @@ ROWS_BEFORE: Mapping[Kind, RowsOf] = {
 
 
 def forgotten_text(kind: Kind, row: int, before: bytes, after: bytes) -> bytes:
-    """What the door signed when it took a name out of a row: the digest that the chain has of it,
-    and the digest of what remains."""
+    """The text that the door signed when it took a name out of a row. `before`: the row's digest in
+    the chain; `after`: the digest of what remains."""
     return "\n".join(("ostiary-forgotten-v1", kind, str(row), before.hex(), after.hex())).encode()
 
 
 def adopt_rows(connection: sqlite3.Connection) -> None:
-    """Begin the chain with what was recorded before there was one. Call it once, in the
-    transaction of the migrations."""
+    """Begin the chain with the rows that are older than it. Call it once, in the transaction of the
+    migrations."""
     for kind, where in ROWS_BEFORE.items():
         query = f"SELECT {where.columns} FROM {where.table}_before ORDER BY 1"
         for row in connection.execute(query).fetchall():
@@ -133,9 +133,10 @@ def adopt_rows(connection: sqlite3.Connection) -> None:
 def left_until(
     connection: sqlite3.Connection, seal: Seal, key: bytes, *, trusts: bool
 ) -> Iterator[tuple[str, Kind, int]]:
-    """Who was deleted and is still named: the name, and the last row of a kind in which it is
-    theirs. Only by the door's own word, as a MAC of its key is; `trusts`: rows of a version
-    without such keys are believed."""
+    """The people who were deleted and are still named: the name, and the kind and number of the
+    last row in which the name is theirs. A row of `leaving` counts if it has the MAC of `key`.
+    `trusts`: rows without a MAC, of a version without such keys, count too. An empty `key`: all
+    rows count."""
     columns = "id, name, events_from, events_until, audit_from, audit_until, mac"
     for row in connection.execute(f"SELECT {columns} FROM leaving ORDER BY id").fetchall():
         number, stored, first, events_until, audit_from, audit_until, mac = row
@@ -150,6 +151,6 @@ def left_until(
                 or is_trusted
                 or (isinstance(mac, bytes) and hmac.compare_digest(mac, wanted))
             ):
-                is_deed = events_until == -1
-                until = audit_until if is_deed else events_until
-                yield name, ("audit" if is_deed else "event"), 2**62 if until is None else until
+                is_audit = events_until == -1
+                until = audit_until if is_audit else events_until
+                yield name, ("audit" if is_audit else "event"), 2**62 if until is None else until

@@ -1,8 +1,8 @@
-"""Which entries of the chain this door wrote, and where it goes on.
+"""Tells which entries of the chain this door wrote, and where the door goes on.
 
-Whoever can write the database can add entries, and take some away; without the door's key they
-cannot make them look like the door's. The door goes on from the last entry of its own, so that what
-somebody put in hangs on nothing.
+Whoever can write the database can add entries and take some away. Without the door's key they
+cannot make an entry that passes for the door's. The door goes on from its own last entry, and never
+from what somebody put in.
 """
 
 import json
@@ -31,13 +31,13 @@ from ostiary.store.links import (
 from ostiary.store.rows import ROWS
 
 CHAIN = "chain"
-"""What the door's secret is for."""
+"""The purpose of the door's secret that makes the chain's MACs (`DoorKey.secret`)."""
 
 
 def entries(
     connection: sqlite3.Connection, condition: str = "TRUE", *values: object
 ) -> Iterator[ChainEntry]:
-    """Those of the chain in their order."""
+    """The entries of the chain that fulfil an SQL `condition`, in order."""
     query = f"SELECT {ENTRY_COLUMNS} FROM chain WHERE {condition} ORDER BY position"
     return map(ChainEntry._make, connection.execute(query, values))
 
@@ -48,13 +48,13 @@ def is_own(key: bytes, entry: ChainEntry) -> bool:
 
 
 def is_adopted(key: bytes, entry: ChainEntry) -> bool:
-    """Whether the door with that key took over what is up to this entry."""
+    """Whether the door with that key took over the chain up to this entry."""
     return has_mac(entry, key, ADOPTED)
 
 
 def adopt(connection: sqlite3.Connection, key: bytes) -> None:
-    """Take over the chain as it is: its entries are of a version without keys, or of another door's
-    database that an operator restored here."""
+    """Take over the chain as it is: a version without keys wrote it, or another door, whose backup
+    an operator restored here. Nothing happens where the newest entry is this door's."""
     newest = next(iter(entries(connection, "position = (SELECT MAX(position) FROM chain)")), None)
     if newest is not None and not is_own(key, newest):
         mac = ADOPTED + mac_of(key, newest.link, *newest[:5])
@@ -62,14 +62,14 @@ def adopt(connection: sqlite3.Connection, key: bytes) -> None:
 
 
 def adopted_up_to(connection: sqlite3.Connection, key: bytes) -> int:
-    """The last entry that was taken over; 0: none was."""
+    """The position up to which the chain was taken over; 0: it never was."""
     marked = entries(connection, "length(mac) = ?", len(ADOPTED) + 32)
     return max((each.position for each in marked if is_adopted(key, each)), default=0)
 
 
 class End(NamedTuple):
-    """Where the door goes on: after `position`, its last entry, which has that `link`. `last` is
-    the newest position in use, by whomever."""
+    """Where the door goes on: after its own last entry, at `position` with that `link`. `last`: the
+    newest position in use, whoever wrote the entry there."""
 
     last: int
     position: int
@@ -77,8 +77,8 @@ class End(NamedTuple):
 
 
 def own_end(connection: sqlite3.Connection, key: DoorKey, written: End | None) -> End:
-    """The newest of: this door's last entry, the last head that it signed, and what it has
-    `written` since it was started, whatever became of these."""
+    """Where this door goes on: after the newest of its last entry in the file, the last head that
+    it signed, and what it has `written` since it was started, even if somebody took that away."""
     secret = key.secret(CHAIN)
     last, _ = newest_link(connection)
     found = End(last, 0, GENESIS)
@@ -98,12 +98,12 @@ def own_end(connection: sqlite3.Connection, key: DoorKey, written: End | None) -
 
 
 def is_head_of(head: LogHead, public_key: bytes) -> bool:
-    """Whether the door with that key signed it."""
+    """Whether the door with that public key signed the head."""
     return is_signed(head.signed_text(), head.signature, public_key)
 
 
 def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[LogHead]:
-    """The heads that are kept, by position; or only the newest."""
+    """The heads that are kept, by position, or only the newest; without rows that are no heads."""
     order = "DESC LIMIT 1" if newest else "ASC"
     rows = connection.execute(
         "SELECT door, position, link, signed_at, signature FROM chain_heads"
@@ -111,7 +111,7 @@ def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[Lo
     )
     found = []
     for door, position, link, signed_at, signature in rows:
-        with suppress(ValueError, AttributeError):  # somebody put it in, and no door would have
+        with suppress(ValueError, AttributeError):  # no door wrote this row
             head = {
                 "door": door,
                 "position": position,
@@ -124,7 +124,7 @@ def heads_in(connection: sqlite3.Connection, *, newest: bool = False) -> list[Lo
 
 
 def own_entries(connection: sqlite3.Connection, key: bytes) -> Iterator[ChainEntry]:
-    """Those that the door wrote or took over; without a `key`, all."""
+    """The entries that the door wrote or took over, in order; without a `key`, all."""
     adopted = _taken_over(connection, key) if key else 0
     for entry in entries(connection):
         if not key or entry.position <= adopted or is_own(key, entry):
@@ -134,8 +134,8 @@ def own_entries(connection: sqlite3.Connection, key: bytes) -> Iterator[ChainEnt
 def own_digests(
     connection: sqlite3.Connection, key: bytes, kind: Kind, rows: Collection[int]
 ) -> dict[int, bytes]:
-    """What the door wrote down of each of these rows, last where they were converted; nothing of
-    those that it never wrote. Without a `key`, what the chain says."""
+    """The digest that the door entered for each of these rows: the last, where a row was converted.
+    Rows that it never entered are left out. Without a `key`, all that the chain says."""
     wanted = json.dumps(list(rows))
     found = list(
         entries(connection, "kind = ? AND row IN (SELECT value FROM json_each(?))", kind, wanted)
@@ -149,13 +149,14 @@ def own_digests(
 
 
 def _taken_over(connection: sqlite3.Connection, key: bytes) -> int:
-    """Up to where the door took the chain over as it was; 0 where that does not hang together."""
+    """The position up to which the door took the chain over; 0 where the entries up to there do not
+    hang together."""
     adopted = adopted_up_to(connection, key)
     return adopted if _hangs_together(connection, adopted) else 0
 
 
 def _hangs_together(connection: sqlite3.Connection, until: int) -> bool:
-    """Whether each entry up to that one follows the one before it."""
+    """Whether each entry up to the position `until` follows the one before it."""
     before = b""
     for each in entries(connection, "position <= ?", until):
         if before and not follows(each, before):
@@ -165,13 +166,13 @@ def _hangs_together(connection: sqlite3.Connection, until: int) -> bool:
 
 
 def fits(kind: Kind, row: Row, seal: Seal, wanted: bytes | None) -> bool:
-    """Whether a stored row is as it was written."""
+    """Whether a stored row is as it was written. `wanted`: its digest by the chain; None: False."""
     return wanted is not None and ROWS[kind].is_written(kind, row, seal, wanted, b"")
 
 
 def is_own_removal(connection: sqlite3.Connection, key: bytes, person: int, position: int) -> bool:
-    """Whether the door says by that entry that it removed that person. Without a `key`, whether
-    the chain says so."""
+    """Whether the entry at `position` is the door's, and says that it removed that person. Without
+    a `key`, whoever wrote the entry."""
     found = next(iter(entries(connection, "position = ?", position)), None)
     if found is None or (found.kind, found.note) != ("removed", person_note(person)):
         return False

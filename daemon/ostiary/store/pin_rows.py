@@ -1,5 +1,5 @@
-"""The rows of a person's PINs. In a sealed database there are always both, so that the file does
-not tell who has one for when they are forced; one that there is not is filled with nothing."""
+"""The rows of a person's PINs. In a sealed database whoever has one PIN has both rows, so that the
+file does not tell who has a duress PIN. The row of a missing PIN is filled with zeros."""
 
 import secrets
 import sqlite3
@@ -18,7 +18,8 @@ HINTS = 64
 
 @dataclass(frozen=True, slots=True)
 class PinRow:
-    """One of them, opened. `secret`: empty where there is no such PIN, or none that opens."""
+    """An opened row. `hint`: as `hint_text` gives it. `secret`: the hash of the PIN; zeros or empty
+    where there is no such PIN, or the row does not open."""
 
     id: int | None
     kind: str
@@ -31,14 +32,14 @@ class PinRow:
 
 
 def hint_text(hint: int) -> str:
-    """By which PINs are found: some bits of them."""
+    """The text by which PINs of that hint are found."""
     return f"pin {hint}"
 
 
 def pin_rows(
     connection: sqlite3.Connection, seal: Seal, person: PersonRow
 ) -> tuple[dict[str, PinRow], tuple[int, ...]]:
-    """Those of a person, by their kinds; and the numbers of those that were altered."""
+    """A person's rows by kind, and the numbers of the rows that were altered."""
     rows = connection.execute(
         "SELECT id, kind, lookup, secret FROM credentials WHERE user_id = ? AND kind != 'card'",
         (person.id,),
@@ -61,7 +62,8 @@ def write_pins(
     rows: dict[str, PinRow],
     at: str,
 ) -> None:
-    """Write both anew, whichever was changed; none where there is no PIN."""
+    """Write both rows anew, whichever PIN was changed; none where there is no PIN. In a plain
+    database a missing PIN has no row."""
     real = [each for each in rows.values() if each.is_real]
     if not real:
         connection.execute(
@@ -95,7 +97,7 @@ def write_pins(
 
 
 def complete_pins(connection: sqlite3.Connection, seal: Seal) -> None:
-    """Give everybody with one PIN the other row as well. Call it inside a transaction."""
+    """Give everybody with one row the other, too. Call it inside a transaction."""
     rows = connection.execute(
         f"SELECT {PERSON_COLUMNS}, MIN(credentials.created_at) FROM credentials"
         " JOIN users ON users.id = user_id WHERE kind != 'card'"

@@ -1,4 +1,4 @@
-"""Who has the database open, and the files on disk that make it up."""
+"""Locks that tell whether the database is open somewhere, and the files that make it up."""
 
 import fcntl
 import os
@@ -11,17 +11,18 @@ from ostiary.errors import DatabaseInUse, DatabaseUnwritable
 
 
 def announce(path: Path) -> int:
-    """Hold a shared lock on `path`.lock that ends with this process, however it ends.
+    """Take a shared lock on `path`.lock, which ends with this process, however it ends.
 
-    A lock on a file of its own: closing any handle of the database itself would drop the locks
-    that SQLite holds. Returns the handle to close. Raises DatabaseUnwritable.
+    It is on a file of its own, since closing any handle of the database itself would drop the locks
+    that SQLite holds. Returns the handle to close. Raises DatabaseInUse, DatabaseUnwritable.
     """
     return _lock(path, fcntl.LOCK_SH)
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Nobody has, or gets, the database open during the block. Raises DatabaseInUse."""
+    """Keep the database closed to everybody during the block. Raises DatabaseInUse where somebody
+    has it open, DatabaseUnwritable."""
     handle = _lock(path, fcntl.LOCK_EX)
     try:
         yield
@@ -30,7 +31,8 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def create(path: Path) -> None:
-    """Make an empty file where there is none, for its owner only: it will hold biometric data."""
+    """Make an empty file where there is none, for its owner only: it will hold biometric data.
+    Raises DatabaseUnwritable."""
     try:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -40,8 +42,8 @@ def create(path: Path) -> None:
 
 
 def move_aside(path: Path, now: datetime, label: str) -> Path:
-    """Rename the database with its WAL to a name with `label` and the time; nothing is
-    overwritten. Call it while `alone`. Returns the new path; raises DatabaseUnwritable."""
+    """Rename the database with its WAL to a free name with `label` and the time. Call it while
+    `alone`. Returns the new path. Raises DatabaseUnwritable."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = path.with_name(f"{path.name}.{label}-{stamp}")
     again = 1
@@ -59,7 +61,7 @@ def move_aside(path: Path, now: datetime, label: str) -> Path:
 
 
 def sync(path: Path) -> None:
-    """Make the contents of a file, or the names in a folder, survive a power cut."""
+    """Sync a file's content, or a folder's names, to disk, so that they survive a power cut."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

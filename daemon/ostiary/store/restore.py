@@ -1,4 +1,4 @@
-"""A backup in the place of the database: of this door, or of one whose machine is gone."""
+"""Puts a backup in the place of the database: of this door, or of one whose machine is gone."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -34,10 +34,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What is there now, and where the database that was there before is kept (None: there was
-    none). `deleted_since`: who is in the backup and was not in the database; None where that could
-    not be read. `words_of`: when the recovery words were made that open what is there now (None:
-    none do); `words_lost`: likewise of those that opened what was there before, and do no more."""
+    """The result of a restore. `contents`: what is there now. `kept_as`: where the database before
+    it is kept (None: there was none). `deleted_since`: names that are in the backup and were not in
+    that database (None: it could not be read, or was not there). `words_of`: when the recovery
+    words were made that open what is there now. `words_lost`: when those were made that opened only
+    what was there before. None: there are none."""
 
     contents: Contents
     kept_as: Path | None
@@ -60,10 +61,10 @@ def restore(
 
     The backup is verified first. What was at `path` is kept under another name. People who were
     deleted since are left out unless `bring_back`. A sealed backup that `store_key` does not open
-    is opened with the recovery `words`, and sealed by `store_key` from then on. Sequence numbers
-    of events go on after those of the old database where that can be read, so that consumers
-    see them grow. With the `door_key` the record says that it was restored, and goes on as this
-    door's. Raises DatabaseInUse, BackupRefused, StoreLocked, RecoveryWordsWrong, and what
+    is opened with the recovery `words`, and sealed by `store_key` from then on. Numbers of events
+    and people continue those of the old database, where that can be read: consumers see `seq` grow,
+    and no id is given again. With the `door_key` the log goes on as this door's, and says that it
+    was restored. Raises DatabaseInUse, BackupRefused, StoreLocked, RecoveryWordsWrong, and what
     `verify` raises; then nothing was changed.
     """
     source, path = source.absolute(), path.absolute()
@@ -77,7 +78,7 @@ def restore(
         left_out = () if bring_back else tuple(deleted or ())
         if door_key is not None or left_out:
             _take_over(copy, source, store_key, door_key, left_out, now)
-        _continue_numbers(copy, _numbers_given(path))  # once it is migrated: of people, too
+        _continue_numbers(copy, _numbers_given(path))  # after the migration, which gives people ids
         contents = verify(copy)
         words_of, words_lost = _words(copy, path)
         kept_as = move_aside(path, now, "replaced") if path.exists() else None
@@ -104,14 +105,14 @@ def _unlock(copy: Path, store_key: bytes | None, words: Callable[[], str] | None
 
 
 def _words(copy: Path, path: Path) -> tuple[str | None, str | None]:
-    """When the words were made that open the copy, and those that open the database only."""
+    """When the words were made that open the copy, and when those that open the database only."""
     now, before = _recovery_key(copy), _recovery_key(path)
     is_lost = before is not None and (now is None or now[0] != before[0])
     return now and now[1], before[1] if before is not None and is_lost else None
 
 
 def _recovery_key(path: Path) -> tuple[bytes, str] | None:
-    """None: there is none, or it cannot be read."""
+    """The recovery key and when it was made; None: there is none, or it cannot be read."""
     try:
         with read_only(path) as connection:
             is_older = schema.version(connection) < schema.SEALED_SINCE
@@ -121,7 +122,8 @@ def _recovery_key(path: Path) -> tuple[bytes, str] | None:
 
 
 def _deleted_since(copy: Path, path: Path, store_key: bytes | None) -> dict[str, int] | None:
-    """Name and row in the backup of those who are not in the database; None: it cannot be read."""
+    """Name and row in the backup of those who are not in the database; None where that is not
+    there, or cannot be read."""
     if not path.exists():
         return None
     try:
@@ -149,9 +151,9 @@ def _take_over(
     left_out: tuple[str, ...],
     now: datetime,
 ) -> None:
-    """The record is this door's from here on, and says that it is a backup's: by that its head may
-    be lower than one that the door told before. The names of who is left out go from it once the
-    door runs."""
+    """Make the log this door's from here on, and note in it that a backup was restored: that allows
+    a head below one that the door published before. Delete who is left out; the log loses their
+    names once the door runs."""
     with (
         Database.open(copy, store_key, door_key, takes_over=True) as database,
         database.transaction() as connection,

@@ -1,4 +1,4 @@
-"""The rows that the chain binds: where they are, and how one is held against its entry."""
+"""The rows that the chain binds: where they are, and how one is checked against its entry."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from ostiary.store.links import EVENT_COLUMNS, Kind, Row, digest_of
 
 @dataclass(frozen=True, slots=True)
 class RowsOf:
-    """Where rows of a kind are kept, in which columns their number and their time are, on what
-    condition one must not be removed yet, and whether a stored one is as it was written: by the
-    digest that the chain has, and the door's public key."""
+    """Describes the rows of a kind. `number`, `at`: the columns of number and time. `waits`: an SQL
+    condition for rows that must not be removed yet. `is_written`: whether a stored row is as it was
+    written, by the digest in the chain and the door's public key."""
 
     table: str
     number: str
@@ -24,8 +24,8 @@ class RowsOf:
 
 
 def digest_of_row(kind: Kind, row: Row, seal: Seal) -> bytes:
-    """32 bytes: of an event as it is stored; of a deed that the store's seal was opened of, keyed,
-    so that nobody can try deeds against it."""
+    """The digest of a row, 32 bytes. An event is taken as it is stored. An audit row is taken with
+    the store's seal opened; its digest is keyed, so that nobody can try contents against it."""
     return digest_of(row, seal.log_key if kind == "audit" else b"")
 
 

@@ -1,4 +1,4 @@
-"""Groups, rules, holidays, and what is known of people besides their faces."""
+"""Stores groups, rules, holidays, and people's groups and periods."""
 
 import sqlite3
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """`content` is JSON of all but the groups; who writes it knows what is in it."""
+    """A rule. `content`: JSON of all but the groups, whose form only the caller knows."""
 
     id: int
     content: str
@@ -27,6 +27,8 @@ class StoredRule:
 
 @dataclass(frozen=True, slots=True)
 class StoredPerson:
+    """A person's groups and period. None: the period has no such end."""
+
     groups: frozenset[str] = frozenset()
     valid_from: datetime | None = None
     valid_until: datetime | None = None
@@ -34,7 +36,7 @@ class StoredPerson:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Everything at once. `people` are those of whom there is more than their name."""
+    """Everything at once. `people`: by name, those who have a group or a period."""
 
     groups: frozenset[str] = frozenset()
     rules: tuple[StoredRule, ...] = ()
@@ -43,17 +45,17 @@ class Stored:
 
 
 class RuleStore:
-    """The tables of rules. Each change is one transaction, or joins the caller's. A group is named
-    as it was written; the same name twice is one group."""
+    """The tables of rules. Each change is one transaction, or joins the caller's. A group's name is
+    kept as it was written, and no two groups have the same."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def read(self) -> Stored:
-        """All of it; nothing while the store is locked, for then nobody is known either.
+        """Everything; nothing while the store is locked, since nobody is known then either.
 
-        What does not open was altered: a rule lets nobody pass then, a group stays as one of its
-        own, a person's name stays unknown; each is logged.
+        What does not open was altered, and is logged. Such a rule, holiday or person is left out;
+        such a group stays, under a name that nobody gave it.
         """
         with self._database.reading() as connection:
             if self._database.is_locked:
@@ -67,7 +69,7 @@ class RuleStore:
             )
 
     def add_group(self, name: str) -> None:
-        """One that is there already stays."""
+        """Add a group; one that is there already stays."""
         with self._database.transaction() as connection:
             if self._group(connection, name) is None:
                 connection.execute(
@@ -75,7 +77,7 @@ class RuleStore:
                 )
 
     def rename_group(self, old: str, new: str) -> None:
-        """`old` is there, and `new` is not."""
+        """Rename a group. The caller sees to it that `old` is there, and `new` is not."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE groups SET name = ? WHERE id = ?",
@@ -83,8 +85,8 @@ class RuleStore:
             )
 
     def delete_group(self, name: str) -> None:
-        """Raises GroupInUse where somebody is in it, or a rule names it, be it one that cannot be
-        read."""
+        """Delete a group. Raises GroupInUse where somebody is in it, or a rule names it, even a
+        rule that cannot be read."""
         with self._database.transaction() as connection:
             try:
                 connection.execute(
@@ -94,7 +96,7 @@ class RuleStore:
                 raise GroupInUse(f"Somebody is in {name}, or a rule is about it.") from error
 
     def put_rule(self, number: int | None, content: str, groups: Collection[str]) -> int:
-        """A new rule (None), or another content and other groups of one; its number."""
+        """Add a rule (`number` None), or replace the content and groups of one; its number."""
         with self._database.transaction() as connection:
             if number is None:
                 number = next_number(connection, "rules")
@@ -115,7 +117,7 @@ class RuleStore:
             connection.execute("DELETE FROM rules WHERE id = ?", (number,))
 
     def put_holidays(self, holidays: Mapping[date, str]) -> None:
-        """These, and no others."""
+        """Replace all holidays by these."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM holidays")
             for on, name in sorted(holidays.items()):
@@ -126,7 +128,7 @@ class RuleStore:
                 )
 
     def person(self, username: str) -> StoredPerson:
-        """What is known of one person besides. Raises UserUnknown."""
+        """One person's groups and period. Raises UserUnknown, SealBroken."""
         with self._database.reading() as connection:
             user_id = known_id(connection, self._database.seal, username)
             groups = connection.execute(
@@ -140,7 +142,7 @@ class RuleStore:
         return StoredPerson(names, *((None, None) if ends is None else _ends(*ends)))
 
     def put_person(self, username: str, person: StoredPerson) -> None:
-        """All that is known of them besides. Raises UserUnknown."""
+        """Replace a person's groups and period. Raises UserUnknown."""
         with self._database.transaction() as connection:
             user_id = known_id(connection, self._database.seal, username)
             connection.execute("DELETE FROM members WHERE user_id = ?", (user_id,))
@@ -219,7 +221,7 @@ class RuleStore:
 
 
 def _ends(since: object, until: object) -> tuple[datetime | None, datetime | None]:
-    """The two as they are stored; who has one that cannot be read has had their time."""
+    """Beginning and end of a stored period. Where one cannot be read, the period is over."""
     first, last = timestamps.from_text(since), timestamps.from_text(until)
     if (since is not None and first is None) or (until is not None and last is None):
         return None, datetime.min.replace(tzinfo=UTC)

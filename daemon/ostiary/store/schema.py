@@ -14,13 +14,13 @@ CHAINED_SINCE = 6
 SEALED_SINCE = 7
 """The migration that made room for sealed values and their keys."""
 FORGETTING_SINCE = 11
-"""The migration from which on names are taken out of `events` and `audit`."""
+"""The migration that let names be taken out of `events` and `audit`."""
 KEYED_SINCE = 12
-"""The migration from which on the door's own key is beside each entry of the chain."""
+"""The migration that gave each entry of the chain a MAC by the door's key."""
 IDS_SINCE = 17
-"""The migration that gave people ids, and made the table of the first version one of ours."""
+"""The migration that gave people ids, and replaced the first version's table by one of ours."""
 PERSON_KEYS_SINCE = 18
-"""The migration from which on what names somebody is under a key of theirs."""
+"""The migration that put what names a person under that person's key."""
 FIRST_VERSION_TABLE = ("table", "users")
 FIRST_VERSION_COLUMNS = {"username", "encoding", "created_at"}
 
@@ -42,7 +42,7 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises DatabaseVersion unless this is an empty database, the first version's, or ours."""
+    """Raise DatabaseVersion unless this is an empty database, the first version's, or ours."""
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     newest = len(migrations())
     if owner == APPLICATION_ID:
@@ -62,8 +62,8 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _refuse_strange_objects(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises DatabaseVersion for anything in the schema that no migration made: a trigger or a
-    view would run with the door's next write or read."""
+    """Raise DatabaseVersion for anything in the schema that no migration made: a trigger or a view
+    would run with the door's next write or read."""
     known = _objects_of(min(version(connection), len(migrations())))
     is_older = version(connection) < IDS_SINCE
     strange = [
@@ -81,8 +81,8 @@ def _refuse_strange_objects(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def refuse_computed_columns(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises DatabaseVersion where the table `users`, whose own definition may be of another
-    program, has columns that are computed as they are read."""
+    """Raise DatabaseVersion where the table `users`, which another program may have defined, has
+    computed columns."""
     hidden = "SELECT name FROM pragma_table_xinfo('users') WHERE hidden != 0"
     if connection.execute(hidden).fetchone():
         raise DatabaseVersion(f"{path}: the table users has computed columns; it is not read.")
@@ -105,7 +105,7 @@ def _objects(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Apply what is missing. Call it inside a transaction."""
+    """Apply the missing migrations. Call it inside a transaction."""
     for number, script in enumerate(migrations(), start=1):
         if number > version(connection):
             for statement in _statements(script):

@@ -1,4 +1,4 @@
-"""Which columns are sealed, how a row is opened, and how all rows are sealed by other keys."""
+"""The columns that are sealed, and how their rows are sealed by other keys."""
 
 import sqlite3
 from collections.abc import Callable
@@ -19,8 +19,9 @@ _HINT_LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class SealedTable:
-    """`columns` begin with the row's number; `sealed` gives the new values of `changed`. `whose`:
-    of whom its rows are, where they are of people."""
+    """A table with sealed columns. `columns`: those that are read, the row's number first.
+    `sealed`: makes the new values of the columns `changed` from a row, its old seal and the new
+    one. `whose`: joins the row's person, where the table is of people."""
 
     name: str
     columns: str
@@ -51,8 +52,8 @@ def _template(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
 
 
 def sealed_hint(number: object, hint: str, seal: Seal) -> str | bytes:
-    """The text by which a PIN is found, as it is stored: equal ones do not look alike, and all are
-    of one length."""
+    """The hint of a PIN (`pin_rows.hint_text`) as it is stored. Sealed, equal hints do not look
+    alike, and all are of one length."""
     if not seal.is_sealing:
         return hint
     return seal.text(hint.ljust(_HINT_LENGTH), *_hint_place(number))
@@ -73,14 +74,14 @@ def _credential(row: Row, old: Seal, new: Seal) -> tuple[object, ...]:
 
 
 def opened_hint(number: object, lookup: object, seal: Seal) -> str:
-    """The text by which a PIN is found. Raises SealBroken."""
+    """The hint of a PIN. Raises SealBroken."""
     if isinstance(lookup, bytes):
         return seal.opened_text(lookup, *_hint_place(number)).rstrip()
-    return seal.opened_name(str(lookup))  # as it was sealed before, alike every time
+    return seal.opened_name(str(lookup))  # a version before sealed it as a name
 
 
 def seal_hints(connection: sqlite3.Connection, seal: Seal) -> None:
-    """Seal what a version before this left alike: the hints of PINs. Call it inside a
+    """Seal the hints of PINs anew that an older version sealed alike. Call it inside a
     transaction."""
     pins = connection.execute(
         "SELECT id, lookup FROM credentials WHERE kind != 'card' AND typeof(lookup) = 'text'"
@@ -145,7 +146,7 @@ def _resealed_text(stored: object, old: Seal, new: Seal, *place: object) -> str 
 def command_place(
     requester: str, command: str, transaction: bytes, column: str
 ) -> tuple[object, ...]:
-    """What a recorded answer, or the digest of what it answers, is bound to."""
+    """The place that a command's recorded answer, or the digest of its request, is bound to."""
     return (column, requester, command, transaction)
 
 
@@ -207,8 +208,8 @@ def reseal(
     after: int = -1,
     limit: int = -1,
 ) -> int | None:
-    """Seal rows whose number is above `after` by `new`, at most `limit`; the last one's number,
-    None where there are no more."""
+    """Seal the rows whose number is above `after` by `new`, at most `limit` (-1: all). Returns the
+    number of the last; None: there were none. Raises SealBroken."""
     key = table.columns.split(",", 1)[0]
     rows = connection.execute(
         f"SELECT {table.columns} FROM {table.name} {table.whose}"
@@ -224,9 +225,8 @@ def reseal(
 
 
 def chain_anew(connection: sqlite3.Connection, seal: Seal, key: DoorKey) -> None:
-    """Let the chain go on from its newest link with all rows that there are, digested as `seal`
-    does, and whoever was removed; what was before that link is removed. The link must be
-    signed."""
+    """Begin the chain anew after its newest link, which must be signed: with an entry for each row,
+    digested as `seal` does, and for each removed person. All older entries are deleted."""
     newest = newest_link(connection)
     secret = key.secret("chain")
     people = connection.execute(

@@ -1,4 +1,4 @@
-"""Sealing a whole database, opening it for good, and changing the keys it is sealed by."""
+"""Seals a whole database, opens it for good, and changes the keys that it is sealed by."""
 
 import sqlite3
 from contextlib import closing
@@ -29,14 +29,14 @@ def encrypt(path: Path, store_key: bytes, door_key: DoorKey, door: str, now: dat
     """Seal everything in a plain database, in one transaction, and clean the file of what was
     plain; False where it is sealed already.
 
-    The chain of the log goes on from a signed head. Raises DatabaseInUse, LogAltered for a log
-    that does not fit its chain, StoreLocked.
+    The chain goes on from a signed head. Raises DatabaseInUse, LogAltered for a log that does not
+    fit its chain, StoreLocked.
     """
     return _turn(path, store_key, door_key, door, now, seal_it=True)
 
 
 def decrypt(path: Path, store_key: bytes, door_key: DoorKey, door: str, now: datetime) -> bool:
-    """The way back, for those who leave; False where nothing is sealed. Raises as `encrypt`."""
+    """Open a sealed database for good; False where nothing is sealed. Raises as `encrypt`."""
     return _turn(path, store_key, door_key, door, now, seal_it=False)
 
 
@@ -45,7 +45,7 @@ def _turn(
 ) -> bool:
     path = path.absolute()
     with alone(path):
-        pass  # nobody has it open; whoever opens it from here on waits for the transaction
+        pass  # nobody has it open; who opens it from here on waits for the transaction
     with Database.open(path, store_key, door_key) as database:
         before = database.seal
         before.check()
@@ -85,7 +85,7 @@ def _turn(
 
 
 def rotate(path: Path, store_key: bytes, now: datetime, door_key: DoorKey | None = None) -> int:
-    """Make a new data key, by which everything written from now on is sealed; its number. The
+    """Make a new data key, which seals everything that is written from now on; its number. The
     daemon seals the rest anew while it runs (`Rotation`). Raises StoreLocked, SealBroken."""
     with Database.open(path, store_key, door_key) as database, database.transaction() as connection:
         _need_sealed(database)
@@ -102,7 +102,7 @@ def change_key(path: Path, old: bytes, new: bytes, door_key: DoorKey | None = No
 def make_recovery(
     path: Path, store_key: bytes, now: datetime, door_key: DoorKey | None = None
 ) -> str:
-    """A new recovery key; its words, which are kept nowhere. Raises StoreLocked."""
+    """Make a new recovery key. Returns its words, which are kept nowhere. Raises StoreLocked."""
     with Database.open(path, store_key, door_key) as database, database.transaction() as connection:
         _need_sealed(database)
         return keyring.new_recovery(connection, store_key, now)
@@ -115,8 +115,8 @@ def _need_sealed(database: Database) -> None:
 
 
 class Rotation:
-    """Seals anew by the newest key what an older one had sealed, some rows a step, and forgets the
-    older key after the last. A restart begins again, which does no harm."""
+    """Seals anew by the newest data key what older ones sealed, some rows a step, and deletes the
+    older keys after the last row. After a restart it begins again, which does no harm."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -125,7 +125,8 @@ class Rotation:
         self._newest = 0
 
     def step(self) -> bool:
-        """Some rows in one transaction; whether there is more to do. Raises DatabaseUnwritable."""
+        """Seal some rows in one transaction; whether there is more to do. Raises SealBroken,
+        DatabaseUnwritable."""
         database = self._database
         if not database.seal.is_sealing or database.is_locked:
             return False

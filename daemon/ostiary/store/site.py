@@ -11,7 +11,7 @@ from ostiary.store.person import known_id, marks
 
 @dataclass(frozen=True, slots=True)
 class JoinedSite:
-    """`authority`: 32 bytes; `members`: the signed list as it was published."""
+    """The site. `authority`: the key-holder's public key, 32 bytes; `members`: its signed list."""
 
     site: str
     authority: bytes
@@ -20,7 +20,8 @@ class JoinedSite:
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """One person's newest message, without the payload. `version` as a text that sorts."""
+    """The newest message about a person, without its payload. `version`: as a text that sorts;
+    `digest`: SHA-256 of the payload."""
 
     person: str
     version: str
@@ -29,13 +30,14 @@ class SiteRow:
 
 
 class SiteStore:
-    """Each change is one transaction, or joins the caller's."""
+    """Both tables. Each change is one transaction, or joins the caller's. `person`: the site's id
+    of a person."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def joined(self) -> JoinedSite | None:
-        """None: this door is on its own."""
+        """The site of this door; None: it is on its own."""
         with self.database.reading() as connection:
             row = connection.execute("SELECT site, authority, members FROM site").fetchone()
         return None if row is None else JoinedSite(*row)
@@ -46,7 +48,7 @@ class SiteStore:
         return None if row is None else timestamps.from_text(row[0])
 
     def join(self, joined: JoinedSite, now: datetime) -> None:
-        """Belong to a site from now on. People of another one stay as this door's own."""
+        """Belong to a site from now on. People of a former site stay as this door's own."""
         with self.database.transaction() as connection:
             before = connection.execute("SELECT site, authority FROM site").fetchone()
             if before != (joined.site, joined.authority):
@@ -58,7 +60,7 @@ class SiteStore:
             )
 
     def leave(self) -> None:
-        """Be on one's own again; the people stay."""
+        """Leave the site; its people stay as this door's own."""
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM site_people")
             connection.execute("DELETE FROM site")
@@ -68,12 +70,12 @@ class SiteStore:
             connection.execute("UPDATE site SET members = ?", (members,))
 
     def heard(self, now: datetime) -> None:
-        """Everything that the broker keeps was heard."""
+        """Take note that everything that the broker keeps was heard."""
         with self.database.transaction() as connection:
             connection.execute("UPDATE site SET heard_at = ?", (timestamps.to_text(now),))
 
     def rows(self) -> tuple[SiteRow, ...]:
-        """Everybody, also who was deleted."""
+        """The rows of everybody, also of people who were deleted."""
         with self.database.reading() as connection:
             found = connection.execute(
                 "SELECT person, version, deleted, digest FROM site_people"
@@ -93,8 +95,8 @@ class SiteStore:
         heard_at: datetime | None,
         former: bool = False,
     ) -> None:
-        """Keep a message; `username` is who it is at this door. `former`: what it takes the place
-        of is kept for a while, too."""
+        """Keep a message. `username`: the person's name here, if any. `waiting`: to be published.
+        `former`: keep the message that it replaces for a while, too. Raises UserUnknown."""
         with self.database.transaction() as connection:
             before = connection.execute(
                 "SELECT envelope, heard_at FROM site_people WHERE person = ?", (row.person,)
@@ -119,7 +121,7 @@ class SiteStore:
             )
 
     def heard_of(self, person: str) -> datetime | None:
-        """When the last change of somebody was heard; None where that is not known."""
+        """When the last change of a person was heard; None where that is not known."""
         with self.database.reading() as connection:
             row = connection.execute(
                 "SELECT heard_at FROM site_people WHERE person = ?", (person,)
@@ -127,7 +129,7 @@ class SiteStore:
         return None if row is None else timestamps.from_text(row[0])
 
     def heard_of_all(self) -> dict[str, datetime]:
-        """Likewise, of everybody of whom it is known, by the id."""
+        """When the last change of each person was heard, where that is known."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT person, heard_at FROM site_people WHERE heard_at IS NOT NULL"
@@ -138,8 +140,8 @@ class SiteStore:
     def deleted_lately(
         self, since: datetime
     ) -> tuple[tuple[str, str, bytes, datetime | None], ...]:
-        """(id, version of the deletion, message before it, when that was heard) of those of whose
-        deletion was heard since then."""
+        """(person, version of the deletion, message before it, when that was heard) of each person
+        whose deletion was heard since then, and whose former message is kept."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT person, version, former, former_heard_at FROM site_people"
@@ -149,7 +151,7 @@ class SiteStore:
         return tuple((*row, timestamps.from_text(heard_at)) for *row, heard_at in rows)
 
     def forget_former(self, before: datetime) -> None:
-        """Of whom a deletion was heard before then nothing is kept any more."""
+        """Drop the former messages of people whose deletion was heard before then."""
         with self.database.transaction() as connection:
             connection.execute(
                 "UPDATE site_people SET former = NULL, former_heard_at = NULL"
@@ -174,7 +176,7 @@ class SiteStore:
         return None if row is None else self.database.seal.opened_name(row[0])
 
     def person_of(self, username: str) -> str | None:
-        """The id of somebody of the site; None for this door's own people, and for nobody."""
+        """The site's id of a person; None for this door's own people, and for unknown names."""
         with self.database.reading() as connection:
             names = self.database.seal.names(username)
             row = connection.execute(
@@ -185,7 +187,7 @@ class SiteStore:
         return None if row is None else str(row[0])
 
     def usernames(self) -> tuple[tuple[str, str], ...]:
-        """(id, who it is here) of everybody of the site."""
+        """(person, name here) of the site's people here; none while the store is locked."""
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
@@ -196,7 +198,8 @@ class SiteStore:
         return tuple((person, seal.opened_name(stored)) for person, stored in rows)
 
     def waiting(self, limit: int) -> tuple[tuple[str, str, bytes | None], ...]:
-        """(id, version, payload) of what is to be published; None: nothing is to be kept there."""
+        """(person, version, payload) of what is to be published, in the order of the versions.
+        Payload None: the broker is to keep nothing there."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT person, version, envelope FROM site_people WHERE waiting = 1"
@@ -213,14 +216,14 @@ class SiteStore:
         return number
 
     def published(self, done: Iterable[tuple[str, str]]) -> None:
-        """The broker has these (id, version); what was changed meanwhile still waits."""
+        """Take note that the broker has these (person, version); newer versions still wait."""
         with self.database.transaction() as connection:
             connection.executemany(
                 "UPDATE site_people SET waiting = 0 WHERE person = ? AND version = ?", list(done)
             )
 
     def publish_again(self, people: Iterable[str]) -> None:
-        """The broker has lost these."""
+        """Let these wait again: the broker has lost them."""
         with self.database.transaction() as connection:
             connection.executemany(
                 "UPDATE site_people SET waiting = 1 WHERE person = ?",
@@ -228,7 +231,7 @@ class SiteStore:
             )
 
     def forget_envelopes(self, older_than: str) -> tuple[str, ...]:
-        """Of deletions before that version only the id stays, and nothing on the broker; whose."""
+        """Drop the messages of deletions before that version, here and on the broker; whose."""
         with self.database.transaction() as connection:
             old = connection.execute(
                 "SELECT person FROM site_people"
@@ -247,6 +250,6 @@ class SiteStore:
             )
 
     def remove_unplaced(self) -> None:
-        """Who is not at this door although nobody deleted them."""
+        """Remove the rows of people who are not at this door although nobody deleted them."""
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM site_people WHERE deleted = 0 AND user_id IS NULL")

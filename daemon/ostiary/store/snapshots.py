@@ -1,4 +1,4 @@
-"""Small pictures of the moment of a decision, for as long as the configuration keeps them."""
+"""Small pictures of the moments of decisions, kept for as long as the configuration says."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -9,14 +9,14 @@ from ostiary.store.person import marks
 
 
 class Snapshots:
-    """The table `snapshots`: a JPEG for an event's `seq`. It goes when the event goes."""
+    """The table `snapshots`: at most one JPEG an event, by `seq`. It goes with the event."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keep(self, seq: int, jpeg: bytes, now: datetime) -> None:
-        """Keep the picture of the event `seq`; the first one given stays. An event that was
-        removed meanwhile, or whose person was, gets none."""
+        """Keep the picture of the event `seq`, unless it has one. An event that was removed
+        meanwhile, or whose person was, gets none."""
         with self._database.transaction() as connection:
             sealed = self._database.seal.value(jpeg, "snapshot", seq)
             connection.execute(

@@ -1,4 +1,4 @@
-"""A database's file, as SQLite sees it: opened, checked, searched, and its errors explained."""
+"""Opens, checks and searches a database's file, and explains SQLite's errors about it."""
 
 import os
 import sqlite3
@@ -43,7 +43,7 @@ _UNWRITABLE = {
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether the file system is, by what it says of itself."""
+    """Whether the file system of `path` says that it is read-only, or cannot be asked."""
     try:
         return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
     except OSError:
@@ -51,15 +51,15 @@ def is_read_only(path: Path) -> bool:
 
 
 def next_number(connection: sqlite3.Connection, table: str) -> int:
-    """The number that the next row of an AUTOINCREMENT table gets: what is sealed is bound to it.
-    Call it in the transaction that writes the row."""
+    """The number that the next row of an AUTOINCREMENT table gets, to which its sealed values are
+    bound. Call it in the transaction that writes the row."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
     return 1 if row is None else row[0] + 1
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors about the file itself into ours, which say what to do."""
+    """Turn SQLite's errors about the file itself into DatabaseCorrupt and DatabaseUnwritable."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -75,9 +75,10 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that leaves the file as it is, also when that has a WAL to be written back.
+    """Open a connection that leaves the file as it is, also where a WAL is to be written back.
 
-    Except where SQLite itself must first undo what a killed writer left half done (`-journal`).
+    Only where a killed writer left a `-journal`, SQLite must first undo what that had half done.
+    Raises DatabaseUnwritable, DatabaseCorrupt.
     """
     if not path.is_file():
         raise DatabaseUnwritable(f"{path}: no such file.")
@@ -96,8 +97,8 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check(connection: sqlite3.Connection, path: Path, *, thorough: bool = False) -> None:
-    """SQLite's own check of the file: quick, or thorough (also every index). Raises
-    DatabaseCorrupt that names the first thing found."""
+    """Run SQLite's own check of the file: quick, or thorough (also every index). Raises
+    DatabaseCorrupt, which names the first finding."""
     pragma = "integrity_check(1)" if thorough else "quick_check(1)"
     try:
         (finding,) = connection.execute(f"PRAGMA {pragma}").fetchone()
@@ -128,7 +129,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def readable(data: bytes) -> str:
-    """Text as a database has it: one bad row must not hide the rest."""
+    """Decode a database's text, with bad bytes escaped: one bad row must not hide the rest."""
     return data.decode("utf-8", errors="backslashreplace")
 
 
@@ -142,7 +143,7 @@ def prepare_writer(writer: sqlite3.Connection, path: Path) -> None:
 
 
 def emptied_wal(writer: sqlite3.Connection) -> bool:
-    """Whether all of the WAL is in the file now. Nobody waits for other processes that read."""
+    """Write the WAL into the file, without a wait for those who read; whether all of it is."""
     writer.execute("PRAGMA busy_timeout = 0")
     try:
         (busy, _, _) = writer.execute(CHECKPOINT).fetchone()
@@ -152,8 +153,9 @@ def emptied_wal(writer: sqlite3.Connection) -> bool:
 
 
 def holds(path: Path, wanted: Collection[bytes]) -> bool:
-    """Whether the file holds any of them. Another process looks: who closes the file gives up
-    all POSIX locks that the process has on it, and then SQLite elsewhere takes the WAL away."""
+    """Whether the file holds any of these bytes. Another process searches: one that closes the file
+    gives up all its POSIX locks on it, and then SQLite elsewhere takes the WAL away. Raises
+    DatabaseUnwritable."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _SEARCH, path],
         input=" ".join(each.hex() for each in wanted),

@@ -1,5 +1,5 @@
-"""A database that is opened is brought up to date: its schema, its keys, and what an older version
-left as it was then."""
+"""Brings a database up to date when it is opened: its schema, its keys, and rows of older
+versions."""
 
 import sqlite3
 from collections.abc import Callable
@@ -36,8 +36,8 @@ def upgrade(
     door_key: DoorKey | None,
     takes_over: bool,
 ) -> None:
-    """Call it inside a transaction. `seal_of` tells by what the file is sealed now, `path` is for
-    the log; the others are as of `Database.open`."""
+    """Bring the database up to date. Call it inside a transaction. `seal_of` gives the seal of the
+    file as it is now; `path` is for what is logged; the others are those of `Database.open`."""
     before = schema.version(connection)
     schema.migrate(connection)
     if before < schema.CHAINED_SINCE <= schema.version(connection):
@@ -66,7 +66,7 @@ def upgrade(
 
 
 def _is_of_this_door(connection: sqlite3.Connection, door_key: DoorKey | None) -> bool:
-    """Whether the door whose key this is has signed what is here, where anybody has."""
+    """Whether the door with that key signed the newest head, or there is no head."""
     head = next(iter(heads_in(connection, newest=True)), None)
     return door_key is not None and (head is None or is_head_of(head, door_key.public))
 
@@ -93,10 +93,10 @@ _WITHOUT_TEMPLATE = """
 
 
 def adopt_users(connection: sqlite3.Connection) -> None:
-    """Give every user without a template the one in `encoding`. Call it inside a transaction.
+    """Give each person without a template the one in `encoding`. Call it inside a transaction.
 
-    A name is brought into its stored form (NFC). A row with a name or an encoding that cannot be
-    used is left as it is, matches nobody, and is logged by name.
+    A name is brought into its stored form (NFC). A row whose name or encoding cannot be used stays
+    as it is, matches nobody, and is logged by name.
     """
     for number, name_bytes, shown, encoding, created_at in connection.execute(
         _WITHOUT_TEMPLATE
@@ -131,10 +131,10 @@ def _rename(connection: sqlite3.Connection, number: int, username: str) -> None:
 
 
 def give_keys(connection: sqlite3.Connection, seal: Seal) -> None:
-    """Give everybody a key who has none. Call it inside a transaction.
+    """Give a key to everybody who has none. Call it inside a transaction.
 
-    What does not open stays as it is, and opens no more. A key is always a new one: whoever takes
-    one out of a row binds nothing to it that is not sealed with that row's name.
+    What does not open stays as it is, and opens no more. The key is always a new one. So whoever
+    deletes a key from a row gains nothing: only what is bound to that row's name is bound to it.
     """
     if not seal.is_sealing:
         connection.execute(f"UPDATE users SET key = randomblob({KEY_BYTES}) WHERE key IS NULL")

@@ -1,4 +1,4 @@
-"""People and their face templates."""
+"""Stores people and their templates."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -46,9 +46,9 @@ VISIT = "visit"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`created_at` is None where the first version left no readable time; `templates` counts
-    what can be matched, 0 for a row of the first version that could not be adopted, and
-    `recognizers` are those whose templates they are, in order."""
+    """A person. `created_at`: None where the first version left no readable time. `templates`: how
+    many there are; 0 for a row of the first version that could not be adopted. `recognizers`: those
+    of the templates, sorted."""
 
     username: str
     created_at: datetime | None
@@ -58,8 +58,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One stored descriptor, without its numbers. `source` tells where it came from, `quality` how
-    good the picture was (above 0 to 1), if that is known."""
+    """A template without its descriptor. `source`: where it came from. `quality`: of the picture,
+    above 0 to 1; None: not known."""
 
     id: int
     created_at: datetime | None
@@ -70,7 +70,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class StoredTemplate:
-    """One template with its numbers, without its place here."""
+    """A template with its descriptor, without its id."""
 
     recognizer: str
     descriptor: Descriptor
@@ -104,8 +104,8 @@ class Users:
         source: str,
         qualities: Iterable[float | None] | None = None,
     ) -> User:
-        """Register a person with one or more descriptors of one recogniser, each (128,), finite,
-        and of length 1 where that recogniser's are.
+        """Register a person with one or more descriptors of one recogniser: each (128,), finite,
+        and of length 1 where that recogniser's are. `qualities`: one a descriptor.
 
         Raises UsernameInvalid, UserExists, DescriptorInvalid, DatabaseUnwritable.
         """
@@ -169,7 +169,7 @@ class Users:
         source: str,
         quality: float | None = None,
     ) -> Template:
-        """Give a person one more descriptor. Raises UserUnknown, DescriptorInvalid."""
+        """Give a person one more template. Raises UserUnknown, DescriptorInvalid."""
         checked = checked_descriptor(descriptor, recognizer)
         with self.database.transaction() as connection:
             person = self._known(connection, username)
@@ -179,7 +179,7 @@ class Users:
         return Template(number, at, source, recognizer, quality)
 
     def remove_template(self, username: str, template_id: int) -> None:
-        """Raises UserUnknown, TemplateUnknown, or LastTemplate for the only one."""
+        """Remove a template. Raises UserUnknown, TemplateUnknown; LastTemplate for the only one."""
         with self.database.transaction() as connection:
             person = self._known(connection, username)
             name = person.name
@@ -192,8 +192,8 @@ class Users:
             self._keep_encoding_in_step(connection, person)
 
     def delete(self, username: str) -> None:
-        """Remove a person with all templates and pictures; the events stay, and tell the name no
-        more once they were told (`ostiary.store.forgetting`). Raises UserUnknown."""
+        """Remove a person with all templates and pictures. The events stay, and lose the name after
+        they were sent (`ostiary.store.forgetting`). Raises UserUnknown."""
         with self.database.transaction() as connection:
             number = known_id(connection, self.database.seal, username)
             connection.execute(
@@ -204,7 +204,8 @@ class Users:
             self._naming.leave(connection, number, same_name(username))
 
     def rename(self, old: str, new: str) -> User:
-        """Raises UserUnknown, UsernameInvalid, UserExists. Events keep the old name."""
+        """Give a person another name; old events keep the old one. Raises UserUnknown,
+        UsernameInvalid, UserExists."""
         name = checked_username(new)
         with self.database.transaction() as connection:
             seal = self.database.seal
@@ -225,15 +226,15 @@ class Users:
         return row is not None
 
     def get(self, username: str) -> User:
-        """Raises UserUnknown."""
+        """The person of that name. Raises UserUnknown."""
         with self.database.reading() as connection:
             number = known_id(connection, self.database.seal, username)
             row = connection.execute(f"{_USERS} WHERE users.id = ?", (number,)).fetchone()
         return _user(same_name(username), *row[1:])
 
     def list(self) -> tuple[User, ...]:
-        """Everybody, by name; nobody while the store is locked, and nobody whose name was altered,
-        which is logged."""
+        """Everybody, by name; nobody while the store is locked. A row whose name was altered is
+        left out, and logged."""
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
@@ -251,15 +252,15 @@ class Users:
         return number
 
     def templates(self) -> tuple[tuple[str, str, Descriptor], ...]:
-        """Every (username, recogniser's name, descriptor) to match against, oldest first; none
-        while the store is locked. A template that was altered matches nobody, and is logged."""
+        """Every template as (user name, recogniser, descriptor), oldest first; none while the store
+        is locked. One that was altered is left out, and logged."""
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return ()
             return templates_in(connection, self.database.seal)
 
     def descriptors_of(self, username: str) -> tuple[tuple[str, Descriptor], ...]:
-        """One person's (recogniser's name, descriptor), oldest first; empty for nobody."""
+        """One person's (recogniser, descriptor), oldest first; empty for an unknown name."""
         with self.database.reading() as connection:
             if id_of(connection, self.database.seal, same_name(username)) is None:
                 return ()
@@ -267,7 +268,7 @@ class Users:
         return tuple((recognizer, from_bytes(data)) for _, recognizer, data in rows)
 
     def templates_of(self, username: str) -> tuple[Template, ...]:
-        """One person's templates, oldest first; empty for nobody."""
+        """One person's templates, oldest first; empty for an unknown name."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT id, created_at, source, recognizer, quality FROM templates"
@@ -280,7 +281,7 @@ class Users:
         )
 
     def all_of(self, username: str) -> tuple[StoredTemplate, ...]:
-        """One person's templates with their numbers, oldest first; empty for nobody."""
+        """One person's templates with descriptors, oldest first; empty for an unknown name."""
         with self.database.reading():
             about = self.templates_of(username)
             descriptors = self.descriptors_of(username)
@@ -292,8 +293,8 @@ class Users:
     def replace(
         self, username: str, templates: Sequence[StoredTemplate], now: datetime, *, keep: str
     ) -> None:
-        """Give a person these templates instead; those whose source is `keep` stay, unless there is
-        one of their recogniser among the new. Raises UserUnknown, DescriptorInvalid."""
+        """Give a person these templates instead. Those whose source is `keep` stay, unless the new
+        ones have one of the same recogniser. Raises UserUnknown, DescriptorInvalid."""
         with self.database.transaction() as connection:
             person = self._known(connection, username)
             new = {each.recognizer for each in templates}
@@ -352,8 +353,8 @@ class Users:
         return number
 
     def _keep_encoding_in_step(self, connection: sqlite3.Connection, person: PersonRow) -> None:
-        """`users.encoding` is the oldest template, which is all the first version could hold;
-        dlib's where there is one, for those were the first version's."""
+        """Let `users.encoding` hold the oldest template, as in the first version, which had one a
+        person; the oldest of dlib where there is one, since those were the first version's."""
         templates = self._descriptors(connection, person)
         (_, _, data) = min(templates, key=lambda each: (each[1] != "dlib", each[0]))
         encoding = to_float64_bytes(from_bytes(data))
@@ -364,7 +365,7 @@ class Users:
 
 
 def _recognizer(name: str) -> RecognizerName:
-    """Raises DescriptorInvalid for one that this version does not know."""
+    """The name, checked. Raises DescriptorInvalid for one that this version does not know."""
     for known in RECOGNIZERS:
         if name == known:
             return known
