@@ -105,8 +105,9 @@ class ArchiveKeeper:
         self._connection.close()
 
     def keep(self, records: Sequence[Record], refused: Iterable[tuple[str, bytes, str]]) -> int:
-        """Store all of them in one transaction, which is on disk when it returns. Returns how many
-        were new. Raises ArchiveUnavailable; nothing was stored then."""
+        """Store all of them in one transaction, which is on disk when it returns. `refused`:
+        (topic, payload, reason) of messages that are no events. Returns how many records were new.
+        Raises ArchiveUnavailable; nothing was stored then."""
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 self._make_room(cursor, records)
@@ -122,7 +123,7 @@ class ArchiveKeeper:
         return new
 
     def forget(self, now: datetime, keep_days: float) -> tuple[str, ...]:
-        """Drop partitions that ended so long ago; their names. Raises ArchiveUnavailable."""
+        """Drop partitions that ended `keep_days` ago; their names. Raises ArchiveUnavailable."""
         over = now - timedelta(days=keep_days)
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -158,7 +159,7 @@ class ArchiveKeeper:
                     cursor.execute("INSERT INTO migrations VALUES (%s)", (number,))
 
     def _make_room(self, cursor: psycopg.Cursor, records: Iterable[Record]) -> None:
-        """A partition for each month that is new."""
+        """Make a partition for each month that has none."""
         months = {_month_of(record.at) for record in records} - self._months
         if not months:
             return
@@ -201,7 +202,7 @@ def _next_month(start: datetime) -> datetime:
 
 
 def _end_of(partition: str) -> datetime:
-    """When the month of a partition is over; of one that somebody else made, never."""
+    """When the month of a partition is over: never, for one that somebody else made."""
     try:
         start = datetime.strptime(partition, "events_%Y_%m").replace(tzinfo=UTC)
     except ValueError:

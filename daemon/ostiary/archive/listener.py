@@ -1,4 +1,4 @@
-"""Hears all doors' events in a session that the broker keeps, and acknowledges those on disk.
+"""Takes all doors' events from a session that the broker keeps, and acknowledges those on disk.
 
 Killed at any moment, it loses nothing: an event that was not acknowledged comes again, and one that
 comes twice is one row.
@@ -30,8 +30,8 @@ SESSION_S = 30 * 24 * 3600
 
 
 class Archive:
-    """The archive's process: `run` lasts until `stop`. By a clock that is not trusted it forgets
-    nothing."""
+    """The archive's process: `run` lasts until `stop`. While the clock is not trusted, nothing is
+    forgotten."""
 
     def __init__(
         self, settings: Settings, clock_trusted: Callable[[], bool] = lambda: True
@@ -49,7 +49,7 @@ class Archive:
 
     @property
     def topic(self) -> str:
-        """The filter of all events; shared, where several archives share the work."""
+        """The topic filter of all events: a shared one, where several archives share the work."""
         base, share = self._settings.mqtt.base_topic, self._settings.archive.share
         return f"{f'$share/{share}/' if share else ''}{base}/+/event/+"
 
@@ -111,7 +111,7 @@ class Archive:
         return self._brokers.next(login)
 
     def _drained(self) -> list[Incoming]:
-        """Take what came, after waiting a second for the first."""
+        """Take at most BATCH messages that came, after waiting up to a second for the first."""
         found: list[Incoming] = []
         try:
             first = self._incoming.get(timeout=1.0)

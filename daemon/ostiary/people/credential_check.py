@@ -1,8 +1,8 @@
-"""PINs and cards that are presented at a door: finds the owner, and has it decided.
+"""Checks PINs and cards that are presented at a door: finds the owner, and has the door decide.
 
-It comes from a keypad (`submit`, a thread of its own) or by MQTT (`present`, the thread of the
-commands): never from recognition, which a hash must not keep waiting. What was presented stands in
-no log line and no event. PINs that anybody would try first are not taken.
+They come from a keypad (`submit`, which has a thread of its own) or by MQTT (`present`, on the
+commands' thread): never from recognition, which must not wait for a hash. No PIN and no card number
+stands in a log line or an event. PINs that anybody would try first are refused.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 Outcome = Literal["granted", "denied", "waiting"]
 _QUEUE = 8
-"""Entries that may wait to be checked; a keypad gives one in some seconds."""
+"""Entries that may wait to be checked; a keypad gives one every few seconds."""
 
 
 class PinHasher(Hasher):
@@ -80,7 +80,7 @@ class Keeper(Protocol):
 
 
 class CredentialCheck:
-    """Finds whose a PIN or a card is, and has it decided. `locked` is kept over a reload."""
+    """Finds the owner of a PIN or card, and has the door decide. `locked` is kept over a reload."""
 
     def __init__(
         self,

@@ -1,15 +1,14 @@
-"""Templates that the door makes itself, from visits that were granted by a safe margin.
+"""Makes templates from visits that were granted by a safe margin.
 
-Two templates a person are the rule: who was enrolled from one picture gets the second from their
-visits. Only a grant that leaves a hundredth of the door's risk teaches: all frames live and of that
-person alone, and a head that moved or a challenge that was passed. The first such visit is
-remembered, and the look of a later one is kept where both are of one person: whoever is granted
-once by mistake leaves nothing. It happens once to a person, and then it ends.
+Two templates a person are the rule. A person who was enrolled from one picture gets the second from
+two visits. A visit counts if its distance leaves a hundredth of the door's risk, all its frames are
+live and of that person alone, and the head moved or a challenge was passed. The first such visit is
+remembered; the look of a later one becomes the template if both are of one face. So one grant by
+mistake leaves nothing. A person gets a second template in this way once only.
 
-People come over from the former recogniser to the one in use without noticing. Who is known by a
-former template only is matched with that. When such a person is granted by as safe a margin, the
-frames of that visit become templates of the recogniser in use: all of them live, of one face, and
-of that person.
+A person who has templates of the former recogniser only is matched with those. Once a visit is
+granted by as safe a margin, up to three of its live frames of that person become templates of the
+recogniser in use.
 """
 
 import threading
@@ -24,11 +23,11 @@ from ostiary.store.users import VISIT
 
 LEAST_LOOKS = 3
 APART = timedelta(hours=1)
-"""A second visit is at least so long after the first."""
+"""The least time between the two visits."""
 REMEMBERED = 1000
-"""People of whom one visit is remembered at most; the oldest are forgotten."""
+"""Most people whose first visit is remembered; the oldest visits are forgotten."""
 MOST = 3
-"""Templates from one visit, at most."""
+"""Most templates from one visit."""
 
 
 class Learning:
@@ -42,9 +41,8 @@ class Learning:
         self._first: dict[str, tuple[datetime, Probe]] = {}
 
     def visited(self, announcement: Announcement, live_from: float, now: datetime) -> bool:
-        """Learn from a visit; whether the person got the second template by it. `live_from` is the
-        P(live) from which a frame counts. Raises DatabaseUnwritable, and then nothing was
-        changed."""
+        """Learn from a visit; whether the person got the second template by it. `live_from`: the
+        P(live) from which a frame counts. Raises DatabaseUnwritable; nothing was changed then."""
         who = announcement.decision.username
         if who is None or not self._people.lacks_second(who):
             return False
@@ -109,8 +107,8 @@ def come_over(
     """Give a granted person templates of the recogniser in use; how many. 0 where the person has
     some, or the margin is not safe.
 
-    `live_from` is the P(live) from which a frame counts. Raises DatabaseUnwritable, and then
-    nothing was changed.
+    `live_from`: the P(live) from which a frame counts. Raises DatabaseUnwritable; nothing was
+    changed then.
     """
     roster = people.roster
     decision = announcement.decision

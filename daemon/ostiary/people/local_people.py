@@ -28,7 +28,7 @@ from ostiary.store.users import StoredTemplate
 
 SOURCE = "site"
 _MARK = 4
-"""Digits of the id that tell two people of one name apart."""
+"""How many digits of the site's id tell two people of one name apart."""
 
 ReadStored = Callable[[str], SitePerson]
 

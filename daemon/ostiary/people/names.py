@@ -1,4 +1,4 @@
-"""Names that look alike: nobody is registered with a name that looks like another person's."""
+"""Refuses a name that looks like another person's."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,8 +20,8 @@ class Names:
         return iter(sorted(self._names))
 
     def check_new(self, text: str, instead_of: str | None = None) -> None:
-        """Raise UsernameInvalid for a text that may be no name, or looks like another name. The
-        same name, and the one it is to replace, are left to the store."""
+        """Raise UsernameInvalid for a text that cannot be a name, or looks like another name. The
+        same name is left to the store, and `instead_of`, which it replaces, does not count."""
         name = new_username(text)
         alike = {other for look in looks_of(name) for other in self._by_look.get(look, ())}
         if others := alike - {name, instead_of}:

@@ -29,15 +29,15 @@ from ostiary.vision.recognizer import ErrorRates
 log = structlog.get_logger(__name__)
 
 MIGRATION = "migration"
-"""The source of templates that the door made itself."""
+"""The source of templates that the door made of somebody known by the former recogniser."""
 
 FORMER: dict[RecognizerName, RecognizerName] = {"sface": "dlib"}
-"""Whose people each recogniser takes over."""
+"""The former recogniser whose people each recogniser takes over."""
 
 
 def former_needed(users: Users, used: RecognizerName, *, migrate: bool) -> RecognizerName | None:
-    """The recogniser to load beside the one in use, because somebody is known by it only; None
-    where nobody is, or nobody is to come over."""
+    """The recogniser to load beside the one in use, because somebody is known by it only. None
+    where nobody is, or without `migrate`."""
     former = FORMER.get(used)
     waits = (former in user.recognizers and used not in user.recognizers for user in users.list())
     return former if migrate and former is not None and any(waits) else None
@@ -97,7 +97,7 @@ class People:
         self._followers: list[Callable[[], object]] = []
 
     def join(self, site: SiteChanges) -> None:
-        """This door is one of several: tell `site` of each change from now on."""
+        """Tell `site` of each change from now on: this door is one of several."""
         self._site = site
 
     def check_open(self) -> None:
@@ -382,7 +382,7 @@ class People:
             return self.get(after)
 
     def updated(self, username: str, now: datetime, *, source: str) -> None:
-        """Tell that something of a person besides their templates was changed."""
+        """Tell of a change to a person besides name and templates."""
         self._events.append_user(action="updated", username=username, source=source, now=now)
         self._tell_site(username, now)
 

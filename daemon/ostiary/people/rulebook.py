@@ -1,4 +1,4 @@
-"""The rules in force: the store, and the book that follows it."""
+"""Keeps the rules: the store, and the rulebook in force, which follows it."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -40,12 +40,12 @@ from ostiary.store.rules import RuleStore, Stored, StoredPerson
 log = structlog.get_logger(__name__)
 
 EXPIRY = "expiry"
-"""The source of a removal because the person's time was over."""
+"""The source of a deletion because the person's period was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Stored rules and the book that they make. `rules` are by name, with their numbers."""
+    """Stored rules and the rulebook that they make. `rules`: by name, with their numbers."""
 
     stored: Stored
     rules: Mapping[str, tuple[int, AccessRule]]
@@ -109,7 +109,7 @@ class RuleService:
         return self._always_trusted or self._synchronised()
 
     def ruling(self, username: str, door: str | None, book: Rulebook | None = None) -> Ruling:
-        """The ruling of now. `door` None: of any door; `book` None: by the one in force."""
+        """The ruling at this moment. `door` None: of any door; `book` None: by the one in force."""
         trusted = self.clock_trusted()
         return (book or self.book).may(username, door, self._clock(), clock_trusted=trusted)
 
@@ -117,7 +117,7 @@ class RuleService:
         return self._kept.person(username)
 
     def changed(self, person: StoredPerson, asked: Allowance) -> StoredPerson:
-        """`person` with what is asked; what was not said stays. Raises GroupUnknown,
+        """`person` with the fields that are asked for; the others stay. Raises GroupUnknown,
         PeriodInvalid."""
         said = asked.model_fields_set
         since, until = self.period(asked.valid_from, asked.valid_until)
@@ -146,6 +146,7 @@ class RuleService:
     # changes; each in the caller's transaction
 
     def set_group(self, name: str, new_name: str | None) -> str:
+        """Add a group, or rename one; its name now. Raises GroupUnknown, GroupExists."""
         groups = self.stored.groups
         if new_name is None:
             self._store.add_group(name)
@@ -159,6 +160,7 @@ class RuleService:
         return new_name
 
     def delete_group(self, name: str) -> None:
+        """Delete a group. Raises GroupUnknown, GroupInUse."""
         self.check_groups([name])
         members = sum(name in person.groups for person in self.stored.people.values())
         rules = [rule.name for rule in self.rules() if name in rule.groups]
@@ -226,8 +228,8 @@ class RuleService:
         return self._changed(confirm=confirm)
 
     def remove_ended(self) -> int:
-        """Remove people whose time was over long enough ago, with their templates; how many. Nobody
-        is removed by a clock that is not trusted."""
+        """Delete people whose period was over long enough ago, where this door may change them; how
+        many had such a period. While the clock is not trusted, nobody is deleted."""
         if not self.clock_trusted():
             return 0
         now = self._clock()

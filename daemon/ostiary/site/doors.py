@@ -1,4 +1,4 @@
-"""What the doors of a site say of themselves, and the list of all doors."""
+"""The reports of the doors of a site, and the list of all doors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ _SPEAK = frozenset({MemberRole.DOOR, MemberRole.ENROLLER})
 
 
 class DoorReport(Message):
-    """What a door says of itself to the others, inside the seal. `digest`: of the roster that it
-    has (`versions.digest_of`), in hex, which confirms what it has."""
+    """A door's report to the others, inside the seal. `digest`: of its roster
+    (`versions.digest_of`), in hex: it confirms what the door has."""
 
     device: Shown = Field(description="Its topic's second level.")
     name: Shown
@@ -86,8 +86,8 @@ class SiteDoors:
         within: timedelta,
         now: datetime,
     ) -> tuple[str, ...]:
-        """The names of the doors that have not confirmed, for longer than `within`, the roster of
-        that digest, which this door has since `changed_at`."""
+        """The names of the doors that have not confirmed this door's roster for longer than
+        `within`. `digest`: of that roster, which this door has since `changed_at`."""
         late = []
         for member in membership.listens_to:
             said = self._said.get(member)

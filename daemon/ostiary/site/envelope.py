@@ -25,7 +25,7 @@ LARGEST = 64 * 1024
 """The most bytes of a message: dozens of templates."""
 NONCE_BYTES = 12
 AHEAD_MS = 24 * 3600 * 1000
-"""How far a version may be ahead of this door's clock: one of next year would hold for ever."""
+"""How far a version may be ahead of this door's clock, since the newest version holds."""
 _CONTEXT = b"ostiary-site-message-1\n"
 
 
@@ -49,7 +49,7 @@ class Opened:
 
 
 def digest_of_payload(payload: bytes) -> bytes:
-    """The SHA-256 of a message, by which it is recognised."""
+    """The SHA-256 of a message, 32 bytes, by which it is recognised."""
     return hashlib.sha256(payload).digest()
 
 

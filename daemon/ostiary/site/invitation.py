@@ -27,7 +27,7 @@ _NONCE_BYTES = 12
 
 
 class JoinAsk(Message):
-    """A door asks to be admitted."""
+    """A door's request to be admitted."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     public: Key32
@@ -35,7 +35,7 @@ class JoinAsk(Message):
 
 
 class JoinAnswer(Message):
-    """The key-holder has admitted it."""
+    """The key-holder's answer: the door is admitted."""
 
     authority: Key32
     members: str = Field(description="The signed list, as it is published.")
@@ -47,6 +47,7 @@ def new_code() -> str:
 
 
 def grouped(random: str) -> str:
+    """Write a code: its random characters and the check character, in groups of four."""
     whole = random + _check(random)
     return "-".join(whole[at : at + _GROUP] for at in range(0, len(whole), _GROUP))
 

@@ -68,7 +68,7 @@ class Refusal(StrEnum):
 
 
 class Refused(Exception):
-    """A message is not believed. It is counted, and nobody is told."""
+    """Raised for a message that is not believed. It is counted, and nobody is told."""
 
     def __init__(self, why: Refusal) -> None:
         super().__init__(why.value)
@@ -83,7 +83,7 @@ class MemberRole(StrEnum):
     ENROLLER = "enroller"
     """May change people, too."""
     REVOKED = "revoked"
-    """Was excluded: nothing that it signed is believed."""
+    """Was excluded: nothing that it signed is believed any more."""
 
 
 class Member(Message):

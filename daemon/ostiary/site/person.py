@@ -1,4 +1,4 @@
-"""A person as doors tell each other, inside the seal."""
+"""The messages about a person that doors exchange, inside the seal."""
 
 from typing import Annotated, Any, Literal
 

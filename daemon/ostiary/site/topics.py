@@ -22,7 +22,7 @@ def person_again(person: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SiteTopics:
-    """`ostiary-site/<site>/…`"""
+    """The topics of one site, all under `ostiary-site/<site>/`."""
 
     site: str
 

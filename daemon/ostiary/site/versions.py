@@ -1,11 +1,11 @@
-"""Versions of people, and which of two messages about a person holds: the same for every door, in
+"""Versions of people, and which of two messages about a person holds: the same at every door, in
 whatever order they come.
 
 Versions are hybrid logical clocks (Kulkarni et al., "Logical Physical Clocks", 2014): a version is
 a little later than every version that its maker knew, and near the time of its clock. `merged` is
 commutative, associative and idempotent (a join, Shapiro et al. 2011), so doors that have heard the
-same are equal. A deletion holds against everything: who comes back is enrolled again, under another
-id.
+same are equal. A deletion holds against every change: a person who comes back is enrolled again,
+under another id.
 """
 
 import hashlib
