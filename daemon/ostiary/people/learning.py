@@ -4,7 +4,7 @@ Two templates a person are the rule. A person who was enrolled from one picture 
 two visits. A visit counts if its distance leaves a hundredth of the door's risk, all its frames are
 live and of that person alone, and the head moved or a challenge was passed. The first such visit is
 remembered; the look of a later one becomes the template if both are of one face. So one grant by
-mistake leaves nothing. A person gets a second template in this way once only.
+mistake leaves nothing. A person gets a template in this way only once.
 
 A person who has templates of the former recogniser only is matched with those. Once a visit is
 granted by as safe a margin, up to three of its live frames of that person become templates of the

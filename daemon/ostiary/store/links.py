@@ -85,7 +85,7 @@ def link_of(before: bytes, position: int, kind: str, row: int, digest: bytes, no
 def mac_of(
     key: bytes, link: bytes, position: int, kind: str, row: int, digest: bytes, note: str
 ) -> bytes:
-    """The MAC of an entry, 32 bytes (HMAC-SHA256). Only who has the door's key can make it."""
+    """The MAC of an entry, 32 bytes (HMAC-SHA256). Only a holder of the door's key can make it."""
     return hmac.digest(key, link + _text_of(position, kind, row, digest, note), "sha256")
 
 

@@ -25,8 +25,8 @@ class Naming:
         self, connection: sqlite3.Connection, name: str, *, is_removal: bool = False
     ) -> PersonKey:
         """The key of the person who has that name. Where nobody has it any more, or where the
-        person's removal is recorded (`is_removal`), it is the key of who had the name last. Where
-        there is no such key, or it does not open, a new one is made. Raises StoreLocked."""
+        person's removal is recorded (`is_removal`), it is the key of the last person who had it.
+        Where there is no such key, or it does not open, a new one is made. Raises StoreLocked."""
         database = self._database
         database.seal.check()
         known = database.memo.keys

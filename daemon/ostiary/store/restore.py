@@ -152,8 +152,8 @@ def _take_over(
     now: datetime,
 ) -> None:
     """Make the log this door's from here on, and note in it that a backup was restored: that allows
-    a head below one that the door published before. Delete who is left out; the log loses their
-    names once the door runs."""
+    a head below one that the door published before. Delete the people who are left out; the log
+    loses their names once the door runs."""
     with (
         Database.open(copy, store_key, door_key, takes_over=True) as database,
         database.transaction() as connection,

@@ -77,7 +77,7 @@ def opened_hint(number: object, lookup: object, seal: Seal) -> str:
     """The hint of a PIN. Raises SealBroken."""
     if isinstance(lookup, bytes):
         return seal.opened_text(lookup, *_hint_place(number)).rstrip()
-    return seal.opened_name(str(lookup))  # a version before sealed it as a name
+    return seal.opened_name(str(lookup))  # an older version sealed it as a name
 
 
 def seal_hints(connection: sqlite3.Connection, seal: Seal) -> None:

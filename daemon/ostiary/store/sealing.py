@@ -45,7 +45,7 @@ def _turn(
 ) -> bool:
     path = path.absolute()
     with alone(path):
-        pass  # nobody has it open; who opens it from here on waits for the transaction
+        pass  # nobody has it open; a program that opens it from here on waits
     with Database.open(path, store_key, door_key) as database:
         before = database.seal
         before.check()
