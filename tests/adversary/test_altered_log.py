@@ -112,6 +112,8 @@ def test_a_log_as_it_was_written_has_nothing_to_find(
         for table in ("events", "audit"):
             forgotten = f"SELECT COUNT(*) FROM {table} WHERE {FORGOTTEN}"
             assert connection.execute(forgotten).fetchone() == (DELETED,)
+        (entries,) = connection.execute("SELECT COUNT(*) FROM chain").fetchone()
+    assert report.entries == entries
     assert report.entries > 3 * EVENTS
     assert report.entries < 6 * EVENTS, "the beginning was forgotten, up to a signed head"
 

@@ -229,7 +229,7 @@ class RuleService:
 
     def remove_ended(self) -> int:
         """Delete people whose period was over long enough ago, where this door may change them; how
-        many had such a period. While the clock is not trusted, nobody is deleted."""
+        many. While the clock is not trusted, nobody is deleted."""
         if not self.clock_trusted():
             return 0
         now = self._clock()
@@ -238,10 +238,10 @@ class RuleService:
             name
             for name, person in self.stored.people.items()
             if person.valid_until is not None and person.valid_until <= over
+            if self._people.has(name) and self._people.may_change(name)
         ]
         for name in ended:
-            if self._people.has(name) and self._people.may_change(name):
-                self._people.delete(name, now, source=EXPIRY)
+            self._people.delete(name, now, source=EXPIRY)
         return len(ended)
 
     def _moment(self, text: str | None, what: str) -> datetime | None:

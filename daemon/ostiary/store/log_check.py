@@ -29,8 +29,9 @@ PLAIN = Seal()
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """The result of a check. `findings`: a sentence for each thing that does not fit; none for a
-    log that is as it was written. `unsigned`: how many entries are newer than the newest head."""
+    """The result of a check. `entries`: how many the chain has. `findings`: a sentence for each
+    thing that does not fit; none for a log that is as it was written. `unsigned`: how many entries
+    are newer than the newest head."""
 
     entries: int
     heads: int
@@ -70,6 +71,7 @@ def check_log(
         *_entries(connection, kept, read, chain_key),
         *_heads([*kept, *told], public_key, read),
     ]
+    (entries,) = connection.execute("SELECT COUNT(*) FROM chain").fetchone()
     (rows,) = connection.execute("SELECT COUNT(*) FROM chain_heads").fetchone()
     if rows > len(kept):
         findings.append(f"{rows - len(kept)} heads are none that a door can have signed")
@@ -79,7 +81,7 @@ def check_log(
     findings += people.findings
     newest = max(read.links, default=0)
     signed = max((head.position for head in kept), default=0)
-    return LogReport(len(read.links), len(kept), max(0, newest - signed), tuple(findings))
+    return LogReport(entries, len(kept), max(0, newest - signed), tuple(findings))
 
 
 def _entries(
