@@ -1,4 +1,4 @@
-"""Which retained topics this door has published, over a restart and a change of settings."""
+"""The retained topics that this door has published, kept over restarts and changes of settings."""
 
 from collections.abc import Iterable
 
@@ -6,12 +6,13 @@ from ostiary.store.database import Database
 
 
 class Announced:
-    """The table `announced`. Each change is one transaction."""
+    """The table `announced`. Each change is one transaction, or joins the caller's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def topics(self) -> frozenset[str]:
+        """All topics that are remembered."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT topic FROM announced").fetchall()
         return frozenset(topic for (topic,) in rows)

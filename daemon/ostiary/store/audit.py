@@ -1,4 +1,4 @@
-"""Who changed what: one row a change, written with the change."""
+"""The audit: who changed what, when, and by what way. A row is written with its change."""
 
 import json
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ Detail = Mapping[str, str | int | float | bool | None]
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """`actor` did `action` to `subject`. `address`: by what way they came, a network address or in
-    words (`mqtt`, `mqtt, signed`, `local`). `forgotten`: it named somebody who was deleted since;
-    subject and detail are empty."""
+    """An audit row: `actor` did `action` to `subject`. `address`: by what way, as a network address
+    or in words (`mqtt`, `mqtt, signed`, `local`). `forgotten`: the person whom it named was deleted
+    and their key is gone; subject and detail are empty."""
 
     id: int
     at: datetime | None
@@ -46,7 +46,7 @@ class AuditRow:
 
 
 class Audit:
-    """The table `audit`. Rows are added and, when old, removed; never altered."""
+    """The table `audit`. Rows are added and, when old, removed. What a row says never changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,7 @@ class Audit:
         now: datetime,
         detail: Detail | None = None,
     ) -> None:
-        """On disk when this, or the caller's transaction, ends."""
+        """Add a row. It is on disk when this, or the caller's transaction, ends."""
         told = dict(detail or {})
         with self._database.transaction() as connection:
             seal, at = self._database.seal, timestamps.to_text(now)
@@ -82,8 +82,8 @@ class Audit:
             self._chain.audit(connection, (number, at, *texts, person, named))
 
     def newest(self, limit: int, before: int | None = None) -> tuple[AuditRow, ...]:
-        """At most `limit` rows, newest first, with an id below `before`; without those that were
-        altered, which `ostiary verify-log` names."""
+        """At most `limit` rows, newest first, with an id below `before`. Rows that do not open are
+        left out; `ostiary verify-log` names them. Raises StoreLocked."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {AUDIT_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
@@ -98,14 +98,14 @@ class Audit:
         return tuple(found)
 
     def prune(self, now: datetime, *, keep_for: timedelta) -> int:
-        """Remove rows older than `keep_for`; how many."""
+        """Remove rows older than `keep_for`; how many. Raises StoreLocked."""
         with self._database.transaction() as connection:
             before, until = timestamps.to_text(now - keep_for), timestamps.to_text(now)
             return self._chain.remove_oldest(connection, "audit", before=before, now=until)
 
 
 def _row(row: Row, keys: PersonKeys) -> AuditRow:
-    """Raises SealBroken; TypeError or ValueError for what no door has written."""
+    """Read an opened row. Raises SealBroken; TypeError, ValueError for what no door writes."""
     number, (_, at, *texts, person, named) = number_of(row), row
     actor, action, subject, detail, address = map(str, texts)
     told = json.loads(detail)

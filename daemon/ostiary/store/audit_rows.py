@@ -1,4 +1,4 @@
-"""A row of `audit`: sealed, opened, and whom it names."""
+"""Audit rows as they are stored: how one is sealed and opened, and whom it names."""
 
 import json
 from collections.abc import Sequence
@@ -26,19 +26,18 @@ ABOUT_PEOPLE = frozenset(
         "user_shared",
     }
 )
-"""Deeds whose subject is somebody who is registered. Of all others the subject is something else
-(an account, a token, a rule, a door), and stays whoever is deleted."""
+"""Actions whose subject is a person. The subject of every other action is something else (an
+account, a token, a rule, a door); it stays when a person is deleted."""
 
 AUDIT_COLUMNS = "id, at, actor, action, subject, detail, address, person, named"
 NAMELESS = ("", "{}")
-"""Subject and detail, of which both are in `named`."""
+"""Subject and detail of a row that has both in `named`, under the person's key."""
 _TEXTS = {2: "actor", 3: "action", 4: "subject", 5: "detail", 6: "address"}
 
 
 def opened_audit(row: Row, seal: Seal) -> Row:
-    """A stored row, whose first columns are AUDIT_COLUMNS up to the address, as it was before it
-    was sealed by the store; what is under the person's key stays so. Raises StoreLocked,
-    SealBroken."""
+    """Open the store's seal of a row; what is under the person's key stays sealed. The row's first
+    columns are those of AUDIT_COLUMNS up to the address. Raises StoreLocked, SealBroken."""
     if not seal.is_sealing:
         return row
     plain = list(row)
@@ -50,13 +49,14 @@ def opened_audit(row: Row, seal: Seal) -> Row:
 
 
 def sealed_audit(number: object, texts: Sequence[str], seal: Seal) -> list[str | bytes]:
-    """Actor, action, subject, detail and address as they are stored in the row `number`."""
+    """Seal actor, action, subject, detail and address for the row `number`. Raises StoreLocked."""
     named = zip(texts, _TEXTS.values(), strict=True)
     return [seal.text(text, "audit", number, name) for text, name in named]
 
 
 def whom_it_names(action: str, subject: str, detail: str) -> list[str]:
-    """The names in a deed about somebody, the newest first; none in one about anything else."""
+    """The names of the person that an audit row is about, the newest first; none where it is about
+    anything else. Raises ValueError for a rename whose detail is no JSON."""
     if action not in ABOUT_PEOPLE:
         return []
     renamed = json.loads(detail) if action == "user_renamed" else {}
@@ -65,5 +65,5 @@ def whom_it_names(action: str, subject: str, detail: str) -> list[str]:
 
 
 def row_bytes(number: object) -> bytes:
-    """What is under a person's key is bound to."""
+    """The number of an audit row in the form to which its part under a person's key is bound."""
     return str(number).encode()

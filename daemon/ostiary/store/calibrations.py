@@ -1,4 +1,4 @@
-"""Each camera's own last layer, and the sittings that it was fitted on."""
+"""Each camera's own last layer, and the presentations of the sittings that it was fitted on."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoredCalibration:
-    """`record` and `layer` are None where they do not open. `dropped`: why it is used no more."""
+    """A camera's calibration. `layer`: as `vision.last_layer` writes it. `record` and `layer` are
+    None where they do not open. `dropped`: why it is no longer used; None while it is."""
 
     camera: str
     record: CalibrationRecord | None
@@ -36,12 +37,12 @@ class CalibrationStore:
         self._database = database
 
     def all(self) -> tuple[StoredCalibration, ...]:
-        """By camera. Raises StoreLocked."""
+        """All calibrations, by camera. Raises StoreLocked."""
         with self._database.reading() as connection:
             return stored_calibrations(connection, self._database.seal)
 
     def put(self, camera: str, record: CalibrationRecord, layer: bytes) -> None:
-        """In the place of the one that the camera has."""
+        """Store a calibration in the place of the one that the camera has. Raises StoreLocked."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM calibrations WHERE camera = ?", (camera,))
             number = next_number(connection, "calibrations")
@@ -57,7 +58,7 @@ class CalibrationStore:
             )
 
     def drop(self, camera: str, why: WhyDropped) -> bool:
-        """Use it no more; whether there was one in use."""
+        """Stop using a camera's calibration, and keep it; whether there was one in use."""
         with self._database.transaction() as connection:
             changed = connection.execute(
                 "UPDATE calibrations SET dropped = ? WHERE camera = ? AND dropped IS NULL",
@@ -66,7 +67,7 @@ class CalibrationStore:
             return changed.rowcount > 0
 
     def forget(self, camera: str) -> bool:
-        """Remove it and all sittings; whether there was anything."""
+        """Remove a camera's calibration and all its sittings; whether there was anything."""
         with self._database.transaction() as connection:
             removed = [
                 connection.execute(f"DELETE FROM {table} WHERE camera = ?", (camera,)).rowcount
@@ -75,6 +76,7 @@ class CalibrationStore:
             return any(removed)
 
     def add_presentation(self, camera: str, record: PresentationRecord, content: bytes) -> None:
+        """Store one presentation of a sitting; `content` is kept as it is. Raises StoreLocked."""
         with self._database.transaction() as connection:
             number = next_number(connection, "presentations")
             seal = self._database.seal
@@ -89,11 +91,13 @@ class CalibrationStore:
             )
 
     def forget_presentations(self, camera: str) -> None:
+        """Remove a camera's sittings; its calibration stays."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM presentations WHERE camera = ?", (camera,))
 
     def presentations(self, camera: str) -> tuple[tuple[PresentationRecord, bytes], ...]:
-        """In the order in which they were shown. Raises StoreLocked, SealBroken."""
+        """A camera's presentations, in the order in which they were stored. Raises StoreLocked,
+        SealBroken."""
         seal = self._database.seal
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -114,8 +118,8 @@ class CalibrationStore:
 def stored_calibrations(
     connection: sqlite3.Connection, seal: Seal
 ) -> tuple[StoredCalibration, ...]:
-    """All of a database that may be only readable; none of one that is older than they are.
-    Raises StoreLocked."""
+    """All calibrations of a database, which may be open for reading only, by camera; none where its
+    schema has no calibrations yet. Raises StoreLocked."""
     known = "SELECT 1 FROM sqlite_master WHERE name = 'calibrations'"
     if connection.execute(known).fetchone() is None:
         return ()

@@ -1,6 +1,7 @@
-"""Answers of commands that were run, so that one delivered twice runs once.
+"""The command log: answers of commands that ran, so that one that comes twice runs once.
 
-Recorded in the transaction of the command's effect: after a power cut there are both or neither.
+An answer is written in the transaction of its command's effect: after a power cut there are both or
+neither.
 """
 
 import hashlib
@@ -16,27 +17,26 @@ from ostiary.store.database import Database
 from ostiary.store.sealed_rows import command_place
 
 FORGOTTEN_ANSWER = b"forgotten"
-"""What is kept, with an empty digest, in the place of an answer that named somebody who was deleted
-since."""
+"""Kept, with an empty digest, in the place of an answer that named a person who was deleted."""
 LONGEST = 256
-"""Bytes of a transaction or requester that are kept; of a longer one its digest is."""
+"""Bytes of a transaction or requester that are kept; a longer one is replaced by its SHA-256."""
 _EPOCH_BYTES = 8
 SIGNATURE = "signature"
-"""The requester of what stands for a signature, which counts once."""
+"""The requester in the key of a signature: each signature counts once."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandKey:
-    """What makes two deliveries the same command.
+    """The key by which a second delivery of the same command is told.
 
-    `requester` sets askers apart who count alike (the response topic, or empty);
-    `transaction` is the request's transaction text or MQTT 5 correlation data.
+    `requester` keeps apart clients that may use the same transaction (the response topic, or
+    empty); `transaction` is the request's transaction text or MQTT 5 correlation data.
     """
 
     requester: str
     command: str
     transaction: bytes
-    digest: bytes  # of the payload
+    digest: bytes  # SHA-256 of the payload
     secret: bool = False
 
     @classmethod
@@ -49,8 +49,8 @@ class CommandKey:
         *,
         secret: bool = False,
     ) -> Self:
-        """The key of a request as it came. `secret`: it holds a PIN, which any digest would tell to
-        whoever tries all of them: none is kept."""
+        """The key of a request as it came. `secret`: it holds a PIN, and its digest is not stored,
+        since trying all PINs on it would find that one."""
         if isinstance(transaction, str):
             transaction = transaction.encode("utf-8", errors="surrogatepass")
         if len(transaction) > LONGEST:
@@ -66,16 +66,16 @@ class CommandLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # What a secret request is compared by is of no use without this, which is kept nowhere.
+        # Secret requests are compared by a MAC of this key, which is never stored.
         self._key = secrets.token_bytes(32)
         self._epoch = secrets.token_bytes(_EPOCH_BYTES)
 
     def answer(self, key: CommandKey) -> bytes | None:
-        """The recorded answer, None where the command is new.
+        """The recorded answer; None where the command is new, empty while it runs.
 
         Raises TransactionConflict where the transaction was used with another payload, UserUnknown
-        where the answer named somebody who was deleted since. A secret payload from before this
-        process began is compared with nothing.
+        where the answer named a person who was deleted since, StoreLocked, SealBroken. A secret
+        payload recorded before this process began counts as the same: nothing tells it.
         """
         with self._database.reading() as connection:
             row = connection.execute(
@@ -105,7 +105,8 @@ class CommandLog:
         return answer
 
     def record(self, key: CommandKey, answer: bytes, now: datetime) -> None:
-        """Keep the answer. Raises TransactionConflict where there is one already."""
+        """Record an answer, or that a command begins (an empty one). Raises TransactionConflict
+        where one is recorded already, StoreLocked."""
         seal = self._database.seal
         with self._database.transaction() as connection:
             changed = connection.execute(
@@ -123,13 +124,13 @@ class CommandLog:
             raise TransactionConflict(f"This {key.command} request was answered already.")
 
     def _kept(self, key: CommandKey) -> bytes:
-        """By what another request of the same key is told."""
+        """The bytes by which another payload of the same transaction is told."""
         if not key.secret:
             return key.digest
         return self._epoch + hmac.digest(self._key, key.transaction + key.digest, "sha256")
 
     def is_known(self, key: CommandKey) -> bool:
-        """Whether it was recorded, with whatever payload."""
+        """Whether the command was recorded, with whatever payload."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT 1 FROM commands WHERE requester = ? AND command = ? AND transaction_id = ?",
@@ -138,7 +139,7 @@ class CommandLog:
         return row is not None
 
     def conclude(self, key: CommandKey, answer: bytes) -> None:
-        """Keep the answer of a command that was recorded when it began."""
+        """Record the answer of a command that was recorded as begun. Raises StoreLocked."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE commands SET answer = ?"
@@ -159,9 +160,9 @@ class CommandLog:
         keep_at_most: int,
         signed_for: timedelta,
     ) -> int:
-        """Forget answers older than `keep_for` (None: the clock is not trusted) and, oldest first,
-        more than `keep_at_most`; how many. Signatures (of requester SIGNATURE) younger than
-        `signed_for` stay in any case."""
+        """Remove answers older than both `keep_for` (None: the clock is not trusted) and
+        `signed_for`, and the oldest of more than `keep_at_most`; how many. Signatures (of requester
+        SIGNATURE) younger than `signed_for` stay in any case."""
         with self._database.transaction() as connection:
             old = 0
             if keep_for is not None:

@@ -1,8 +1,9 @@
-"""Rows of the record from before people's keys become rows of today, once, at the door's start.
+"""Conversion of a log from before people's keys into rows of today, once, at the door's start.
 
-The chain goes on: after an entry that says so it gets one for each row that was as the door wrote
-it. A row that was not gets none, and is found as before. Who was deleted and not forgotten yet is
-given a key that goes; rows whose name was taken out name somebody whose key is gone.
+The chain goes on after an entry that says so. Each row that is as the door wrote it gets a new
+entry; an altered one gets none, so that `ostiary verify-log` still finds it. A person who was
+deleted and is still named gets a key that is destroyed afterwards. Rows whose name was taken out
+name a person whose key is gone.
 """
 
 import json
@@ -71,8 +72,8 @@ _NEW_ENTRY = f"INSERT INTO chain VALUES ({marks(range(7))})"
 
 @dataclass(eq=False, slots=True)
 class _Person:
-    """Somebody, as far as the record tells. `id`: their number; 0: of nobody who is registered, and
-    not given yet. `is_leaving`: the door removed them."""
+    """A person, as far as the log tells. `id`: 0 for one who is not registered and has no key yet.
+    `is_leaving`: the door removed the person."""
 
     id: int = 0
     is_leaving: bool = False
@@ -81,8 +82,9 @@ class _Person:
 
 @dataclass(slots=True)
 class _Spans:
-    """Who had which name: from each of the places in `starts` on, the person beside it. A place is
-    a position in the chain."""
+    """Who had which name: each of `people` from the place in `starts` on; `now`: who has it, as far
+    as was read; `ended`: where its person was last deleted. A place is a position in the chain, or
+    between two."""
 
     starts: dict[str, list[float]] = field(default_factory=dict)
     people: dict[str, list[_Person]] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class _Spans:
         return person
 
     def end(self, name: str, at: float) -> None:
-        """Who had it was deleted."""
+        """The person with that name was deleted."""
         person = self.now.pop(name, None)
         if person is None:
             person = self.whose(name, at)
@@ -111,13 +113,14 @@ class _Spans:
         self.now[new] = self.begin(new, at, person)
 
     def whose(self, name: str, at: float) -> _Person:
-        """Whose it was there; somebody new where the record does not tell."""
+        """Who had the name at a place; a new person where the log does not tell."""
         starts = self.starts.get(name)
         place = bisect_right(starts, at) if starts else 0
         return self.people[name][place - 1] if place else self.begin(name, 0, _Person())
 
 
 def is_unconverted(connection: sqlite3.Connection) -> bool:
+    """Whether rows of a log from before people's keys are still to be converted."""
     query = "SELECT 1 FROM sqlite_master WHERE name = 'events_before'"
     return connection.execute(query).fetchone() is not None
 
@@ -125,10 +128,10 @@ def is_unconverted(connection: sqlite3.Connection) -> bool:
 def convert(
     connection: sqlite3.Connection, seal: Seal, door_key: DoorKey | None, *, trusts: bool
 ) -> None:
-    """Call it inside a transaction, with the store's key where it is sealed. `trusts`: rows of
-    `leaving` without the door's word are believed, since they are of a version without keys.
+    """Convert the log. Call it inside a transaction, with a seal that is not locked.
 
-    Nothing is converted without the door's key where the record is a door's.
+    `trusts`: rows of `leaving` without the door's MAC are believed, since they are of a version
+    without such keys. Nothing is done without the door's key where the chain has MACs of one.
     """
     has_key = "SELECT 1 FROM chain WHERE mac IS NOT NULL LIMIT 1"
     if door_key is None and connection.execute(has_key).fetchone():
@@ -174,8 +177,8 @@ class _Conversion:
             self._last, self._link = end.last, end.link
         self._entries: list[tuple[object, ...]] = []
         self._spans = _Spans()
-        self._people: list[_Person] = []  # who have a key by now
-        self._forgotten = 0  # the number that those have whose name is gone
+        self._people: list[_Person] = []  # those who have a key by now
+        self._forgotten = 0  # id of all whose name was taken out; 0: none yet
 
     def run(self) -> None:
         self._tell_people_apart()
@@ -192,7 +195,7 @@ class _Conversion:
     # --- who had which name -----------------------------------------------------------------
 
     def _tell_people_apart(self) -> None:
-        """By what the door itself wrote of people: whoever put a row in decides nothing."""
+        """Fill the spans, by rows that are as the door wrote them: rows put in decide nothing."""
         spans = self._spans
         for at, action, name, previous in sorted(self._changes(), key=lambda each: each[0]):
             if action == "registered":
@@ -203,13 +206,13 @@ class _Conversion:
                 spans.end(name, at)
         for number, person in everybody(self._connection, self._seal).items():
             found = spans.now.get(person.name)
-            if found is None:  # registered without an event, after who had the name before
+            if found is None:  # registered without an event, after the name was free
                 start = spans.ended.get(person.name, -2) + 2
                 found = spans.begin(person.name, start, _Person())
             found.id = number
 
     def _changes(self) -> Iterator[tuple[float, str, str, str | None]]:
-        """Place, action, name and former name."""
+        """Changes of people: place, action, name and former name."""
         rows = self._connection.execute(
             f"SELECT {OLD_EVENT_COLUMNS} FROM events_before WHERE kind = 'user'"
             " AND action IN ('registered', 'renamed', 'deleted') AND forgotten IS NULL ORDER BY seq"
@@ -225,8 +228,8 @@ class _Conversion:
             yield place + 0.5, "deleted", name, None
 
     def _opened(self, kind: Kind, stored: Row) -> tuple[Row | None, int | None]:
-        """As it was before it was sealed, None where it does not open; and its place in the chain,
-        None where it is not as the door wrote it."""
+        """A row opened, None where it does not open; and its place in the chain, None where it is
+        not as the door wrote it."""
         seal = self._seal
         try:
             is_event = kind == "event"
@@ -241,7 +244,7 @@ class _Conversion:
     # --- row by row -------------------------------------------------------------------------
 
     def _rows(self, query: str) -> Iterator[list[Row]]:
-        """All in their order, some at a time: they are many."""
+        """All rows in their order, _ROWS_A_STEP at a time."""
         after = -(2**63)
         while rows := self._connection.execute(query, (after, _ROWS_A_STEP)).fetchall():
             yield rows
@@ -255,7 +258,7 @@ class _Conversion:
                 plain, place = self._opened("event", stored)
                 near = near if place is None else place
                 row = self._event(OldEvent._make(stored if plain is None else plain), near)
-                if plain is None:  # it is no row of a door's, and names nobody who could be told of
+                if plain is None:  # no door wrote it: it names nobody
                     row = row._replace(person=None, named=None)
                 elif place is not None:
                     digest = digest_of_row("event", row, self._seal)
@@ -274,7 +277,7 @@ class _Conversion:
         if old.forgotten is not None:
             return row._replace(person=self._nobody(), named=b"")
         if not isinstance(old.username, str) or not isinstance(old.event_id, bytes):
-            return row  # of nobody, or no door wrote it
+            return row  # it names nobody, or no door wrote it
         key = self._key_of(self._spans.whose(old.username, near))
         is_forced = is_login and old.action == "duress"
         former = old.previous_username if isinstance(old.previous_username, str) else None
@@ -327,11 +330,12 @@ class _Conversion:
         return person.key
 
     def _nobody(self) -> int:
+        """The id, without a key, of all whose name was taken out."""
         self._forgotten = self._forgotten or new_number(self._connection)
         return self._forgotten
 
     def _remove(self, person: int) -> None:
-        """The door removed them, and their key goes."""
+        """Add the entry of a person whom the door removed, so that their key goes."""
         note = person_note(person)
         self._enter("removed", person, sha256(note.encode()).digest(), note)
         self._connection.execute(
@@ -339,7 +343,7 @@ class _Conversion:
         )
 
     def _enter(self, kind: str, row: object, digest: bytes, note: str = "") -> None:
-        """As `ostiary.store.links.append`, for many."""
+        """Queue the next entry: `ostiary.store.links.append` for many, which `_write` writes."""
         assert isinstance(row, int)
         self._last += 1
         about = (self._last, kind, row, digest, note)

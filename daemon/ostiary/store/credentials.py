@@ -1,4 +1,4 @@
-"""PINs and cards. Nothing here shows one: PINs come as argon2 hashes, and none is ever listed."""
+"""PINs and cards of people. PINs come as argon2 hashes; no method gives a card's number."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ PinKind = Literal["pin", "duress"]
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """One person's hashes; None where there is none."""
+    """A person's PINs as argon2 hashes; None where there is none."""
 
     username: str
     pin: str | None = field(default=None, repr=False)
@@ -41,7 +41,7 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a person has, without telling it."""
+    """Whether a person has a PIN and a duress PIN, and how many cards."""
 
     pin: bool
     duress: bool
@@ -49,7 +49,8 @@ class Holding:
 
 
 class Credentials:
-    """The table `credentials`. Each change is one transaction, or joins the caller's."""
+    """The table `credentials`. Each change is one transaction, or joins the caller's. Every method
+    but `holders` may raise StoreLocked."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,8 +58,8 @@ class Credentials:
     def set_pin(
         self, username: str, kind: PinKind, pin_hash: str, hint: int, now: datetime
     ) -> None:
-        """Give a person a PIN instead of the one before. `hint`: some bits of it, by which it is
-        found without a name. Raises UserUnknown."""
+        """Give a person a PIN, in the place of the one before. `hint`: some bits of the PIN, by
+        which it is found without a name. Raises UserUnknown, SealBroken."""
         row = PinRow(None, kind, hint_text(hint), pin_hash.encode())
         with self._database.transaction() as connection:
             person = known_person(connection, self._database.seal, username)
@@ -68,7 +69,7 @@ class Credentials:
             write_pins(connection, self._database.seal, person, rows, timestamps.to_text(now))
 
     def remove_pin(self, username: str, kind: PinKind) -> None:
-        """Raises UserUnknown, CredentialUnknown."""
+        """Remove a person's PIN. Raises UserUnknown, CredentialUnknown, SealBroken."""
         seal = self._database.seal
         with self._database.transaction() as connection:
             person = known_person(connection, seal, username)
@@ -80,7 +81,7 @@ class Credentials:
             write_pins(connection, seal, person, rows, "")
 
     def add_card(self, username: str, number: str, now: datetime) -> None:
-        """Raises UserUnknown, or CardTaken where it is anybody's already."""
+        """Give a person a card. Raises UserUnknown, SealBroken, or CardTaken: somebody has it."""
         with self._database.transaction() as connection:
             if self._card_rows(connection, number):
                 raise CardTaken("This card is somebody's already; remove it there first.")
@@ -100,7 +101,7 @@ class Credentials:
             )
 
     def remove_card(self, username: str, number: str) -> None:
-        """Raises UserUnknown, CredentialUnknown."""
+        """Take a card from a person. Raises UserUnknown, CredentialUnknown."""
         with self._database.transaction() as connection:
             user_id = known_id(connection, self._database.seal, username)
             mine = [row[0] for row in self._card_rows(connection, number) if row[2] == user_id]
@@ -109,7 +110,7 @@ class Credentials:
             raise CredentialUnknown(f"{same_name(username)} has no such card.")
 
     def remove_cards(self, username: str) -> int:
-        """All of a person's; how many. Raises UserUnknown."""
+        """Remove all cards of a person; how many. Raises UserUnknown."""
         with self._database.transaction() as connection:
             user_id = known_id(connection, self._database.seal, username)
             return connection.execute(
@@ -117,7 +118,7 @@ class Credentials:
             ).rowcount
 
     def holding(self, username: str) -> Holding:
-        """PINs of whoever was altered count for nothing. Raises UserUnknown."""
+        """What a person has. A PIN that does not open does not count. Raises UserUnknown."""
         with self._database.reading() as connection:
             (cards,) = connection.execute(
                 "SELECT COUNT(*) FROM credentials WHERE user_id = ? AND kind = 'card'",
@@ -127,8 +128,8 @@ class Credentials:
         return Holding(pins.pin is not None, pins.duress is not None, cards)
 
     def holders(self) -> Mapping[str, frozenset[str]]:
-        """Who has what, of everybody who has anything: `pin`, `duress`, `card`. What was altered
-        counts for nothing."""
+        """The kinds of credentials (`pin`, `duress`, `card`) by person, of all who have any. What
+        does not open does not count; in a locked store nobody has any."""
         seal = self._database.seal
         with self._database.reading() as connection:
             if self._database.is_locked:
@@ -146,13 +147,13 @@ class Credentials:
         return {name: frozenset(kinds) for name, kinds in found.items()}
 
     def pins_of(self, username: str) -> Pins:
-        """Without any for who has none, is not registered, or was altered."""
+        """A person's PINs; none for a name that nobody has, or where they do not open."""
         with self._database.reading() as connection, suppress(UserUnknown, SealBroken):
             return self._pins(connection, known_person(connection, self._database.seal, username))
         return Pins(same_name(username))
 
     def pins_like(self, hint: int) -> tuple[Pins, ...]:
-        """Of everybody with a PIN of that hint."""
+        """The PINs of each person with a PIN of that hint, by name."""
         seal, wanted = self._database.seal, hint_text(hint)
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -165,12 +166,12 @@ class Credentials:
                     if opened_hint(number, lookup, seal) == wanted:
                         person = opened_person(seal, row)
                         pins = self._pins(connection, person)
-                        if getattr(pins, kind) is not None:  # filled with nothing, or altered
+                        if getattr(pins, kind) is not None:  # not filled, and opens
                             found[person] = pins
         return tuple(sorted(found.values(), key=lambda each: each.username))
 
     def owner_of(self, number: str) -> str | None:
-        """Whose card it is; None where it is nobody's, or its row was altered."""
+        """The person with that card; None where nobody has it, or its row does not open."""
         with self._database.reading() as connection:
             rows = self._card_rows(connection, number)
         for number_of_row, secret, *row in rows:
@@ -185,7 +186,7 @@ class Credentials:
         return None
 
     def _pins(self, connection: sqlite3.Connection, person: PersonRow) -> Pins:
-        """A hash that was altered is none."""
+        """A person's PINs that open; the others are logged."""
         rows, broken = pin_rows(connection, self._database.seal, person)
         for number in broken:
             log.error("credential_not_opened", id=number)
@@ -195,7 +196,7 @@ class Credentials:
     def _card_rows(
         self, connection: sqlite3.Connection, number: str
     ) -> Sequence[tuple[int, bytes, int, str, bytes | None]]:
-        """The row's number, what is sealed in it, and its person in PERSON_COLUMNS."""
+        """The rows of a card: their number, sealed value, and person in PERSON_COLUMNS."""
         lookups = self._database.seal.names(_card(number))
         return connection.execute(
             f"SELECT credentials.id, secret, {PERSON_COLUMNS} FROM credentials"

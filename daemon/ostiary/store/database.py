@@ -1,4 +1,4 @@
-"""One SQLite file: a writer that commits to the disk, and a reader that never waits for it.
+"""The database: one SQLite file with a writer, and a reader that never waits for it.
 
 Every write happens in `Database.transaction()`. A commit has reached the disk when the block ends
 (WAL with synchronous=FULL), so what was acknowledged survives a power cut.
@@ -39,20 +39,20 @@ from ostiary.store.upgrade import upgrade
 
 log = structlog.get_logger(__name__)
 
-_CHECKPOINT_PAGES = 1000  # of the WAL, after which SQLite itself does it
+_CHECKPOINT_PAGES = 1000  # pages of the WAL at which SQLite itself makes a checkpoint
 _GIVES_WAY_AFTER_S = 0.02
-_ROOM = 64 * 1024  # bytes
+_ROOM = 64 * 1024  # bytes that an event may need
 
 
 @dataclass(slots=True)
 class Memo:
-    """What the writer knows of the file without asking it; nothing, once somebody else has written
-    or a transaction was undone."""
+    """A cache for the writer. It is emptied where another connection has written or a transaction
+    was undone."""
 
     end: End | None = None
     """Where the chain goes on."""
     keys: dict[str, PersonKey] = field(default_factory=dict)
-    """Under which what names somebody is recorded."""
+    """The key by a name, under which what names that person is recorded."""
 
 
 class Database:
@@ -72,13 +72,13 @@ class Database:
         self.door_key = door_key
         self.chain_key = b"" if door_key is None else door_key.secret(CHAIN)
         self.written: End | None = None
-        """What this process has written last to the chain."""
+        """The end of the chain as this process committed it last; None where it wrote nothing."""
         self._store_key = store_key
         self._seal_mark = (0, 0)
         self._has_seals = False
         self.memo = Memo()  # for whoever is in a transaction
         self.left: dict[str, int] = {}
-        """Who was deleted since it was opened, by name: what is under way may record them."""
+        """Ids of people deleted since it was opened, by name: what is under way may record them."""
         self._version = -1  # of the file, as the writer saw it last
         self._on_commit: list[Callable[[], object]] = []
         self._failure: OstiaryError | None = None
@@ -103,12 +103,12 @@ class Database:
     ) -> Self:
         """Open or create the database at `path`, check it and bring its schema up to date.
 
-        With a `store_key` a new one is sealed (`ostiary.crypto.seal`); a sealed one without its
-        key is open, but locked. One of the first version becomes ours (`ostiary.store.upgrade`).
-        What is recorded is the door's whose key is given; without one, nobody's. `takes_over`: what
-        was recorded before is taken for that door's, too. Raises DatabaseCorrupt (nothing is
-        changed; see `ostiary.store.backup`), DatabaseVersion, DatabaseUnwritable, or
-        DatabaseInUse while it is being replaced.
+        `store_key` seals a new database (`ostiary.crypto.seal`); a sealed one without its key is
+        open, but locked. One of the first version is adopted (`ostiary.store.upgrade`).
+        `door_key` makes the chain's MACs; without it there are none. `takes_over`: the log so far
+        becomes this door's. Raises DatabaseCorrupt (nothing is changed; see
+        `ostiary.store.backup`), DatabaseVersion, DatabaseUnwritable, or DatabaseInUse while the
+        file is being replaced.
         """
         path = path.absolute()
         with ExitStack() as undo:
@@ -131,7 +131,7 @@ class Database:
 
     @property
     def is_locked(self) -> bool:
-        """Whether it is sealed, and its key is not here."""
+        """Whether the database is sealed, and its key is not here."""
         return isinstance(self.seal, LockedSeal)
 
     def _seal_of(self, connection: sqlite3.Connection) -> Seal:
@@ -141,20 +141,20 @@ class Database:
         return self.seal
 
     def refresh_seal(self) -> None:
-        """The keys were changed, and what they seal, in this thread's transaction."""
+        """Read the keys anew, where this thread's transaction changed them and what they seal."""
         self.memo = Memo()
         with self.reading() as connection:
             self._refresh_seal(connection)
 
     def _refresh_seal(self, connection: sqlite3.Connection) -> None:
-        """Another process may have begun to change the keys."""
+        """Read the keys anew where they have changed: another process may do that."""
         mark = keyring.mark_of(connection)
         if mark != self._seal_mark:
             self.seal = keyring.seal_of(connection, self._store_key)
             self._seal_mark = mark
 
     def close(self) -> None:
-        """Write the WAL back into the file and let go of it. May be called twice."""
+        """Write the WAL back into the file and close it. It may be called twice."""
         self._take_turn()
         try:
             if self._presence < 0:
@@ -177,17 +177,17 @@ class Database:
 
     @property
     def failure(self) -> OstiaryError | None:
-        """Why a write failed, until `try_again` finds that the next one would not."""
+        """Why a write failed; None again once `try_again` could write."""
         return self._failure
 
     def on_failure(self, call: Callable[[], object]) -> None:
-        """Call it, from whichever thread, when writes begin to fail. It must do little and raise
+        """Have `call` called, on any thread, when writes begin to fail. It must do little and raise
         nothing."""
         self._on_failure = call
 
     def try_again(self) -> None:
-        """Where writes fail, or the file system is read-only: write as much as an event may need,
-        and take it out. Less might still find room where events do not."""
+        """Try to write, where writes fail or the file system is read-only: as much as an event may
+        need, since less might find room where no event does, and delete it."""
         if self._failure is None and not is_read_only(self.path):
             return
         if not self._write_lock.acquire(blocking=False):
@@ -218,7 +218,7 @@ class Database:
             raise
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Everything in the block is committed to disk at its end, or, on an exception, nothing.
+        """Commit to disk at the block's end what was written in it; on an exception, nothing.
 
         Blocks in one thread may be nested and commit together at the end of the outermost; an
         inner one that fails undoes only its own part. Other threads wait. Raises
@@ -227,16 +227,16 @@ class Database:
         return _Transaction(self)
 
     def remember(self, written: End) -> None:
-        """What was written last to the chain, and is on disk."""
+        """Note the end of the chain that is on disk now."""
         self.written = written
 
     def on_commit(self, call: Callable[[], object]) -> None:
-        """Call it, in the order of the commits, once what this thread's transaction wrote is on
-        disk; never, if it is undone. It must do little and raise nothing: the writer waits."""
+        """Have `call` called once this thread's transaction is on disk, in the order of commits;
+        never, if it is undone. It must do little and raise nothing: the writer waits."""
         self._on_commit.append(call)
 
     def _begin(self) -> int:
-        """Of the outermost transaction, or of one in it; what to hand to the end of it."""
+        """Begin a transaction, or one inside it; what to hand to `_commit` or `_undo`."""
         if self._depth == 0:
             self._writer.execute("BEGIN IMMEDIATE")
         elif self._writer.in_transaction:
@@ -254,7 +254,7 @@ class Database:
         return begun
 
     def _look_for_others(self) -> None:
-        """The file's version, as SQLite counts it, changes when another connection has written."""
+        """Empty the memo where another connection has written: SQLite counts that in a version."""
         (version,) = self._writer.execute("PRAGMA data_version").fetchone()
         if version != self._version:
             self.memo = Memo()
@@ -289,8 +289,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for SELECTs: inside this thread's transaction its own, which sees what it
-        has written so far; otherwise the reader, which sees what is committed."""
+        """Give a connection for SELECTs: in this thread's transaction the writer, which sees what
+        was written so far; otherwise the reader, which sees what is committed."""
         if self._owns_transaction():
             with explained(self.path):
                 yield self._writer
@@ -301,12 +301,12 @@ class Database:
             yield self._reader
 
     def scrub(self, gone: Collection[bytes] = (), *, may_take_long: bool = True) -> bool:
-        """Bring what was deleted out of the WAL and the file's pages now, not at the next restart;
-        whether it is done. Deleted content is overwritten (`secure_delete`), but only a checkpoint
-        writes that to the file, and only truncating the WAL takes the old pages from it. Where rows
-        grew, SQLite has moved some to other pages and left copies in the gaps of the old ones: a
-        file that holds what is `gone`, a name or a key, is written anew. That takes seconds of a
-        large one, and is given up for whoever wants to write, but for its end."""
+        """Remove what was deleted from the WAL and the file's pages now; whether it is done.
+        Deleted content is overwritten (`secure_delete`), but only a checkpoint writes that to the
+        file, and only truncating the WAL removes its old pages. Where rows grew, SQLite moved some
+        to other pages and left copies in the gaps of the old ones: a file that holds one of `gone`
+        (names, keys) is written anew. That takes seconds where it is large, so it is done only if
+        it `may_take_long`, and gives way to whoever wants to write, except at its end."""
         with self._write_lock, explained(self.path):
             if self._depth > 0:
                 return False
@@ -320,7 +320,7 @@ class Database:
         return not holds(self.path, gone) or (self._written_anew() and self.scrub())
 
     def _written_anew(self) -> bool:
-        """Whether the whole file was. Nobody waits while that goes from the WAL to the disk."""
+        """Write the whole file anew; whether it is done. Others can write during its checkpoint."""
         with self._write_lock, explained(self.path):
             if self._depth > 0:
                 return False
@@ -341,7 +341,7 @@ class Database:
         return True
 
     def _take_turn(self) -> None:
-        """To write; what gives way is interrupted."""
+        """Wait for the write lock; interrupt a writer that gives way."""
         while not self._write_lock.acquire(timeout=_GIVES_WAY_AFTER_S):
             with self._giving_way:
                 if self._gives_way:

@@ -1,4 +1,4 @@
-"""Face descriptors as bytes: 128 little-endian floats."""
+"""Descriptors: checked, and as bytes of 128 little-endian floats."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,12 @@ Descriptor = NDArray[np.float32]
 
 LENGTH = 128
 UNIT_TOLERANCE = 1e-3
+"""How far a length may be from 1."""
 
 
 def checked_descriptor(values: ArrayLike, recognizer: RecognizerName | None = None) -> Descriptor:
-    """`values` as float32 of shape (128,), all finite, and of length 1 where the recogniser's
-    are. Raises DescriptorInvalid."""
+    """Give `values` as float32 of shape (128,). Raises DescriptorInvalid for another shape, a
+    number that is not finite, or a length other than 1 where the recogniser's have length 1."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, refused below
         descriptor = np.asarray(values).astype(np.float32)
     if descriptor.shape != (LENGTH,):
@@ -35,17 +36,17 @@ def checked_descriptor(values: ArrayLike, recognizer: RecognizerName | None = No
 
 
 def to_float32_bytes(descriptor: Descriptor) -> bytes:
-    """512 bytes, as `templates.descriptor` holds it."""
+    """Give a descriptor as 512 bytes, as `templates.descriptor` has it (sealed)."""
     return descriptor.astype("<f4").tobytes()
 
 
 def to_float64_bytes(descriptor: Descriptor) -> bytes:
-    """1024 bytes, as the first version wrote `users.encoding`."""
+    """Give a descriptor as 1024 bytes, as the first version wrote `users.encoding`."""
     return descriptor.astype("<f8").tobytes()
 
 
 def from_bytes(data: object) -> Descriptor:
-    """Reads 128 float64 (1024 bytes) or 128 float32 (512 bytes). Raises DescriptorInvalid."""
+    """Read 128 float64 (1024 bytes) or 128 float32 (512 bytes). Raises DescriptorInvalid."""
     if not isinstance(data, bytes):
         raise DescriptorInvalid("The descriptor is not stored as bytes.")
     kinds = {LENGTH * 8: "<f8", LENGTH * 4: "<f4"}
@@ -57,7 +58,7 @@ def from_bytes(data: object) -> Descriptor:
 
 
 def all_from_bytes(stored: Sequence[object]) -> list[Descriptor]:
-    """As `from_bytes`, in a fraction of the time for many. Raises DescriptorInvalid."""
+    """Read many descriptors in a fraction of the time of `from_bytes`. Raises DescriptorInvalid."""
     short = [data for data in stored if isinstance(data, bytes) and len(data) == LENGTH * 4]
     if len(short) == len(stored):
         together = np.frombuffer(b"".join(short), dtype="<f4").astype(np.float32)

@@ -1,4 +1,4 @@
-"""How each door is run, over a restart: a lockdown outlives a power cut."""
+"""The mode of each physical door, stored so that a lockdown outlives a power cut."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from ostiary.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class StoredMode:
-    """Since `at`, set by `by`."""
+    """A mode, who set it and when; `at` is None where it cannot be read."""
 
     mode: Mode
     by: str
@@ -24,7 +24,7 @@ class DoorModes:
         self._database = database
 
     def get(self, door: str) -> StoredMode | None:
-        """None where it was never set."""
+        """The stored mode of a physical door; None where it was never set."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT mode, set_by, set_at FROM doors WHERE camera = ?", (door,)
@@ -34,6 +34,7 @@ class DoorModes:
         )
 
     def set(self, door: str, mode: Mode, by: str, now: datetime) -> None:
+        """Store the mode of a physical door."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO doors VALUES (?, ?, ?, ?)",

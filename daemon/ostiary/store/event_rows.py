@@ -1,6 +1,6 @@
-"""A row of `events`: made of what happened, whom it names, and what it tells.
+"""Rows of `events`: made from what happened, naming people, and read as events.
 
-What stands in a column depends on the row's kind; only this file knows.
+What a column holds depends on the row's kind; this file alone knows that.
 """
 
 import math
@@ -24,7 +24,7 @@ _FORGOTTEN = "Somebody who was deleted since."
 
 
 class Named(NamedTuple):
-    """Whom an event names. `forced`: somebody was let in who was."""
+    """The person whom an event names, if any. `forced`: the person was let in under duress."""
 
     username: str | None = None
     previous_username: str | None = None
@@ -34,11 +34,11 @@ class Named(NamedTuple):
 NOBODY = Named()
 
 
-# --- of what happened -----------------------------------------------------------------------
+# --- rows from what happened ----------------------------------------------------------------
 
 
 def login_row(decision: Decision, *, source: str, now: datetime) -> EventRow:
-    """Its words are made when it is told. Raises ValueError for numbers that no event may have."""
+    """Make the row of a decision, without names. Raises ValueError for a number not finite."""
     return _row("login", source, now)._replace(
         success=int(decision.success),
         reason=decision.reason.value,
@@ -50,14 +50,14 @@ def login_row(decision: Decision, *, source: str, now: datetime) -> EventRow:
 
 
 def user_row(*, action: Action, source: str, now: datetime) -> EventRow:
-    """A person was registered, changed or removed."""
+    """Make the row of a person who was registered, changed or removed."""
     return _row("user", source, now)._replace(action=action)
 
 
 def entrance_row(
     *, door: str, what: DoorWhat, now: datetime, mode: Mode | None = None, by: str | None = None
 ) -> EventRow:
-    """Something happened at the door itself."""
+    """Make the row of what happened at a physical door. `by`: as `messages.words.by_whom` gives."""
     return _row("door", door, now)._replace(mode=mode, reason=by, action=what.value)
 
 
@@ -72,7 +72,7 @@ def _row(kind: str, source: str, now: datetime) -> EventRow:
 
 
 def _finite(number: float | None) -> float | None:
-    """Not NumPy's kind, which is written otherwise."""
+    """A number as Python's float: NumPy's kinds are written otherwise."""
     if number is not None and not math.isfinite(number):
         raise ValueError("a number of the event is not finite")  # SQLite: NULL
     return None if number is None else float(number)
@@ -82,14 +82,14 @@ def _finite(number: float | None) -> float | None:
 
 
 def naming_row(row: EventRow, named: Named, key: PersonKey) -> EventRow:
-    """The row with that, under the key of whom it names."""
+    """Give a row with the names, sealed under the key of their person."""
     values = *named[:2], int(named.forced)  # `true` and `false` are not of one length
     return row._replace(person=key.person, named=key.sealed(values, "event", row.event_id))
 
 
 def named_in(row: EventRow, keys: PersonKeys) -> Named | None:
-    """None: they were forgotten. Raises SealBroken, StoreLocked, and TypeError for what no door
-    has written."""
+    """Open the names in a row; None: the person was forgotten. Raises SealBroken, StoreLocked;
+    TypeError for values that no door writes."""
     if row.person is None:
         return NOBODY
     key = keys.of(row.person)
@@ -99,12 +99,12 @@ def named_in(row: EventRow, keys: PersonKeys) -> Named | None:
     return Named(*values)  # type: ignore[arg-type]  # as it was written; each event checks its own
 
 
-# --- what an opened row tells ---------------------------------------------------------------
+# --- events from rows -----------------------------------------------------------------------
 
 
 def event_of(row: EventRow, named: Named | None) -> AnyEvent:
-    """`named`: None for somebody who was forgotten. Raises ValueError for what no door has
-    written."""
+    """Make the event of a row. `named`: as `named_in` gives. Raises ValueError or TypeError for
+    values that no door writes."""
     return _KINDS[row.kind](row, named)
 
 
@@ -136,8 +136,8 @@ def entrance_event(row: EventRow, named: Named | None) -> EntranceEvent:
 
 
 def duress_event(row: EventRow, named: Named | None) -> DuressEvent | None:
-    """What is to be told beside a login: that its person was forced; None: they were not, or are
-    forgotten."""
+    """The event beside a login that tells that its person was forced; None where they were not, or
+    are forgotten."""
     is_forced = row.kind == "login" and named is not None and named.forced
     return DuressEvent.model_validate(_common(row, named)) if is_forced else None
 

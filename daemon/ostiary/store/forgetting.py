@@ -1,9 +1,9 @@
-"""Who was deleted is soon named nowhere in what was recorded; what was done stays.
+"""Forgetting of deleted people: soon nothing in the log names them; what was done stays.
 
-What names them is under a key of theirs (`ostiary.store.person_keys`). It is overwritten and taken
-away once the broker has had all of their events for so long that none is sent again; their pictures
-go at once. No recorded row is changed. Answers of commands that name them are replaced by one that
-says so.
+What names a person is sealed under that person's key (`ostiary.store.person_keys`). The key is
+overwritten and removed once the broker has had all of the person's events for so long that none is
+sent again; the pictures went at once. No row of the log is changed. Answers of commands that name
+the person are replaced.
 """
 
 import json
@@ -29,15 +29,15 @@ log = structlog.get_logger(__name__)
 _ROWS_READ = 500
 _AGAIN = timedelta(seconds=10)
 _SLACK = timedelta(seconds=1)
-"""What is written with an event, in one transaction, has a moment of its own."""
-_END = "~"  # after every moment
+"""An answer that is written in one transaction with an event may be a moment later."""
+_END = "~"  # sorts after every time
 
 
 class Forgetting:
-    """Works in steps of some rows, so that nobody waits for it. Call `step` again and again."""
+    """Forgets deleted people, in steps of some rows so that nobody waits. Call `step` in a loop."""
 
     def __init__(self, database: Database, settled: timedelta) -> None:
-        """`settled`: for how long after its PUBACK an event may be sent once more."""
+        """`settled`: how long after its PUBACK an event may be sent once more."""
         self._database = database
         self._settled = settled
         self._work: Iterator[None] | None = None
@@ -45,11 +45,11 @@ class Forgetting:
         self._refused: set[int] = set()
         self._is_quiet = True
         self._to_scrub = False
-        self._gone: set[bytes] = set()  # names and keys as they are stored, of who was forgotten
+        self._gone: set[bytes] = set()  # names and keys, as stored, that must leave the file
 
     def step(self, now: datetime, *, is_quiet: bool = True) -> bool:
-        """Whether there is more to do at once. `is_quiet`: nobody stands at a door, so that a
-        moment is no matter. Raises DatabaseUnwritable."""
+        """Do a step; whether there is more to do at once. `is_quiet`: nobody stands at a door, so
+        that a step may take long. Raises DatabaseUnwritable."""
         self._is_quiet = is_quiet
         if self._database.is_locked:
             return False
@@ -68,7 +68,7 @@ class Forgetting:
         return True
 
     def _forget(self, now: datetime) -> Iterator[None]:
-        """Everybody who is leaving, as far as it can be done now."""
+        """Forget everybody who is leaving, as far as that can be done now."""
         self._due = None
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -110,7 +110,7 @@ class Forgetting:
             (key,) = connection.execute(
                 "SELECT key FROM person_keys WHERE person = ?", (person,)
             ).fetchone()
-            connection.execute(  # over what is there: a row that goes may leave copies
+            connection.execute(  # overwrites it: a deleted row may leave copies
                 "UPDATE person_keys SET key = zeroblob(length(key)), name = zeroblob(length(name))"
                 " WHERE person = ?",
                 (person,),
@@ -125,14 +125,14 @@ class Forgetting:
         self._to_scrub = True
 
     def _wait(self, told: Sequence[str | None], now: datetime) -> None:
-        """Look again once what was told at these moments, or not yet, is settled."""
+        """Look again once what was `told` at these times (None: not yet) is settled."""
         moments = [timestamps.from_text(at) for at in told]
         known = [at for at in moments if at is not None]
         due = max(known) + self._settled if len(known) == len(moments) else now + _AGAIN
         self._due = due if self._due is None else min(due, self._due)
 
     def _names(self, person: int) -> Generator[None, None, set[str]]:
-        """All names that they had, by what is under their key."""
+        """All names that the person had, by what is sealed under their key."""
         names: set[str] = set()
         key = None
         with self._database.reading() as connection, suppress(SealBroken):
@@ -167,8 +167,8 @@ class Forgetting:
     def _answers(
         self, person: int, names: set[str], before: str
     ) -> Generator[None, None, list[str]]:
-        """When those were given that keep a name: what was answered after `before` may be
-        delivered again."""
+        """Replace answers with one of the names; the times of those that stay for now, since what
+        was answered after `before` may be delivered again."""
         waiting: list[str] = []
         if not names:
             return waiting
@@ -204,7 +204,7 @@ class Forgetting:
             yield
 
     def _named_until(self, person: int, names: set[str]) -> str:
-        """Until when an answer with one of the names may be of this person."""
+        """The time up to which an answer with one of the names may be about this person."""
         with self._database.reading() as connection:
             is_taken = any(id_of(connection, self._database.seal, name) for name in names)
             (last,) = connection.execute(
@@ -215,13 +215,14 @@ class Forgetting:
 
 
 def _names_in(kind: str, values: Sequence[object]) -> Iterator[str]:
-    """Of an event (user name, former one, whether forced) or a deed (subject, detail)."""
+    """The names among an event's values (user name, former one, whether forced) or an audit row's
+    (subject, detail)."""
     named = values if kind == "event" else values[:1]
     yield from (each for each in named if isinstance(each, str))
 
 
 def _words(names: set[str]) -> re.Pattern[str]:
-    """Any of these names in a text or in JSON, and not as a part of a longer one."""
+    """A pattern of any of these names, in a text or in JSON, that is no part of a longer word."""
     forms = {
         re.escape(each)
         for name in names

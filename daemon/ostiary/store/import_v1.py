@@ -1,4 +1,4 @@
-"""Bring the people of a first-version database over."""
+"""Import of the people of a first-version database."""
 
 import sqlite3
 from contextlib import closing
@@ -21,18 +21,18 @@ from ostiary.store.sqlite_file import readable
 from ostiary.store.users import Users
 
 LARGEST_VALUE = 1_000_000
-"""Bytes. A longer value in the file is refused before it is read; an encoding has 1,024."""
+"""Bytes that a value may have; SQLite refuses a longer one. An encoding has 1,024."""
 
 _DAMAGED = (sqlite3.Error, UnicodeDecodeError, MemoryError)
-"""What a damaged file makes Python's sqlite3 raise: of SQLite's own message, which quotes the file,
-or of a size that stands in it."""
+"""What Python's sqlite3 raises for a damaged file: also where SQLite's message quotes the file's
+bytes, or a size in the file is beyond all memory."""
 
 _IS_A_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'"
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedPerson:
-    """A person who was not taken, and why."""
+    """A person who was not imported, and why."""
 
     username: str
     reason: str
@@ -40,7 +40,7 @@ class RefusedPerson:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """Every row of the source is in one of the two."""
+    """The result of an import: each row of the source is either taken or refused."""
 
     taken: tuple[str, ...]
     refused: tuple[RefusedPerson, ...]
@@ -49,11 +49,11 @@ class ImportReport:
 def import_database(path: Path, users: Users, now: datetime) -> ImportReport:
     """Register everybody in the table `users` of the database at `path`, which is only read.
 
-    Encodings are dlib's: 128 float64 or 128 float32. Refused, each with its reason, are other
-    sizes, numbers that are not finite, names that are not allowed, and names that are taken, by
-    somebody registered or by an earlier row. All that can be taken is taken in one transaction.
-    Raises ImportInvalid, RecognizerMismatch for a door's database with templates of another
-    recogniser, and then nothing was taken, or DatabaseUnwritable.
+    Encodings are dlib's: 128 float64 or 128 float32. A row is refused, with a reason, if its
+    encoding has another size or a number that is not finite, or if its name is not allowed, or is
+    that of a registered person or an earlier row. All others are taken in one transaction. Raises
+    ImportInvalid, RecognizerMismatch for a door's database with templates of another recogniser, or
+    DatabaseUnwritable; nothing was taken then.
     """
     rows = _rows(path.absolute())
     taken: list[str] = []
@@ -101,7 +101,7 @@ def _rows(path: Path) -> list[tuple[bytes | None, object, object]]:
 
 
 def _refuse_other_recognizers(connection: sqlite3.Connection, path: Path) -> None:
-    """In a door's own database `users.encoding` may be another recogniser's than dlib."""
+    """Refuse a door's own database whose `users.encoding` may be of another recogniser."""
     columns = connection.execute("SELECT name FROM pragma_table_info('templates')").fetchall()
     if ("recognizer",) not in columns:
         return

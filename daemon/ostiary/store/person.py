@@ -1,7 +1,7 @@
-"""Who somebody is here: an id that is never given again. The name is in one row of `users` only.
+"""A person: an id that is never given again, and a name in one row of `users` only.
 
-In a sealed database what is of a person is bound to a key of theirs, and that to their id and name:
-whoever moves a name, a template or a PIN to another row has moved nothing that opens.
+In a sealed database all that is sealed of a person is bound to the key in that row, and the key to
+id and name. So a name, template or PIN that is moved to another row does not open.
 """
 
 import os
@@ -18,13 +18,14 @@ from ostiary.messages.username import same_name
 log = structlog.get_logger(__name__)
 
 Place = tuple[object, ...]
+"""What a sealed value is bound to, so that it opens nowhere else."""
 
 PERSON_COLUMNS = "users.id, users.username, users.key"
 
 
 class PersonRow(NamedTuple):
-    """`key`: 32 bytes; the name, as long as the database was never open with its store key since
-    people have ids."""
+    """A person's row, opened. `key`: 32 bytes; the name instead, while the database was never open
+    with its store key since people have ids."""
 
     id: int
     name: str
@@ -32,7 +33,7 @@ class PersonRow(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """What the key is sealed with."""
+        """The place of the key."""
         return ("person", self.id, self.name)
 
     @property
@@ -47,12 +48,12 @@ class PersonRow(NamedTuple):
 
 
 def marks(values: Sized) -> str:
-    """`?, ?, ?`: their places in a query."""
+    """The parameters for `values` in a query: `?, ?, ?`."""
     return ", ".join("?" * len(values))
 
 
 def id_of(connection: sqlite3.Connection, seal: Seal, name: str) -> int | None:
-    """Whose row in `users` has that name, by whichever key it is sealed; None for nobody."""
+    """The id of the person with a name, by whichever data key it is sealed; None for nobody."""
     names = seal.names(name)
     row = connection.execute(
         f"SELECT id FROM users WHERE username IN ({marks(names)})", names
@@ -61,7 +62,7 @@ def id_of(connection: sqlite3.Connection, seal: Seal, name: str) -> int | None:
 
 
 def known_id(connection: sqlite3.Connection, seal: Seal, username: str) -> int:
-    """Likewise, however the name is written. Raises UserUnknown."""
+    """The id of the person with a name, however it is written. Raises UserUnknown."""
     name = same_name(username)
     number = id_of(connection, seal, name)
     if number is None:
@@ -70,14 +71,14 @@ def known_id(connection: sqlite3.Connection, seal: Seal, username: str) -> int:
 
 
 def known_person(connection: sqlite3.Connection, seal: Seal, username: str) -> PersonRow:
-    """Likewise, with their key. Raises UserUnknown, SealBroken."""
+    """The person with a name. Raises UserUnknown, StoreLocked, SealBroken."""
     number = known_id(connection, seal, username)
     query = f"SELECT {PERSON_COLUMNS} FROM users WHERE id = ?"
     return opened_person(seal, connection.execute(query, (number,)).fetchone())
 
 
 def opened_person(seal: Seal, row: Sequence[object]) -> PersonRow:
-    """Who is in a row, in PERSON_COLUMNS. Raises SealBroken where it was altered."""
+    """Open a row in PERSON_COLUMNS. Raises StoreLocked, or SealBroken where it was altered."""
     number, username, key = row
     if not (
         isinstance(number, int) and isinstance(username, str) and isinstance(key, bytes | None)
@@ -92,7 +93,8 @@ def opened_person(seal: Seal, row: Sequence[object]) -> PersonRow:
 def everybody(
     connection: sqlite3.Connection, seal: Seal, condition: str = "TRUE"
 ) -> dict[int, PersonRow]:
-    """By id; without those whose row does not open, which are logged."""
+    """All people by id, or those of an SQL condition; without rows that do not open, which are
+    logged."""
     found = {}
     query = f"SELECT {PERSON_COLUMNS} FROM users WHERE typeof(username) = 'text' AND {condition}"
     for row in connection.execute(query):
@@ -104,7 +106,7 @@ def everybody(
 
 
 def write_name(connection: sqlite3.Connection, seal: Seal, person: PersonRow, name: str) -> None:
-    """Call the person that, who is in this row. Everything else of them stays as it is."""
+    """Give a person another name. Nothing else of the person changes. Raises StoreLocked."""
     place = person._replace(name=name).place
     key = seal.value(person.key, *place) if isinstance(person.key, bytes) else None
     connection.execute(
@@ -113,4 +115,5 @@ def write_name(connection: sqlite3.Connection, seal: Seal, person: PersonRow, na
 
 
 def new_key() -> bytes:
+    """A random key for a row of `users`, 32 bytes."""
     return os.urandom(KEY_BYTES)

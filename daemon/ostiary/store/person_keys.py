@@ -1,7 +1,7 @@
-"""The key of a person: what names them in the record is sealed under it.
+"""People's keys: what names a person in the log is sealed under the person's key.
 
-Who is deleted loses the key, and with it the name in all that was recorded; no row is changed. A
-name that is nobody's (of who was deleted long ago, by what was under way) gets a key of its own.
+When a person is deleted the key is destroyed, and with it the name in the log; no row is changed. A
+name that is nobody's (what was under way still names a deleted person) gets a key of its own.
 """
 
 import hmac
@@ -18,10 +18,13 @@ from ostiary.crypto.seal import KEY_BYTES, NONCE_BYTES, Seal
 from ostiary.errors import SealBroken
 
 _PADDED_TO = 64
-"""Bytes: the length of what is sealed tells little of the name, and not who was forced."""
+"""Bytes: what is sealed is filled to a multiple. Its length tells little of the name, and not who
+was forced."""
 
 
 class PersonKey(NamedTuple):
+    """A person's key (AES-256-GCM) with the person's id."""
+
     person: int
     cipher: AESGCM
 
@@ -30,14 +33,14 @@ class PersonKey(NamedTuple):
         return cls(person, AESGCM(secret))
 
     def sealed(self, values: Sequence[object], kind: str, row: bytes) -> bytes:
-        """What names them in that row."""
+        """Seal what names the person in a row of `kind`, bound to that row."""
         plain = json.dumps(values, ensure_ascii=False).encode("utf-8", "surrogatepass")
         plain = plain.ljust(-(-len(plain) // _PADDED_TO) * _PADDED_TO)
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self.cipher.encrypt(nonce, plain, _bound(kind, row))
 
     def opened(self, stored: object, kind: str, row: bytes) -> list[object]:
-        """Raises SealBroken."""
+        """Open what `sealed` gave. Raises SealBroken."""
         try:
             if not isinstance(stored, bytes):
                 raise InvalidTag
@@ -52,7 +55,7 @@ class PersonKey(NamedTuple):
 
 
 class PersonKeys:
-    """The keys of people, each looked up once."""
+    """People's keys, each read from the database once."""
 
     def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
         self._connection = connection
@@ -60,20 +63,20 @@ class PersonKeys:
         self._found: dict[int, PersonKey | None] = {}
 
     def of(self, person: int) -> PersonKey | None:
-        """None: they were forgotten. Raises SealBroken."""
+        """A person's key; None: the person was forgotten. Raises SealBroken, StoreLocked."""
         if person not in self._found:
             self._found[person] = key_of(self._connection, self._seal, person)
         return self._found[person]
 
 
 def key_of(connection: sqlite3.Connection, seal: Seal, person: int) -> PersonKey | None:
-    """None: there is none. Raises SealBroken."""
+    """A person's key; None where there is none. Raises SealBroken, StoreLocked."""
     row = connection.execute("SELECT key FROM person_keys WHERE person = ?", (person,)).fetchone()
     return None if row is None else PersonKey.of(person, opened_secret(seal, person, row[0]))
 
 
 def opened_secret(seal: Seal, person: int, stored: object) -> bytes:
-    """The 32 bytes of a key. Raises SealBroken."""
+    """Open the 32 bytes of a person's key. Raises SealBroken, StoreLocked."""
     secret = seal.opened_value(stored, *key_place(person)) if isinstance(stored, bytes) else b""
     if len(secret) != KEY_BYTES:
         raise SealBroken("A person's key is none that a door made. Restore a backup.")
@@ -81,14 +84,14 @@ def opened_secret(seal: Seal, person: int, stored: object) -> bytes:
 
 
 def key_place(person: int) -> tuple[object, ...]:
-    """What a key is sealed with."""
+    """The place of a person's key, to which its seal is bound."""
     return ("person key", person)
 
 
 def make_key(
     connection: sqlite3.Connection, seal: Seal, chain_key: bytes, person: int
 ) -> PersonKey:
-    """Give somebody a key who has none."""
+    """Make a key for a person who has none. `chain_key`: empty without a door's key."""
     secret = os.urandom(KEY_BYTES)
     connection.execute(
         "INSERT INTO person_keys (person, key, mac) VALUES (?, ?, ?)",
@@ -98,20 +101,20 @@ def make_key(
 
 
 def key_mac(chain_key: bytes, person: int, secret: bytes) -> bytes | None:
-    """By which the door knows that the key is this person's; None without the door's key."""
+    """The MAC that shows that the door gave a key to a person; None without the door's key."""
     if not chain_key:
         return None
     return hmac.digest(chain_key, b"ostiary-person-key-1\n%d\n" % person + secret, "sha256")
 
 
 def is_the_doors(chain_key: bytes, person: int, secret: bytes, mac: object) -> bool:
-    """Whether the door gave that key to that person. Without the door's key, every one."""
+    """Whether the door gave a key to a person; True for every key without the door's key."""
     wanted = key_mac(chain_key, person, secret)
     return wanted is None or (isinstance(mac, bytes) and hmac.compare_digest(mac, wanted))
 
 
 def take_over_keys(connection: sqlite3.Connection, seal: Seal, chain_key: bytes) -> None:
-    """Let the keys be this door's: of a backup that an operator restored here."""
+    """Give all keys this door's MAC: they are of a backup that an operator restored here."""
     rows = connection.execute("SELECT person, key FROM person_keys").fetchall()
     connection.executemany(
         "UPDATE person_keys SET mac = ? WHERE person = ?",
@@ -123,7 +126,7 @@ def take_over_keys(connection: sqlite3.Connection, seal: Seal, chain_key: bytes)
 
 
 def new_number(connection: sqlite3.Connection) -> int:
-    """The number of somebody who is not registered."""
+    """Take a new id of `users` for somebody who is not registered."""
     row = connection.execute(
         "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'users' RETURNING seq"
     ).fetchone()

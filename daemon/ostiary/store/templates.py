@@ -1,4 +1,4 @@
-"""All templates of a database, as the gallery takes them."""
+"""All templates of a database, as galleries are made of them."""
 
 import sqlite3
 from pathlib import Path
@@ -19,8 +19,9 @@ log = structlog.get_logger(__name__)
 def stored_templates(
     path: Path, store_key: bytes | None
 ) -> tuple[tuple[str, str, Descriptor], ...]:
-    """As `Users.templates`, from the database at `path`, which is only read; none where it is not
-    there, older, or does not open. Raises DatabaseUnwritable, DatabaseCorrupt."""
+    """Read the templates of the database at `path`, as `templates_in`; none where the file does not
+    exist or its schema is older than people's ids. The file is only read. Raises StoreLocked,
+    DatabaseUnwritable, DatabaseCorrupt, DescriptorInvalid."""
     if not path.exists():
         return ()
     with read_only(path.absolute()) as connection:
@@ -34,7 +35,8 @@ def stored_templates(
 def templates_in(
     connection: sqlite3.Connection, seal: Seal
 ) -> tuple[tuple[str, str, Descriptor], ...]:
-    """Name, recogniser and descriptor of each that opens; the others are logged."""
+    """User name, recogniser and descriptor of each template that opens, oldest first; others are
+    logged. Raises StoreLocked, DescriptorInvalid."""
     people = everybody(connection, seal)
     whose: list[tuple[str, str]] = []
     opened: list[bytes] = []
@@ -55,8 +57,9 @@ def templates_in(
 
 
 def templates_by_recognizer(path: Path) -> dict[str, int]:
-    """How many templates of each recogniser the database at `path` holds, which is only read. In an
-    older one all are dlib's; one that is not there has none."""
+    """Count the templates in the database at `path`, which is only read, by recogniser. A file that
+    does not exist has none; before templates had a recogniser, each person counts as one of dlib.
+    Raises DatabaseUnwritable, DatabaseCorrupt."""
     if not path.exists():
         return {}
     with read_only(path.absolute()) as connection:
