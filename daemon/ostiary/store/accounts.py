@@ -1,7 +1,7 @@
-"""Who may use the console, who is signed in to it, and which programs may use the API.
+"""Accounts of the console, their sessions, and the API's tokens for programs and tablets.
 
-Neither a password nor a token is stored: passwords as argon2id hashes, which the caller makes;
-tokens as SHA-256, which is enough for 256 random bits.
+A password is stored as its argon2id hash, which the caller makes. A token or cookie is stored as
+its SHA-256, which is enough for 256 random bits.
 """
 
 import hashlib
@@ -17,19 +17,17 @@ from ostiary.store.database import Database
 
 TOKENS_LAST = timedelta(days=365)
 USED_AT_STEP = timedelta(hours=1)
-"""How exactly it is known when a token was last used: not each use is worth a write."""
-
-
+"""`last_used_at` is written at most once in this time: not each use is worth a write."""
 TOKEN = "token:"
-"""Stands before the name of a token that does something."""
-
-
+"""Prefix of a token's name where the token acts: in the audit, and as the maker of another."""
 KIOSK = "kiosk:"
-"""Stands before the name of a tablet's token."""
+"""Prefix of the name of a tablet's token, before its door and name."""
+_ACCOUNT_COLUMNS = "name, role, created_at, password_changed_at"
+_TOKEN_COLUMNS = "id, name, role, created_by, created_at, last_used_at"
 
 
 class Role(StrEnum):
-    """What somebody may do. An operator may all that a viewer may."""
+    """What an account or a token may do. An operator may do all that a viewer may."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -40,7 +38,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One person who signs in."""
+    """An account, without its password."""
 
     name: str
     role: Role
@@ -50,7 +48,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """One program's access, without the token itself."""
+    """A program's or a tablet's token, without its secret. `created_by`: an account's name, or a
+    token's behind TOKEN."""
 
     id: int
     name: str
@@ -61,8 +60,8 @@ class ApiToken:
 
     @property
     def tablet(self) -> tuple[str, str] | None:
-        """The door and the name of a tablet's; None of a program's, which may have been called
-        alike before there were tablets."""
+        """The tablet's door and name; None for a program's token. The role is asked because an
+        operator's token may have had such a name before there were tablets."""
         kind, *rest = self.name.split(":", 2)
         if f"{kind}:" != KIOSK or len(rest) != 2 or self.role is not Role.VIEWER:
             return None
@@ -70,7 +69,7 @@ class ApiToken:
 
 
 class Accounts:
-    """The table `accounts`. Names are stored in NFC, as user names are."""
+    """The table `accounts`. Names are stored in NFC, like user names."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -81,18 +80,18 @@ class Accounts:
         return number
 
     def list(self) -> tuple[Account, ...]:
-        """Everybody, by name."""
+        """All accounts, by name."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                "SELECT name, role, created_at, password_changed_at FROM accounts ORDER BY name"
+                f"SELECT {_ACCOUNT_COLUMNS} FROM accounts ORDER BY name"
             ).fetchall()
         return tuple(_account(row) for row in rows)
 
     def get(self, name: str) -> Account:
-        """Raises AccountUnknown."""
+        """The account of that name. Raises AccountUnknown."""
         with self.database.reading() as connection:
             row = connection.execute(
-                "SELECT name, role, created_at, password_changed_at FROM accounts WHERE name = ?",
+                f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = ?",
                 (same_name(name),),
             ).fetchone()
         if row is None:
@@ -100,7 +99,7 @@ class Accounts:
         return _account(row)
 
     def password_hash(self, name: str) -> str | None:
-        """None where there is no such account."""
+        """The hash of an account's password; None where there is no such account."""
         with self.database.reading() as connection:
             row = connection.execute(
                 "SELECT password FROM accounts WHERE name = ?", (same_name(name),)
@@ -108,7 +107,7 @@ class Accounts:
         return None if row is None else str(row[0])
 
     def add(self, name: str, password_hash: str, role: Role, now: datetime) -> Account:
-        """Raises UsernameInvalid, AccountExists."""
+        """Add an account. Raises UsernameInvalid, AccountExists."""
         checked = checked_username(name)
         at = timestamps.to_text(now)
         with self.database.transaction() as connection:
@@ -121,14 +120,15 @@ class Accounts:
             return self.get(checked)
 
     def add_first(self, name: str, password_hash: str, now: datetime) -> Account:
-        """The first account, an operator. Raises AccountExists where there is any."""
+        """Add the first account, an operator. Raises UsernameInvalid; AccountExists where there is
+        any account."""
         with self.database.transaction():
             if self.count():
                 raise AccountExists("The console was set up already; sign in.")
             return self.add(name, password_hash, Role.OPERATOR, now)
 
     def set_password(self, name: str, password_hash: str, now: datetime) -> None:
-        """Raises AccountUnknown."""
+        """Give an account another password. Raises AccountUnknown."""
         with self.database.transaction() as connection:
             account = self.get(name)
             connection.execute(
@@ -137,7 +137,8 @@ class Accounts:
             )
 
     def delete(self, name: str) -> Account:
-        """Raises AccountUnknown, or LastOperator: somebody must be able to let others in."""
+        """Delete an account. Raises AccountUnknown, or LastOperator: somebody must be able to let
+        others in."""
         with self.database.transaction() as connection:
             account = self.get(name)
             operators = [each for each in self.list() if each.role is Role.OPERATOR]
@@ -147,15 +148,15 @@ class Accounts:
             return account
 
     def delete_all(self) -> int:
-        """Begin anew with the set-up page: what to do about a forgotten password. API tokens go as
-        well: it may be one of them that is to be got rid of."""
+        """Delete all accounts, so that the console begins with its set-up page; how many. For a
+        forgotten password. API tokens go as well: one of them may be in wrong hands."""
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM api_tokens")
             return connection.execute("DELETE FROM accounts").rowcount
 
 
 class ApiTokens:
-    """The table `api_tokens`. Each ends `lasting` after it was made."""
+    """The table `api_tokens`. A token ends `lasting` after it was made."""
 
     def __init__(self, database: Database, lasting: timedelta = TOKENS_LAST) -> None:
         self.database = database
@@ -165,22 +166,20 @@ class ApiTokens:
         return token.created_at + self._lasting
 
     def list(self) -> tuple[ApiToken, ...]:
-        """All of them, by name."""
+        """All tokens, by name."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                "SELECT id, name, role, created_by, created_at, last_used_at"
-                " FROM api_tokens ORDER BY name"
+                f"SELECT {_TOKEN_COLUMNS} FROM api_tokens ORDER BY name"
             ).fetchall()
         return tuple(_token(row) for row in rows)
 
     def add(self, name: str, token: str, role: Role, created_by: str, now: datetime) -> ApiToken:
-        """Raises UsernameInvalid, TokenExists."""
+        """Add a program's token. Raises UsernameInvalid, TokenExists."""
         checked = checked_username(name)
         with self.database.transaction() as connection:
             row = connection.execute(
                 "INSERT OR IGNORE INTO api_tokens (name, digest, role, created_by, created_at)"
-                " VALUES (?, ?, ?, ?, ?)"
-                " RETURNING id, name, role, created_by, created_at, last_used_at",
+                f" VALUES (?, ?, ?, ?, ?) RETURNING {_TOKEN_COLUMNS}",
                 (checked, _digest(token), role.value, created_by, timestamps.to_text(now)),
             ).fetchone()
         if row is None:
@@ -190,21 +189,21 @@ class ApiTokens:
     def add_kiosk(
         self, door: str, name: str, token: str, created_by: str, now: datetime
     ) -> ApiToken:
-        """Of a tablet at `door`. As it is stored, it is no program's: `find` never finds it by what
-        can be sent. Raises UsernameInvalid, TokenExists."""
+        """Add the token of a tablet at `door`. Its digest is over door and token: it works at that
+        door only, and for no program, since `find` never gets such a text from outside. Raises
+        UsernameInvalid, TokenExists."""
         secret = _of_kiosk(door, token)
         return self.add(f"{KIOSK}{door}:{name}", secret, Role.VIEWER, created_by, now)
 
     def is_kiosk(self, door: str, token: str, now: datetime) -> bool:
-        """Whether it is the token of a tablet at `door`, and has not ended."""
+        """Whether `token` is that of a tablet at `door` and has not ended; notes its use."""
         return self.find(_of_kiosk(door, token), now) is not None
 
     def find(self, token: str, now: datetime) -> ApiToken | None:
-        """Whose token this is, and note that it was used. None where it has ended."""
+        """Find a token by its secret and note its use; None where it is unknown or has ended."""
         with self.database.reading() as connection:
             row = connection.execute(
-                "SELECT id, name, role, created_by, created_at, last_used_at"
-                " FROM api_tokens WHERE digest = ?",
+                f"SELECT {_TOKEN_COLUMNS} FROM api_tokens WHERE digest = ?",
                 (_digest(token),),
             ).fetchone()
         if row is None:
@@ -221,11 +220,10 @@ class ApiTokens:
         return found
 
     def delete(self, token_id: int) -> ApiToken:
-        """Raises TokenUnknown."""
+        """Delete a token, and all that were made with it. Raises TokenUnknown."""
         with self.database.transaction() as connection:
             row = connection.execute(
-                "DELETE FROM api_tokens WHERE id = ?"
-                " RETURNING id, name, role, created_by, created_at, last_used_at",
+                f"DELETE FROM api_tokens WHERE id = ? RETURNING {_TOKEN_COLUMNS}",
                 (token_id,),
             ).fetchone()
             if row is None:
@@ -235,8 +233,8 @@ class ApiTokens:
         return gone
 
     def delete_made_by(self, maker: str) -> int:
-        """Those of an account, or of a token by its `TOKEN` name, and those which they made in
-        their turn; how many."""
+        """Delete the tokens that `maker` made, and those made with them in turn; how many. `maker`
+        is an account's name, or a token's behind TOKEN."""
         with self.database.transaction() as connection:
             return connection.execute(
                 "WITH RECURSIVE makers (name) AS (VALUES (?) UNION"
@@ -276,8 +274,8 @@ def _token(row: tuple[int, str, str, str, str, str | None]) -> ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in. `csrf` must come with every change. The role is the account's at
-    this moment."""
+    """A session of an account. `csrf` must come with every change. `role` is the account's at the
+    moment of `Sessions.find`."""
 
     account: str
     role: Role
@@ -285,8 +283,8 @@ class Session:
 
 
 class Sessions:
-    """The table `sessions`: they outlive a restart, and end with their account. A cookie is 256
-    random bits, stored as their SHA-256."""
+    """The table `sessions`. A session outlives a restart, and ends with its account. Its cookie is
+    256 random bits."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -294,7 +292,7 @@ class Sessions:
     def open(
         self, account: str, now: datetime, lasting: timedelta, *, clock_trusted: bool = True
     ) -> str:
-        """A new session of an account; returns its cookie. Sessions that ended are removed, if the
+        """Open a session of an account; its cookie. Sessions that have ended are removed if the
         clock can be trusted."""
         cookie = secrets.token_urlsafe(32)
         with self._database.transaction() as connection:
@@ -313,6 +311,7 @@ class Sessions:
         return cookie
 
     def find(self, cookie: str, now: datetime) -> Session | None:
+        """The session of a cookie; None where there is none, or it has ended."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT account, role, csrf FROM sessions JOIN accounts ON name = account"
@@ -326,7 +325,7 @@ class Sessions:
             connection.execute("DELETE FROM sessions WHERE digest = ?", (_digest(cookie),))
 
     def close_all_of(self, account: str) -> None:
-        """After a new password."""
+        """Close all sessions of an account, as after a new password."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM sessions WHERE account = ?", (account,))
 

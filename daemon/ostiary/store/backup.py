@@ -1,8 +1,7 @@
-"""Copies of the database, taken while the door runs and checked before they are trusted; and a
-damaged one that is set aside.
+"""Backups of the database, made while the door runs and checked; setting a damaged one aside.
 
-A backup holds biometric data: it is readable by its owner only, and sealed as the database is:
-opened by the same store key, or by the recovery words.
+A backup holds biometric data. Only its owner may read it, and it is sealed like the database: the
+same store key opens it, or the recovery words.
 """
 
 import sqlite3
@@ -25,22 +24,26 @@ from ostiary.store.sqlite_file import check, explained, read_only
 
 log = structlog.get_logger(__name__)
 
+OpensWith = Literal["nothing", "store_key", "recovery_words"]
+"""What opens a database: `nothing` where it is not sealed; where the recovery words do, its store
+key does, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a database or a backup."""
+    """How many people and events a database or backup holds, its schema, and what opens it."""
 
     users: int
     events: int
     schema: int
-    opens_with: Literal["nothing", "store_key", "recovery_words"] = "nothing"
+    opens_with: OpensWith = "nothing"
 
 
 def backup(path: Path, target: Path, *, replace: bool = False) -> Contents:
     """Write a verified copy of the database at `path`, which may be in use, to `target`.
 
     `target` appears whole or not at all. Raises BackupRefused where it exists (unless `replace`)
-    or is the database itself, and what `verify` raises.
+    or is the database itself, and whatever `verify` raises.
     """
     path, target = path.absolute(), target.absolute()
     if target.exists() and (target.samefile(path) or not replace):
@@ -55,7 +58,7 @@ def backup(path: Path, target: Path, *, replace: bool = False) -> Contents:
 
 
 def verify(path: Path) -> Contents:
-    """Check every page, index and reference of a database or backup, which is only read.
+    """Check every page, index and reference of a database or backup. The file is only read.
 
     Raises DatabaseCorrupt, DatabaseVersion, or DatabaseUnwritable where it cannot be opened.
     """
@@ -70,7 +73,7 @@ def verify(path: Path) -> Contents:
         users, events = connection.execute(
             "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM events)"
         ).fetchone()
-        opens_with: Literal["nothing", "store_key", "recovery_words"] = "nothing"
+        opens_with: OpensWith = "nothing"
         if number >= schema.SEALED_SINCE and data_keys(connection):
             opens_with = "recovery_words" if has_recovery(connection) else "store_key"
     return Contents(users, events, number, opens_with)
@@ -78,8 +81,9 @@ def verify(path: Path) -> Contents:
 
 @contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """A name for a file in the making, in the same file system, gone afterwards: in a folder that
-    is made for it, so that nobody can have put a link there."""
+    """Give a path for a file in the making, on the file system of `target`; what is left there is
+    removed afterwards. It lies in a new folder, so that nobody can have put a link there. Raises
+    DatabaseUnwritable."""
     try:
         folder = Path(mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     except OSError as error:
@@ -91,7 +95,8 @@ def beside(target: Path) -> Iterator[Path]:
 
 
 def copy_of(source: Path, copy: Path) -> None:
-    """SQLite's online backup: one consistent state, as a single file without a WAL."""
+    """Copy a database that may be in use, by SQLite's online backup: one consistent state, as a
+    single file without a WAL."""
     create(copy)
     with (
         read_only(source) as old,
@@ -103,6 +108,8 @@ def copy_of(source: Path, copy: Path) -> None:
 
 
 def put(copy: Path, target: Path) -> None:
+    """Put a file in the place of `target`, so that it survives a power cut. Raises
+    DatabaseUnwritable."""
     try:
         sync(copy)
         copy.replace(target)
@@ -112,7 +119,7 @@ def put(copy: Path, target: Path) -> None:
 
 
 def set_aside(path: Path, now: datetime) -> Path:
-    """Rename the database at `path` (and its WAL) so that a new, empty one can begin.
+    """Rename the database at `path`, with its WAL, so that a new one can be made.
 
     Nobody is registered then, so the door denies everybody until a backup is restored or people
     enrol again. Returns the new path. Raises DatabaseInUse, DatabaseUnwritable.

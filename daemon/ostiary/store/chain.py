@@ -1,11 +1,11 @@
-"""A record that shows when it was changed: each entry's hash is over the one before it.
+"""The chain: it binds each row of the log to the row before it, so that a changed row shows.
 
 An entry stands for one row of `events` or `audit` as it was written, for rows that were removed
-because they were old, or for a person who was removed. Its link is SHA-256 over the link before it,
-its position, its kind, the row and the digest of the row's content (as in a certificate log, RFC
-9162, but a list). Beside it is a MAC by the door's key: only what the door wrote is an entry. The
-newest link is signed regularly with the same key, for others: `ostiary.store.log_check` says what
-does not fit.
+because they were old or too many, or for a person who was removed. Its link is SHA-256 over the
+link before it, its position, its kind, the row's number, the digest of the row's content and a note
+(as in a certificate log, RFC 9162, but a list). Beside it is a MAC of the door's key: only what the
+door wrote is an entry. The newest link is signed regularly with the same key, so that others can
+check it. `ostiary.store.log_check` tells what does not fit.
 """
 
 import hashlib
@@ -54,12 +54,12 @@ _HEADS_KEPT = 2000
 RESTORED = "database_restored"
 ACCEPTED = "log_accepted"
 ACCEPTING = frozenset({RESTORED, ACCEPTED})
-"""Deeds after which another record than the door signed before is rightly here."""
+"""Actions after which the log may differ from what the door signed before them."""
 
 _ANY = 2**63 - 1
 _ROWS_A_LOOK = 2000
 _LOOKED_AT = 20_000
-"""Entries that are looked at for each head that is signed: nobody waits for all of them."""
+"""Entries that `sign` checks at most in one call, so that nobody waits for all of them."""
 
 
 class Chain:
@@ -68,25 +68,24 @@ class Chain:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.is_altered = False
-        """Whether somebody else has changed the chain, as far as `sign` has looked at it."""
+        """Whether somebody else has changed the chain, as far as `sign` has checked it."""
         self._looked_up_to = 0
         self._link = b""
 
     def event(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
-        """A row of `events`, in EVENT_COLUMNS, was written."""
+        """Add the entry of a row of `events`. `row`: EVENT_COLUMNS, as stored."""
         digest = digest_of_row("event", row, self._database.seal)
         self._append(connection, "event", number_of(row), digest)
 
     def audit(self, connection: sqlite3.Connection, row: Sequence[object]) -> None:
-        """A row of `audit`, in AUDIT_COLUMNS and opened, was written."""
+        """Add the entry of a row of `audit`. `row`: AUDIT_COLUMNS, not sealed by the store. Raises
+        StoreLocked."""
         digest = digest_of_row("audit", row, self._database.seal)
         self._append(connection, "audit", number_of(row), digest)
 
     def person_removed(self, connection: sqlite3.Connection, person: int) -> int:
-        """The door removed a person, whose key goes; the entry's position."""
-        note = person_note(person)
-        digest = hashlib.sha256(note.encode()).digest()
-        return self._append(connection, "removed", person, digest, note)
+        """Add the entry of a person whom the door removed, and whose key goes; its position."""
+        return self._append_removal(connection, person, person_note(person))
 
     def remove_oldest(
         self,
@@ -98,9 +97,11 @@ class Chain:
         surplus: int = 0,
         besides: Collection[int] = (),
     ) -> int:
-        """Remove rows from before a moment, as many as are a `surplus`, and those with the numbers
-        `besides`: the oldest that may go, without a gap, and each as it was written; how many. What
-        somebody altered stays, and is found. What is of a clock that was ahead holds nothing up."""
+        """Remove the oldest rows of a kind; how many. A row goes if it is from before `before`, is
+        one of the first `surplus` that go, or has its number in `besides`. Removing ends at the
+        first row that stays. Passed over are rows that the broker has not got yet, rows that are
+        not as the door wrote them (`ostiary verify-log` finds these), and rows from after `now`, of
+        a clock that was ahead. `before` and `now` are texts of `timestamps`."""
         where = ROWS[kind]
         gone: list[int] = []
         after = -(2**63)
@@ -127,14 +128,13 @@ class Chain:
         connection.executemany(
             f"DELETE FROM {where.table} WHERE {where.number} = ?", [(each,) for each in gone]
         )
-        self._removed(connection, kind, gone)
+        if gone:
+            self._append_removal(connection, max(gone), f"{kind} {ranges_of(gone)}")
         return len(gone)
 
-    def _removed(self, connection: sqlite3.Connection, kind: Kind, rows: Sequence[int]) -> None:
-        if rows:
-            note = f"{kind} {ranges_of(rows)}"
-            digest = hashlib.sha256(note.encode()).digest()
-            self._append(connection, "removed", max(rows), digest, note)
+    def _append_removal(self, connection: sqlite3.Connection, row: int, note: str) -> int:
+        digest = hashlib.sha256(note.encode()).digest()
+        return self._append(connection, "removed", row, digest, note)
 
     def _append(
         self, connection: sqlite3.Connection, kind: Kind, row: int, digest: bytes, note: str = ""
@@ -148,7 +148,7 @@ class Chain:
         return position
 
     def _end(self, connection: sqlite3.Connection) -> End:
-        """Where to go on, by what is in the file."""
+        """Where the chain goes on, by what is in the file."""
         key = self._database.door_key
         if key is None:
             position, link = newest_link(connection)
@@ -158,8 +158,8 @@ class Chain:
     def as_written(
         self, connection: sqlite3.Connection, kind: Kind, rows: Sequence[Row]
     ) -> list[int]:
-        """The numbers of those stored rows, in the columns of their kind, that are as this door
-        wrote them. All of them in a database that no door's key was given for."""
+        """The numbers of those stored rows that are as this door wrote them; of all rows where the
+        database was opened without a door's key. `rows` have the columns of their kind."""
         key = self._database.door_key
         if key is None:
             return [number_of(row) for row in rows]
@@ -173,8 +173,8 @@ class Chain:
         ]
 
     def sign(self, key: DoorKey, door: str, now: datetime) -> LogHead | None:
-        """Sign this door's newest entry, where it is not signed yet. None where there is nothing
-        new."""
+        """Sign this door's newest entry; None where it is signed already. Checks some more entries
+        of the chain, and drops its beginning where nothing needs it any more."""
         self._look()
         with self._database.transaction() as connection:
             end = self._database.memo.end or self._end(connection)
@@ -189,7 +189,7 @@ class Chain:
         return head
 
     def _look(self) -> None:
-        """At some more entries: did this door write them?"""
+        """Check some more entries: this door wrote each, and each follows the one before it."""
         key, written = self._database.chain_key, self._database.written
         if not key or self.is_altered:
             return
@@ -215,16 +215,16 @@ class Chain:
             log.error("log_altered", advice="ostiary verify-log")
 
     def contradicts(self, head: LogHead) -> bool:
-        """Whether this door has signed more, or something else, than is here; it is forgiven where
-        an operator restored a backup, or took the record for right, after that."""
+        """Whether `head`, which this door signed, tells of more than is here, or of something else.
+        False where an operator has restored a backup or accepted the log since."""
         position = head.position
         with self._database.reading() as connection:
             end = self._end(connection)
             found = connection.execute(
                 "SELECT link FROM chain WHERE position = ?", (position,)
             ).fetchone()
-            fits = position <= end.position and (found is None or found[0].hex() == head.link)
-            return not fits and not self._is_accepted(connection, head.signed_at)
+            is_here = position <= end.position and (found is None or found[0].hex() == head.link)
+            return not is_here and not self._is_accepted(connection, head.signed_at)
 
     def _is_accepted(self, connection: sqlite3.Connection, signed_at: datetime) -> bool:
         rows = connection.execute(
@@ -240,14 +240,14 @@ class Chain:
         return False
 
     def newest_head(self) -> LogHead | None:
-        """The head that was signed last."""
+        """The head with the highest position; None where nothing was signed."""
         with self._database.reading() as connection:
             heads = heads_in(connection, newest=True)
         return heads[0] if heads else None
 
 
 def signed_head(key: DoorKey, door: str, position: int, link: bytes, now: datetime) -> LogHead:
-    """A head as the door tells it."""
+    """Make and sign the head for an entry, as the door publishes it."""
     at = timestamps.from_text(timestamps.to_text(now))
     assert at is not None
     head = LogHead(door=door, position=position, link=link.hex(), signed_at=at, signature="")
@@ -255,8 +255,8 @@ def signed_head(key: DoorKey, door: str, position: int, link: bytes, now: dateti
 
 
 def _shorten(connection: sqlite3.Connection, key: bytes) -> None:
-    """Forget the beginning, whose rows the door has all removed, up to a signed head; and old
-    heads."""
+    """Remove the beginning of the chain up to a signed head, where the door itself removed all rows
+    of it; and heads beyond the newest _HEADS_KEPT."""
     base = _head_before_rows(connection, event=_ANY, audit=_ANY)
     if base is not None:  # a row may also be gone because somebody took it away
         base = _head_before_rows(connection, **_removed_up_to(connection, key))
@@ -271,13 +271,14 @@ def _shorten(connection: sqlite3.Connection, key: bytes) -> None:
 
 
 def _head_before_rows(connection: sqlite3.Connection, *, event: int, audit: int) -> int | None:
-    """The newest head before all entries whose rows are there, or have higher numbers than these
-    and so were not removed by the door."""
+    """The position of the newest head before all entries that are needed: those whose row is there,
+    or has a higher number than `event` or `audit` and so was not removed by the door, and those of
+    a removed person whom a row or a key still names. None where there is none or none is needed."""
     (needed,) = connection.execute(
         "SELECT MIN(position) FROM chain WHERE (kind = 'event'"
         " AND (row > ? OR EXISTS (SELECT 1 FROM events WHERE seq = chain.row)))"
         " OR (kind = 'audit' AND (row > ? OR EXISTS (SELECT 1 FROM audit WHERE id = chain.row)))"
-        " OR (kind = 'removed' AND note LIKE 'person %'"  # by which rows may name somebody no more
+        " OR (kind = 'removed' AND note LIKE 'person %'"  # why its rows name nobody
         " AND (EXISTS (SELECT 1 FROM events WHERE person = chain.row)"
         " OR EXISTS (SELECT 1 FROM audit WHERE person = chain.row)"
         " OR EXISTS (SELECT 1 FROM person_keys WHERE person = chain.row)))",
@@ -292,7 +293,7 @@ def _head_before_rows(connection: sqlite3.Connection, *, event: int, audit: int)
 
 
 def _removed_up_to(connection: sqlite3.Connection, key: bytes) -> dict[str, int]:
-    """The highest numbers that the door's own entries say were removed."""
+    """The highest number of a removed row of each kind, by the door's own entries."""
     adopted = adopted_up_to(connection, key) if key else 0
     found = {"event": 0, "audit": 0}
     for entry in entries(connection, "kind = 'removed'"):

@@ -1,7 +1,7 @@
-"""Everything that happened: audit trail and outbox in one table.
+"""Events, stored before they are sent: audit trail and outbox in one table.
 
-An event is committed with the decision it tells of and stays undelivered until the broker has
-acknowledged it. So it can be sent twice, never lost, and always carries the same id.
+An event is committed with the decision it tells of, and stays undelivered until the broker has
+acknowledged it. So it can be sent twice, with the same id, but is never lost.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -48,16 +48,16 @@ EventKind = Literal["login", "user", "door", "duress"]
 E = TypeVar("E", LoginEvent, UserEvent, EntranceEvent)
 
 _READABLE = "person IS NULL"
-"""What a locked store can open: nothing of it is sealed."""
-QUARTER_S = 900  # every zone's clocks differ from UTC by whole ones
+"""The rows that a locked store can open: they name nobody, and nothing of them is sealed."""
+QUARTER_S = 900  # every time zone differs from UTC by a multiple of it
 _WRITTEN = EventRow._fields[1:]
 _INSERT = f"INSERT INTO events ({', '.join(_WRITTEN)}) VALUES ({marks(_WRITTEN)})"
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events; None asks nothing. `since` is included, `until` is not. Of kind `duress` are
-    the logins of people who were forced, told as that; nothing else tells them apart."""
+    """The events asked for; None asks nothing. `since` is included, `until` is not. Kind `duress`
+    gives a DuressEvent for each login of a person who was forced; no other kind shows that."""
 
     kind: EventKind | None = None
     reason: str | None = None
@@ -77,7 +77,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event as it is on disk; `forced`: what is to be told beside it, where its person was."""
+    """An event that is on disk; `forced`: the event beside it, where its person was forced."""
 
     event: AnyEvent
     forced: DuressEvent | None = None
@@ -85,7 +85,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many decisions of a quarter of an hour, from `since` on, came out so."""
+    """How many decisions had one outcome in the quarter of an hour from `since` on."""
 
     since: datetime
     success: bool
@@ -113,8 +113,8 @@ class Events:
     def append_login(
         self, decision: Decision, *, source: str, now: datetime, duress: bool = False
     ) -> LoginEvent:
-        """Record a decision; it is on disk, to be sent, when this (or the caller's transaction)
-        returns. Raises ValueError for numbers that no event may have."""
+        """Record a decision; it is on disk when this, or the caller's transaction, ends. Raises
+        ValueError for a number that is not finite; StoreLocked where it names somebody."""
         row = login_row(decision, source=source, now=now)
         return self._append(row, login_event, Named(decision.username, forced=duress))
 
@@ -127,7 +127,7 @@ class Events:
         now: datetime,
         previous_username: str | None = None,
     ) -> UserEvent:
-        """Record that a person was registered, changed or removed."""
+        """Record that a person was registered, changed or removed. Raises StoreLocked."""
         row = user_row(action=action, source=source, now=now)
         return self._append(row, user_event, Named(username, previous_username))
 
@@ -141,19 +141,20 @@ class Events:
         mode: Mode | None = None,
         by: str | None = None,
     ) -> EntranceEvent:
-        """Record what happened at the door itself. `by`: see `messages.words.by_whom`."""
+        """Record what happened at a physical door. `by`: see `messages.words.by_whom`. Raises
+        StoreLocked where it names somebody."""
         row = entrance_row(door=door, what=what, now=now, mode=mode, by=by)
         return self._append(row, entrance_event, Named(username))
 
     def follow(self, follower: Callable[[Recorded], object]) -> None:
-        """Hand over every event from now on, in order, once it is on disk. Decisions wait for the
-        follower."""
+        """Hand every event from now on to `follower`, in order, once it is on disk. Decisions wait
+        for it."""
         self._followers.append(follower)
 
     def _append(
         self, row: EventRow, told: Callable[[EventRow, Named | None], E], named: Named
     ) -> E:
-        """Without RETURNING, for which SQLite keeps a journal of the statement."""
+        """Write a row and its entry. RETURNING is not used: SQLite keeps a journal for it."""
         database = self.database
         with database.transaction() as connection:
             if named.username is not None:
@@ -171,7 +172,8 @@ class Events:
         return event
 
     def forced(self, seq: int) -> DuressEvent | None:
-        """What is to be told beside this login: that its person was forced; None: they were not."""
+        """The event that tells that a login's person was forced; None: not so, or forgotten. Raises
+        SealBroken, StoreLocked, TypeError."""
         with self.database.reading() as connection:
             stored = connection.execute(
                 f"SELECT {EVENT_COLUMNS} FROM events"
@@ -184,7 +186,8 @@ class Events:
             return duress_event(row, named_in(row, PersonKeys(connection, self.database.seal)))
 
     def last_passed(self, doors: Collection[str], since: datetime) -> Mapping[str, str]:
-        """By which of `doors` each person was let in last, since then and since it was forgiven."""
+        """By user name, the last of `doors` where the person was let in, since `since` and since
+        passages were last forgiven; empty in a locked store."""
         with self.database.reading() as connection:
             if self.database.is_locked:
                 return {}
@@ -201,8 +204,8 @@ class Events:
         return {people[each].name: source for each, source in newest.items() if each in people}
 
     def pending(self, after_seq: int, limit: int) -> tuple[AnyEvent, ...]:
-        """Undelivered events with a `seq` above `after_seq`, in order, at most `limit`. In a
-        locked store those that name somebody wait until it has its key."""
+        """The undelivered events after `after_seq`, in order, of at most `limit` rows. Rows that do
+        not open are left out; in a locked store, those that name somebody."""
         with self.database.reading() as connection:
             readable = f" AND {_READABLE}" if self.database.is_locked else ""
             rows = connection.execute(
@@ -213,12 +216,12 @@ class Events:
             return self._events(connection, rows)
 
     def is_pending(self, seq: int) -> bool:
-        """Whether it is there, and undelivered."""
+        """Whether an event is there and undelivered."""
         query = f"SELECT COUNT(*) FROM events WHERE seq = {seq:d} AND delivered_at IS NULL"
         return self._number(query) > 0
 
     def mark_delivered(self, seqs: Iterable[int], now: datetime) -> None:
-        """The broker has these. Marking one twice, or one that was pruned, does nothing."""
+        """Mark events that the broker has. One marked before, or pruned, is left alone."""
         at = timestamps.to_text(now)
         with self.database.transaction() as connection:
             connection.executemany(
@@ -227,7 +230,7 @@ class Events:
             )
 
     def locked_down_after(self, seq: int, door: str) -> bool:
-        """Whether a lockdown of that door was recorded after an event."""
+        """Whether a lockdown of a physical door was recorded after the event `seq`."""
         with self.database.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM events WHERE seq > ? AND kind = 'door' AND source = ? AND mode = ?",
@@ -240,11 +243,11 @@ class Events:
         return self._number("SELECT COUNT(*) FROM events WHERE delivered_at IS NULL")
 
     def dropped(self) -> int:
-        """How many events were ever removed undelivered, since the database was made."""
+        """How many events were removed undelivered since the database was made."""
         return self._number("SELECT value FROM counters WHERE name = 'events_dropped'")
 
     def last_seq(self) -> int:
-        """The newest event's number, 0 before the first."""
+        """The newest event's `seq`; 0 where there is none."""
         return self._number("SELECT COALESCE(MAX(seq), 0) FROM events")
 
     def page(
@@ -255,9 +258,9 @@ class Events:
         limit: int = 100,
         newest_first: bool = True,
     ) -> Page:
-        """One page of the audit trail. Going from cursor to cursor meets every matching event
-        once, whatever is appended meanwhile. `limit` is 1 or more. A locked store leaves out those
-        that name somebody."""
+        """One page of events. Going from cursor to cursor meets every matching event once, whatever
+        is appended meanwhile. Those that do not open are left out; in a locked store, those that
+        name somebody. `limit` is 1 or more."""
         if limit < 1:
             raise ValueError("a page holds at least one event")
         with self.database.reading() as connection:
@@ -285,8 +288,8 @@ class Events:
         return Page(events, rows[limit - 1][0] if len(rows) > limit else None)
 
     def tallies(self, since: datetime) -> tuple[Tally, ...]:
-        """All decisions since then, counted. A locked store leaves out those that name somebody."""
-        readable = " AND person IS NULL" if self.database.is_locked else ""
+        """Count the decisions since then. A locked store leaves out those that name somebody."""
+        readable = f" AND {_READABLE}" if self.database.is_locked else ""
         with self.database.reading() as connection:
             rows = connection.execute(
                 f"SELECT CAST(strftime('%s', timestamp) AS INTEGER) / {QUARTER_S} AS quarter,"
@@ -298,15 +301,15 @@ class Events:
         return tuple(
             Tally(datetime.fromtimestamp(quarter * QUARTER_S, UTC), bool(success), reason, count)
             for quarter, success, reason, count in rows
-            if quarter is not None  # a moment that cannot be read
+            if quarter is not None  # a time that cannot be read
         )
 
     def prune(
         self, now: datetime, *, keep_for: timedelta | None, keep_at_most: int, queue_limit: int
     ) -> Pruned:
-        """Remove delivered events that are older than `keep_for` (None: the clock is not trusted)
-        or, oldest first, more than `keep_at_most`. Undelivered ones stay whatever their age until
-        there are more than `queue_limit`; then the oldest go, are counted in `dropped()`, and
+        """Remove delivered events that are older than `keep_for` (None: the clock is not trusted),
+        and the oldest of more than `keep_at_most`. Undelivered ones stay whatever their age, until
+        there are more than `queue_limit`: then the oldest are removed, counted in `dropped()` and
         logged."""
         with self.database.transaction() as connection:
             dropped = {
@@ -335,8 +338,8 @@ class Events:
         return Pruned(deleted=gone, dropped=len(dropped))
 
     def _surplus(self, keep_at_most: int) -> int:
-        """How many there are too many, of those that the chain knows: whoever puts rows in does not
-        push others out."""
+        """How many rows are over `keep_at_most`, of those in the chain: rows that somebody put in
+        push none out."""
         if self.chain.is_altered or self._number("SELECT COUNT(*) FROM events") <= keep_at_most:
             return 0
         known = self._number(
@@ -350,14 +353,14 @@ class Events:
         rows: Iterable[Row],
         as_told: Callable[[EventRow, Named | None], AnyEvent | None] = event_of,
     ) -> tuple[AnyEvent, ...]:
-        """Those that can be read: one that was altered must not hold up the others."""
+        """Read the rows that open: one that was altered must not hold up the others."""
         keys, events = PersonKeys(connection, self.database.seal), []
         for row in map(EventRow._make, rows):
             try:
                 event = as_told(row, named_in(row, keys))
             except SealBroken as error:
                 log.error("event_not_opened", seq=row.seq, code=error.code)
-            except (TypeError, ValueError):  # somebody put it in, and no door would have
+            except (TypeError, ValueError):  # no door writes such values
                 log.error("event_not_opened", seq=row.seq, code="malformed")
             else:
                 events += [] if event is None else [event]
@@ -370,7 +373,7 @@ class Events:
 
 
 def _tells_of_duress(keys: PersonKeys, row: Row) -> bool:
-    """No query can tell."""
+    """Whether a login's person was forced, which no query can tell."""
     opened = EventRow._make(row)
     try:
         named = named_in(opened, keys)
