@@ -140,6 +140,24 @@ def test_who_was_removed_without_an_event_is_forgotten_by_the_doors_word_only(
     assert house.findings() == ()
 
 
+def test_an_answer_is_forgotten_that_alone_names_who_was_removed(former: Former) -> None:
+    former.visit("Bert")
+    former.people("Bert")
+    former.connection.execute(
+        "INSERT INTO leaving (name, events_from, events_until, audit_until, mac)"
+        " VALUES ('Ada', 0, 3, 0, ?)",
+        (word(former, 1, "Ada"),),
+    )
+    former.connection.execute(
+        "INSERT INTO commands VALUES ('', 'access', x'61', zeroblob(32), ?, ?)",
+        (b'ok {"username":"Ada"}', AT),
+    )
+    house = former.opened()
+    house.forget()
+    assert not house.holds("Ada")
+    assert house.findings() == ()
+
+
 def word(former: Former, number: int, name: str) -> bytes:
     text = "\n".join(("ostiary-leaving-1", *map(str, (number, name, 0, 3, 0, 0))))
     return hmac.digest(former.secret, text.encode(), "sha256")

@@ -131,6 +131,28 @@ def test_who_was_deleted_before_is_forgotten_after(older: Older) -> None:
     assert EVE.encode() not in older.path.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["schema_11_plain", "schema_11_sealed"])
+def test_who_was_deleted_at_another_door_just_before_is_forgotten_after(
+    tmp_path: Path, name: str
+) -> None:
+    """No event told that, only a row of `leaving`, whose end was open until somebody got the
+    name."""
+    (file,) = (each for each in FILES if name_of(each) == name)
+    older = unpacked(file, tmp_path)
+    with closing(sqlite3.connect(older.path)) as connection, connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        ((zhang,),) = connection.execute("SELECT username FROM users ORDER BY rowid DESC LIMIT 1")
+        connection.execute("DELETE FROM users WHERE username = ?", (zhang,))
+        connection.execute("INSERT INTO leaving (name, events_from) VALUES (?, 0)", (zhang,))
+    with older.open() as database:
+        Events(database).mark_delivered(range(1, 100), NOW)
+        forget(database)
+        page = Events(database).page(newest_first=False)
+        assert {event.username for event in page.events} == {ADA, None}
+        check_record(database, older)
+    assert ZHANG.encode() not in older.path.read_bytes()
+
+
 def forget(database: Database) -> None:
     forgetting = Forgetting(database, timedelta(0))
     while forgetting.step(LATER):

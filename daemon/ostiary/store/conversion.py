@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import inf
 
 import structlog
 
@@ -83,13 +84,14 @@ class _Person:
 @dataclass(slots=True)
 class _Spans:
     """Who had which name: each of `people` from the place in `starts` on; `now`: who has it, as far
-    as was read; `ended`: where its person was last deleted. A place is a position in the chain, or
-    between two."""
+    as was read; `ended`: where its person was last deleted; `left`: who was deleted, with the last
+    name. A place is a position in the chain, or between two."""
 
     starts: dict[str, list[float]] = field(default_factory=dict)
     people: dict[str, list[_Person]] = field(default_factory=dict)
     now: dict[str, _Person] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
+    left: list[tuple[str, _Person]] = field(default_factory=list)
 
     def begin(self, name: str, at: float, person: _Person) -> _Person:
         starts, people = self.starts.setdefault(name, []), self.people.setdefault(name, [])
@@ -103,7 +105,9 @@ class _Spans:
         person = self.now.pop(name, None)
         if person is None:
             person = self.whose(name, at)
-        person.is_leaving = True
+        if not person.is_leaving:
+            person.is_leaving = True
+            self.left.append((name, person))
         self.ended[name] = at
 
     def renamed(self, old: str, new: str, at: float) -> None:
@@ -177,7 +181,6 @@ class _Conversion:
             self._last, self._link = end.last, end.link
         self._entries: list[tuple[object, ...]] = []
         self._spans = _Spans()
-        self._people: list[_Person] = []  # those who have a key by now
         self._forgotten = 0  # id of all whose name was taken out; 0: none yet
 
     def run(self) -> None:
@@ -185,9 +188,9 @@ class _Conversion:
         self._enter("removed", 0, sha256(CONVERTED.encode()).digest(), CONVERTED)
         self._take_events()
         self._take_deeds()
-        for person in self._people:
-            if person.is_leaving:
-                self._remove(person.id)
+        for name, person in self._spans.left:  # also of whom only an answer tells
+            key = self._key_of(person)
+            self._remove(key.person, key.sealed([name], "leaving", b""))
         if self._forgotten:
             self._remove(self._forgotten)
         self._connection.executemany(_NEW_ENTRY, self._entries)
@@ -224,8 +227,8 @@ class _Conversion:
         for name, kind, number in left_until(
             self._connection, self._seal, self._key, trusts=self._trusts
         ):
-            place, _ = self._written[kind].get(number, (0, b""))
-            yield place + 0.5, "deleted", name, None
+            last = inf if number is None else self._written[kind].get(number, (0, b""))[0]
+            yield last + 0.5, "deleted", name, None
 
     def _opened(self, kind: Kind, stored: Row) -> tuple[Row | None, int | None]:
         """A row opened, None where it does not open; and its place in the chain, None where it is
@@ -326,7 +329,6 @@ class _Conversion:
             connection, seal = self._connection, self._seal
             person.id = person.id or new_number(connection)
             person.key = make_key(connection, seal, self._key, person.id)
-            self._people.append(person)
         return person.key
 
     def _nobody(self) -> int:
@@ -334,12 +336,14 @@ class _Conversion:
         self._forgotten = self._forgotten or new_number(self._connection)
         return self._forgotten
 
-    def _remove(self, person: int) -> None:
-        """Add the entry of a person whom the door removed, so that their key goes."""
+    def _remove(self, person: int, name: bytes | None = None) -> None:
+        """Add the entry of a person whom the door removed, so that their key goes. `name`: the last
+        that they had, under it."""
         note = person_note(person)
         self._enter("removed", person, sha256(note.encode()).digest(), note)
         self._connection.execute(
-            "UPDATE person_keys SET leaving = ? WHERE person = ?", (self._last, person)
+            "UPDATE person_keys SET leaving = ?, name = ? WHERE person = ?",
+            (self._last, name, person),
         )
 
     def _enter(self, kind: str, row: object, digest: bytes, note: str = "") -> None:

@@ -132,11 +132,11 @@ def adopt_rows(connection: sqlite3.Connection) -> None:
 
 def left_until(
     connection: sqlite3.Connection, seal: Seal, key: bytes, *, trusts: bool
-) -> Iterator[tuple[str, Kind, int]]:
+) -> Iterator[tuple[str, Kind, int | None]]:
     """The people who were deleted and are still named: the name, and the kind and number of the
-    last row in which the name is theirs. A row of `leaving` counts if it has the MAC of `key`.
-    `trusts`: rows without a MAC, of a version without such keys, count too. An empty `key`: all
-    rows count."""
+    last row in which the name is theirs (None: all rows). A row of `leaving` counts if it has the
+    MAC of `key`. `trusts`: rows without a MAC, of a version without such keys, count too. An empty
+    `key`: all rows count."""
     columns = "id, name, events_from, events_until, audit_from, audit_until, mac"
     for row in connection.execute(f"SELECT {columns} FROM leaving ORDER BY id").fetchall():
         number, stored, first, events_until, audit_from, audit_until, mac = row
@@ -153,4 +153,4 @@ def left_until(
             ):
                 is_audit = events_until == -1
                 until = audit_until if is_audit else events_until
-                yield name, ("audit" if is_audit else "event"), 2**62 if until is None else until
+                yield name, ("audit" if is_audit else "event"), until
