@@ -20,6 +20,7 @@ from ostiary.store.snapshots import Snapshots
 from ostiary.store.users import Users
 from ostiary.vision.engine import VisionEngine
 from testing.console import PASSWORD, Browser, ConsoleDoor, console_settings
+from testing.waiting import PATIENCE_S
 
 EVENTS = 5000
 AT_ONCE = 60
@@ -109,5 +110,7 @@ def test_a_picture_of_an_event_is_kept_in_no_cache(door: ConsoleDoor) -> None:
     seq = door.events.last_seq()
     Snapshots(door.database).keep(seq, b"\xff\xd8 a picture", utc_now())
     headers = {"Authorization": f"Bearer {door.token(Role.VIEWER)}"}
-    answer = requests.get(f"{door.url}/api/v1/events/{seq}/snapshot", headers=headers, timeout=20)
+    answer = requests.get(
+        f"{door.url}/api/v1/events/{seq}/snapshot", headers=headers, timeout=PATIENCE_S
+    )
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")

@@ -60,7 +60,10 @@ def test_a_local_program_is_no_operator(
     with ConsoleDoor(console_settings(tmp_path), engine) as door:
         with portraits.joinpath("obama.jpg").open("rb") as file:
             answer = requests.post(
-                f"{door.url}/register", data={"username": "Eve"}, files={"file": file}, timeout=30
+                f"{door.url}/register",
+                data={"username": "Eve"},
+                files={"file": file},
+                timeout=PATIENCE_S,
             )
         assert answer.status_code == 404
         assert door.people.count() == 0

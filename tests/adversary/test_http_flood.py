@@ -13,7 +13,7 @@ from ostiary.http.connections import Connections
 from ostiary.http.parts import ConsoleLimits
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
 
 HALF = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 
@@ -137,14 +137,15 @@ READS_NOTHING = b"GET /static/console.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 def test_nobody_is_shut_out_by_whose_turn_it_is_and_who_does_nothing(
     tmp_path: Path, engine: VisionEngine, sent: bytes
 ) -> None:
-    settings, served = console_settings(tmp_path), ConsoleLimits(request_s=60.0)
+    settings = console_settings(tmp_path)
+    served = ConsoleLimits(request_s=3 * PATIENCE_S)
     with ConsoleDoor(settings, engine, served=served) as door, ExitStack() as stack:
         clients = unfinished(door, stack, settings.http.connections_per_address, sent)
         for client in clients:  # the door has read it, and begun to answer or to ask for the body
             with suppress(ConnectionError):  # or it gave way already
                 client.recv(1, socket.MSG_PEEK)
         for _ in range(5):
-            assert requests.get(f"{door.url}/sign-in", timeout=20).status_code == 200
+            assert requests.get(f"{door.url}/sign-in", timeout=PATIENCE_S).status_code == 200
 
 
 def test_who_sends_or_takes_slowly_gives_way() -> None:

@@ -162,7 +162,7 @@ def test_a_body_of_very_many_values_is_refused(door: ConsoleDoor) -> None:
         f"{door.url}/api/v1/users",
         data=body,
         headers={"Authorization": f"Bearer {door.token()}", "Content-Type": "application/json"},
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
 

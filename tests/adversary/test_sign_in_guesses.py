@@ -14,6 +14,7 @@ from ostiary.limits.lock_out import REMEMBERED, LockOut
 from ostiary.store.audit import Audit
 from ostiary.vision.engine import VisionEngine
 from testing.console import PASSWORD, ConsoleDoor, console_settings, logged
+from testing.waiting import PATIENCE_S
 
 
 def test_parallel_guesses_are_no_more_than_five(
@@ -87,7 +88,9 @@ def test_the_journal_does_not_name_who_signs_in(tmp_path: Path, engine: VisionEn
         door.operator("anna-of-the-front-desk").sign_in("anna-of-the-front-desk", PASSWORD)
         door.token()
         headers = {"Authorization": f"Bearer {door.token()}"}
-        requests.get(f"{door.url}/api/v1/users/anna-of-the-front-desk", headers=headers, timeout=20)
+        requests.get(
+            f"{door.url}/api/v1/users/anna-of-the-front-desk", headers=headers, timeout=PATIENCE_S
+        )
         assert [row.action for row in Audit(door.database).newest(1)] == ["signed_in"]
     assert [line for line in lines if line["event"] == "console_signed_in"]
     assert "anna-of-the-front-desk" not in str(lines)

@@ -14,6 +14,7 @@ from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.store.database import Database
 from ostiary.vision.engine import VisionEngine
 from testing.console import Browser, ConsoleDoor, LaterClock, console_settings
+from testing.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def door(tmp_path: Path, engine: VisionEngine, clock: LaterClock) -> Iterator[Co
 def status(door: ConsoleDoor, token: str, method: str = "GET", path: str = "state") -> int:
     headers = {"Authorization": f"Bearer {token}"}
     return requests.request(
-        method, f"{door.url}/api/v1/{path}", headers=headers, timeout=20
+        method, f"{door.url}/api/v1/{path}", headers=headers, timeout=PATIENCE_S
     ).status_code
 
 
@@ -41,7 +42,7 @@ def made(door: ConsoleDoor, name: str, by: str | Browser) -> str:
     else:
         headers = {"Authorization": f"Bearer {by}"}
         url = f"{door.url}/api/v1/tokens"
-        answer = requests.post(url, json=body, headers=headers, timeout=20)
+        answer = requests.post(url, json=body, headers=headers, timeout=PATIENCE_S)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["token"])
 

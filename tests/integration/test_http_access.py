@@ -349,10 +349,10 @@ def test_every_answer_has_the_security_headers(door: ConsoleDoor) -> None:
 
 
 def test_haste_is_answered_with_429(tmp_path: Path, engine: VisionEngine) -> None:
-    settings = console_settings(tmp_path, http={"requests_per_second": 2})
+    settings = console_settings(tmp_path, http={"requests_per_second": 0.01})
     with ConsoleDoor(settings, engine) as door:
-        answers = [requests.get(f"{door.url}/api/v1/state") for _ in range(12)]
-    assert {each.status_code for each in answers} == {401, 429}
+        answers = [requests.get(f"{door.url}/api/v1/state") for _ in range(3)]
+    assert [each.status_code for each in answers] == [401, 429, 429]
     assert code_of(answers[-1]) == "too_many_attempts"
     assert "Retry-After" in answers[-1].headers
 

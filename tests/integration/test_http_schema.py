@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from ostiary.vision.engine import VisionEngine
 from testing.console import ConsoleDoor, console_settings
+from testing.waiting import PATIENCE_S
 
 NOT_MEANT = [positive_data_acceptance, negative_data_rejection]
 """No description says which bytes show one live face, or what a name in a path may be."""
@@ -31,7 +32,7 @@ def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iter
 def test_every_answer_is_one_that_the_description_permits(door: ConsoleDoor, examples: int) -> None:
     """No 5xx, no undeclared status, no body that does not match: for so many of each operation."""
     bearer = {"Authorization": f"Bearer {door.token()}"}
-    schema = schemathesis.openapi.from_url(f"{door.url}/api/v1/openapi.json")
+    schema = schemathesis.openapi.from_url(f"{door.url}/api/v1/openapi.json", timeout=PATIENCE_S)
     operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
     assert len(operations) > 25
     for operation in operations:
@@ -48,7 +49,7 @@ def test_every_answer_is_one_that_the_description_permits(door: ConsoleDoor, exa
             database=None,
         )
         def ask(case: Any) -> None:
-            case.call_and_validate(headers=bearer, excluded_checks=NOT_MEANT)
+            case.call_and_validate(headers=bearer, timeout=PATIENCE_S, excluded_checks=NOT_MEANT)
 
         ask()
 
