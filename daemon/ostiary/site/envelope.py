@@ -129,21 +129,20 @@ def _split(payload: bytes) -> tuple[Header, bytes]:
     if len(payload) > LARGEST:
         raise Refused(Refusal.OVERSIZED)
     head, _, sealed = payload.partition(b"\n")
+    _check_format(head)
     try:
-        return Header.model_validate_json(head), _of_known_format(head, sealed)
+        return Header.model_validate_json(head), sealed
     except ValidationError as error:
-        _of_known_format(head, sealed)
         raise Refused(Refusal.MALFORMED) from error
 
 
-def _of_known_format(head: bytes, sealed: bytes) -> bytes:
+def _check_format(head: bytes) -> None:
     try:
         format_ = json.loads(head)["format"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused(Refusal.MALFORMED) from error
     if format_ != FORMAT:
         raise Refused(Refusal.FORMAT_UNKNOWN)
-    return sealed
 
 
 def _unsealed(seal: AESGCM, header: Header, topic: str, sealed: bytes) -> bytes:
