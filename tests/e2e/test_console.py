@@ -272,6 +272,7 @@ def test_wrong_passwords_lock_the_account(stage: Stage, visit: Open) -> None:
 def test_signing_in_with_the_keyboard_only(stage: Stage, visit: Open) -> None:
     page = visit()
     page.goto(stage.url("health"))
+    expect(page.get_by_label("Name")).to_be_focused()  # by the first drawing, after the loading
     page.keyboard.type("anna")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
