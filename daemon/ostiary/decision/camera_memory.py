@@ -70,7 +70,8 @@ class CameraMemory:
     by which a challenge is drawn. `told` are the outcomes of late, and when each was told.
 
     `attentive`: the door waits for what somebody has to show besides the face. Meanwhile a face
-    that was granted does not rest, and each denial is told, also within the cool-down.
+    that was granted does not rest, and each denial is told, also within the cool-down. `awaited`:
+    people whose PIN or card the door holds. Who of them has stayed is granted anew, by moving anew.
     """
 
     policy: Policy
@@ -85,6 +86,7 @@ class CameraMemory:
     attacks: Attacks | None = None
     step_up: StepUp = field(default_factory=StepUp)
     attentive: bool = False
+    awaited: frozenset[str] = frozenset()
 
     def remembering(self, before: "CameraMemory") -> "CameraMemory":
         """The memory after a reload: what was told, attacks and failed challenges of `before`."""
@@ -326,15 +328,15 @@ class CameraMemory:
         policy = self.policy
         if not policy.require_movement or track.has_moved(now, policy.movement_holds_s):
             return True
-        if self._is_waited_for(track):  # who was let in by it a moment ago, and is still there
-            return True
+        if self._is_waited_for(track) and track.granted not in self.awaited:
+            return True  # who was granted by it a moment ago, and is still there
         return vote.are_surely_live(track.observations, policy)
 
     def _is_judged(self, track: Track, now: float) -> bool:
         return self._is_waited_for(track) or track.is_judged(now)
 
     def _is_waited_for(self, track: Track) -> bool:
-        return self.attentive and track.told is not None and track.told.success
+        return self.attentive and track.granted is not None
 
     def _is_silent(self, decision: Decision, now: float) -> bool:
         """Whether the same was told within the cool-down."""
@@ -349,7 +351,7 @@ class CameraMemory:
         """An attack that goes on is told again from time to time, everything else once."""
         if track.told is None or _outcome(track.told) != _outcome(decision):
             return False
-        if self.attentive and not decision.success:
+        if decision.username in self.awaited if decision.success else self.attentive:
             return False
         is_attack = decision.reason is Reason.PRESENTATION_ATTACK
         return not (is_attack and self.attacks and self.attacks.is_news(now, self.policy))

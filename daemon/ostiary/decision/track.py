@@ -35,6 +35,11 @@ class Track:
     judged_at: float = -math.inf
     flaw: Reason | None = None
 
+    @property
+    def granted(self) -> str | None:
+        """The person as whom this face was granted, if that was told last."""
+        return self.told.username if self.told is not None and self.told.success else None
+
     def is_judged(self, now: float) -> bool:
         """Whether liveness and descriptor are worth their cost on this frame."""
         return now >= self.rests_until

@@ -149,6 +149,15 @@ class Doorkeeper:
             admission = self._admission(door)
             return admission.waiting is not None or bool(admission.held)
 
+    def attention(self, door: str) -> tuple[bool, frozenset[str]]:
+        """Whether `door` is attentive, and the people whose PIN or card it holds until their face
+        comes."""
+        with self._lock:
+            admission = self._admission(door)
+            there = None if admission.waiting is None else admission.waiting.username
+            awaited = frozenset(held.username for held in admission.held) - {there}
+            return self.is_attentive(door), awaited
+
     def refused(self, door: str, reason: Reason, now: float) -> Final:
         """Take something wrong at `door` for good. Returns and raises as `decided`."""
         with self._lock:

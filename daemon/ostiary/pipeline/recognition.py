@@ -246,8 +246,10 @@ class Recognition:
     def see(self, frame: Frame) -> None:
         """Judge one frame and do what follows, as the thread does with each. Also for recordings
         that are played to a door that was not started."""
-        attentive = self._keeper.is_attentive(self.name)
-        self._memory = replace(self._memory, policy=self._policy, attentive=attentive)
+        attentive, awaited = self._keeper.attention(self.name)
+        self._memory = replace(
+            self._memory, policy=self._policy, attentive=attentive, awaited=awaited
+        )
         try:
             view = self._look(frame)
             self._see_who_stays(frame.captured_at)
@@ -267,9 +269,8 @@ class Recognition:
         """Tell the doorkeeper who stands there: a person who left is waited for no longer."""
         if not self._keeper.is_attentive(self.name):
             return
-        tracks = self._memory.before_it(now)
         try:
-            final = self._keeper.stands(self.name, tracks, self._clock())
+            final = self._keeper.stands(self.name, self._memory.before_it(now), self._clock())
         except OstiaryError as error:  # it is tried again with the next frame
             log.error("decision_not_recorded", camera=self.name, code=error.code)
             return

@@ -99,6 +99,34 @@ def test_that_a_face_bent_counts_no_more_once_it_was_not_live() -> None:
     assert decisions == []
 
 
+def granted_and_still_there(rules: Policy) -> CameraMemory:
+    """Anna was granted, waited for her PIN in vain, and stays."""
+    door, _ = stands(CameraMemory(rules), [(LIVE, ANNA)])
+    door = door.bent(door.tracks[0].id, 0.0)
+    door, decisions = stands(door, [(LIVE, ANNA)] * 2, start=0.1)
+    assert [each.reason for each in decisions] == [Reason.GRANTED]
+    door, decisions = stands(door.untold("Anna"), [(LIVE, ANNA)] * 20, start=0.3)
+    assert decisions == []
+    return door
+
+
+def test_who_stays_is_granted_anew_once_their_pin_was_shown() -> None:
+    door = granted_and_still_there(POLICY)
+    for name, reasons in (("Bo", []), ("Anna", [Reason.GRANTED])):
+        shown = replace(door, attentive=True, awaited=frozenset({name}))
+        _, decisions = stands(shown, [(LIVE, ANNA)] * 4, start=2.3)
+        assert [each.reason for each in decisions] == reasons
+
+
+def test_who_stays_has_to_move_anew_once_their_pin_was_shown() -> None:
+    door = granted_and_still_there(MOVING)
+    shown = replace(door, attentive=True, awaited=frozenset({"Anna"}))
+    shown, decisions = stands(shown, [(LIVE, ANNA)] * 10, start=2.3)
+    assert decisions == []
+    _, decisions = stands(shown.bent(shown.tracks[0].id, 3.3), [(LIVE, ANNA)], start=3.3)
+    assert [each.reason for each in decisions] == [Reason.GRANTED]
+
+
 Step = tuple[str, float, float, float]
 
 
@@ -111,12 +139,14 @@ Step = tuple[str, float, float, float]
             st.sampled_from([0.0, 0.0, 0.0, 400.0]),
         ),
         max_size=60,
-    )
+    ),
+    st.sampled_from([frozenset(), frozenset({"Anna"})]),
 )
 def test_no_order_of_frames_grants_by_movement_that_is_old_or_of_another_face(
-    steps: list[Step],
+    steps: list[Step], awaited: frozenset[str]
 ) -> None:
-    door, now = CameraMemory(replace(MOVING, cooldown_s=0.0, recheck_s=0.1)), 0.0
+    rules = replace(MOVING, cooldown_s=0.0, recheck_s=0.1)
+    door, now = CameraMemory(rules, attentive=bool(awaited), awaited=awaited), 0.0
     bent_at: dict[int, float] = {}
     for what, wait, liveness, place in steps:
         now += wait

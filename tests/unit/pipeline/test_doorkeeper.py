@@ -1,9 +1,10 @@
 """Rules of passing at the doorkeeper: which way somebody passed last."""
 
+from ostiary.decision.admission import Need
 from ostiary.decision.camera_memory import Announcement
 from ostiary.decision.rules import Ruling
 from ostiary.messages.decision import Decision
-from ostiary.messages.words import Reason
+from ostiary.messages.words import Factor, Reason
 from ostiary.pipeline.doorkeeper import Doorkeeper, Passage
 
 GATES = {"in": Passage("in"), "out": Passage("out"), "side": Passage()}
@@ -42,3 +43,15 @@ def test_a_rule_with_anti_passback_holds_over_a_restart() -> None:
     recorded: list[tuple[Reason, str]] = []
     passes(keeper(recorded, Anna="in"), "in")
     assert recorded == [(Reason.PASSED_BACK, "in")]
+
+
+def test_the_face_of_a_pin_is_awaited_until_it_is_there() -> None:
+    needs = Ruling(needs=Factor.FACE_AND_PIN)
+    at = Doorkeeper(lambda _told, _door: None, lambda _name, _door: needs)
+    assert at.attention("side") == (False, frozenset())
+    at.presented("side", Need.PIN, "Anna", 0.0)
+    assert at.attention("side") == (True, frozenset({"Anna"}))
+    at.decided(Announcement(Decision(Reason.GRANTED, "Bo", 0.4, 0.99)), "side", 1.0)
+    assert at.attention("side") == (True, frozenset({"Anna"}))
+    at.decided(Announcement(Decision(Reason.GRANTED, "Anna", 0.4, 0.99)), "side", 2.0)
+    assert at.attention("side") == (False, frozenset())
