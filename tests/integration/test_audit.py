@@ -185,7 +185,7 @@ WAYS = {
 def door_by(way: str, folder: Path, port: int, engine: VisionEngine, shows: Path) -> ConsoleDoor:
     keys = folder / "keys"
     keys.mkdir()
-    keys.joinpath("panel").write_bytes(secrets.token_bytes(32))
+    keys.joinpath("panel").write_text(secrets.token_hex(32))  # white space would not count
     commands: dict[str, Any] = {"socket": folder / "commands.sock"}
     if "signed by" in way:
         commands |= {"signed": True, "signing_key_file": keys / "panel"}

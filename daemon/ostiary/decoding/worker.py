@@ -108,6 +108,7 @@ class Nursery:
         except OSError:  # the daemon has gone
             return 0
         finally:
+            signal.set_wakeup_fd(-1)  # its socket closes before the last of them has ended
             for process in self._numbers:
                 os.kill(process, signal.SIGKILL)
 
@@ -170,6 +171,8 @@ def _serve(
                 answer = _refused(INVALID, CUT_SHORT)
             signal.setitimer(signal.ITIMER_REAL, 0)
             talk.send(answer)
+        status = 0
+    except ConnectionError:  # the daemon has gone
         status = 0
     except OSError as error:
         os.write(report, f"ostiary: the decoder does not start: {error}\n".encode())

@@ -13,10 +13,8 @@ STORE_KEY_BYTES = 32
 
 
 def read_secret(path: Path | None, credential: str) -> bytes | None:
-    """Read a secret from `path`, or from systemd's credential of that name. None: neither is set.
-
-    Raises ConfigError that names the file.
-    """
+    """Read a secret from `path`, or from systemd's credential of that name, without white space at
+    its ends. None: neither is set. Raises ConfigError that names the file."""
     is_optional = path is None
     if path is None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")

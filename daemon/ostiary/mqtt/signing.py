@@ -54,7 +54,9 @@ class Signer:
 
     def __post_init__(self) -> None:
         if len(self.key) < SHORTEST_KEY:
-            raise ConfigError(f"The key for signed commands needs {SHORTEST_KEY} bytes or more.")
+            raise ConfigError(
+                f"The key for signed commands needs {SHORTEST_KEY} bytes, white space not counted."
+            )
 
     def sign(self, topic: str, payload: str, now: datetime) -> SignedCommand:
         """Sign a request, as clients do."""

@@ -122,8 +122,8 @@ class CommandSettings(Section):
     signed: bool = Field(False, description="Take only commands signed with the shared key.")
     signing_key_file: Path | None = Field(
         None,
-        description="File with the shared key, 32 bytes or more. Unset: systemd's credential "
-        "command-key.",
+        description="File with the shared key, 32 bytes or more between white space, which does "
+        "not count. Unset: systemd's credential command-key.",
     )
     signing_keys: Path | None = Field(
         None,
