@@ -97,7 +97,7 @@ def _set_up(page: Page, address: str, code: str) -> None:
     page.locator("input[name=name]").fill("anna")
     page.locator("input[name=password]").fill(PASSWORD)
     page.locator("input[name=again]").fill(PASSWORD)
-    page.locator("main form button").click()
+    page.locator("main form button.primary").click()
     page.wait_for_url(f"{address}/")
 
 
