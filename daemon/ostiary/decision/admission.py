@@ -103,6 +103,17 @@ class Admission:
     waiting: Waiting | None = None
     held: tuple[Held, ...] = ()
 
+    @property
+    def is_attentive(self) -> bool:
+        """Whether somebody waits, or a PIN or a card is held."""
+        return self.waiting is not None or bool(self.held)
+
+    @property
+    def awaited(self) -> frozenset[str]:
+        """People whose PIN or card is held until their face comes."""
+        there = None if self.waiting is None else self.waiting.username
+        return frozenset(held.username for held in self.held) - {there}
+
     def decided(self, announcement: Announcement, ruling: Ruling, now: float) -> "Next":
         """The state after a face was granted or denied; `ruling` is the granted person's now."""
         state, late = self.elapsed(now)

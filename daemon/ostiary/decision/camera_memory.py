@@ -134,8 +134,7 @@ class CameraMemory:
         """The faces of this frame that are watched for movement."""
         if self.crowded_frames:
             return ()
-        here = (track for track in self.tracks if track.seen == now)
-        return tuple(track for track in here if self._is_judged(track, now))
+        return tuple(one for one in self.tracks if one.seen == now and self._is_judged(one, now))
 
     def before_it(self, now: float) -> frozenset[int]:
         """Ids of the tracks whose faces stand there: in this frame, or, where it shows none, a
@@ -351,7 +350,8 @@ class CameraMemory:
         """An attack that goes on is told again from time to time, everything else once."""
         if track.told is None or _outcome(track.told) != _outcome(decision):
             return False
-        if decision.username in self.awaited if decision.success else self.attentive:
+        is_anew = decision.success and decision.username in self.awaited
+        if is_anew or (self.attentive and not decision.success):
             return False
         is_attack = decision.reason is Reason.PRESENTATION_ATTACK
         return not (is_attack and self.attacks and self.attacks.is_news(now, self.policy))

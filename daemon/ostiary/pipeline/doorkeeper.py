@@ -146,17 +146,14 @@ class Doorkeeper:
     def is_attentive(self, door: str) -> bool:
         """Whether `door` waits for somebody, or holds a PIN or card that was shown."""
         with self._lock:
-            admission = self._admission(door)
-            return admission.waiting is not None or bool(admission.held)
+            return self._admission(door).is_attentive
 
     def attention(self, door: str) -> tuple[bool, frozenset[str]]:
         """Whether `door` is attentive, and the people whose PIN or card it holds until their face
         comes."""
         with self._lock:
             admission = self._admission(door)
-            there = None if admission.waiting is None else admission.waiting.username
-            awaited = frozenset(held.username for held in admission.held) - {there}
-            return self.is_attentive(door), awaited
+            return admission.is_attentive, admission.awaited
 
     def refused(self, door: str, reason: Reason, now: float) -> Final:
         """Take something wrong at `door` for good. Returns and raises as `decided`."""
