@@ -53,7 +53,7 @@ def embedded_broker(folder: Path) -> Iterator[int]:
         broker = Broker(config_path=str(config))
         try:
             with _children_ignore_interrupts():
-                broker.start(timeout=20)
+                broker.start(timeout=60)
         except OSError:  # somebody else took the port since
             continue
         except RuntimeError as error:

@@ -23,7 +23,7 @@ from ostiary.errors import OstiaryError
 from ostiary.vision.models import models_directory
 
 PREFERRED_PORT = 8080
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 SCENE_S = 12.0
 EMPTY_S = 3.0
 COULD_NOT_RUN = 69  # EX_UNAVAILABLE of sysexits.h

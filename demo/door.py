@@ -17,6 +17,8 @@ from ostiary.messages.events import LoginEvent
 from ostiary.messages.state import State
 from ostiary.mqtt.topics import Topics
 
+SUBSCRIBED_WITHIN_S = 60.0
+
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -47,9 +49,12 @@ class Door:
         except OSError as error:
             raise DemoError(f"The demo's MQTT broker does not answer: {error}") from error
         self._client.loop_start()
-        if not self._subscribed.wait(10):
+        if not self._subscribed.wait(SUBSCRIBED_WITHIN_S):
             self._client.loop_stop()
-            raise DemoError("The demo's MQTT broker did not accept the subscription within 10 s.")
+            raise DemoError(
+                "The demo's MQTT broker did not accept the subscription within "
+                f"{SUBSCRIBED_WITHIN_S:g} s."
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +77,7 @@ class Door:
                     f"within {timeout_s:g} s."
                 )
 
-    def register(self, username: str, portrait: bytes, timeout_s: float = 20.0) -> dict[str, Any]:
+    def register(self, username: str, portrait: bytes, timeout_s: float = 60.0) -> dict[str, Any]:
         """Register a person from a JPEG file; gives the answer's `data`. Raises DemoError."""
         transaction = str(uuid4())
         request = {

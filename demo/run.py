@@ -22,9 +22,9 @@ from ostiary.mqtt.topics import Topics
 from ostiary.vision.detect import YuNetDetector
 from ostiary.vision.models import YUNET, model_path, models_directory, needed_files
 
-ONLINE_WITHIN_S = 30.0
+ONLINE_WITHIN_S = 120.0
 SCENE_S = 3.0
-ANSWER_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 60.0
 EMPTY_S = 2.0
 """Longer than the door remembers a face that has left (1 s), so that every visitor is new."""
 

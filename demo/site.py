@@ -19,8 +19,8 @@ from ostiary.vision.models import models_directory
 
 SITE = "demo-site"
 DOORS = ("front", "garage")
-ONLINE_WITHIN_S = 60.0
-KNOWN_WITHIN_S = 20.0
+ONLINE_WITHIN_S = 120.0
+KNOWN_WITHIN_S = 60.0
 
 
 def run(output: Path, portraits: Path, models: Path | None, console: Console) -> bool:
@@ -92,7 +92,7 @@ def _joined(configs: list[Path]) -> str:
     program = Path(sys.executable).with_name("ostiary")
     with subprocess.Popen(
         [
-            *(program, "site", "admit", DOORS[1], "--role", "enroller", "--minutes", "1"),
+            *(program, "site", "admit", DOORS[1], "--role", "enroller", "--minutes", "5"),
             *("--config", configs[0]),
         ],
         stdout=subprocess.PIPE,

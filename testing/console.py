@@ -20,6 +20,7 @@ from ostiary.app.pipeline import Pipeline
 from ostiary.camera.reader import CameraReader
 from ostiary.clock import utc_now
 from ostiary.decision.camera_memory import Announcement
+from ostiary.http import server
 from ostiary.http.app import Console
 from ostiary.http.parts import ConsoleLimits
 from ostiary.local.client import LocalDoor
@@ -32,9 +33,11 @@ from ostiary.store.accounts import Accounts, ApiTokens, Role
 from ostiary.vision.engine import VisionEngine
 from testing.ports import free_port
 from testing.rules import UNMOVED
+from testing.waiting import PATIENCE_S
 
 PASSWORD = "three blue doors"
 HASTE = 10_000.0  # requests a second: tests are not to wait
+server.START_WITHIN_S = PATIENCE_S  # its thread steps back behind every other
 
 
 def console_settings(folder: Path, **sections: dict[str, Any]) -> Settings:

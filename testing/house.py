@@ -26,7 +26,9 @@ allow_unverified_enrolment = true
 tries = 3
 [rules]
 shown_within_s = 4.0
-second_person_s = 3.0
+second_person_s = 10.0
+[relay]
+pulse_s = 15.0
 [clock]
 trust = "always"
 [[doors]]

@@ -3,6 +3,7 @@ door off the bus, open none in a lockdown, learn of no duress, and put no earlie
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from ostiary.clock import utc_now
 from ostiary.commands.log_check import accept_log
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import DoorWhat, Mode, Reason
+from ostiary.mqtt.paho_client import PahoClient
 from ostiary.mqtt.security import door_key
 from ostiary.store.backup import backup
 from ostiary.store.database import Database
@@ -29,7 +31,7 @@ from testing.doorway import Doorway, door_settings
 from testing.faces import some_look
 from testing.probe import Probe
 from testing.secure_broker import BASE, EVERYTHING, SHIPPED, client, secure, start_broker
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
 
 ACL = (SHIPPED / "ostiary.acl").read_text(encoding="utf-8")
 
@@ -185,16 +187,24 @@ def door_events(
         with door:
             probe.wait(f"{TEST}/event/login", 3)
             wait_until(lambda: door.events.queue_length() == 0, "all events to be delivered")
+            probe.ask(TEST, "ping", {})  # the broker hands on the answer after all of them
         return [heard.json for heard in probe.of(f"{TEST}/door")]
 
 
 # --- duress ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def unhurried_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow broker, too, says in time whether it takes duress."""
+    monkeypatch.setattr("ostiary.mqtt.paho_client.CONNECT_TIMEOUT_S", PATIENCE_S)
+
+
 def without_duress(acl: str) -> str:
     return acl.replace("topic write ostiary/door/duress\n", "")
 
 
+@pytest.mark.usefixtures("unhurried_trial")
 def test_where_the_broker_takes_no_duress_it_is_said_at_once_and_nothing_changes_with_it(
     tmp_path: Path, authority: Authority, engine: VisionEngine
 ) -> None:
@@ -220,9 +230,22 @@ def test_where_the_broker_takes_no_duress_it_is_said_at_once_and_nothing_changes
         old.kill()
 
 
+@pytest.mark.usefixtures("unhurried_trial")
 def test_the_trial_is_heard_by_nobody_and_told_duress_by_the_guard(
-    tmp_path: Path, secured: Mosquitto, authority: Authority, engine: VisionEngine
+    tmp_path: Path,
+    secured: Mosquitto,
+    authority: Authority,
+    engine: VisionEngine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    may_let_go, release = threading.Event(), PahoClient.release
+
+    def later(client: PahoClient) -> None:
+        """The door lets a trial go by itself some seconds later; here not before it was seen."""
+        if may_let_go.is_set():
+            release(client)
+
+    monkeypatch.setattr(PahoClient, "release", later)
     settings = secure(tmp_path, secured.port, authority)
     with (
         client(secured, authority, "guard", EVERYTHING) as guard,
@@ -232,6 +255,7 @@ def test_the_trial_is_heard_by_nobody_and_told_duress_by_the_guard(
         connection = door.mqtt._client.connection
         assert connection is not None
         assert connection._client._tried
+        may_let_go.set()
         wait_until(lambda: not connection._client._tried, "the trial to be let go")
         grant(door.events, duress=True)
         assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"
@@ -239,6 +263,7 @@ def test_the_trial_is_heard_by_nobody_and_told_duress_by_the_guard(
         assert connection.alive
 
 
+@pytest.mark.usefixtures("unhurried_trial")
 def test_who_was_forced_is_told_as_soon_as_the_broker_takes_it(
     tmp_path: Path, authority: Authority, engine: VisionEngine
 ) -> None:
@@ -252,7 +277,7 @@ def test_who_was_forced_is_told_as_soon_as_the_broker_takes_it(
         ):
             grant(door.events, duress=True)
             wait_until(lambda: door.events.queue_length() == 0, "it to be delivered")
-            old.kill()
+            old.stop()  # in order, so that it keeps for the guard what comes before they are back
             (tmp_path / "broker" / "other.acl").write_text(ACL, encoding="utf-8")
             old.start()
             assert guard.wait(f"{BASE}/duress")[0].json["username"] == "Ada"

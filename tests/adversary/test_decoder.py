@@ -19,7 +19,7 @@ from ostiary.decoding import sandbox
 from ostiary.decoding.decoder import Decoder
 from ostiary.errors import DecoderUnavailable, ImageInvalid, ImageTooLarge
 from ostiary.vision.image import ImageLimits, decode_image
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
 from tests.adversary.test_picture_bombs import progressive
 
 CRASHES = 1000
@@ -33,6 +33,12 @@ def decoder() -> Iterator[Decoder]:
     with Decoder() as running:
         running.decode(small.tobytes())
         yield running
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder serves for as long as a test takes on a slow machine."""
+    monkeypatch.setattr("ostiary.decoding.decoder.SERVES_S", PATIENCE_S)
 
 
 def child_of(decoder: Decoder) -> int:
@@ -138,6 +144,7 @@ def test_a_thousand_crashes_lose_nothing(decoder: Decoder, portraits: Path) -> N
     assert len(list(Path("/proc/self/fd").iterdir())) < 200
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_crash_in_the_middle_is_an_error_and_the_next_picture_is_decoded(
     portraits: Path,
 ) -> None:
@@ -166,7 +173,11 @@ def test_a_crash_in_the_middle_is_an_error_and_the_next_picture_is_decoded(
         assert spacious.decode((portraits / "obama.jpg").read_bytes()).size
 
 
-def test_a_decoder_that_was_taken_away_is_there_again(decoder: Decoder, portraits: Path) -> None:
+def test_a_decoder_that_was_taken_away_is_there_again(
+    decoder: Decoder, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Those that are killed need a processor to end.
+    monkeypatch.setattr("ostiary.decoding.decoder.ENDS_WITHIN_S", PATIENCE_S)
     data = (portraits / "obama.jpg").read_bytes()
     decoder.decode(data)
     os.killpg(decoder.pid, signal.SIGKILL)
@@ -186,6 +197,7 @@ def test_a_decoder_whose_daemon_has_gone_ends_without_a_word(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_stopped_decoder_is_given_up_and_replaced(decoder: Decoder, portraits: Path) -> None:
     data = (portraits / "obama.jpg").read_bytes()
     decoder.decode(data)
@@ -208,6 +220,7 @@ def test_bombs_cost_the_door_little_time_and_memory(decoder: Decoder) -> None:
     assert memory_mb(child_of(decoder)) < 300
 
 
+@pytest.mark.measures  # beside others it would measure for how long it waits for a processor
 def test_a_decoded_command_costs_at_most_two_milliseconds_more(
     decoder: Decoder, portraits: Path
 ) -> None:
@@ -238,8 +251,12 @@ def test_the_decoding_process_signals_nobody_but_itself() -> None:
         assert (os.WTERMSIG(status) or None) == ends_by
 
 
-def test_what_was_no_picture_had_its_decoder_to_itself(decoder: Decoder, portraits: Path) -> None:
+@pytest.mark.usefixtures("unhurried")
+def test_what_was_no_picture_had_its_decoder_to_itself(
+    decoder: Decoder, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever it made of it, that is not there for the next."""
+    monkeypatch.setattr("ostiary.decoding.decoder.SPARE_S", 20.0)  # to end in, on a slow machine
     seen: set[int] = set()
     for _ in range(5):
         decoder.decode((portraits / "obama.jpg").read_bytes())

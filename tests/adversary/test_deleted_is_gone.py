@@ -22,6 +22,7 @@ from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.cameras import until
 from testing.daemon import BASE, DaemonProcess, write_config
+from testing.enrolment import register_at_the_camera
 from testing.faces import some_look
 from testing.ports import free_port
 from testing.probe import Probe
@@ -72,8 +73,7 @@ def test_a_deleted_person_is_in_no_file_backup_log_or_retained_message(
     database = home / "ostiary.db"
     with DaemonProcess(config, **environment), Probe(broker.port, f"{BASE}/#") as probe:
         probe.wait(f"{BASE}/event/login")
-        registered = probe.ask(BASE, "register", {"username": NAME, "source": "camera"})
-        assert registered["status"] == "ok"
+        register_at_the_camera(probe, NAME)
         probe.wait_until(lambda: NAME in str([h.payload for h in probe.of(f"{BASE}/door")]))
         until(lambda: bool(rows(database, PICTURES)))
         pictures = dict(rows(database, PICTURES))

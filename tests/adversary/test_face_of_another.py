@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -31,8 +32,10 @@ from tests.adversary.test_tailgating import standing
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
 TWO = Ruling(two_person=True)
 FPS = 10
-PATIENT = Policy(cooldown_s=60.0, decide_within_s=60.0)
-"""A slow machine may see too few frames in five seconds to be sure."""
+PATIENT = Policy(cooldown_s=60.0, decide_within_s=60.0, forget_after_s=10.0)
+"""A slow machine may see too few frames in five seconds to be sure, and none for more than one."""
+GOING = replace(PATIENT, forget_after_s=1.0)
+"""Whoever leaves is gone as soon as at any door."""
 
 
 def pictures(engine: VisionEngine, portraits: Path, *names: str) -> dict[str, bytes]:
@@ -72,7 +75,12 @@ def asking_for_a_pin(
             folder, engine, camera.url, known, PATIENT, fps=FPS, needs=Factor.FACE_AND_PIN
         ) as door,
     ):
-        yield door, lambda name: camera.show(stays(shown[name]))
+
+        def show(name: str) -> None:
+            door.recognition.apply(GOING if name == "nobody" else PATIENT)
+            camera.show(stays(shown[name]))
+
+        yield door, show
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ OTHERS = [
 def door(tmp_path_factory: pytest.TempPathFactory, engine: VisionEngine) -> Iterator[ConsoleDoor]:
     http = {"legacy_api": "token"}
     settings = console_settings(tmp_path_factory.mktemp("door"), http=http)
-    with ConsoleDoor(settings, engine, served=ConsoleLimits(request_s=20.0)) as running:
+    served = ConsoleLimits(request_s=3 * PATIENCE_S)  # 11 MB, on a slow machine
+    with ConsoleDoor(settings, engine, served=served) as running:
         running.operator()
         yield running
 

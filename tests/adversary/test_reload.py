@@ -12,6 +12,7 @@ import pytest
 from testing.broker import Mosquitto
 from testing.cameras import until
 from testing.daemon import BASE, DaemonProcess, write_config
+from testing.enrolment import register_at_the_camera
 from testing.ports import free_port
 from testing.probe import Probe
 from testing.recognizing import written
@@ -51,8 +52,7 @@ def test_reloads_neither_leak_nor_forget_who_was_let_in_a_moment_ago(
         config = write_config(tmp_path, broker.port, models, camera, MORE.format(port=free_port()))
         with DaemonProcess(config) as daemon, Probe(broker.port, f"{BASE}/#") as probe:
             probe.wait_for(f"{BASE}/availability", b"online")
-            answer = probe.ask(BASE, "register", {"username": "obama", "source": "camera"})
-            assert answer["status"] == "ok"
+            register_at_the_camera(probe, "obama")
             until(lambda: granted(tmp_path) == 1)
             before = (0.0, 0)
             for number in range(WARM_UP + reloads):

@@ -15,11 +15,19 @@ from ostiary.store.users import Users
 from testing.broker import Mosquitto
 from testing.cameras import until
 from testing.daemon import BASE, DaemonProcess, write_config
+from testing.enrolment import register_at_the_camera
 from testing.probe import Probe
 
 LOGIN = f"{BASE}/event/login"
 NAME = "Barack Xyzzy Obama"
 KEY = "a key that is kept apart from the disk"
+UNHURRIED = """\
+[access]
+decide_within_s = 60
+forget_after_s = 10
+cooldown_s = 1200
+"""
+"""However slow the machine, it sees enough of a face to decide, and tells each decision once."""
 
 
 def test_with_a_key_that_this_machine_cannot_open_nobody_is_kept_in_the_plain(
@@ -59,13 +67,12 @@ def test_a_disk_copied_without_its_key_tells_nobody_and_opens_for_nobody(
     door.mkdir()
     key_file = tmp_path / "store.key"
     key_file.write_text(KEY)
-    config = write_config(door, broker.port, models, at_the_door)
+    config = write_config(door, broker.port, models, at_the_door, UNHURRIED)
     key = {"OSTIARY_STORE__KEY_FILE": str(key_file)}
 
     with DaemonProcess(config, **key):
         probe.wait(LOGIN)
-        answer = probe.ask(BASE, "register", {"username": NAME, "source": "camera"})
-        assert answer["status"] == "ok"
+        register_at_the_camera(probe, NAME)
         assert probe.wait(LOGIN, 2)[1].json["username"] == NAME
         shutil.copytree(door, tmp_path / "copy")
     with Database.open(door / "ostiary.db", KEY.encode()) as database:

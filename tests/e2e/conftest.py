@@ -40,6 +40,7 @@ def fresh(
         tmp_path,
         access={"cooldown_s": 1.0, "decide_within_s": 20.0},
         store={"keep_snapshots_days": 1.0},
+        relay={"pulse_s": 60.0},  # a slow page still finds a door open that was opened once
     )
     with (
         Camera(scenes["empty"]) as camera,

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Route, expect
 from ostiary.messages.decision import Decision
 from ostiary.messages.words import Reason
 from testing.faces import some_look
-from tests.e2e.browsing import Open, Stage, shoot
+from tests.e2e.browsing import Open, Stage, shoot, take_the_picture
 
 OFFICE = {
     "name": "Office",
@@ -173,8 +173,7 @@ def test_a_visitor_is_enrolled_in_two_taps_and_their_end_is_seen(stage: Stage, v
     page.get_by_label("Name").fill("Plumber")
     page.get_by_label("Tomorrow").check()
     expect(page.locator("#guidance")).to_have_text("Good: hold still")
-    page.get_by_role("button", name="Take the picture").click()
-    expect(page.locator("#outcome")).to_contain_text("is registered")
+    take_the_picture(page, "is registered")
     shoot(page, "visitor-enrolled")
     until = stage.door.services.rules.person("Plumber").valid_until
     assert until is not None

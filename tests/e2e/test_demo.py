@@ -11,10 +11,14 @@ from pathlib import Path
 import cv2
 import pytest
 
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+DEMO_WITHIN_S = 800
+"""On however busy a machine: every scene may take its time, and they come one after another."""
+
+pytestmark = pytest.mark.timeout(DEMO_WITHIN_S + 100)
 
 
 def command(output: Path, *options: str | Path) -> list[str]:
@@ -28,7 +32,7 @@ def demo(output: Path, *options: str | Path) -> subprocess.CompletedProcess[str]
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=DEMO_WITHIN_S,
         check=False,
     )
 
@@ -114,7 +118,11 @@ def test_nothing_is_left_running_when_it_is_interrupted(
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "is online" in log.read_text(encoding="utf-8"), "the demo's daemon")
+        wait_until(  # the scenes are drawn, and the broker and the daemon start, before that
+            lambda: "is online" in log.read_text(encoding="utf-8"),
+            "the demo's daemon",
+            4 * PATIENCE_S,
+        )
         started = children(process.pid)
         assert len(started) == 2, "the broker and the daemon"
         process.send_signal(number)

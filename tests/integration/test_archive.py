@@ -151,6 +151,7 @@ def test_while_postgresql_is_away_the_broker_keeps_what_is_said(
             postgres.start()
             with psycopg.connect(postgres.url, autocommit=True) as again:
                 wait_for(again, 19)
+                wait_until(lambda: count(again, table="refused") == 1, "what was refused")
                 row = again.execute("SELECT topic, payload FROM refused").fetchone()
                 assert row == ("ostiary/door/event/login", b"no event")
         finally:

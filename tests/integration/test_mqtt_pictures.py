@@ -1,6 +1,7 @@
 """Pictures of decisions on a real broker: who sees them, and that nothing waits for them."""
 
 import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,7 @@ def test_a_decision_is_followed_by_its_picture_which_nobody_keeps(
 ) -> None:
     with Doorway(door_settings(tmp_path, broker.port, mqtt=ON), engine) as door:
         registered(door, "Ada")
+        began = time.monotonic()
         first = decide(door, username="Ada")
         probe.wait(PICTURE)
         second = decide(door, Reason.UNKNOWN_FACE)
@@ -64,7 +66,9 @@ def test_a_decision_is_followed_by_its_picture_which_nobody_keeps(
         assert picture.correlation == str(seq).encode()
         assert not picture.retain
         assert picture.expiry_s is not None
-        assert EXPIRY_S - 10 <= picture.expiry_s <= EXPIRY_S
+        took_s = picture.at - began
+        # The door and the broker each count whole seconds.
+        assert EXPIRY_S - took_s - 2 <= picture.expiry_s <= EXPIRY_S
         assert len(picture.payload) <= BYTES
         assert cv2.imdecode(np.frombuffer(picture.payload, np.uint8), 1) is not None
     topics = [heard.topic for heard in probe.heard if heard.topic in (PICTURE, LOGIN)]
@@ -112,6 +116,12 @@ def test_who_was_deleted_meanwhile_is_shown_to_nobody(
     assert len(probe.of(PICTURE)) == 1
 
 
+def under_way(door: Doorway) -> int:
+    """How many events were sent that the broker has not acknowledged."""
+    flight = door.mqtt._publisher._flight
+    return 0 if flight is None else len(flight.unacknowledged)
+
+
 def test_events_wait_for_no_picture_however_many_there_are(
     tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
 ) -> None:
@@ -121,6 +131,8 @@ def test_events_wait_for_no_picture_however_many_there_are(
         broker.pause()
         for _ in range(3 * WAITING):
             decide(door, Reason.UNKNOWN_FACE)
+        # Before an event that a slow machine sends only later, a picture would be allowed to go.
+        wait_until(lambda: under_way(door) == 3 * WAITING, "all events to be sent")
         broker.resume()
         probe.wait(LOGIN, 3 * WAITING)
         probe.wait(PICTURE)
@@ -131,9 +143,13 @@ def test_events_wait_for_no_picture_however_many_there_are(
 
 
 def test_a_picture_is_not_kept_for_a_broker_that_is_away(
-    tmp_path: Path, broker: Mosquitto, probe: Probe, engine: VisionEngine
+    tmp_path: Path, broker: Mosquitto, engine: VisionEngine
 ) -> None:
-    with Doorway(door_settings(tmp_path, broker.port, mqtt=ON), engine) as door:
+    with (
+        # The broker keeps its session, and so what the door tells before this client is back, too.
+        Probe(broker.port, f"{BASE}/#", client_id="listener") as probe,
+        Doorway(door_settings(tmp_path, broker.port, mqtt=ON), engine) as door,
+    ):
         broker.kill()
         wait_until(lambda: not door.mqtt.is_connected, "the door to miss its broker")
         decide(door, Reason.UNKNOWN_FACE)

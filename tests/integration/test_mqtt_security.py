@@ -2,7 +2,6 @@
 
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from testing.broker import Mosquitto
 from testing.certificates import Authority
 from testing.doorway import Doorway, door_settings
 from testing.faces import some_look
+from testing.patient import wait_long_for_the_broker
 from testing.ports import free_port
 from testing.secure_broker import (
     BASE,
@@ -27,6 +27,7 @@ from testing.secure_broker import (
     secure,
     start_broker,
 )
+from testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,20 @@ def broker(tmp_path: Path, authority: Authority) -> Iterator[Mosquitto]:
     running.kill()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words are of what the broker does, and not of a busy machine."""
+    wait_long_for_the_broker(monkeypatch)
+
+
 def why_not(settings: Any, engine: VisionEngine) -> str:
     """The words with which the connection fails."""
     door = Doorway(settings, engine)
     door.mqtt.start()
     try:
+        wait_until(lambda: door.mqtt.error, "the connection to fail")
         with pytest.raises(BrokerUnavailable) as refused:
-            door.mqtt.wait_connected(3)
+            door.mqtt.wait_connected(0)
         return refused.value.message
     finally:
         door.mqtt.stop()
@@ -103,6 +111,7 @@ def test_only_an_operator_may_send_commands(
         client(broker, authority, role) as other,
     ):
         other.send(f"{BASE}/request/ping", {"transaction": "forbidden"})
+        other.wait_refused(1)
         operator.ask(BASE, "ping", {})
         answers = [heard.json.get("transaction") for heard in operator.of(f"{BASE}/response/ping")]
         assert "forbidden" not in answers
@@ -137,8 +146,7 @@ def test_a_door_that_may_not_publish_keeps_its_events_and_says_so(
     with Doorway(settings, engine) as door:
         with structlog.testing.capture_logs() as logs:
             door.people.register("Ada", [some_look()], door.services.clock(), source="cli")
-            time.sleep(1)
-        assert any("ACL" in entry.get("reason", "") for entry in logs)
+            wait_until(lambda: any("ACL" in entry.get("reason", "") for entry in logs), "the words")
         assert door.events.queue_length() == 1
         assert door.mqtt.refused_topics == (f"{BASE}/event/user",)
 

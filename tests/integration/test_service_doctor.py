@@ -47,7 +47,9 @@ from testing.certificates import Authority
 from testing.daemon import DaemonProcess, write_config
 from testing.datagrams import listening
 from testing.faces import of_one_family, some_descriptor
+from testing.patient import wait_long_for_the_broker
 from testing.ports import free_port
+from testing.waiting import PATIENCE_S
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -55,6 +57,25 @@ NOT_PERMITTED = """
 allow_anonymous true
 acl_file {acl}
 """
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no fault of a broker that answers."""
+    wait_long_for_the_broker(monkeypatch)
+
+
+@pytest.fixture
+def rates_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no fault of a camera, either: it is not called slow or late."""
+    monkeypatch.setattr("ostiary.service.doctor.cameras.SLOW", 0.0)
+    monkeypatch.setattr("ostiary.service.doctor.cameras.FIRST_WITHIN_S", PATIENCE_S)
+
+
+@pytest.fixture
+def never_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a busy machine needs for a frame, only the rate of the camera counts."""
+    monkeypatch.setattr("ostiary.service.doctor.vision.TOO_SLOW_S", PATIENCE_S)
 
 
 def levels(*checks: Check) -> dict[str, Level]:
@@ -114,12 +135,14 @@ def test_a_provider_that_is_not_to_be_had_is_yellow(models: Path) -> None:
     assert "cpu is used" in check.found
 
 
+@pytest.mark.usefixtures("never_too_slow")
 def test_the_time_budget_names_every_stage(models: Path) -> None:
-    (check,) = check_budget(VisionSettings(models=models), (CameraSettings(fps=2),))
+    (check,) = check_budget(VisionSettings(models=models), (CameraSettings(fps=0.1),))
     assert check.level is Level.GREEN
     assert all(stage in check.found for stage in ("detect", "liveness", "describe"))
 
 
+@pytest.mark.usefixtures("never_too_slow")
 def test_work_that_does_not_fit_between_frames_is_yellow(models: Path) -> None:
     (check,) = check_budget(VisionSettings(models=models), (CameraSettings(fps=120),))
     assert check.level is Level.YELLOW
@@ -128,6 +151,7 @@ def test_work_that_does_not_fit_between_frames_is_yellow(models: Path) -> None:
 # --- cameras --------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("rates_do_not_matter")
 def test_a_camera_that_shows_a_lit_sharp_picture_is_green(tmp_path: Path, portraits: Path) -> None:
     picture = portrait(portraits)
     camera = folder_camera(tmp_path / "camera", picture, picture[:, ::-1])
@@ -182,6 +206,7 @@ def test_a_night_cameras_grey_picture_is_told(tmp_path: Path, portraits: Path) -
     assert only(checks, "camera front faces").found.startswith("no_colour")
 
 
+@pytest.mark.usefixtures("rates_do_not_matter")
 @pytest.mark.parametrize(
     ("size", "level"),
     [

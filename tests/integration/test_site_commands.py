@@ -10,7 +10,13 @@ import pytest
 
 from testing.broker import Mosquitto
 from testing.site import Site, SiteDoor, ostiary
-from testing.waiting import wait_until
+from testing.waiting import PATIENCE_S, wait_until
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that says nothing for a while has not said all: its last message ends the wait."""
+    monkeypatch.setattr("ostiary.cli.site_connection.QUIET_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

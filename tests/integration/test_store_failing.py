@@ -22,6 +22,7 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.face import Face
 from testing.broker import Mosquitto
 from testing.daemon import BASE, DaemonProcess, write_config
+from testing.enrolment import answer_at_the_camera, register_at_the_camera
 from testing.probe import Probe
 from testing.recognizing import recognizing
 from testing.waiting import wait_until
@@ -86,18 +87,17 @@ def test_a_full_disk_is_told_at_once_in_one_line_and_is_over_by_itself(
         probe.wait(LOGIN)
         probe.wait_until(lambda: newest()["health"] == "ok")
         size = (tmp_path / "ostiary.db-wal").stat().st_size
-        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         full_at = time.time()
-        probe.ask(BASE, "register", {"username": "Barack", "source": "camera"})
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        answer_at_the_camera(probe, "Barack")
         probe.wait_until(lambda: "database_unwritable" in newest()["problems"], 60)
         assert newest()["health"] == "failed"
         for _ in range(3):  # somebody goes on standing there, and somebody asks
-            refused = probe.ask(BASE, "register", {"username": "Barack", "source": "camera"})
+            refused = answer_at_the_camera(probe, "Barack")
             assert refused["error"]["code"] == "database_unwritable"
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, UNLIMITED)
         probe.wait_until(lambda: newest()["health"] == "ok")
-        taken = probe.ask(BASE, "register", {"username": "Barack", "source": "camera"})
-        assert taken["status"] == "ok"
+        register_at_the_camera(probe, "Barack")
         probe.wait_until(lambda: probe.of(LOGIN)[-1].json["success"])
     lines = [json.loads(line) for line in daemon.log.splitlines() if line.startswith("{")]
     meanwhile = [

@@ -41,7 +41,7 @@ def client(port: int, name: str) -> tuple[paho.Client, "queue.Queue[tuple[bytes,
 def test_it_keeps_what_is_retained_for_those_who_come_later(tmp_path: Path) -> None:
     with embedded_broker(tmp_path) as port:
         door, _ = client(port, "door")
-        door.publish(TOPIC, b"online", qos=1, retain=True).wait_for_publish(5)
+        door.publish(TOPIC, b"online", qos=1, retain=True).wait_for_publish(60)
         building, told = client(port, "building")
         assert told.get(timeout=60) == (b"online", True)
         for one in (door, building):

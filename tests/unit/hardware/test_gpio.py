@@ -12,7 +12,8 @@ from ostiary.hardware.gpio import GpioLine, Relay, lines_of, release
 from ostiary.settings import CameraSettings, RelaySettings, Settings
 from testing.waiting import wait_until
 
-PULSE_S = 0.2
+PULSE_S = 1.0
+"""A busy machine gives a thread its turn within a part of it."""
 
 
 class Wire:
@@ -59,18 +60,18 @@ def test_a_pulse_opens_at_once_and_closes_after_its_time(relay: Relay, wire: Wir
     wire.wait(True)
     wire.wait(False)
     (opened, _), (closed, _) = wire.levels
-    assert opened - asked < 0.1
+    assert opened - asked < PULSE_S / 2
     assert closed - asked >= PULSE_S
 
 
 def test_a_second_pulse_holds_open_and_does_not_close_in_between(relay: Relay, wire: Wire) -> None:
     relay.pulse()
     wire.wait(True)
-    time.sleep(PULSE_S / 2)
+    time.sleep(PULSE_S / 4)
     relay.pulse()
     wire.wait(False)
     assert [active for _, active in wire.levels] == [True, False]
-    assert wire.levels[1][0] - wire.levels[0][0] >= 1.5 * PULSE_S
+    assert wire.levels[1][0] - wire.levels[0][0] >= 1.25 * PULSE_S
 
 
 def test_nothing_opens_without_a_pulse(relay: Relay, wire: Wire) -> None:
@@ -93,7 +94,7 @@ def test_a_line_that_fails_for_a_moment_is_closed_as_soon_as_it_works(
     relay.pulse()
     wire.wait(True)
     wire.cut = True
-    time.sleep(2 * PULSE_S)
+    time.sleep(1.5 * PULSE_S)
     assert wire.active
     wire.cut = False
     wire.wait(False)
