@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import requests
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync import client
 from websockets.sync.connection import Connection
 
 from ostiary.clock import utc_now
@@ -33,6 +33,8 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image
 from testing.console import ConsoleDoor, console_settings
 from testing.waiting import PATIENCE_S, wait_until
+
+connect = partial(client.connect, open_timeout=PATIENCE_S)
 
 
 def read(path: Path) -> BGRImage:
