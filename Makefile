@@ -31,7 +31,7 @@ GROUPS ?= $(wildcard ../shared/faces_by_group)
 ONLY_GROUPS = $(and $(filter command,$(origin GROUPS)),$(filter file,$(origin FACES)))
 ATTACKS ?= $(wildcard ../shared/attacks/door)
 
-.PHONY: accuracy adversary arm check containers device fuzz image liveness lock pictures help setup demo test test-again test-long test-all test-machines test-beside lint format bench export console chaos deb apt wheels site soak debian homeassistant clean
+.PHONY: accuracy adversary arm check containers device fuzz image liveness lock pictures help setup demo test test-long test-all test-machines test-beside lint format bench export console chaos deb apt wheels site soak debian homeassistant clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,9 +83,6 @@ homeassistant: ## install a Home Assistant for the one test that needs it
 
 test: debian setup ## whether the product works: every test but those of test-long
 	$(TOGETHER) -m "not ($(LATER))" --left-to "make test-long" $(ARGS)
-
-test-again: ## what failed in the last run, alone: a test that passes now is named above, and is to be mended
-	$(PYTEST) --last-failed --last-failed-no-failures none -m "not ($(LATER))" $(ARGS)
 
 test-long: debian containers setup homeassistant ## the rest: machines, packages, kills by the thousand, Home Assistant
 	@$(MAKE) --no-print-directory --jobs 2 test-machines test-beside
