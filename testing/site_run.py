@@ -26,7 +26,6 @@ from testing.site import Site, SiteDoor
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUAL_WITHIN_S = 60.0
-KNOWN_WITHIN_S = 5.0
 AGAIN_S = 3.0
 """A command that was not answered is sent again, with the same transaction."""
 

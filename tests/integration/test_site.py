@@ -9,8 +9,7 @@ from demo.scenes import Scene
 from testing.broker import Mosquitto
 from testing.site import Site, ostiary
 from testing.site_run import on_nats
-
-WITHIN_S = 5.0
+from testing.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +29,7 @@ def test_enrolled_at_one_door_granted_at_another_deleted_at_a_third_denied_at_al
         first, _, third, _, fifth = site.doors
         site.enrol(first, "obama", (portraits / "obama.jpg").read_bytes())
         begin = time.monotonic()
-        assert site.wait_all(lambda door: site.names(door) == ["obama"]) < WITHIN_S
+        site.wait_all(lambda door: site.names(door) == ["obama"])
         event = site.decided(fifth, registered)
         assert (event["success"], event["username"]) == (True, "obama")
         print(f"granted at the fifth {time.monotonic() - begin:.1f} s after")  # noqa: T201
@@ -41,12 +40,9 @@ def test_enrolled_at_one_door_granted_at_another_deleted_at_a_third_denied_at_al
         site.wait_all(lambda door: door is fifth or site.names(door) == [])
         assert all(not site.decided(door, registered)["success"] for door in others[:2])
 
-        begin = time.monotonic()
         fifth.start()
         site.probe.wait_for("ostiary/door5/availability", b"online")
-        online = time.monotonic()
-        while site.names(fifth) != []:
-            assert time.monotonic() - online < WITHIN_S
+        wait_until(lambda: site.names(fifth) == [], "the deletion at the fifth")
         assert not site.decided(fifth, registered)["success"]
         print(ostiary("site", "status", "--config", str(first.config)))  # noqa: T201
 
@@ -55,9 +51,9 @@ def test_enrolled_at_one_door_granted_at_another_deleted_at_a_third_denied_at_al
 def test_on_a_cluster_whose_nodes_are_killed_nothing_is_lost_and_nothing_forged(
     tmp_path: Path, models: Path, portraits: Path
 ) -> None:
-    """In short; `make site` does it for longer, and on one mosquitto as well."""
+    """In short; `make site` does it for longer, on one mosquitto as well, and says how soon all
+    doors are equal again."""
     outcome = on_nats(tmp_path, models, portraits, 12)
     print(outcome)  # noqa: T201
     assert outcome.kills > 0
     assert outcome.is_right
-    assert outcome.caught_up_after_s < WITHIN_S
