@@ -13,7 +13,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from ostiary.camera.frame import Frame
+from ostiary.camera.frame import CameraStatus, Frame
 from ostiary.camera.reader import CameraReader
 from ostiary.errors import TimedOut
 from ostiary.settings import CameraSettings
@@ -30,6 +30,15 @@ def reader(source: str | Path, **settings: object) -> CameraReader:
 def until(what: Callable[[], bool]) -> None:
     """Wait until it holds, and say by its own words what did not."""
     wait_until(what, inspect.getsource(what).strip())
+
+
+def is_ok(camera: CameraReader) -> bool:
+    return camera.state.status is CameraStatus.OK
+
+
+def is_undisturbed(camera: CameraReader) -> bool:
+    """Whether it is well and was never reconnected. A hang of the machine stalls a camera, too."""
+    return (camera.state.status, camera.state.reconnects) == (CameraStatus.OK, 0)
 
 
 def watch(camera: CameraReader, seconds: float) -> list[Frame]:

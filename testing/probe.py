@@ -154,6 +154,18 @@ class Probe:
         code: str = answer["error"]["code"]
         return code
 
+    def first_login(self, base: str, reason: str, after: int = 0) -> Any:
+        """The first decision for `reason` of those that come after the event with the number
+        `after`. Whoever stays is not told the same twice, so it may be heard before it is asked
+        for; and a slow machine may say more before."""
+
+        def found() -> list[Any]:
+            logins = [heard.json for heard in self.of(f"{base}/event/login")]
+            return [each for each in logins if each["seq"] > after and each["reason"] == reason]
+
+        self.wait_until(lambda: bool(found()))
+        return found()[0]
+
     def response(
         self, base: str, command: str, transaction: str, timeout_s: float = PATIENCE_S
     ) -> Any:

@@ -202,7 +202,7 @@ def invite(holder: SiteDoor, door: SiteDoor) -> None:
     """Admit one more: a code is shown at one, and typed at the other."""
     with subprocess.Popen(
         [
-            *(*OSTIARY, "site", "admit", door.name, "--role", "enroller", "--minutes", "1"),
+            *(*OSTIARY, "site", "admit", door.name, "--role", "enroller", "--minutes", "5"),
             *("--config", str(holder.config)),
         ],
         stdout=subprocess.PIPE,

@@ -15,7 +15,6 @@ from demo.stream import Camera
 from ostiary.clock import utc_now
 from ostiary.decision.admission import Admission, Need
 from ostiary.decision.camera_memory import Announcement
-from ostiary.decision.policy import Policy
 from ostiary.decision.rules import Ruling
 from ostiary.errors import DatabaseUnwritable
 from ostiary.messages.decision import Decision
@@ -27,14 +26,14 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image, encode_jpeg
 from testing.cameras import until
 from testing.recognizing import Recognizing, recognizing
+from testing.rules import PATIENT
 from tests.adversary.test_tailgating import standing
 
 PIN = Ruling(needs=Factor.FACE_AND_PIN)
 TWO = Ruling(two_person=True)
 FPS = 10
-PATIENT = Policy(cooldown_s=60.0, decide_within_s=60.0, forget_after_s=10.0)
-"""A slow machine may see too few frames in five seconds to be sure, and none for more than one."""
-GOING = replace(PATIENT, forget_after_s=1.0)
+STAYING = replace(PATIENT, cooldown_s=60.0)
+GOING = replace(STAYING, forget_after_s=1.0)
 """Whoever leaves is gone as soon as at any door."""
 
 
@@ -72,12 +71,12 @@ def asking_for_a_pin(
     with (
         Camera(stays(shown[first]), FPS) as camera,
         recognizing(
-            folder, engine, camera.url, known, PATIENT, fps=FPS, needs=Factor.FACE_AND_PIN
+            folder, engine, camera.url, known, STAYING, fps=FPS, needs=Factor.FACE_AND_PIN
         ) as door,
     ):
 
         def show(name: str) -> None:
-            door.recognition.apply(GOING if name == "nobody" else PATIENT)
+            door.recognition.apply(GOING if name == "nobody" else STAYING)
             camera.show(stays(shown[name]))
 
         yield door, show

@@ -18,11 +18,9 @@ from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import encode_jpeg
 from testing.cameras import MjpegCamera, until
 from testing.recognizing import Recognizing, recognizing
-from testing.waiting import PATIENCE_S
+from testing.rules import PATIENT
 
-USUAL = Policy(forget_after_s=10.0)
-PATIENT = replace(USUAL, decide_within_s=PATIENCE_S)
-"""A slow machine sees too few frames in five seconds, and none for more than one."""
+USUAL = replace(PATIENT, decide_within_s=Policy().decide_within_s)
 
 
 class ShiftedStill(MjpegCamera):

@@ -6,17 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ostiary.decision.policy import Policy
 from ostiary.vision.arrays import BGRImage
 from ostiary.vision.engine import VisionEngine
 from ostiary.vision.image import decode_image, encode_jpeg
 from testing.cameras import until
 from testing.recognizing import recognizing
-from testing.waiting import PATIENCE_S
+from testing.rules import PATIENT
 
 SIDE = 480
-PATIENT = Policy(decide_within_s=PATIENCE_S, forget_after_s=10.0)
-"""A slow machine sees too few frames in five seconds, and none for more than one."""
 
 
 def standing(portrait: Path, engine: VisionEngine) -> BGRImage:

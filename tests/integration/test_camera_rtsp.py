@@ -12,7 +12,7 @@ import pytest
 
 from ostiary.camera.frame import CameraStatus
 from ostiary.camera.reader import CameraReader
-from testing.cameras import ages, is_fresh, reader, until, watch
+from testing.cameras import ages, is_fresh, is_ok, reader, until, watch
 from testing.ports import free_port
 from testing.rtsp import RtspServer
 from testing.waiting import PATIENCE_S
@@ -29,13 +29,9 @@ def camera(port: int) -> Iterator[CameraReader]:
         yield reading
 
 
-def ok(camera: CameraReader) -> bool:
-    return camera.state.status is CameraStatus.OK
-
-
 def test_a_frame_is_new_when_handed_over(port: int, camera: CameraReader) -> None:
     with RtspServer(port, fps=15):
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         until(lambda: is_fresh(camera, 30, at_most_s=0.2))
         until(lambda: camera.state.fps == pytest.approx(15, abs=3))
         state = camera.state
@@ -56,19 +52,19 @@ def test_the_pictures_of_the_probing_are_never_handed_over(port: int) -> None:
 def test_a_server_started_late_is_found(port: int, camera: CameraReader) -> None:
     until(lambda: camera.state.status is CameraStatus.ABSENT)
     with RtspServer(port):
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         until(lambda: is_fresh(camera, 5))
 
 
 def test_a_killed_server_is_noticed_and_found_again(port: int, camera: CameraReader) -> None:
     with RtspServer(port):
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         ages(camera, 5)
     until(lambda: camera.state.status is CameraStatus.RECONNECTING)
     time.sleep(1)
     assert camera.newest(0, 1.0) is None
     with RtspServer(port):
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         until(lambda: is_fresh(camera, 5))
         assert camera.state.reconnects >= 1  # a slow machine may stall it once more
 
@@ -77,16 +73,16 @@ def test_a_frozen_server_is_stalled_and_back_with_new_pictures_only(
     port: int, camera: CameraReader
 ) -> None:
     with RtspServer(port) as server:
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         ages(camera, 5)
         server.freeze()
         until(lambda: camera.state.status is CameraStatus.STALLED)
         assert camera.newest(0, 0.2) is None
         time.sleep(4)
-        assert not ok(camera)
+        assert not is_ok(camera)
         assert camera.newest(0, 0.2) is None
         server.thaw()
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         until(lambda: is_fresh(camera, 10))
 
 
@@ -94,7 +90,7 @@ def test_a_hang_too_short_for_a_stall_brings_no_old_pictures(
     port: int, camera: CameraReader
 ) -> None:
     with RtspServer(port) as server:
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         ages(camera, 15)
 
         def are_new_after_a_hang() -> bool:
@@ -111,27 +107,27 @@ def test_a_held_picture_is_frozen_though_the_stream_goes_on(
     port: int, camera: CameraReader
 ) -> None:
     with RtspServer(port) as server:
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         ages(camera, 5)
         server.hold_picture()
         until(lambda: camera.state.view == "frozen")
         assert camera.state.status is CameraStatus.STALLED
         assert camera.newest(0, 0.3) is None
         server.hold_picture()
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         until(lambda: is_fresh(camera, 5))
 
 
 def test_a_server_restarted_with_another_size_is_followed(port: int, camera: CameraReader) -> None:
     with RtspServer(port, width=640, height=480):
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
         assert camera.state.width == 640
     with RtspServer(port, width=1280, height=720):
         until(lambda: camera.state.width == 1280)
         frame = camera.newest(0, PATIENCE_S)
         assert frame is not None
         assert frame.image.shape == (720, 1280, 3)
-        until(lambda: ok(camera))
+        until(lambda: is_ok(camera))
 
 
 def test_real_portraits_arrive_as_they_were_sent(
@@ -147,7 +143,7 @@ def test_real_portraits_arrive_as_they_were_sent(
         frame = camera.newest(0, PATIENCE_S)
         assert frame is not None
         assert cv2.PSNR(frame.image, portrait.astype(np.uint8)) > 25
-        until(lambda: len(watch(camera, 3)) > 1 and ok(camera))
+        until(lambda: len(watch(camera, 3)) > 1 and is_ok(camera))
 
 
 def test_a_login_works_and_a_wrong_one_is_explained(port: int) -> None:

@@ -8,11 +8,10 @@ from statistics import median
 import pytest
 
 from ostiary.camera.frame import CameraStatus
-from ostiary.camera.reader import CameraReader
 from ostiary.service.doctor.cameras import check_camera
 from ostiary.service.doctor.check import Level
 from ostiary.settings import CameraSettings
-from testing.cameras import reader, until
+from testing.cameras import is_ok, is_undisturbed, reader, until
 from testing.certificates import self_signed
 from testing.odd_rtsp import OddRtsp, encoded
 from testing.waiting import PATIENCE_S, wait_until
@@ -59,20 +58,11 @@ def test_stamps_that_are_all_the_same_or_begin_anew_are_survived(
 ) -> None:
     def are_survived() -> bool:
         with OddRtsp(stream, stamp_of=stamp_of) as served, reader(served.url) as camera:
-            until(lambda: camera.state.status is CameraStatus.OK)
+            until(lambda: is_ok(camera))
             time.sleep(4)
             return is_undisturbed(camera)
 
     until(are_survived)
-
-
-def is_ok(camera: CameraReader) -> bool:
-    return camera.state.status is CameraStatus.OK
-
-
-def is_undisturbed(camera: CameraReader) -> bool:
-    """A hang of the machine may stall or reconnect a camera, so tests wait until it is not."""
-    return (camera.state.status, camera.state.reconnects) == (CameraStatus.OK, 0)
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["sets announced", "sets in the stream"])
@@ -84,8 +74,8 @@ def test_a_camera_with_rare_key_frames_is_waited_for_while_packets_flow(
             OddRtsp(rare, runs_on=True, sets_announced=announced) as served,
             reader(served.url, stall_after_s=1, open_timeout_s=3) as camera,
         ):
-            until(lambda: camera.state.status is CameraStatus.OK)
-            return (served.connections, camera.state.reconnects) == (1, 0)
+            until(lambda: is_ok(camera))
+            return served.connections == 1 and camera.state.reconnects == 0
 
     until(is_waited_for)
 
@@ -109,7 +99,7 @@ def test_while_a_key_frame_is_waited_for_the_state_says_so(rare: bytes) -> None:
 
 def test_a_camera_that_answers_late_opens(stream: bytes) -> None:
     with OddRtsp(stream, answers_after=5) as served, reader(served.url) as camera:
-        until(lambda: camera.state.status is CameraStatus.OK)
+        until(lambda: is_ok(camera))
         assert served.connections == 1
 
 
@@ -126,12 +116,12 @@ def test_a_camera_that_falls_silent_is_stalled_and_then_connected_anew(stream: b
         OddRtsp(stream) as served,
         reader(served.url, stall_after_s=1, open_timeout_s=5) as camera,
     ):
-        until(lambda: camera.state.status is CameraStatus.OK)
+        until(lambda: is_ok(camera))
         served.silent.set()
         until(lambda: camera.state.status is CameraStatus.STALLED)
         until(lambda: camera.state.reconnects >= 1)
         served.silent.clear()
-        until(lambda: camera.state.status is CameraStatus.OK)
+        until(lambda: is_ok(camera))
 
 
 def test_an_rtsps_camera_is_read_and_verified_by_its_certificate(

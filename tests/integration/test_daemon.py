@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,25 +42,16 @@ def test_a_stranger_is_unknown_until_registered_from_the_camera_and_then_granted
 ) -> None:
     with DaemonProcess(config):
         probe.wait_for(AVAILABILITY, b"online")
-        unknown = first(probe, "unknown_face")
+        unknown = probe.first_login(BASE, "unknown_face")
         assert unknown["success"] is False
         answer = probe.ask(BASE, "register", {"username": "张三", "source": "camera"})
         assert answer["status"] == "ok"
         assert answer["data"]["success"] is True
-        granted = first(probe, "granted")
+        granted = probe.first_login(BASE, "granted")
     assert (granted["success"], granted["username"]) == (True, "张三")
     assert granted["similarity"] == pytest.approx(1 - granted["distance"])
     assert granted["source"] == "front"
     assert granted["seq"] > unknown["seq"]
-
-
-def first(probe: Probe, reason: str) -> Any:
-    """The first login event of that reason: a slow machine may say more before."""
-
-    def found() -> list[Any]:
-        return [each.json for each in probe.of(LOGIN) if each.json["reason"] == reason]
-
-    return wait_until(found, f"an event of {reason}")[0]
 
 
 def test_a_replayed_photo_is_denied_as_attack(

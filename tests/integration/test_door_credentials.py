@@ -51,6 +51,8 @@ def house(empty: House) -> House:
     empty.probe.send("zigbee2mqtt/bridge/state", '{"state":"online"}')
     empty.contact("closed")
 
+    empty.ask("door", action="lockdown")  # which ends the time for which a grant opened
+
     def is_locked() -> bool:
         state: str = empty.ask("door", action="lock")["door"]["state"]
         return state == "locked"

@@ -10,7 +10,7 @@ from ostiary.decision.policy import Policy
 from ostiary.vision.engine import VisionEngine
 from testing.cameras import until
 from testing.recognizing import recognizing
-from testing.waiting import PATIENCE_S
+from testing.rules import PATIENT
 
 FRAMES = 45
 
@@ -38,9 +38,7 @@ def test_frames_that_are_dark_or_glaring_now_and_then_are_passed_over(
 ) -> None:
     seen = standing(portraits, lamp, every)
     known = [portraits / "obama.jpg"]
-    # A slow machine may take seconds for the frames that are good enough.
-    policy = Policy(decide_within_s=PATIENCE_S, forget_after_s=10.0)
-    with recognizing(tmp_path / "door", engine, seen, known, policy, loop=True) as door:
+    with recognizing(tmp_path / "door", engine, seen, known, PATIENT, loop=True) as door:
         until(lambda: bool(door.told))
         assert door.reasons == ["granted"]
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ostiary.service.machine import is_synchronised
 from testing.broker import Mosquitto
@@ -26,18 +25,6 @@ LONG_AGO = "2020-01-01"
 """An end after which somebody is removed."""
 
 
-def first_with(probe: Probe, reason: str, after: int = 0) -> dict[str, Any]:
-    """The first decision with that reason of those that come after the event with the number
-    `after`. Whoever stays is not told the same twice, so it may be heard before it is asked for."""
-
-    def found() -> list[dict[str, Any]]:
-        logins = [each.json for each in probe.of(LOGIN)]
-        return [each for each in logins if each["seq"] > after and each["reason"] == reason]
-
-    probe.wait_until(lambda: bool(found()))
-    return found()[0]
-
-
 def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
     tmp_path: Path, broker: Mosquitto, models: Path, at_the_door: Path, probe: Probe
 ) -> None:
@@ -45,7 +32,7 @@ def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
         probe.wait_for(f"{BASE}/availability", b"online")
         tomorrow = datetime.now(UTC) + timedelta(days=1)
         register_at_the_camera(probe, "Visitor", valid_until=tomorrow.isoformat())
-        granted = first_with(probe, "granted")
+        granted = probe.first_login(BASE, "granted")
         assert granted["username"] == "Visitor"
         opened = probe.wait(DOOR)
         # Only now, as nobody knows how long a slow machine takes until the first grant.
@@ -54,7 +41,7 @@ def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
             BASE, "set_access", username="Visitor", valid_until=end.isoformat(), confirm=True
         )
         over = max(end, datetime.now(UTC))  # also where the door heard of the end after it
-        denied = first_with(probe, "expired")
+        denied = probe.first_login(BASE, "expired")
         assert denied["username"] == "Visitor"
         assert "expired" not in denied["message"].lower()
         assert datetime.fromisoformat(granted["timestamp"]) < end
@@ -71,7 +58,7 @@ def test_a_visitor_passes_before_the_end_and_not_after_and_is_then_removed(
         probe.wait_until(lambda: probe.of(USER)[-1].json["action"] == "deleted")
         removed = probe.of(USER)[-1].json
         assert removed["source"] == "expiry"
-        assert first_with(probe, "unknown_face", removed["seq"])["username"] is None
+        assert probe.first_login(BASE, "unknown_face", removed["seq"])["username"] is None
 
 
 def test_a_group_passes_in_its_hours_and_a_change_of_them_holds_at_once(
@@ -87,20 +74,21 @@ def test_a_group_passes_in_its_hours_and_a_change_of_them_holds_at_once(
         probe.data(BASE, "set_group", group="Staff")
         probe.data(BASE, "set_rule", rule=rule)
         register_at_the_camera(probe, "Ann", groups=["Staff"])
-        first_with(probe, "granted")
+        probe.first_login(BASE, "granted")
         hours = [{"days": week, "start": elsewhere, "end": then}]
         probe.data(BASE, "set_rule", rule={**rule, "hours": hours})
-        assert first_with(probe, "outside_schedule")["username"] == "Ann"
+        assert probe.first_login(BASE, "outside_schedule")["username"] == "Ann"
         answer = probe.data(BASE, "access", username="Ann")
         assert answer["now"][0]["reason"] == "outside_schedule"
         probe.data(BASE, "set_rule", rule={**rule, "needs": "face+pin"})
-        first_with(probe, "credential_missing")  # whoever stays is not told the same grant again
+        # Whoever stays is not told the same grant again.
+        probe.first_login(BASE, "credential_missing")
         probe.data(BASE, "set_rule", rule=rule)
         over = datetime.now(UTC).isoformat()  # not so long ago that she is removed
         probe.data(
             BASE, "set_access", username="Ann", groups=["Staff"], valid_until=over, confirm=True
         )
-        first_with(probe, "expired")
+        probe.first_login(BASE, "expired")
 
 
 def test_hours_go_by_the_clock_only_while_it_is_synchronised(
@@ -110,4 +98,4 @@ def test_hours_go_by_the_clock_only_while_it_is_synchronised(
     with DaemonProcess(write_config(tmp_path, broker.port, models, at_the_door, SITE)):
         probe.wait_for(f"{BASE}/availability", b"online")
         register_at_the_camera(probe, "Ann", valid_until="2099-01-01")
-        assert first_with(probe, expected)["username"] == "Ann"
+        assert probe.first_login(BASE, expected)["username"] == "Ann"
