@@ -60,6 +60,13 @@ class Mosquitto(Program):
             raise RuntimeError(f"mosquitto ended: {self.log[-2000:]}")
         return listens(self.port)
 
+    def wait_for_listener(self, *topics: str) -> None:
+        """Until somebody has subscribed to each of them, as it is written here."""
+        wait_until(
+            lambda: all(f"\t{topic} (QoS" in self.log for topic in topics),
+            f"somebody to listen to {', '.join(topics)}",
+        )
+
     def pause(self) -> None:
         """Still there, but answers nothing, as behind a broken network."""
         self.send(signal.SIGSTOP)

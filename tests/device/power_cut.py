@@ -231,7 +231,9 @@ def _first_boot(mains: Mains, probe: Probe, portraits: Path, visitor: Visitor) -
     since = mains.on()
     _wait(mains, lambda: bool(_online(probe, since)), "the door is not online")
     image = base64.b64encode((portraits / "obama.jpg").read_bytes()).decode()
-    answer = probe.ask(BASE, "register", {"username": REGISTERED, "image": image}, timeout_s=60)
+    answer = probe.ask(
+        BASE, "register", {"username": REGISTERED, "image": image}, timeout_s=BACK_WITHIN_S
+    )
     assert answer["status"] == "ok", answer
     visitor.there[REGISTERED] = True
     _wait(mains, lambda: _granted(probe, since) is not None, "nobody is let in")
@@ -273,7 +275,7 @@ def _boot_and_look(mains: Mains, probe: Probe, visitor: Visitor, report: Report)
     on_disk = {line.split()[-1] for line in console.splitlines() if line.startswith("EVENT ")}
     report.events_heard = len(published)
     report.events_lost += len(published - on_disk)
-    answer = probe.ask(BASE, "users", {}, timeout_s=30)
+    answer = probe.ask(BASE, "users", {}, timeout_s=BACK_WITHIN_S)
     names = {user["username"] for user in answer["data"]["users"]}
     for name, there in visitor.there.items():
         if there is True and name not in names:

@@ -67,8 +67,9 @@ def test_a_camera_that_another_program_has_is_said(seen: dict[str, Any]) -> None
 
 
 def test_the_drivers_time_stamp_becomes_the_frames(seen: dict[str, Any]) -> None:
+    """In the clock of `time.monotonic`: another one's would be years away."""
     times = of(seen, "time_to_frame")
-    assert 0 < times["median_ms"] < 1000
+    assert 0 < times["median_ms"] < 60_000
 
 
 def test_a_picture_that_the_driver_calls_broken_is_left_out(seen: dict[str, Any]) -> None:

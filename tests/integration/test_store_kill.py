@@ -65,19 +65,22 @@ def acknowledged(receive: Connection) -> Iterator[tuple[str, str, int]]:
 
 
 def kill_a_writer(path: Path, run: int, chance: random.Random) -> list[tuple[str, str, int]]:
-    """What a writer acknowledged before it was killed at a random moment."""
+    """What a writer acknowledged before it was killed, at a random moment after some of it."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(IMPORTED_ONCE)
     receive, send = processes.Pipe(duplex=False)
     writer = processes.Process(target=register_until_killed, args=(path, run, send))
     writer.start()
     send.close()
-    assert receive.poll(timeout=60), "the writer never began"
-    time.sleep(chance.uniform(0, 0.04))
+    first: list[tuple[str, str, int]] = []
+    for _ in range(chance.randint(1, 6)):
+        assert receive.poll(timeout=60), "the writer stands still"
+        first.append(receive.recv())
+    time.sleep(chance.uniform(0, 0.02))
     writer.kill()
     writer.join(timeout=60)
     assert writer.exitcode == -9
-    return list(acknowledged(receive))
+    return [*first, *acknowledged(receive)]
 
 
 @pytest.mark.long

@@ -246,10 +246,10 @@ def test_the_drop_in_for_a_relay_leaves_the_lock_closed_at_every_end(door: Machi
 # --- what goes wrong ------------------------------------------------------------------------
 
 
-def test_a_daemon_killed_with_9_is_back_in_seconds(door: Machine, probe: Probe) -> None:
+def test_a_daemon_killed_with_9_is_back_by_itself(door: Machine, probe: Probe) -> None:
     before = main_pid(door)
     door.run("sh", "-c", f"kill -9 {before}")
-    until(restarted(door, before), 15, "it was not restarted")
+    until(restarted(door, before), SETTLED_S, "it was not restarted")
     sends_online(probe)
     assert users(probe) == [REGISTERED]  # with the store's key again
 
@@ -261,7 +261,11 @@ def test_a_reload_keeps_the_process_and_takes_the_new_settings(door: Machine, pr
     until(lambda: is_active(door), SETTLED_S, "the reload did not end")
     assert main_pid(door) == before
     heard = len(probe.of(f"{BASE}/state"))
-    until(lambda: len(probe.of(f"{BASE}/state")) > heard + 3, 15, "the new rate is not in force")
+    until(  # by the old one, four take two minutes
+        lambda: len(probe.of(f"{BASE}/state")) > heard + 3,
+        SETTLED_S,
+        "the new rate is not in force",
+    )
 
 
 def test_a_broken_configuration_is_refused_and_the_old_stays(door: Machine, probe: Probe) -> None:
@@ -277,11 +281,10 @@ def test_a_broken_configuration_is_refused_and_the_old_stays(door: Machine, prob
     assert main_pid(door) == before
 
 
-def test_it_stops_within_five_seconds_and_says_offline(door: Machine, probe: Probe) -> None:
-    began = time.monotonic()
+def test_it_stops_before_systemd_kills_it_and_says_offline(door: Machine, probe: Probe) -> None:
     door.run("systemctl", "stop", UNIT)
-    assert time.monotonic() - began < 5
     assert door.show(UNIT, "Result") == "success"
+    assert door.show(UNIT, "TimeoutStopUSec") == "5s"
     probe.wait_for(f"{BASE}/availability", b"offline")
     door.run("systemctl", "start", UNIT)
     sends_online(probe)
@@ -290,7 +293,7 @@ def test_it_stops_within_five_seconds_and_says_offline(door: Machine, probe: Pro
 def test_a_stopped_process_is_restarted_by_the_watchdog(door: Machine, probe: Probe) -> None:
     before = main_pid(door)
     door.run("sh", "-c", f"kill -STOP {before}")
-    took = until(restarted(door, before), WATCHDOG_S + 20, "the watchdog did not bite")
+    took = until(restarted(door, before), WATCHDOG_S + SETTLED_S, "the watchdog did not bite")
     assert took > WATCHDOG_S / 2
     assert "Watchdog timeout" in door.journal(UNIT)
     sends_online(probe)
@@ -302,7 +305,7 @@ def test_a_main_thread_that_lives_on_alone_does_not_calm_the_watchdog(
     before = main_pid(door)
     process = door.host_pid(before)
     with stopped(all_but_main(process)):
-        took = until(restarted(door, before), 2 * WATCHDOG_S + 20, "the watchdog did not bite")
+        took = until(restarted(door, before), 2 * WATCHDOG_S + SETTLED_S, "it did not bite")
     assert took > WATCHDOG_S / 2
     sends_online(probe)
 
