@@ -235,21 +235,25 @@ def test_what_a_challenge_asks_is_said_and_shown_by_the_example_automations(
     ):
         home.wait(lambda states: prompt in states)
         broker.wait_for_listener(f"{BASE}/door/prompt")
-        for asked, shown in ((Prompt.TURN_LEFT, "turn_left"), (None, "nothing")):
-            ask(door, asked)
-            states = home.wait(in_state(prompt, shown))
-            assert states[prompt]["attributes"]["source"] == "front"
 
-        def calls() -> list[dict[str, Any]]:
-            called = home.ask("calls")["calls"]
-            wanted = [c for c in called if c["service"].partition(".")[0] in ("tts", "light")]
-            return wanted if len(wanted) >= 3 else []
+        def called(*services: str) -> dict[str, Any]:
+            """With what each was called, once all have been."""
 
-        called = wait_until(calls, "what the automations call")
-        by_service = {call["service"]: call["data"] for call in called}
+            def found() -> dict[str, Any]:
+                calls = {each["service"]: each["data"] for each in home.ask("calls")["calls"]}
+                return calls if calls.keys() >= set(services) else {}
+
+            return wait_until(found, f"the automations to call {services}")
+
+        ask(door, Prompt.TURN_LEFT)
+        home.wait(in_state(prompt, "turn_left"))
+        by_service = called("tts.speak", "light.turn_on")
         assert by_service["tts.speak"]["message"] == "Turn your head to your left, and back."
         assert by_service["light.turn_on"]["rgb_color"] == [0, 80, 255]
-        assert set(by_service) == {"tts.speak", "light.turn_on", "light.turn_off"}
+        ask(door, None)
+        states = home.wait(in_state(prompt, "nothing"))
+        assert states[prompt]["attributes"]["source"] == "front"
+        called("light.turn_off")
 
 
 def test_home_assistant_shows_lock_contact_and_alarms_and_opens_the_real_door(
