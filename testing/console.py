@@ -37,7 +37,7 @@ from testing.waiting import PATIENCE_S
 
 PASSWORD = "three blue doors"
 HASTE = 10_000.0  # requests a second: tests are not to wait
-server.START_WITHIN_S = PATIENCE_S  # its thread steps back behind every other
+server.START_WITHIN_S = PATIENCE_S  # its thread steps back behind every other; so for requests
 
 
 def console_settings(folder: Path, **sections: dict[str, Any]) -> Settings:
@@ -96,7 +96,7 @@ class ConsoleDoor:
                 state=self.state,
                 site=lambda: self.site,
                 clock=clock,
-                limits=served or ConsoleLimits(),
+                limits=served or ConsoleLimits(request_s=PATIENCE_S),
             )
             with logged() as lines:
                 self.console = Console(shown)

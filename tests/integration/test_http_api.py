@@ -347,7 +347,8 @@ def watched(tmp_path: Path, engine: VisionEngine, portraits: Path) -> Iterator[C
         file = pictures / f"{number}.jpg"
         cv2.imwrite(str(file), np.clip(noisy, 0, 255).astype(np.uint8))
     settings = console_settings(tmp_path, store={"keep_snapshots_days": 1})
-    with ConsoleDoor(settings, engine, pictures, served=ConsoleLimits(viewers=2)) as door:
+    served = ConsoleLimits(viewers=2, request_s=PATIENCE_S)
+    with ConsoleDoor(settings, engine, pictures, served=served) as door:
         image = portraits.joinpath("obama2.jpg").read_bytes()
         answer = requests.post(
             f"{door.url}/api/v1/users",
