@@ -24,6 +24,7 @@ from testing.console import (
     console_settings,
     logged,
 )
+from testing.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -446,6 +447,23 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, engine: VisionEngine) -> N
             server = Server(door.app, HttpSettings(port=port), door.app.state.connections)
             with pytest.raises(ConfigError, match=str(port)):
                 server.start()
+
+
+def test_a_console_that_is_slow_to_start_is_not_told_as_refused(
+    tmp_path: Path, engine: VisionEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door goes on without it, and it answers later."""
+    monkeypatch.setattr("ostiary.http.server.START_WITHIN_S", 0.0)
+
+    with ConsoleDoor(console_settings(tmp_path), engine) as slow:
+
+        def is_answering() -> bool:
+            try:
+                return requests.get(f"{slow.url}/sign-in", timeout=PATIENCE_S).ok
+            except requests.ConnectionError:
+                return False
+
+        wait_until(is_answering, "the console answers")
 
 
 def test_without_accounts_the_set_up_opens_again_with_a_new_code(door: ConsoleDoor) -> None:

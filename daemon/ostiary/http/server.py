@@ -67,17 +67,14 @@ class Server:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._settings.port}/"
 
     def start(self) -> None:
-        """Start; return once it answers, at the latest after START_WITHIN_S. Raises ConfigError
-        where its address cannot be had."""
+        """Start; return once it answers, or after START_WITHIN_S: on a machine that is too busy it
+        answers later. Raises ConfigError where its address cannot be had."""
         self._thread.start()
         until = time.monotonic() + START_WITHIN_S
-        while self._thread.is_alive() and time.monotonic() < until:
-            if self._server.started:
-                return
+        while not self._server.started and time.monotonic() < until:
+            if not self._thread.is_alive():
+                raise ConfigError(self._why_not_bound())
             time.sleep(0.01)
-        if self._unix_socket is not None:
-            raise ConfigError(f"http: {self.url} cannot be served: {self._failure}.")
-        raise ConfigError(why_not_bound(self._settings, self._failure))
 
     def stop(self) -> None:
         """Stop; open requests end within STOP_WITHIN_S."""
@@ -96,6 +93,11 @@ class Server:
             self._server.run(sockets=[self._bound()])
         except (OSError, SystemExit) as error:
             self._failure = error
+
+    def _why_not_bound(self) -> str:
+        if self._unix_socket is None:
+            return why_not_bound(self._settings, self._failure)
+        return f"http: {self.url} cannot be served: {self._failure}."
 
     def _bound(self) -> socket.socket:
         if self._unix_socket is None:
