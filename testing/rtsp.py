@@ -21,9 +21,11 @@ from typing import Any, Self
 PYTHON = "/usr/bin/python3"
 BITS, BLOCK = 32, 16
 ENCODER = (
-    "x264enc tune=zerolatency speed-preset=ultrafast pass=quant quantizer=20 key-int-max={fps}"
+    "x264enc tune=zerolatency speed-preset=ultrafast pass=quant quantizer=20 key-int-max={fps} "
+    "threads=1"
 )
-"""Of one quality throughout: at a bit rate a held picture may come better and worse by turns."""
+"""Of one quality throughout: at a bit rate a held picture may come better and worse by turns. One
+thread, so one slice a picture: who joins in the midst of a key frame would see the rest of it."""
 
 
 class RtspServer:
