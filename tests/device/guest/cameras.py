@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,11 +21,12 @@ from ostiary.camera.v4l2.device import VideoDevice, device_paths, lasting_name
 from ostiary.camera.v4l2.source import DeviceSource, chosen_mode
 from ostiary.errors import CameraUnavailable
 from ostiary.settings import CameraSettings
-from tests.device.guest.waiting import PATIENCE_S, until
 
 VIVID, OTHER, LOOPBACK = "/dev/video0", "/dev/video4", "/dev/video10"
 BY_ID = Path("/dev/v4l/by-id/usb-Test_Camera-video-index0")
 SMALL = {"width": 320, "height": 180, "fps": 10}
+PATIENCE_S = 120.0
+"""What has not happened after so long, in however slow a machine, is not going to happen."""
 
 
 def settings(source: str = VIVID, **more: Any) -> CameraSettings:
@@ -45,7 +46,17 @@ def unplug() -> None:
     """As pulling the cable: the driver lets go of the device under whoever has it open. Then the
     module is taken out."""
     Path("/sys/bus/platform/drivers/vivid/unbind").write_text("vivid.0")
-    until(lambda: subprocess.run(["modprobe", "-r", "vivid"], capture_output=True).returncode == 0)
+    until(
+        lambda: subprocess.run(["modprobe", "-r", "vivid"], capture_output=True).returncode == 0,
+    )
+
+
+def until(holds: Callable[[], bool], within_s: float = PATIENCE_S) -> float:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < within_s, f"not within {within_s} s"
+        time.sleep(0.01)
+    return time.monotonic() - began
 
 
 @contextlib.contextmanager

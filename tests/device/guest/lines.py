@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from ostiary.hardware.gpio import GpioInputs, InputLine, Relay
 from ostiary.hardware.input_device import InputDevice
 from ostiary.settings import RelaySettings
 from tests.device.guest.keypad import keypad, press
-from tests.device.guest.waiting import PATIENCE_S, until
 
 CHIP = Path("/dev/gpiochip0")
 RELAY, CONTACT, BUTTON = 0, 3, 4
 PULSE_S = 1.5
 DEBOUNCE_S = 0.5
+PATIENCE_S = 60.0
+"""What has not happened after so long, in however slow a machine, is not going to happen."""
 HOLDER = f"""
 import time
 from pathlib import Path
@@ -76,14 +78,21 @@ class Watch:
         self._thread.join()
 
 
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Or until that is hopeless: whoever reads what was found sees it."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not happened() and time.monotonic() < give_up:
+        time.sleep(0.002)
+
+
 def pulse() -> Any:
     relay = Relay.open(RelaySettings(enabled=True, chip=CHIP, line="relay", pulse_s=PULSE_S))
     try:
         with Watch(RELAY) as watch:
-            until(lambda: len(watch.changes) == 1)
+            wait_until(lambda: len(watch.changes) == 1)
             asked = time.monotonic()
             relay.pulse()
-            until(lambda: len(watch.changes) == 3)
+            wait_until(lambda: len(watch.changes) == 3)
             time.sleep(0.7)  # and nothing more
         user = subprocess.run(["gpioinfo"], capture_output=True, text=True, check=True).stdout
     finally:
@@ -106,12 +115,14 @@ def killed() -> Any:
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        until(lambda: level(RELAY) == "1")
+        wait_until(lambda: level(RELAY) == "1")
         held = level(RELAY)
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    took = until(lambda: level(RELAY) == "0")
+    killed_at = time.monotonic()
+    wait_until(lambda: level(RELAY) == "0")
     after = level(RELAY)
+    took = time.monotonic() - killed_at
     with contextlib.closing(
         Relay.open(RelaySettings(enabled=True, chip=CHIP, line=RELAY, pulse_s=1))
     ):
